@@ -1,0 +1,15 @@
+//! How many messages go through sockets and back?
+//!
+//! Run it with `cargo bench --bench echo`.
+
+mod support;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use support::{config, side_by_side};
+
+fn benches(criterion: &mut Criterion) {
+    side_by_side!(criterion, "echo/64_connections", 6_400, echo(64, 100));
+}
+
+criterion_group!(name = group; config = config!(); targets = benches);
+criterion_main!(group);

@@ -1,0 +1,122 @@
+//! A million tasks that wait for one event: the time to spawn and to release them, the memory of each.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use async_channel::Sender;
+
+use crate::support::Runtime;
+
+const TASKS: usize = 1_000_000;
+
+/// Nanoseconds and bytes per task.
+pub(crate) struct Figures {
+    pub(crate) spawn: f64,
+    pub(crate) release: f64,
+    pub(crate) bytes: f64,
+}
+
+/// Once in a process only: a second run would find the heap of the first.
+pub(crate) fn measure<R: Runtime>(runtime: &R) -> Figures {
+    runtime.block_on(async { R::spawn(million::<R>()).await })
+}
+
+async fn million<R: Runtime>() -> Figures {
+    let (all_parked, parked) = async_channel::bounded(1);
+    let (all_done, done) = async_channel::bounded(1);
+    let gate: &'static Gate = Box::leak(Box::new(Gate {
+        state: Mutex::new(State {
+            wakers: Some(touched_list()),
+            all_parked,
+        }),
+        left: AtomicUsize::new(TASKS),
+        all_done,
+    }));
+    R::spawn(async {}).await; // what the runtime allocates on first use is not the tasks'
+
+    let before = resident_bytes();
+    let begin = Instant::now();
+    for _ in 0..TASKS {
+        R::detach(async move {
+            poll_fn(|cx| gate.pass(cx)).await;
+            gate.leave();
+        });
+    }
+    parked.recv().await.expect("the last to park says so");
+    let spawn = begin.elapsed();
+    let bytes = resident_bytes() - before;
+
+    let begin = Instant::now();
+    gate.open();
+    done.recv().await.expect("the last to leave says so");
+    let release = begin.elapsed();
+
+    let each = |total: f64| total / TASKS as f64;
+    Figures {
+        spawn: each(spawn.as_nanos() as f64),
+        release: each(release.as_nanos() as f64),
+        bytes: each(bytes),
+    }
+}
+
+/// A broadcast made by hand, so that the runtimes' tasks are compared and not their channels.
+struct Gate {
+    state: Mutex<State>,
+    /// Tasks that have not ended.
+    left: AtomicUsize,
+    all_done: Sender<()>,
+}
+
+struct State {
+    /// `None` once the gate is open.
+    wakers: Option<Vec<Waker>>,
+    all_parked: Sender<()>,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pass(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut state = self.state();
+        let Some(wakers) = &mut state.wakers else {
+            return Poll::Ready(());
+        };
+        wakers.push(waker);
+        if wakers.len() == TASKS {
+            state.all_parked.try_send(()).expect("room for one");
+        }
+        Poll::Pending
+    }
+
+    fn open(&self) {
+        let wakers = self.state().wakers.take().unwrap_or_default();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn leave(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all_done.try_send(()).expect("room for one");
+        }
+    }
+}
+
+/// An empty list with room for all wakers, its pages already in memory: they are the gate's and not the tasks'.
+fn touched_list() -> Vec<Waker> {
+    let mut list = vec![Waker::noop().clone(); TASKS];
+    list.clear();
+    list
+}
+
+/// The resident set of this process; not a number where there is no `/proc`.
+fn resident_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = kib.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib * 1024.0)
+}

@@ -1,0 +1,16 @@
+//! What does one pass through the run queue cost?
+//!
+//! Run it with `cargo bench --bench yield_now`.
+
+mod support;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use support::{config, side_by_side};
+
+fn benches(criterion: &mut Criterion) {
+    side_by_side!(criterion, "yield_now/1_task", 10_000, yields(1, 10_000));
+    side_by_side!(criterion, "yield_now/200_tasks", 20_000, yields(200, 100));
+}
+
+criterion_group!(name = group; config = config!(); targets = benches);
+criterion_main!(group);

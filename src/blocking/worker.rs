@@ -1,0 +1,208 @@
+//! A thread of the blocking pool: how it is started, finds its next job, waits and leaves. The steps are numbered in
+//! the [parent module](super).
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{CALLED, COVERED, HURRY, Job, Ledger, OPEN, Seat, Shared, WATCH};
+use crate::sync::{
+    Arc, Condvar, Mutex, MutexGuard,
+    atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, SeqCst},
+        fence,
+    },
+};
+
+/// Starts a thread that the ledger already counts and that holds the call.
+pub(super) fn start<J: Job>(shared: &Arc<Shared<J>>) -> io::Result<()> {
+    let place = Place {
+        shared: shared.clone(),
+        left: false,
+    };
+    // The spawner drops the body both when it fails and when a start hook panics in the new thread. In the first case the
+    // place is taken back here, so that the submitter gets its job; in the second its drop cleans up.
+    let slot = Arc::new(Mutex::new(Some(place)));
+    let body = {
+        let slot = slot.clone();
+        move || {
+            let place = slot.lock().take();
+            if let Some(place) = place {
+                place.work();
+            }
+        }
+    };
+    let started = (shared.config.spawner)(Box::new(body));
+    if started.is_err() {
+        let place = slot.lock().take();
+        if let Some(mut place) = place {
+            place.left = true;
+        }
+    }
+    started
+}
+
+/// A place in the ledger's count of threads: given up exactly once, however the thread ends.
+struct Place<J: Job> {
+    shared: Arc<Shared<J>>,
+    left: bool,
+}
+
+impl<J: Job> Drop for Place<J> {
+    fn drop(&mut self) {
+        if !self.left {
+            self.shared.uncount_lost().into_iter().for_each(J::cancel);
+        }
+    }
+}
+
+impl<J: Job> Place<J> {
+    /// The life of a pool thread.
+    fn work(mut self) {
+        let shared = self.shared.clone();
+        let seat = Arc::new(Seat {
+            bell: Condvar::new(),
+            called: AtomicBool::new(false),
+        });
+        let mut next = Shared::next_job(&shared, &seat, Arrival::Called);
+        while let Some(job) = next {
+            job.run();
+            next = match shared.take() {
+                Some(job) => Some(job),
+                None => Shared::next_job(&shared, &seat, Arrival::Working),
+            };
+        }
+        self.left = true;
+    }
+}
+
+/// With what a thread comes to the ledger.
+#[derive(Clone, Copy, PartialEq)]
+enum Arrival {
+    /// It holds the call.
+    Called,
+    /// It holds the call, after a turn on watch.
+    Watched,
+    /// It has worked and sees no more jobs.
+    Working,
+    /// It has waited for work as long as it may.
+    Expired,
+}
+
+impl Arrival {
+    fn holds_call(self) -> bool {
+        matches!(self, Arrival::Called | Arrival::Watched)
+    }
+}
+
+impl<J: Job> Shared<J> {
+    fn take(&self) -> Option<J> {
+        let job = self.queue.pop().ok()?;
+        self.taken.fetch_add(1, Relaxed);
+        Some(job)
+    }
+
+    /// The next job, waited for if need be. `None`: the thread has left the ledger.
+    fn next_job(shared: &Arc<Self>, seat: &Arc<Seat>, mut arrival: Arrival) -> Option<J> {
+        let mut ledger = shared.ledger.lock();
+        loop {
+            if arrival.holds_call() && shared.keeps_up(&ledger, arrival) {
+                (ledger, arrival) = shared.watch(ledger, seat);
+                continue;
+            }
+            // Steps 4 and 6. A call that another thread holds stays: that thread will look, after us.
+            if arrival.holds_call() || shared.call.load(Relaxed) == COVERED {
+                shared.call.store(OPEN, Relaxed);
+            }
+            // Pairs with the fence in `submit`.
+            fence(SeqCst);
+            if let Some(job) = shared.take() {
+                // Step 5.
+                if shared.call.load(Relaxed) == OPEN && !shared.queue.is_empty() {
+                    let handed_back = Shared::call_next(shared, ledger);
+                    debug_assert!(handed_back.is_none(), "this thread is left to run it");
+                }
+                return Some(job);
+            }
+            let keep_alive = shared.config.keep_alive;
+            if ledger.shutdown || arrival == Arrival::Expired || keep_alive.is_zero() {
+                shared.uncount(&mut ledger);
+                return None;
+            }
+            let called;
+            (ledger, called) = wait(ledger, seat, keep_alive);
+            arrival = if called {
+                Arrival::Called
+            } else {
+                Arrival::Expired
+            };
+        }
+    }
+
+    /// Steps 9 and 10: whether the working threads get on with the queue so well that one more is not worth the start of
+    /// its successor.
+    fn keeps_up(&self, ledger: &Ledger, arrival: Arrival) -> bool {
+        let backlog = self.queue.len();
+        // With one job there is no successor to start; an idle thread or the limit makes it free.
+        let must_start = backlog > 1
+            && ledger.idle.is_empty()
+            && ledger.threads < self.config.max_threads
+            && !ledger.shutdown;
+        if !must_start || self.config.keep_alive.is_zero() {
+            return false;
+        }
+        let moved = self.taken.load(Relaxed).wrapping_sub(ledger.mark);
+        match arrival {
+            Arrival::Watched => moved >= backlog,
+            _ => moved >= HURRY,
+        }
+    }
+
+    /// One turn on watch.
+    fn watch<'a>(
+        &self,
+        mut ledger: MutexGuard<'a, Ledger>,
+        seat: &Arc<Seat>,
+    ) -> (MutexGuard<'a, Ledger>, Arrival) {
+        ledger.mark = self.taken.load(Relaxed);
+        self.call.store(COVERED, Relaxed);
+        let (ledger, called) = wait(ledger, seat, WATCH);
+        let arrival = if called {
+            Arrival::Called
+        } else if self.call.load(Relaxed) == CALLED {
+            // A thread went idle meanwhile and was called: the queue is its to look after.
+            Arrival::Working
+        } else {
+            self.call.store(CALLED, Relaxed);
+            Arrival::Watched
+        };
+        (ledger, arrival)
+    }
+}
+
+/// Step 7: waits on the idle stack until called (true) or for `limit` (false; the seat is off the stack again).
+fn wait<'a>(
+    mut ledger: MutexGuard<'a, Ledger>,
+    seat: &Arc<Seat>,
+    limit: Duration,
+) -> (MutexGuard<'a, Ledger>, bool) {
+    seat.called.store(false, Relaxed);
+    ledger.idle.push(seat.clone());
+    // The real clock, not the scheduler's: an OS thread waits. `None`: further away than the clock reaches.
+    let deadline = Instant::now().checked_add(limit);
+    while !seat.called.load(Relaxed) {
+        let Some(deadline) = deadline else {
+            ledger = seat.bell.wait(ledger);
+            continue;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            ledger.idle.retain(|other| !Arc::ptr_eq(other, seat));
+            return (ledger, false);
+        }
+        ledger = seat.bell.wait_timeout(ledger, left).0;
+    }
+    (ledger, true)
+}

@@ -1,0 +1,366 @@
+//! [`Async`]: readiness for any file descriptor.
+//!
+//! Every operation of this module and of `net` has one shape, [`Async::poll_io`]:
+//!
+//! 1. take a unit of the task's budget;
+//! 2. wait until the source is worth a try (a fresh one is);
+//! 3. make the system call: interrupted, again from 3; would block, clear the readiness that step 2 saw, again from 2
+//!    (which now leaves the waker behind); anything else, success or error, goes to the caller.
+//!
+//! An error never leads back to the wait, so one that persists (no more descriptors, no memory) is seen each time.
+
+mod traits;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll, ready};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+
+use crate::reactor::{Direction, Reactor, Readiness, Source, Waiting};
+use crate::sync::Arc;
+use crate::tasks::budget;
+
+/// An I/O object in non-blocking mode, registered with the reactor of a runtime.
+///
+/// It makes any pollable file descriptor asynchronous: pipes, sockets, timers, `inotify` instances, terminals, what a
+/// C library hands out. Operations are tried first and wait only if they would block.
+///
+/// Several tasks may wait for one object, in each direction; all of them are woken when it becomes ready. The object
+/// works on the runtime that registered it and can be polled from any thread. When that runtime has shut down,
+/// operations that need not wait go on working, and one that would wait is an error.
+///
+/// [`AsyncRead`] and [`AsyncWrite`] are there for `Async<T>` and `&Async<T>` if `&T` is [`io::Read`] or [`io::Write`],
+/// as it is for [`File`](std::fs::File) (into which any `OwnedFd` converts) and for the standard sockets.
+///
+/// [`AsyncRead`]: futures_io::AsyncRead
+/// [`AsyncWrite`]: futures_io::AsyncWrite
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// # fn main() -> std::io::Result<()> {
+/// executor::block_on(async {
+///     let (a, mut b) = UnixStream::pair()?;
+///     let a = executor::io::Async::new(a)?;
+///     b.write_all(b"hello")?;
+///
+///     let mut buf = [0; 16];
+///     let n = a.read_with(|mut socket| socket.read(&mut buf)).await?;
+///     assert_eq!(&buf[..n], b"hello");
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub struct Async<T: AsFd> {
+    source: Source,
+    /// `None` only while [`Async::into_inner`] or the destructor runs.
+    io: Option<T>,
+}
+
+impl<T: AsFd> Async<T> {
+    /// Sets `io` to non-blocking mode and registers it with the runtime the calling thread is in, outside any with the
+    /// default runtime.
+    ///
+    /// The file descriptor of `io` must stay the same as long as it is in here, and be registered once only.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a regular file or a directory, which cannot be waited on;
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) for a descriptor that is registered; an error if the runtime
+    /// has shut down; else what the operating system says.
+    pub fn new(io: T) -> io::Result<Async<T>> {
+        let fd = io.as_fd();
+        let flags = rustix::fs::fcntl_getfl(fd)?;
+        if !flags.contains(OFlags::NONBLOCK) {
+            rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+        }
+        Async::register(io, &crate::runtime::context::reactor()?)
+    }
+
+    /// Registers what is in non-blocking mode already.
+    pub(crate) fn register(io: T, reactor: &Arc<Reactor>) -> io::Result<Async<T>> {
+        Ok(Async {
+            source: reactor.register(io.as_fd())?,
+            io: Some(io),
+        })
+    }
+
+    /// The reactor it is registered with.
+    pub(crate) fn reactor(&self) -> &Arc<Reactor> {
+        self.source.reactor()
+    }
+
+    /// The I/O object.
+    ///
+    /// Its non-blocking methods may be called directly. Do not switch it to blocking mode.
+    #[inline]
+    pub fn get_ref(&self) -> &T {
+        match &self.io {
+            Some(io) => io,
+            None => unreachable!("taken out by into_inner or drop, which own it"),
+        }
+    }
+
+    /// The I/O object, mutably.
+    ///
+    /// # Safety
+    ///
+    /// The object must not be replaced or dropped, nor its file descriptor exchanged: the registration belongs to the
+    /// descriptor it was made with.
+    pub unsafe fn get_mut(&mut self) -> &mut T {
+        match &mut self.io {
+            Some(io) => io,
+            None => unreachable!("taken out by into_inner or drop, which own it"),
+        }
+    }
+
+    /// Ends the registration and gives the I/O object back, still in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system fails to end the registration; the object is closed then.
+    pub fn into_inner(self) -> io::Result<T> {
+        let (io, deregistered) = self.take();
+        deregistered.map(|()| io)
+    }
+
+    /// [`Async::into_inner`] that keeps the object in any case.
+    pub(crate) fn take(mut self) -> (T, io::Result<()>) {
+        match self.io.take() {
+            Some(io) => {
+                let deregistered = self.source.deregister(io.as_fd());
+                (io, deregistered)
+            }
+            None => unreachable!("only this method and drop take it, and they own it"),
+        }
+    }
+
+    /// Waits until the object can be read.
+    ///
+    /// It asks the operating system before it returns. Another task may still be faster at the data:
+    /// [`read_with`](Async::read_with) is the form that copes with that.
+    ///
+    /// # Errors
+    ///
+    /// When it would have to wait and the runtime that registered the object has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn readable(&self) -> io::Result<()> {
+        let mut waiting = self.source.waiting(Direction::Read);
+        poll_fn(|cx| self.poll_direction(Direction::Read, Some(&mut waiting), cx)).await
+    }
+
+    /// Waits until the object can be written to, or a connection in progress has been made or refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Async::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn writable(&self) -> io::Result<()> {
+        let mut waiting = self.source.waiting(Direction::Write);
+        poll_fn(|cx| self.poll_direction(Direction::Write, Some(&mut waiting), cx)).await
+    }
+
+    /// Polls until the object can be read; see [`readable`](Async::readable).
+    ///
+    /// The waker stays registered until the next event. Different tasks may poll; none replaces another.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Async::readable).
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_direction(Direction::Read, None, cx)
+    }
+
+    /// Polls until the object can be written to; see [`writable`](Async::writable).
+    ///
+    /// The waker stays registered until the next event. Different tasks may poll; none replaces another.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Async::readable).
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_direction(Direction::Write, None, cx)
+    }
+
+    /// Runs a non-blocking read operation until it does not fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// # Errors
+    ///
+    /// The operation's own, and as for [`readable`](Async::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe if the operation is: it is not called again once it has succeeded.
+    pub async fn read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.run(Direction::Read, op).await
+    }
+
+    /// Runs a non-blocking write operation until it does not fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// # Errors
+    ///
+    /// The operation's own, and as for [`readable`](Async::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`read_with`](Async::read_with).
+    pub async fn write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.run(Direction::Write, op).await
+    }
+
+    /// The poll form of [`read_with`](Async::read_with). The waker stays registered until the next event.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_with`](Async::read_with).
+    pub fn poll_read_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_io(Direction::Read, None, cx, op, |_| false)
+    }
+
+    /// The poll form of [`write_with`](Async::write_with). The waker stays registered until the next event.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write_with`](Async::write_with).
+    pub fn poll_write_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_io(Direction::Write, None, cx, op, |_| false)
+    }
+
+    async fn run<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut waiting = self.source.waiting(direction);
+        poll_fn(|cx| self.poll_io(direction, Some(&mut waiting), cx, &mut op, |_| false)).await
+    }
+
+    /// The one shape of all operations (see the module's head). `waiting` is what takes the waker back when the
+    /// caller's future is dropped. `drained` tells of a result after which a byte stream has nothing left to read.
+    #[inline]
+    pub(crate) fn poll_io<R>(
+        &self,
+        direction: Direction,
+        mut waiting: Option<&mut Waiting<'_>>,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+        drained: impl Fn(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let progress = ready!(budget::poll_proceed(cx));
+        loop {
+            let seen = ready!(self.poll_ready(direction, waiting.as_deref_mut(), cx))?;
+            let result = loop {
+                match op(self.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => break result,
+                }
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.source.clear_ready(direction, seen);
+                }
+                result => {
+                    progress.made();
+                    if result.as_ref().is_ok_and(drained) {
+                        self.source.clear_after_short_read(seen);
+                    }
+                    return Poll::Ready(result);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn poll_ready(
+        &self,
+        direction: Direction,
+        waiting: Option<&mut Waiting<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        match waiting {
+            Some(waiting) => waiting.poll_ready(cx),
+            None => self.source.poll_ready(direction, cx),
+        }
+    }
+
+    /// Waits for readiness as such. The state word only says that an attempt is worth while; with no attempt to make,
+    /// the operating system is asked, else a caller who reads by other means would be told "ready" for ever.
+    fn poll_direction(
+        &self,
+        direction: Direction,
+        waiting: Option<&mut Waiting<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let check = |io: &T| match is_ready(io.as_fd(), direction) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error),
+        };
+        self.poll_io(direction, waiting, cx, check, |()| false)
+    }
+}
+
+/// What the operating system says of an fd at this moment.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let wanted = match direction {
+        Direction::Read => PollFlags::IN | PollFlags::PRI,
+        Direction::Write => PollFlags::OUT,
+    };
+    let mut fds = [PollFd::from_borrowed_fd(fd, wanted)];
+    Ok(rustix::event::poll(&mut fds, Some(&NOW))? != 0)
+}
+
+impl<T: AsFd> Drop for Async<T> {
+    fn drop(&mut self) {
+        if let Some(io) = self.io.take() {
+            // Before the descriptor closes. Nobody is left to tell of a failure, and the registration is over anyway.
+            let _ = self.source.deregister(io.as_fd());
+        }
+    }
+}
+
+/// The object inside is never pinned.
+impl<T: AsFd> Unpin for Async<T> {}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Async").field(self.get_ref()).finish()
+    }
+}
+
+impl<T: AsFd> AsFd for Async<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for Async<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}

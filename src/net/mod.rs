@@ -1,0 +1,58 @@
+//! TCP, UDP and Unix sockets.
+//!
+//! The names are those of [`std::net`] and [`std::os::unix::net`], with `async` where an operation may wait. Streams
+//! implement [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and are [`Clone`]:
+//! a clone shares the socket.
+//!
+//! - Several tasks may wait for one socket, in each direction; all are woken when it becomes ready.
+//! - A socket belongs to the runtime it was made in, outside any to the default runtime, and an accepted stream to
+//!   that of its listener. It can be polled from any thread, also inside another executor. When its runtime has shut
+//!   down, operations that need not wait go on working, and one that would wait is an error.
+//! - No operation retries an error. One that persists, like "too many open files" from `accept`, is reported each
+//!   time, so a loop that goes on after errors should wait a little in between.
+//! - Sockets are close-on-exec, and writing to one whose peer is gone is an error, never a signal.
+//! - Operations take part in the cooperative budget: a task that always finds data still yields.
+//!
+//! Host names are resolved by the operating system on a thread for blocking work; numeric addresses are not.
+//!
+//! # Examples
+//!
+//! ```
+//! use executor::net::{TcpListener, TcpStream};
+//! use futures::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! executor::block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!     executor::spawn(async move {
+//!         let (mut stream, _) = listener.accept().await?;
+//!         stream.write_all(b"hello").await
+//!     });
+//!
+//!     let mut text = String::new();
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     stream.read_to_string(&mut text).await?;
+//!     assert_eq!(text, "hello");
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
+mod addr;
+mod socket;
+mod split;
+mod stream;
+mod sys;
+mod tcp_listener;
+mod tcp_stream;
+mod traits;
+mod udp;
+pub mod unix;
+
+pub use self::addr::{ToSocketAddrs, lookup_host};
+pub use self::socket::TcpSocket;
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use self::tcp_listener::{Incoming, TcpListener};
+pub use self::tcp_stream::TcpStream;
+pub use self::udp::UdpSocket;

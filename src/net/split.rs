@@ -1,0 +1,144 @@
+//! The two halves of a stream, for two tasks.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use crate::io::Async;
+use crate::sync::Arc;
+
+use super::stream::{self, Socket};
+use super::tcp_stream::TcpStream;
+
+/// A stream whose socket clones and halves share.
+pub trait Shared: Unpin {
+    type Socket: Socket;
+
+    fn io(&self) -> &Arc<Async<Self::Socket>>;
+}
+
+/// The reading half of a stream, made by `into_split`.
+///
+/// Dropping it closes nothing: the other half goes on.
+pub struct OwnedReadHalf<S: Shared = TcpStream> {
+    stream: S,
+}
+
+/// The writing half of a stream, made by `into_split`.
+///
+/// Dropping it shuts the sending side down, so that the peer reads the end of the stream, even if clones of the stream
+/// are left. [`forget`](OwnedWriteHalf::forget) drops it without that.
+pub struct OwnedWriteHalf<S: Shared = TcpStream> {
+    /// `None` once it has been taken out.
+    stream: Option<S>,
+}
+
+/// The error of putting together halves of different streams. It gives them back.
+pub struct ReuniteError<S: Shared = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
+
+pub(super) fn split<S: Shared + Clone>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+    let read = OwnedReadHalf {
+        stream: stream.clone(),
+    };
+    let stream = Some(stream);
+    (read, OwnedWriteHalf { stream })
+}
+
+impl<S: Shared> OwnedReadHalf<S> {
+    /// Puts the halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// Halves of different streams come back as they are.
+    pub fn reunite(self, write: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
+        if !Arc::ptr_eq(self.stream.io(), write.as_ref().io()) {
+            return Err(ReuniteError(self, write));
+        }
+        write.forget();
+        Ok(self.stream)
+    }
+}
+
+/// The whole stream, for its addresses, options and `readable`.
+impl<S: Shared> AsRef<S> for OwnedReadHalf<S> {
+    fn as_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
+impl<S: Shared> OwnedWriteHalf<S> {
+    /// Puts the halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// Halves of different streams come back as they are.
+    pub fn reunite(self, read: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
+        read.reunite(self)
+    }
+
+    /// Drops the half and leaves the sending side open.
+    pub fn forget(mut self) {
+        self.stream = None;
+    }
+}
+
+/// The whole stream, for its addresses, options and `writable`.
+impl<S: Shared> AsRef<S> for OwnedWriteHalf<S> {
+    fn as_ref(&self) -> &S {
+        match &self.stream {
+            Some(stream) => stream,
+            None => unreachable!("taken out only by forget, which owns it"),
+        }
+    }
+}
+
+impl<S: Shared> Drop for OwnedWriteHalf<S> {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            // A connection that is broken already has nothing left to shut down.
+            let _ = stream::close(stream.io());
+        }
+    }
+}
+
+super::traits::impl_read!([S: Shared] OwnedReadHalf<S>, |half| half.stream.io());
+super::traits::impl_read!([S: Shared] &OwnedReadHalf<S>, |half| half.stream.io());
+super::traits::impl_write!([S: Shared] OwnedWriteHalf<S>, |half| half.as_ref().io());
+super::traits::impl_write!([S: Shared] &OwnedWriteHalf<S>, |half| half.as_ref().io());
+
+impl<S: Shared + fmt::Debug> fmt::Debug for OwnedReadHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedReadHalf").field(&self.stream).finish()
+    }
+}
+
+impl<S: Shared + fmt::Debug> fmt::Debug for OwnedWriteHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedWriteHalf")
+            .field(self.as_ref())
+            .finish()
+    }
+}
+
+impl<S: Shared + fmt::Debug> fmt::Debug for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReuniteError")
+            .field(&self.0)
+            .field(&self.1)
+            .finish()
+    }
+}
+
+impl<S: Shared> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves belong to different streams")
+    }
+}
+
+impl<S: Shared + fmt::Debug> Error for ReuniteError<S> {}
+
+impl<S: Shared> From<ReuniteError<S>> for io::Error {
+    fn from(error: ReuniteError<S>) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
+    }
+}

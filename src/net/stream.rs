@@ -1,0 +1,227 @@
+//! What TCP and Unix streams have in common.
+//!
+//! A stream is one registered socket behind an `Arc`, so clones and halves share it. The operations are written once,
+//! for any [`Socket`]; the macro at the end only puts them on both public types.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use crate::io::Async;
+use crate::reactor::Direction;
+use crate::sync::Arc;
+
+use super::sys;
+
+/// A standard stream socket.
+pub trait Socket: AsFd {
+    /// Whether a read that gets less than it asked for, with no end or error due, has emptied the socket. True for
+    /// TCP (urgent data counts as more to come). Not for Unix sockets: there a read also stops behind a message that
+    /// carried file descriptors.
+    const SHORT_READ_DRAINS: bool;
+
+    fn shut_down(&self, how: Shutdown) -> io::Result<()>;
+}
+
+impl Socket for std::net::TcpStream {
+    const SHORT_READ_DRAINS: bool = true;
+
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
+    }
+}
+
+impl Socket for std::os::unix::net::UnixStream {
+    const SHORT_READ_DRAINS: bool = false;
+
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
+    }
+}
+
+#[inline]
+pub(super) fn poll_read<S: Socket>(
+    io: &Async<S>,
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let wanted = buf.len();
+    let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
+    let op = |socket: &S| sys::recv(socket, buf);
+    io.poll_io(Direction::Read, None, cx, op, drained)
+}
+
+#[inline]
+pub(super) fn poll_read_vectored<S: Socket>(
+    io: &Async<S>,
+    cx: &mut Context<'_>,
+    bufs: &mut [IoSliceMut<'_>],
+) -> Poll<io::Result<usize>> {
+    let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
+    let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
+    let op = |socket: &S| sys::recv_vectored(socket, bufs);
+    io.poll_io(Direction::Read, None, cx, op, drained)
+}
+
+#[inline]
+pub(super) fn poll_write<S: Socket>(
+    io: &Async<S>,
+    cx: &mut Context<'_>,
+    buf: &[u8],
+) -> Poll<io::Result<usize>> {
+    io.poll_write_with(cx, |socket| sys::send(socket, buf))
+}
+
+#[inline]
+pub(super) fn poll_write_vectored<S: Socket>(
+    io: &Async<S>,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    io.poll_write_with(cx, |socket| sys::send_vectored(socket, bufs))
+}
+
+/// Closing a stream is shutting its sending side down. A peer that is gone already is no failure.
+pub(super) fn close<S: Socket>(io: &Async<S>) -> io::Result<()> {
+    match io.get_ref().shut_down(Shutdown::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        result => result,
+    }
+}
+
+/// Waits for the outcome of a connect in progress.
+pub(super) async fn finish_connect<S: Socket>(
+    io: &Async<S>,
+    take_error: impl Fn(&S) -> io::Result<Option<io::Error>>,
+) -> io::Result<()> {
+    io.writable().await?;
+    match take_error(io.get_ref())? {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// The standard socket of a stream that no clone or half shares.
+pub(super) fn into_std<S: Socket>(io: Arc<Async<S>>) -> io::Result<S> {
+    match Arc::try_unwrap(io) {
+        Ok(io) => io.into_inner(),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "the socket is shared with clones or halves of its stream",
+        )),
+    }
+}
+
+/// Puts the operations above on a stream type: a struct with the one field `io: Arc<Async<$Std>>`.
+macro_rules! impl_stream {
+    ($Stream:ident, $Std:ty) => {
+        impl $Stream {
+            pub(super) fn from_async(io: $crate::io::Async<$Std>) -> $Stream {
+                $Stream {
+                    io: $crate::sync::Arc::new(io),
+                }
+            }
+
+            /// Waits until there is something to read, the end of the stream included.
+            ///
+            /// # Errors
+            ///
+            /// When it would have to wait and the runtime that registered the socket has shut down.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: it reads nothing.
+            pub async fn readable(&self) -> ::std::io::Result<()> {
+                self.io.readable().await
+            }
+
+            /// Waits until there is room to write.
+            ///
+            /// # Errors
+            ///
+            /// When it would have to wait and the runtime that registered the socket has shut down.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: it writes nothing.
+            pub async fn writable(&self) -> ::std::io::Result<()> {
+                self.io.writable().await
+            }
+
+            /// Shuts down the reading side, the writing side or both, for all clones and halves of the stream.
+            ///
+            /// # Errors
+            ///
+            /// What the operating system says.
+            pub fn shutdown(&self, how: ::std::net::Shutdown) -> ::std::io::Result<()> {
+                self.io.get_ref().shutdown(how)
+            }
+
+            /// Takes the error that is pending on the socket, if there is one.
+            ///
+            /// # Errors
+            ///
+            /// When the operating system cannot tell.
+            pub fn take_error(&self) -> ::std::io::Result<Option<::std::io::Error>> {
+                self.io.get_ref().take_error()
+            }
+
+            /// Splits the stream in two halves that can go to different tasks.
+            ///
+            /// Dropping the writing half shuts the sending side down, so that the peer sees the end; see
+            /// [`OwnedWriteHalf`](crate::net::OwnedWriteHalf).
+            pub fn into_split(
+                self,
+            ) -> (
+                $crate::net::OwnedReadHalf<$Stream>,
+                $crate::net::OwnedWriteHalf<$Stream>,
+            ) {
+                $crate::net::split::split(self)
+            }
+
+            /// Gives the standard socket back, still in non-blocking mode.
+            ///
+            /// # Errors
+            ///
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while a clone or a half shares the socket.
+            pub fn into_std(self) -> ::std::io::Result<$Std> {
+                $crate::net::stream::into_std(self.io)
+            }
+        }
+
+        impl $crate::net::split::Shared for $Stream {
+            type Socket = $Std;
+
+            fn io(&self) -> &$crate::sync::Arc<$crate::io::Async<$Std>> {
+                &self.io
+            }
+        }
+
+        $crate::net::traits::impl_read!([] $Stream, |stream| &stream.io);
+        $crate::net::traits::impl_read!([] &$Stream, |stream| &stream.io);
+        $crate::net::traits::impl_write!([] $Stream, |stream| &stream.io);
+        $crate::net::traits::impl_write!([] &$Stream, |stream| &stream.io);
+        $crate::net::traits::impl_fd!([] $Stream, |stream| &stream.io);
+
+        /// Sets the socket to non-blocking mode and registers it with the runtime the thread is in.
+        impl TryFrom<$Std> for $Stream {
+            type Error = ::std::io::Error;
+
+            fn try_from(socket: $Std) -> ::std::io::Result<$Stream> {
+                $crate::io::Async::new(socket).map($Stream::from_async)
+            }
+        }
+
+        /// See [`into_std`](Self::into_std).
+        impl TryFrom<$Stream> for $Std {
+            type Error = ::std::io::Error;
+
+            fn try_from(stream: $Stream) -> ::std::io::Result<$Std> {
+                stream.into_std()
+            }
+        }
+    };
+}
+
+pub(super) use impl_stream;

@@ -1,0 +1,105 @@
+//! The system calls of sockets that `std` does not make as we need them.
+//!
+//! Sends never raise `SIGPIPE` (vectored ones neither, unlike `std`'s), new sockets are close-on-exec and non-blocking
+//! from the first, with no call in between where the system can do that.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketType,
+};
+
+/// Systems whose sockets and accepted sockets take the flags in the same call.
+#[cfg(not(target_vendor = "apple"))]
+const SOCKET_FLAGS: rustix::net::SocketFlags =
+    rustix::net::SocketFlags::CLOEXEC.union(rustix::net::SocketFlags::NONBLOCK);
+
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+/// Apple's sockets carry the wish as an option, set by `std` and by [`prepare`].
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
+
+/// A new socket, close-on-exec and non-blocking.
+pub(super) fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    #[cfg(not(target_vendor = "apple"))]
+    let socket = rustix::net::socket_with(family, kind, SOCKET_FLAGS, None)?;
+    #[cfg(target_vendor = "apple")]
+    let socket = prepare(rustix::net::socket(family, kind, None)?)?;
+    Ok(socket)
+}
+
+/// The socket of a connection, and its peer where the system told it.
+pub(super) type Accepted = (OwnedFd, Option<SocketAddrAny>);
+
+/// Accepts a connection whose socket is close-on-exec and non-blocking.
+pub(super) fn accept(listener: &std::net::TcpListener) -> io::Result<Accepted> {
+    #[cfg(not(target_vendor = "apple"))]
+    let accepted = rustix::net::acceptfrom_with(listener, SOCKET_FLAGS)?;
+    #[cfg(target_vendor = "apple")]
+    let accepted = {
+        let (socket, peer) = rustix::net::acceptfrom(listener)?;
+        (prepare(socket)?, peer)
+    };
+    Ok(accepted)
+}
+
+#[cfg(target_vendor = "apple")]
+fn prepare(socket: OwnedFd) -> io::Result<OwnedFd> {
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    rustix::net::sockopt::set_socket_nosigpipe(&socket, true)?;
+    Ok(socket)
+}
+
+/// Starts to connect. `Ok` may mean "in progress": the socket becomes writable when it is decided.
+pub(super) fn start_connect(
+    socket: impl AsFd,
+    address: &impl rustix::net::addr::SocketAddrArg,
+) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::net::connect(socket, address) {
+        // An interrupted connect goes on by itself, like one in progress.
+        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn send(socket: impl AsFd, buf: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, buf, SEND_FLAGS)?)
+}
+
+pub(super) fn send_vectored(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    // The most that one call takes everywhere; the rest is a short write.
+    const MAX_SLICES: usize = 1024;
+    let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
+    let mut control = SendAncillaryBuffer::default();
+    Ok(rustix::net::sendmsg(
+        socket,
+        bufs,
+        &mut control,
+        SEND_FLAGS,
+    )?)
+}
+
+pub(super) fn recv(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
+    let (len, _) = rustix::net::recv(socket, buf, RecvFlags::empty())?;
+    Ok(len)
+}
+
+pub(super) fn peek(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
+    let (len, _) = rustix::net::recv(socket, buf, RecvFlags::PEEK)?;
+    Ok(len)
+}
+
+pub(super) fn recv_vectored(socket: impl AsFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    Ok(rustix::io::readv(socket, bufs)?)
+}
+
+pub(super) fn family(address: &std::net::SocketAddr) -> AddressFamily {
+    match address {
+        std::net::SocketAddr::V4(_) => AddressFamily::INET,
+        std::net::SocketAddr::V6(_) => AddressFamily::INET6,
+    }
+}

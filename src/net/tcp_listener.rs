@@ -1,0 +1,160 @@
+//! TCP listeners.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::io::Async;
+
+use super::addr::{self, ToSocketAddrs};
+use super::{TcpSocket, TcpStream, sys, traits};
+
+/// How many connections may wait to be accepted; the system lowers it to its own limit. `std`'s 128 overflows in a
+/// burst of a thousand, and each connection beyond waits a second for its next attempt.
+pub(super) const BACKLOG: u32 = 1024;
+
+/// A TCP socket that accepts connections.
+///
+/// # Examples
+///
+/// ```no_run
+/// use executor::net::TcpListener;
+/// use futures::io::AsyncWriteExt;
+///
+/// # fn main() -> std::io::Result<()> {
+/// executor::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:7000").await?;
+///     loop {
+///         let (mut stream, peer) = listener.accept().await?;
+///         executor::spawn(async move { stream.write_all(format!("hello {peer}").as_bytes()).await });
+///     }
+/// })
+/// # }
+/// ```
+pub struct TcpListener {
+    pub(super) io: Async<StdTcpListener>,
+}
+
+traits::impl_owner!(TcpListener, StdTcpListener);
+
+impl TcpListener {
+    /// Binds to `address` and listens. Of several addresses the first that can be bound is taken; port 0 lets the
+    /// system choose one, which [`local_addr`](TcpListener::local_addr) tells.
+    ///
+    /// The socket gets `SO_REUSEADDR`, as with `std`, so that a server can be started again at once. For other options
+    /// see [`TcpSocket`].
+    ///
+    /// # Errors
+    ///
+    /// That of the last address, or of resolving the name.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let bind_to = |address: SocketAddr| async move {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        addr::try_each(address, bind_to).await
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// The stream belongs to the runtime that registered the listener.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says; the listener goes on working. "Too many open files" and "out of memory" leave
+    /// the connection where it is, so calling again at once gives the same error: wait a little first, or close
+    /// something. [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) is a peer that left before it was accepted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no connection is lost.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let accepted = self.io.read_with(sys::accept).await?;
+        self.register(accepted)
+    }
+
+    /// The poll form of [`accept`](TcpListener::accept). The waker stays registered until the next connection;
+    /// different tasks may poll.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](TcpListener::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.io
+            .poll_read_with(cx, sys::accept)
+            .map(|accepted| self.register(accepted?))
+    }
+
+    /// The connections, one after the other, as a stream that never ends.
+    ///
+    /// Errors are items: see [`accept`](TcpListener::accept) for those that come back at once.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    fn register(&self, (socket, peer): sys::Accepted) -> io::Result<(TcpStream, SocketAddr)> {
+        let socket = StdTcpStream::from(socket);
+        let peer = match peer.map(SocketAddr::try_from) {
+            Some(Ok(peer)) => peer,
+            // Some systems leave it out for a peer that is gone again.
+            _ => socket.peer_addr()?,
+        };
+        let io = Async::register(socket, self.io.reactor())?;
+        Ok((TcpStream::from_async(io), peer))
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+
+    /// The time to live, in hops, of packets from here.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get_ref().ttl()
+    }
+
+    /// Sets the time to live, in hops, of packets from here.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
+        self.io.get_ref().set_ttl(hops)
+    }
+}
+
+/// The stream of a listener's connections; see [`TcpListener::incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let accepted = self.listener.poll_accept(cx);
+        accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}

@@ -1,0 +1,199 @@
+//! Unix datagram sockets.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnixDatagram};
+use std::path::Path;
+
+use crate::io::{Async, is_ready};
+use crate::net::traits;
+use crate::reactor::Direction;
+
+use std::os::fd::AsFd;
+
+/// A Unix datagram socket.
+///
+/// All methods take `&self`: share it through an `Arc` to send and receive in different tasks.
+///
+/// # Examples
+///
+/// ```
+/// use executor::net::unix::UnixDatagram;
+///
+/// # fn main() -> std::io::Result<()> {
+/// executor::block_on(async {
+///     let (a, b) = UnixDatagram::pair()?;
+///     a.send(b"hello").await?;
+///     let mut buf = [0; 16];
+///     let len = b.recv(&mut buf).await?;
+///     assert_eq!(&buf[..len], b"hello");
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub struct UnixDatagram {
+    io: Async<StdUnixDatagram>,
+}
+
+traits::impl_owner!(UnixDatagram, StdUnixDatagram);
+
+impl UnixDatagram {
+    /// A socket bound to `path`, where a socket file is made.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says: [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
+        StdUnixDatagram::bind(path)?.try_into()
+    }
+
+    /// A socket without an address.
+    ///
+    /// # Errors
+    ///
+    /// When the process or the system has no descriptors or memory left.
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        StdUnixDatagram::unbound()?.try_into()
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// When the process or the system has no descriptors or memory left.
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (a, b) = StdUnixDatagram::pair()?;
+        Ok((a.try_into()?, b.try_into()?))
+    }
+
+    /// Sets the peer: [`send`](UnixDatagram::send) goes there, and only what comes from there is received.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.io.get_ref().connect(path)
+    }
+
+    /// Sends a datagram to the socket at `path`; waits while the queue there is full. Returns the bytes sent.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a datagram is sent as a whole or not at all.
+    pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let path = path.as_ref();
+        loop {
+            match self.io.get_ref().send_to(buf, path) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => return result,
+            }
+            if is_ready(self.io.as_fd(), Direction::Write)? {
+                // There is room here, so it is the other queue that is full, and of that this socket is told nothing.
+                // One that is connected to it is.
+                let probe = StdUnixDatagram::unbound()?;
+                probe.connect(path)?;
+                Async::new(probe)?.writable().await?;
+            } else {
+                self.io.writable().await?;
+            }
+        }
+    }
+
+    /// Receives a datagram: its length and sender. What does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no datagram is lost.
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.read_with(|socket| socket.recv_from(buf)).await
+    }
+
+    /// Sends a datagram to the peer set by [`connect`](UnixDatagram::connect) or given by
+    /// [`pair`](UnixDatagram::pair). Returns the bytes sent.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a datagram is sent as a whole or not at all.
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.io.write_with(|socket| socket.send(buf)).await
+    }
+
+    /// Receives a datagram. What does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no datagram is lost.
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.read_with(|socket| socket.recv(buf)).await
+    }
+
+    /// Waits until there is a datagram to receive.
+    ///
+    /// # Errors
+    ///
+    /// When it would have to wait and the runtime that registered the socket has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.io.readable().await
+    }
+
+    /// Waits until there is room to send.
+    ///
+    /// # Errors
+    ///
+    /// When it would have to wait and the runtime that registered the socket has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.io.writable().await
+    }
+
+    /// Shuts down receiving, sending or both.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get_ref().shutdown(how)
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+
+    /// The address of its peer.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().peer_addr()
+    }
+}

@@ -1,0 +1,133 @@
+//! Unix listeners.
+
+use std::io;
+use std::os::unix::net::{
+    SocketAddr, UnixListener as StdUnixListener, UnixStream as StdUnixStream,
+};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::io::Async;
+use crate::net::traits;
+
+use super::UnixStream;
+
+/// A Unix socket that accepts connections.
+///
+/// Dropping it closes the socket and leaves its file where it is, as with `std`.
+///
+/// # Examples
+///
+/// ```no_run
+/// use executor::net::unix::UnixListener;
+/// use futures::io::AsyncWriteExt;
+///
+/// # fn main() -> std::io::Result<()> {
+/// executor::block_on(async {
+///     let listener = UnixListener::bind("/run/greeter.sock")?;
+///     loop {
+///         let (mut stream, _) = listener.accept().await?;
+///         executor::spawn(async move { stream.write_all(b"hello").await });
+///     }
+/// })
+/// # }
+/// ```
+pub struct UnixListener {
+    io: Async<StdUnixListener>,
+}
+
+traits::impl_owner!(UnixListener, StdUnixListener);
+
+impl UnixListener {
+    /// Binds to `path`, where a socket file is made, and listens.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says: [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        StdUnixListener::bind(path)?.try_into()
+    }
+
+    /// Binds to an address that need not be a path, and listens.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        StdUnixListener::bind_addr(address)?.try_into()
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// The stream belongs to the runtime that registered the listener.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says; the listener goes on working. "Too many open files" and "out of memory" leave
+    /// the connection where it is, so calling again at once gives the same error: wait a little first, or close
+    /// something.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no connection is lost.
+    pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let accepted = self.io.read_with(StdUnixListener::accept).await?;
+        self.register(accepted)
+    }
+
+    /// The poll form of [`accept`](UnixListener::accept). The waker stays registered until the next connection;
+    /// different tasks may poll.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](UnixListener::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
+        self.io
+            .poll_read_with(cx, StdUnixListener::accept)
+            .map(|accepted| self.register(accepted?))
+    }
+
+    /// The connections, one after the other, as a stream that never ends.
+    ///
+    /// Errors are items: see [`accept`](UnixListener::accept) for those that come back at once.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    fn register(
+        &self,
+        (socket, peer): (StdUnixStream, SocketAddr),
+    ) -> io::Result<(UnixStream, SocketAddr)> {
+        socket.set_nonblocking(true)?;
+        let io = Async::register(socket, self.io.reactor())?;
+        Ok((UnixStream::from_async(io), peer))
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+}
+
+/// The stream of a listener's connections; see [`UnixListener::incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Incoming<'a> {
+    listener: &'a UnixListener,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<UnixStream>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let accepted = self.listener.poll_accept(cx);
+        accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}

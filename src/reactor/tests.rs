@@ -1,0 +1,292 @@
+//! The reactor by itself: one thread, which sits in the seat when it wants to.
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::task::{Context, Poll, Wake};
+use std::time::Instant;
+
+use crate::sync::thread;
+
+use super::*;
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn task() -> (Arc<Count>, Waker) {
+    let count = Arc::new(Count::default());
+    (Arc::clone(&count), Waker::from(count))
+}
+
+fn pair() -> (UnixStream, UnixStream) {
+    let (a, b) = UnixStream::pair().unwrap();
+    a.set_nonblocking(true).unwrap();
+    b.set_nonblocking(true).unwrap();
+    (a, b)
+}
+
+fn look(reactor: &Reactor) -> Vec<Waker> {
+    let mut ready = Vec::new();
+    let mut seat = reactor.try_seat().unwrap();
+    let count = seat.poll(Some(Duration::ZERO), &mut ready).unwrap();
+    assert_eq!(count, ready.len());
+    ready
+}
+
+/// Uses the readiness up that comes with registration, so that the next wait is a real one.
+fn settle(reactor: &Reactor, source: &Source, direction: Direction) {
+    look(reactor);
+    let mut cx = Context::from_waker(Waker::noop());
+    if let Poll::Ready(seen) = source.poll_ready(direction, &mut cx) {
+        source.clear_ready(direction, seen.unwrap());
+    }
+}
+
+#[test]
+fn the_seat_has_room_for_one() {
+    let reactor = Reactor::new().unwrap();
+    let seat = reactor.try_seat().unwrap();
+    assert!(reactor.try_seat().is_none());
+    drop(seat);
+    assert!(reactor.try_seat().is_some());
+}
+
+#[test]
+fn every_notification_ends_a_wait() {
+    let reactor = Reactor::new().unwrap();
+    let mut ready = Vec::new();
+    for _ in 0..3 {
+        reactor.notify();
+        reactor.notify();
+        let mut seat = reactor.try_seat().unwrap();
+        assert_eq!(seat.poll(None, &mut ready).unwrap(), 0);
+    }
+    // A timed wait likewise, and only once per notification.
+    reactor.notify();
+    let start = Instant::now();
+    let mut seat = reactor.try_seat().unwrap();
+    seat.poll(Some(Duration::from_secs(60)), &mut ready)
+        .unwrap();
+    assert!(start.elapsed() < Duration::from_secs(30));
+    seat.poll(Some(Duration::from_millis(1)), &mut ready)
+        .unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(1));
+}
+
+#[test]
+fn a_notification_reaches_a_thread_that_waits() {
+    let reactor = Reactor::new().unwrap();
+    let sleeper = thread::spawn({
+        let reactor = Arc::clone(&reactor);
+        move || {
+            let mut ready = Vec::new();
+            (0..100).for_each(|_| {
+                let mut seat = reactor.try_seat().unwrap();
+                seat.poll(None, &mut ready).unwrap();
+            });
+        }
+    });
+    while !sleeper.is_finished() {
+        reactor.notify();
+        thread::yield_now();
+    }
+    sleeper.join().unwrap();
+}
+
+#[test]
+fn a_timed_wait_is_not_rounded_to_milliseconds_and_huge_ones_do_not_overflow() {
+    let reactor = Reactor::new().unwrap();
+    let mut ready = Vec::new();
+    let mut seat = reactor.try_seat().unwrap();
+    let wait = Duration::from_micros(200);
+    let fastest = (0..20).map(|_| {
+        let start = Instant::now();
+        seat.poll(Some(wait), &mut ready).unwrap();
+        assert!(start.elapsed() >= wait);
+        start.elapsed()
+    });
+    assert!(fastest.min().unwrap() < Duration::from_micros(900));
+    reactor.notify();
+    seat.poll(Some(Duration::MAX), &mut ready).unwrap();
+}
+
+#[test]
+fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let mut source = reactor.register(a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let tasks: Vec<_> = (0..5).map(|_| task()).collect();
+    for (_, waker) in &tasks {
+        let mut cx = Context::from_waker(waker);
+        assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+        assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+    }
+    b.write_all(b"x").unwrap();
+    let ready = look(&reactor);
+    assert_eq!(ready.len(), 5);
+    for waker in ready {
+        waker.wake();
+    }
+    assert!(
+        tasks
+            .iter()
+            .all(|(count, _)| count.0.load(Ordering::SeqCst) == 1)
+    );
+    assert!(look(&reactor).is_empty());
+    source.deregister(a.as_fd()).unwrap();
+    assert!(!reactor.has_sources());
+}
+
+#[test]
+fn an_event_after_the_look_survives_would_block() {
+    let reactor = Reactor::new().unwrap();
+    let (mut a, mut b) = pair();
+    let source = reactor.register(a.as_fd()).unwrap();
+    look(&reactor);
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
+        panic!("a fresh source counts as ready");
+    };
+    let would_block = a.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(would_block.kind(), io::ErrorKind::WouldBlock);
+    b.write_all(b"x").unwrap();
+    look(&reactor);
+    source.clear_ready(Direction::Read, seen);
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_ready());
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_short_read_does_not_hide_the_end_of_the_stream() {
+    let reactor = Reactor::new().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let source = reactor.register(stream.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let mut cx = Context::from_waker(Waker::noop());
+
+    // Data alone: a short read proves that nothing is left.
+    peer.write_all(b"x").unwrap();
+    while source.poll_ready(Direction::Read, &mut cx).is_pending() {
+        look(&reactor);
+    }
+    let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
+        panic!("just seen");
+    };
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 1);
+    source.clear_after_short_read(seen);
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+
+    // Data and the end in one event: it does not.
+    peer.write_all(b"x").unwrap();
+    drop(peer);
+    let end = rustix::event::PollFlags::RDHUP;
+    rustix::event::poll(&mut [rustix::event::PollFd::new(&stream, end)], None).unwrap();
+    look(&reactor);
+    let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
+        panic!("there is data");
+    };
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 1);
+    source.clear_after_short_read(seen);
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_ready());
+    assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+fn a_future_that_is_dropped_takes_its_waker_back() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let source = reactor.register(a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let (count, waker) = task();
+    let mut waiting = source.waiting(Direction::Read);
+    let mut cx = Context::from_waker(&waker);
+    assert!(waiting.poll_ready(&mut cx).is_pending());
+    assert_eq!(Arc::strong_count(&count), 3);
+    drop(waiting);
+    assert_eq!(Arc::strong_count(&count), 2);
+    b.write_all(b"x").unwrap();
+    assert!(look(&reactor).is_empty());
+}
+
+#[test]
+fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
+    let reactor = Reactor::new().unwrap();
+    let (a, b) = pair();
+    let source = reactor.register(a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let (_, waker) = task();
+    let mut cx = Context::from_waker(&waker);
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+    let mut ready = Vec::new();
+    reactor.close(&mut ready);
+    assert_eq!(ready.len(), 1);
+    let Poll::Ready(Err(error)) = source.poll_ready(Direction::Read, &mut cx) else {
+        panic!("waiting goes on");
+    };
+    assert!(error.to_string().contains("shut down"));
+    assert!(reactor.register(b.as_fd()).is_err());
+    // What need not wait goes on.
+    assert!(source.poll_ready(Direction::Write, &mut cx).is_ready());
+}
+
+#[test]
+fn leaving_wakes_who_is_left() {
+    let reactor = Reactor::new().unwrap();
+    let (a, _b) = pair();
+    let mut source = reactor.register(a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let (count, waker) = task();
+    let mut cx = Context::from_waker(&waker);
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+    source.deregister(a.as_fd()).unwrap();
+    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    drop(source);
+    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn what_cannot_be_polled_is_refused_and_leaves_nothing_behind() {
+    let reactor = Reactor::new().unwrap();
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    let error = reactor.register(file.as_fd()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    let (a, _b) = pair();
+    let _source = reactor.register(a.as_fd()).unwrap();
+    let error = reactor.register(a.as_fd()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(reactor.sources.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_late_event_does_not_reach_the_next_owner() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let mut source = reactor.register(a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    b.write_all(b"x").unwrap();
+    // The event has been fetched; before it is delivered, the slot changes hands.
+    let mut late = Vec::new();
+    reactor.poller.wait(&mut late, None).unwrap();
+    source.deregister(a.as_fd()).unwrap();
+    let (c, _d) = pair();
+    let next = reactor.register(c.as_fd()).unwrap();
+    settle(&reactor, &next, Direction::Read);
+    let (_, waker) = task();
+    let mut cx = Context::from_waker(&waker);
+    assert!(next.poll_ready(Direction::Read, &mut cx).is_pending());
+    for event in late {
+        assert!(reactor.registry.lock().get(event.key).is_none());
+    }
+    assert!(next.poll_ready(Direction::Read, &mut cx).is_pending());
+}

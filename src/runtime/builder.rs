@@ -1,0 +1,208 @@
+//! Settings of a runtime, checked before anything is started.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::{Handle, Runtime, context};
+use crate::scheduler::{Around, Lease, Settings};
+use crate::sync::{Arc, thread};
+use crate::tasks::discard;
+
+/// Most processors a runtime can have: what the scheduler's counts have room for, far beyond any machine.
+const MAX_WORKERS: usize = 1 << 16;
+
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// Builds a [`Runtime`] with settings of one's own.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = executor::runtime::Builder::new()
+///     .worker_threads(2)
+///     .thread_name("mine")
+///     .build()?;
+/// assert_eq!(runtime.block_on(async { 1 + 1 }), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder {
+    worker_threads: Option<usize>,
+    max_blocking_threads: usize,
+    thread_keep_alive: Duration,
+    thread_name: String,
+    thread_stack_size: Option<usize>,
+    on_thread_start: Option<Hook>,
+    on_thread_stop: Option<Hook>,
+}
+
+impl Builder {
+    /// The default settings.
+    pub fn new() -> Builder {
+        Builder {
+            worker_threads: None,
+            max_blocking_threads: 512,
+            thread_keep_alive: Duration::from_secs(10),
+            thread_name: "executor".to_owned(),
+            thread_stack_size: None,
+            on_thread_start: None,
+            on_thread_stop: None,
+        }
+    }
+
+    /// The number of processors: how many tasks run in parallel.
+    ///
+    /// Default: the environment variable `EXECUTOR_WORKER_THREADS`, else
+    /// [`std::thread::available_parallelism`]. Zero is an error of [`build`](Builder::build).
+    pub fn worker_threads(mut self, count: usize) -> Builder {
+        self.worker_threads = Some(count);
+        self
+    }
+
+    /// The most threads that run `spawn_blocking` jobs at the same time. Default 512; zero is an error.
+    pub fn max_blocking_threads(mut self, count: usize) -> Builder {
+        self.max_blocking_threads = count;
+        self
+    }
+
+    /// How long a thread beyond the number of processors stays without work. Default 10 s; zero ends it at once.
+    pub fn thread_keep_alive(mut self, duration: Duration) -> Builder {
+        self.thread_keep_alive = duration;
+        self
+    }
+
+    /// The name of all threads of the runtime. Default `executor`. A NUL byte in it is an error.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
+        self.thread_name = name.into();
+        self
+    }
+
+    /// The stack size of all threads of the runtime, in bytes. Default: what the standard library takes. Zero is an
+    /// error.
+    pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
+        self.thread_stack_size = Some(bytes);
+        self
+    }
+
+    /// Called on each thread of the runtime (workers, the reactor's, blocking ones) before it does anything. A panic in
+    /// it is caught and ignored.
+    pub fn on_thread_start<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.on_thread_start = Some(Arc::new(f));
+        self
+    }
+
+    /// Called on each thread of the runtime when it has done everything. A panic in it is caught and ignored.
+    pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.on_thread_stop = Some(Arc::new(f));
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, when one is unusable; else what the system
+    /// says when threads or the reactor cannot be created. Threads that were started by then have ended again.
+    pub fn build(self) -> io::Result<Runtime> {
+        let settings = self.check()?;
+        Ok(Runtime::new(Handle::new(Lease::open(settings)?)))
+    }
+
+    fn check(self) -> io::Result<Settings> {
+        let worker_threads = match self.worker_threads {
+            Some(count) => usable_workers(count, "worker_threads")?,
+            None => default_workers()?,
+        };
+        if self.max_blocking_threads == 0 {
+            return Err(unusable("max_blocking_threads", "must not be zero"));
+        }
+        if self.thread_stack_size == Some(0) {
+            return Err(unusable("thread_stack_size", "must not be zero"));
+        }
+        if self.thread_name.contains('\0') {
+            return Err(unusable("thread_name", "must not contain a NUL byte"));
+        }
+        Ok(Settings {
+            worker_threads,
+            max_blocking_threads: self.max_blocking_threads,
+            thread_keep_alive: self.thread_keep_alive,
+            around: around(self.on_thread_start, self.on_thread_stop),
+            thread_name: self.thread_name,
+            thread_stack_size: self.thread_stack_size,
+        })
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("worker_threads", &self.worker_threads)
+            .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("thread_keep_alive", &self.thread_keep_alive)
+            .field("thread_name", &self.thread_name)
+            .field("thread_stack_size", &self.thread_stack_size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What each thread of the runtime is wrapped in: its context and the user's hooks.
+fn around(start: Option<Hook>, stop: Option<Hook>) -> Around {
+    fn call(hook: &Option<Hook>) {
+        if let Some(hook) = hook {
+            discard(Caller(hook));
+        }
+    }
+    Box::new(move |lease, body| {
+        let entered = context::enter(Handle::new(lease.clone()));
+        call(&start);
+        body();
+        call(&stop);
+        drop(entered);
+    })
+}
+
+/// Calls a hook when it is dropped: [`discard`] is the panic boundary.
+struct Caller<'a>(&'a Hook);
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn default_workers() -> io::Result<usize> {
+    const VARIABLE: &str = "EXECUTOR_WORKER_THREADS";
+    match std::env::var_os(VARIABLE) {
+        None => Ok(thread::available_parallelism().map_or(1, usize::from)),
+        Some(value) => match value.to_str().and_then(|value| value.trim().parse().ok()) {
+            Some(count) => usable_workers(count, VARIABLE),
+            None => Err(unusable(
+                VARIABLE,
+                &format!("must be a number, not {value:?}"),
+            )),
+        },
+    }
+}
+
+fn usable_workers(count: usize, name: &str) -> io::Result<usize> {
+    match count {
+        0 => Err(unusable(name, "must not be zero")),
+        1..=MAX_WORKERS => Ok(count),
+        _ => Err(unusable(name, &format!("must not exceed {MAX_WORKERS}"))),
+    }
+}
+
+fn unusable(name: &str, reason: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("unusable runtime setting: {name} {reason}"),
+    )
+}

@@ -1,0 +1,184 @@
+//! Tasks that are not `Send`: they belong to one `block_on` and run between the polls of its future.
+//!
+//! # Guarantees
+//!
+//! A local task is polled and dropped on its thread only. It may be woken from any: its schedule function owns the queue
+//! and wakes the `block_on`. When the `block_on` ends, tasks that have not finished are cancelled, there and then.
+//!
+//! # Ending
+//!
+//! 1. The set's registry is closed: every task that waits is woken into the queue, one that begins to wait ends itself.
+//! 2. The queue is emptied by cancelling, until no task is alive. A foreign thread may be between its wake and its push;
+//!    the number of live tasks says so, and its push wakes us.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::task::Waker;
+
+use concurrent_queue::ConcurrentQueue;
+
+use crate::sync::{Arc, thread};
+use crate::tasks::registry::Registry;
+use crate::tasks::{self, JoinHandle, Runnable};
+
+/// Local tasks run in a row before the future has its turn. The worker's figure for the same question.
+const TURN: usize = 61;
+
+std::thread_local! {
+    /// The `block_on`s of this thread, the innermost last.
+    static FRAMES: RefCell<Vec<Rc<Set>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The local tasks of one `block_on`. The registry is leased with the first of them.
+struct Set {
+    queue: Arc<Queue>,
+    registry: Cell<Option<&'static Registry>>,
+    alive: Rc<Cell<usize>>,
+}
+
+struct Queue {
+    runnables: ConcurrentQueue<Runnable>,
+    /// Wakes the `block_on`.
+    waker: Waker,
+}
+
+impl Queue {
+    fn push(&self, runnable: Runnable) {
+        match self.runnables.push(runnable) {
+            Ok(()) => self.waker.wake_by_ref(),
+            // The queue is unbounded and never closed.
+            Err(refused) => drop(refused),
+        }
+    }
+}
+
+/// The place of one `block_on` on this thread's stack.
+pub(super) struct Frame {
+    set: Rc<Set>,
+}
+
+impl Frame {
+    pub(super) fn enter(waker: Waker) -> Frame {
+        let queue = Arc::new(Queue {
+            runnables: ConcurrentQueue::unbounded(),
+            waker,
+        });
+        let set = Rc::new(Set {
+            queue,
+            registry: Cell::new(None),
+            alive: Rc::default(),
+        });
+        FRAMES.with_borrow_mut(|frames| frames.push(set.clone()));
+        Frame { set }
+    }
+
+    /// Runs some local tasks. False: there was none.
+    pub(super) fn run_local_tasks(&self) -> bool {
+        let mut any = false;
+        for _ in 0..TURN {
+            let Ok(runnable) = self.set.queue.runnables.pop() else {
+                return any;
+            };
+            tasks::run(runnable);
+            any = true;
+        }
+        any
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        if let Some(registry) = self.set.registry.get() {
+            registry.close();
+            while self.set.alive.get() != 0 {
+                match self.set.queue.runnables.pop() {
+                    Ok(runnable) => tasks::cancel(runnable),
+                    Err(_) => thread::park(),
+                }
+            }
+            registry.release();
+        }
+        FRAMES.with_borrow_mut(|frames| frames.pop());
+    }
+}
+
+/// Runs a future that need not be `Send` on this thread, between the polls of the innermost `block_on`.
+///
+/// It never leaves the thread. Tasks that have not finished when the `block_on` returns are cancelled.
+///
+/// # Panics
+///
+/// Outside a `block_on` of this thread: a task on a worker moves between threads, so nothing there could run it.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// let sum = executor::block_on(async {
+///     let shared = Rc::new(5);
+///     let local = executor::spawn_local({
+///         let shared = shared.clone();
+///         async move { *shared + 1 }
+///     });
+///     *shared + local.await.unwrap()
+/// });
+/// assert_eq!(sum, 11);
+/// ```
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    match try_spawn_local(future) {
+        Ok(handle) => handle,
+        Err(reason) => panic!("spawn_local: {reason}"),
+    }
+}
+
+fn try_spawn_local<F>(future: F) -> Result<JoinHandle<F::Output>, &'static str>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let set = FRAMES.with_borrow(|frames| frames.last().cloned());
+    let set = set.ok_or("no block_on is running on this thread that could poll the future")?;
+    let registry = match set.registry.get() {
+        Some(registry) => registry,
+        None => {
+            let registry = Registry::lease().ok_or("too many local task sets exist")?;
+            set.registry.set(Some(registry));
+            registry
+        }
+    };
+    let alive = Alive::new(&set.alive);
+    let queue = set.queue.clone();
+    let (runnable, handle) = tasks::create_local(
+        async move {
+            let _alive = alive;
+            future.await
+        },
+        registry,
+        move |runnable| queue.push(runnable),
+    );
+    runnable.schedule();
+    Ok(handle)
+}
+
+/// Counts one local task while it exists.
+struct Alive(Rc<Cell<usize>>);
+
+impl Alive {
+    fn new(count: &Rc<Cell<usize>>) -> Alive {
+        count.set(count.get() + 1);
+        Alive(count.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

@@ -1,0 +1,152 @@
+//! Figures about a runtime.
+
+use std::fmt;
+
+use crate::scheduler::snapshot::{ProcessorSnapshot, Snapshot};
+
+/// A snapshot of a runtime's figures, taken by [`Handle::metrics`](super::Handle::metrics).
+///
+/// Each figure was right at some moment while the snapshot was taken. Counters begin at zero with the runtime.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = executor::runtime::Builder::new().worker_threads(2).build()?;
+/// runtime.block_on(runtime.spawn(async {})).unwrap();
+/// assert_eq!(runtime.metrics().num_workers(), 2);
+/// assert_eq!(runtime.metrics().spawned_tasks_count(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RuntimeMetrics {
+    snapshot: Snapshot,
+}
+
+impl RuntimeMetrics {
+    pub(super) fn new(snapshot: Snapshot) -> RuntimeMetrics {
+        RuntimeMetrics { snapshot }
+    }
+
+    fn processor(&self, index: usize) -> &ProcessorSnapshot {
+        match self.snapshot.processors.get(index) {
+            Some(processor) => processor,
+            None => panic!(
+                "there is no worker {index}: the runtime has {} of them",
+                self.num_workers()
+            ),
+        }
+    }
+
+    /// The number of processors.
+    pub fn num_workers(&self) -> usize {
+        self.snapshot.processors.len()
+    }
+
+    /// Tasks and blocking jobs that have been spawned and whose future has not been dropped.
+    pub fn num_alive_tasks(&self) -> usize {
+        self.snapshot.alive_tasks as usize
+    }
+
+    /// Tasks and blocking jobs spawned since the runtime began.
+    pub fn spawned_tasks_count(&self) -> u64 {
+        self.snapshot.spawned_tasks
+    }
+
+    /// Runnables in the global queue.
+    pub fn global_queue_depth(&self) -> usize {
+        self.snapshot.global_queue_depth
+    }
+
+    /// Threads of the blocking pool, idle ones included.
+    pub fn num_blocking_threads(&self) -> usize {
+        self.snapshot.blocking_threads
+    }
+
+    /// Idle threads of the blocking pool.
+    pub fn num_idle_blocking_threads(&self) -> usize {
+        self.snapshot.idle_blocking_threads
+    }
+
+    /// Blocking jobs that wait for a thread.
+    pub fn blocking_queue_depth(&self) -> usize {
+        self.snapshot.blocking_queue_depth
+    }
+
+    /// All threads of the runtime: workers, spares, blocking ones and the reactor's.
+    pub fn num_threads(&self) -> usize {
+        self.snapshot.threads
+    }
+
+    /// Times a thread gave its processor away before it blocked.
+    pub fn handoff_count(&self) -> u64 {
+        self.snapshot.handoffs
+    }
+
+    /// Tasks woken by the netpoller.
+    pub fn netpoll_ready_count(&self) -> u64 {
+        self.snapshot.network_ready
+    }
+
+    /// Polls begun by processor `worker`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such processor; likewise the following ones.
+    #[track_caller]
+    pub fn worker_poll_count(&self, worker: usize) -> u64 {
+        self.processor(worker).polls
+    }
+
+    /// Runnables in the queue and the next slot of processor `worker`.
+    #[track_caller]
+    pub fn worker_local_queue_depth(&self, worker: usize) -> usize {
+        self.processor(worker).local_queue_depth
+    }
+
+    /// Successful steals by processor `worker`.
+    #[track_caller]
+    pub fn worker_steal_count(&self, worker: usize) -> u64 {
+        self.processor(worker).steals
+    }
+
+    /// Times a worker laid processor `worker` down because there was nothing to do.
+    #[track_caller]
+    pub fn worker_park_count(&self, worker: usize) -> u64 {
+        self.processor(worker).parks
+    }
+}
+
+impl fmt::Display for RuntimeMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} processors, {} threads ({} blocking, {} of them idle)",
+            self.num_workers(),
+            self.num_threads(),
+            self.num_blocking_threads(),
+            self.num_idle_blocking_threads()
+        )?;
+        writeln!(
+            f,
+            "{} tasks alive of {} spawned; global queue {}, blocking queue {}",
+            self.num_alive_tasks(),
+            self.spawned_tasks_count(),
+            self.global_queue_depth(),
+            self.blocking_queue_depth()
+        )?;
+        writeln!(f, "processor      polls   queue     steals      parks")?;
+        for (index, at) in self.snapshot.processors.iter().enumerate() {
+            let ProcessorSnapshot {
+                polls,
+                local_queue_depth,
+                steals,
+                parks,
+            } = at;
+            writeln!(
+                f,
+                "{index:9} {polls:10} {local_queue_depth:7} {steals:10} {parks:10}"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! The runtime: what a user holds.
+//!
+//! A [`Runtime`] owns its threads and ends them when it is dropped; a [`Handle`] spawns onto it from anywhere. Most
+//! programs need neither: the functions at the crate root use a process-wide default runtime.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::scheduler::snapshot::deadline_after;
+use crate::scheduler::{Lease, Shared};
+use crate::sync::Arc;
+use crate::tasks::JoinHandle;
+
+pub(crate) mod block_on;
+mod builder;
+pub(crate) mod context;
+mod local_set;
+mod metrics;
+pub(crate) mod spawn;
+
+pub use builder::Builder;
+pub use context::EnterGuard;
+pub use local_set::spawn_local;
+pub use metrics::RuntimeMetrics;
+
+/// A runtime of one's own.
+///
+/// Dropping it cancels every task, each future being dropped exactly once, and waits for the workers and for blocking
+/// jobs that have begun. Dropped inside one of its own tasks or jobs, it shuts down in the background instead: waiting
+/// there would be waiting for itself.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = executor::runtime::Builder::new().worker_threads(1).build()?;
+/// let handle = runtime.spawn(async { "done" });
+/// assert_eq!(runtime.block_on(handle).unwrap(), "done");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "dropping a runtime cancels its tasks"]
+pub struct Runtime {
+    handle: Handle,
+    /// The drop does not wait.
+    background: bool,
+}
+
+impl Runtime {
+    fn new(handle: Handle) -> Runtime {
+        Runtime {
+            handle,
+            background: false,
+        }
+    }
+
+    /// A handle to this runtime; clone it to keep it.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// As [`executor::block_on`](crate::block_on), on this runtime.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
+    }
+
+    /// As [`executor::spawn`](crate::spawn), on this runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// As [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.handle.spawn_blocking(f)
+    }
+
+    /// Figures about this runtime, as of now.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.handle.metrics()
+    }
+
+    /// Shuts down as dropping does, but waits no longer than `timeout`.
+    ///
+    /// A poll or a blocking job that is still running then goes on until it returns; its thread ends after it.
+    pub fn shutdown_timeout(mut self, timeout: Duration) {
+        self.background = true;
+        let shared = self.handle.shared();
+        shared.close();
+        if !shared.is_own_thread() {
+            shared.wait_closed(deadline_after(timeout));
+        }
+    }
+
+    /// Shuts down without waiting.
+    pub fn shutdown_background(self) {
+        self.shutdown_timeout(Duration::ZERO);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let shared = self.handle.shared();
+        shared.close();
+        if !self.background && !shared.is_own_thread() {
+            shared.wait_closed(None);
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("handle", &self.handle)
+            .finish()
+    }
+}
+
+/// Spawns onto a runtime, from any thread. Cheap to clone.
+///
+/// A handle does not keep its runtime running: once that has shut down, what is spawned resolves to a cancelled
+/// [`JoinError`](crate::JoinError).
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::block_on(async { executor::Handle::current() });
+/// let joined = std::thread::spawn(move || handle.block_on(handle.spawn(async { 5 })));
+/// assert_eq!(joined.join().unwrap().unwrap(), 5);
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    lease: Arc<Lease>,
+}
+
+impl Handle {
+    pub(crate) fn new(lease: Arc<Lease>) -> Handle {
+        Handle { lease }
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.lease.shared()
+    }
+
+    /// The handle of the runtime this thread is in: a task, a blocking job, a `block_on`, an entered handle.
+    ///
+    /// # Panics
+    ///
+    /// Outside any. [`Handle::try_current`] does not panic.
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Handle::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("Handle::current: {error}"),
+        }
+    }
+
+    /// The handle of the runtime this thread is in.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRuntime`] outside any.
+    pub fn try_current() -> Result<Handle, NoRuntime> {
+        context::current_handle().ok_or(NoRuntime(()))
+    }
+
+    /// As [`executor::block_on`](crate::block_on), on this runtime.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        block_on::block_on_in(self.clone(), future)
+    }
+
+    /// As [`executor::spawn`](crate::spawn), on this runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        spawn::spawn_on(self.shared(), future)
+    }
+
+    /// As [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn::spawn_blocking_on(self.shared(), f)
+    }
+
+    /// Enters the runtime on this thread: until the guard is dropped, free functions such as
+    /// [`executor::spawn`](crate::spawn) act on it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = executor::runtime::Builder::new().worker_threads(1).build()?;
+    /// let _guard = runtime.handle().enter();
+    /// let _ = executor::spawn(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard::new(self)
+    }
+
+    /// Figures about this runtime, as of now.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::new(self.shared().snapshot())
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("num_workers", &self.shared().num_processors())
+            .field("shut_down", &self.shared().is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The calling thread is in no runtime.
+#[derive(Debug)]
+pub struct NoRuntime(());
+
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the calling thread is in no runtime: no task, no block_on, no entered handle")
+    }
+}
+
+impl std::error::Error for NoRuntime {}

@@ -1,0 +1,222 @@
+//! Binds futures and closures to a scheduler.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::resume_unwind;
+
+use async_task::ScheduleInfo;
+
+use super::{block_on, context};
+use crate::scheduler::{Shared, handoff, home_of};
+use crate::tasks::{self, Home, JoinHandle, Meta, Runnable};
+
+/// The home of ordinary tasks.
+struct OnWorkers;
+
+impl Home for OnWorkers {
+    #[inline]
+    fn schedule(runnable: Runnable, info: ScheduleInfo) {
+        home_of(runnable.metadata()).submit(runnable, info.woken_while_running);
+    }
+
+    #[inline]
+    fn finished(meta: &Meta) {
+        home_of(meta).task_finished();
+    }
+}
+
+/// The home of blocking jobs.
+struct OnPool;
+
+impl Home for OnPool {
+    fn schedule(runnable: Runnable, _: ScheduleInfo) {
+        home_of(runnable.metadata()).submit_blocking(runnable);
+    }
+
+    fn finished(meta: &Meta) {
+        home_of(meta).task_finished();
+    }
+}
+
+#[inline]
+pub(super) fn spawn_on<F>(shared: &'static Shared, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (runnable, handle) = tasks::create::<F, OnWorkers>(future, shared.registry);
+    shared.submit_new(runnable);
+    handle
+}
+
+pub(super) fn spawn_blocking_on<F, T>(shared: &'static Shared, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (runnable, handle) = tasks::create_ready::<F, T, OnPool>(f, shared.registry);
+    shared.count_spawned();
+    shared.submit_blocking(runnable);
+    handle
+}
+
+/// Runs a future as a task of the current runtime, as `go f()` does.
+///
+/// The task runs on a worker, in parallel with the caller. Dropping the handle detaches it. Outside any runtime it goes to
+/// the process-wide default one.
+///
+/// Spawned inside a task, the new task is put into the next slot of the processor and runs there soon; others may steal
+/// what that displaces.
+///
+/// # Panics
+///
+/// When the default runtime is needed and cannot be started.
+///
+/// # Examples
+///
+/// ```
+/// executor::block_on(async {
+///     let handle = executor::spawn(async { 40 + 2 });
+///     assert_eq!(handle.await.unwrap(), 42);
+/// });
+/// ```
+#[track_caller]
+#[inline]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    spawn_on(context::current_or_default(), future)
+}
+
+/// Runs a closure that may block on a thread of the current runtime's blocking pool.
+///
+/// For many or long blocking calls: up to 512 at a time by default, each on a thread of its own, jobs may wait for each
+/// other. Aborting the handle has an effect only before the job begins. When no thread can be created for it, and none
+/// exists, the handle resolves to a cancelled [`JoinError`](crate::JoinError) whose source is the system's error.
+///
+/// # Panics
+///
+/// When the default runtime is needed and cannot be started.
+///
+/// # Examples
+///
+/// ```
+/// let bytes = executor::block_on(executor::spawn_blocking(|| std::fs::read("Cargo.toml")));
+/// assert!(!bytes.unwrap().unwrap().is_empty());
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_blocking_on(context::current_or_default(), f)
+}
+
+/// Runs a closure that may block, here and now.
+///
+/// Go's `entersyscall` and `exitsyscall`: on a worker the processor is handed over first, so the other tasks of this
+/// thread go on elsewhere. Afterwards the thread takes a free processor back; if there is none it finishes the poll
+/// without one. Outside a worker it only calls `f`.
+///
+/// # Examples
+///
+/// ```
+/// let name = executor::spawn(async {
+///     executor::block_in_place(|| std::fs::canonicalize("."))
+/// });
+/// assert!(executor::block_on(name).unwrap().is_ok());
+/// ```
+pub fn block_in_place<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T,
+{
+    let _away = handoff::away();
+    f()
+}
+
+/// [`block_on`](crate::block_on) for a main future that is `Send`: it runs as a task on a worker.
+///
+/// So what it spawns and wakes stays local to that worker; a `block_on` future is polled on the calling thread, one hop
+/// away from all tasks. A panic of the future goes on in the caller.
+///
+/// # Panics
+///
+/// With the future's panic; when the runtime shuts down before the future has completed; and when the default runtime
+/// is needed and cannot be started.
+///
+/// # Examples
+///
+/// ```
+/// let sum = executor::run(async {
+///     let one = executor::spawn(async { 1 });
+///     one.await.unwrap() + 1
+/// });
+/// assert_eq!(sum, 2);
+/// ```
+#[track_caller]
+pub fn run<F>(future: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match block_on::block_on(spawn(future)) {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => resume_unwind(payload),
+            Err(error) => panic!("executor::run: {error}"),
+        },
+    }
+}
+
+/// Spawns tasks that have a name.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::task::Builder::new().name("greeter").spawn(async { "hello" });
+/// assert_eq!(executor::block_on(handle).unwrap(), "hello");
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a builder does nothing until `spawn` is called"]
+pub struct TaskBuilder {
+    name: Option<String>,
+}
+
+impl TaskBuilder {
+    /// A builder for a task without a name.
+    pub fn new() -> TaskBuilder {
+        TaskBuilder::default()
+    }
+
+    /// The name, as reports show it and [`task::name`](crate::task::name) returns it.
+    pub fn name(mut self, name: impl Into<String>) -> TaskBuilder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// As [`executor::spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let shared = context::current_or_default();
+        let Some(name) = self.name else {
+            return spawn_on(shared, future);
+        };
+        let (runnable, handle) =
+            tasks::create_named::<F, OnWorkers>(future, shared.registry, &name);
+        shared.submit_new(runnable);
+        handle
+    }
+}
+
+impl fmt::Debug for TaskBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("name", &self.name).finish()
+    }
+}

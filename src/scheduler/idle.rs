@@ -1,0 +1,348 @@
+//! Who is idle, who is searching, and the two protocols that keep work from being forgotten.
+//!
+//! States of a worker: **running** (holds a core, polls tasks), **searching** (holds a core, has no task, looks at the
+//! others' queues), **lying** (has laid its core down and waits in bed: parked, or in the netpoller's seat).
+//! States of a processor: its core is held by a worker, or lies here.
+//!
+//! # Submitting
+//!
+//! 1. Push the runnable into a queue.
+//! 2. StoreLoad fence ([`Idle::after_submit`]).
+//! 3. Read the counts. Somebody searches: leave it to them. Nobody does, and a core lies here: [`Idle::claim`] one
+//!    core and one worker for it. The claim counts the woken worker as searching *before* it wakes, so a hundred
+//!    submissions wake one worker and not a hundred.
+//!
+//! # Lying down
+//!
+//! 1. Lay the core down, get into the list of beds, stop being counted as searching ([`Idle::lie_down`]).
+//! 2. StoreLoad fence.
+//! 3. Look at every queue once more. Something there: [`Idle::get_up`] again.
+//! 4. Wait.
+//!
+//! The failure both guard against: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that
+//! queue already, sees nothing, and sleeps. Each side writes, fences, and then reads what the other wrote; so at least
+//! one of them sees the other (Dekker). Every worker that lies down looks again, not only the last one
+//! (golang/go#43997).
+//!
+//! # Finding
+//!
+//! A searcher that finds work stops searching *first* and then looks, after a fence, whether there is more; if so it
+//! wakes the next. Submissions made while it searched relied on it. So wake-ups ramp up in a chain, one waking the
+//! next, as long as there is work for the next.
+//!
+//! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it is about to pay
+//! 12 µs for a wake-up, or has nothing else to do.
+
+use crossbeam_utils::CachePadded;
+
+use super::park::Sleeper;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::{Arc, Mutex};
+
+const LYING: u64 = 1;
+const SEARCHING: u64 = 1 << 24;
+const COUNT: u64 = SEARCHING - 1;
+const CLOSED: u64 = 1 << 63;
+
+/// A reading of the counts.
+#[derive(Clone, Copy)]
+struct Counts(u64);
+
+impl Counts {
+    /// Processors whose core lies in [`Lists::cores`].
+    fn lying(self) -> u64 {
+        self.0 & COUNT
+    }
+
+    fn searching(self) -> u64 {
+        (self.0 / SEARCHING) & COUNT
+    }
+
+    fn closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+}
+
+/// See the module's documentation. `C` is the core; models use a number.
+#[derive(Debug)]
+pub(crate) struct Idle<C> {
+    /// Read by every submission; written when a worker lies down, gets up, begins or ends a search. `lying` changes
+    /// under the lock only.
+    counts: CachePadded<AtomicU64>,
+    lists: Mutex<Lists<C>>,
+}
+
+#[derive(Debug)]
+struct Lists<C> {
+    cores: Vec<C>,
+    /// Workers in their beds, the one that lay down last at the end: its caches are the warmest.
+    beds: Vec<Arc<Sleeper<C>>>,
+    /// The one that waits in the netpoller's seat. Woken only when no bed is occupied: whoever replaces it there would
+    /// cost a second wake-up.
+    seated: Option<Arc<Sleeper<C>>>,
+}
+
+/// What [`Idle::after_submit`] asks the submitter to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Nothing,
+    /// Call [`Idle::claim`] and wake what it gives.
+    Wake,
+    /// The runtime is closed: take the runnables out again and cancel them.
+    Drain,
+}
+
+/// A processor put to work by [`Idle::claim`]; its worker counts as searching from now on.
+#[derive(Debug)]
+pub(crate) enum Claim<C> {
+    /// The core lies in this worker's hands: unpark it.
+    Sleeper(Arc<Sleeper<C>>),
+    /// No worker is free: start a thread for this core, or give it back with [`Idle::unclaim`].
+    Thread(C),
+}
+
+/// A worker that got up.
+#[derive(Debug)]
+pub(crate) struct Up<C> {
+    pub(crate) core: C,
+    /// It was woken to search and is counted so.
+    pub(crate) searching: bool,
+}
+
+impl<C> Idle<C> {
+    pub(crate) fn new() -> Idle<C> {
+        Idle {
+            counts: CachePadded::new(AtomicU64::new(0)),
+            lists: Mutex::new(Lists {
+                cores: Vec::new(),
+                beds: Vec::new(),
+                seated: None,
+            }),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        // Relaxed: the fences of the protocols order it where order matters; elsewhere it is a hint.
+        Counts(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// Cores that lie here.
+    pub(crate) fn num_lying(&self) -> usize {
+        self.counts().lying() as usize
+    }
+
+    /// Whether somebody sits in the seat, or searches and will look at the network without being told.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.counts().searching() != 0 || self.lists.lock().seated.is_some()
+    }
+
+    /// Steps 2 and 3 of submitting.
+    #[inline]
+    pub(crate) fn after_submit(&self) -> Next {
+        // Pairs with the fence in `lie_down` and in `found`.
+        fence(Ordering::SeqCst);
+        let counts = self.counts();
+        if counts.0 & (CLOSED | COUNT) == 0 || counts.searching() != 0 && !counts.closed() {
+            Next::Nothing
+        } else if counts.closed() {
+            Next::Drain
+        } else {
+            Next::Wake
+        }
+    }
+
+    /// Puts one processor and one worker together, unless somebody searches already or none lies here.
+    pub(crate) fn claim(&self) -> Option<Claim<C>> {
+        self.counts
+            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |word| {
+                let counts = Counts(word);
+                (counts.searching() == 0 && counts.lying() != 0 && !counts.closed())
+                    .then_some(word + SEARCHING)
+            })
+            .ok()?;
+        let claim = self.hand_out();
+        if claim.is_none() {
+            self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+        }
+        claim
+    }
+
+    /// [`Idle::claim`] although others search: for a batch that can feed several.
+    pub(crate) fn claim_another(&self) -> Option<Claim<C>> {
+        self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
+        let claim = self.hand_out();
+        if claim.is_none() {
+            self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+        }
+        claim
+    }
+
+    fn hand_out(&self) -> Option<Claim<C>> {
+        let mut lists = self.lists.lock();
+        if self.counts().closed() {
+            return None;
+        }
+        let core = lists.cores.pop()?;
+        self.counts.fetch_sub(LYING, Ordering::SeqCst);
+        let sleeper = lists.beds.pop().or_else(|| lists.seated.take());
+        Some(match sleeper {
+            Some(sleeper) => {
+                sleeper.give(core);
+                Claim::Sleeper(sleeper)
+            }
+            None => Claim::Thread(core),
+        })
+    }
+
+    /// No thread could be started for this core.
+    pub(crate) fn unclaim(&self, core: C) {
+        let mut lists = self.lists.lock();
+        lists.cores.push(core);
+        self.counts.fetch_add(LYING, Ordering::SeqCst);
+        self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+    }
+
+    /// Begins a search, unless half of the busy processors search already (Go's limit): more searchers find no more,
+    /// they only contend.
+    pub(crate) fn begin_search(&self, processors: usize) -> bool {
+        let counts = self.counts();
+        if 2 * counts.searching() >= processors as u64 - counts.lying().min(processors as u64) {
+            return false;
+        }
+        self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
+        true
+    }
+
+    /// A searcher found work. The caller looks afterwards whether there is more and wakes the next if so.
+    pub(crate) fn found(&self) {
+        self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+        // Pairs with the fence in `after_submit`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Steps 1 and 2 of lying down. `seated`: the worker holds the netpoller's seat.
+    pub(crate) fn lie_down(
+        &self,
+        core: Option<C>,
+        sleeper: &Arc<Sleeper<C>>,
+        searching: bool,
+        seated: bool,
+    ) {
+        let mut lists = self.lists.lock();
+        if seated {
+            lists.seated = Some(sleeper.clone());
+        } else {
+            lists.beds.push(sleeper.clone());
+        }
+        let mut change = if searching {
+            SEARCHING.wrapping_neg()
+        } else {
+            0
+        };
+        if let Some(core) = core {
+            lists.cores.push(core);
+            change = change.wrapping_add(LYING);
+        }
+        self.counts.fetch_add(change, Ordering::SeqCst);
+        drop(lists);
+        // Pairs with the fence in `after_submit`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Lays a core down without its worker, which is about to block. The caller looks at the queues afterwards.
+    pub(crate) fn lay_down(&self, core: C) {
+        let mut lists = self.lists.lock();
+        lists.cores.push(core);
+        self.counts.fetch_add(LYING, Ordering::SeqCst);
+        drop(lists);
+        // Pairs with the fence in `after_submit`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Leaves bed or seat. With the core that was given, else with any that lies here; `None` when there is none.
+    pub(crate) fn get_up(&self, sleeper: &Arc<Sleeper<C>>) -> Option<Up<C>> {
+        let mut lists = self.lists.lock();
+        if let Some(up) = lists.leave(sleeper) {
+            return Some(up);
+        }
+        let core = self.take_core(&mut lists)?;
+        Some(Up {
+            core,
+            searching: false,
+        })
+    }
+
+    /// Leaves bed or seat for good, unless a core was given.
+    pub(crate) fn leave(&self, sleeper: &Arc<Sleeper<C>>) -> Option<Up<C>> {
+        self.lists.lock().leave(sleeper)
+    }
+
+    /// Takes a core that lies here, for a thread that is not in bed.
+    pub(crate) fn pick_up(&self) -> Option<C> {
+        let mut lists = self.lists.lock();
+        self.take_core(&mut lists)
+    }
+
+    fn take_core(&self, lists: &mut Lists<C>) -> Option<C> {
+        if self.counts().closed() {
+            return None;
+        }
+        let core = lists.cores.pop()?;
+        self.counts.fetch_sub(LYING, Ordering::SeqCst);
+        Some(core)
+    }
+
+    /// Closes: nobody is given a core any more. All sleepers come back to be woken.
+    pub(crate) fn close(&self) -> Vec<Arc<Sleeper<C>>> {
+        self.counts.fetch_or(CLOSED, Ordering::SeqCst);
+        let mut lists = self.lists.lock();
+        let mut sleepers = std::mem::take(&mut lists.beds);
+        sleepers.extend(lists.seated.take());
+        sleepers
+    }
+
+    /// Takes all cores that lie here, to empty their queues. After `close` only.
+    pub(crate) fn take_cores(&self) -> Vec<C> {
+        let mut lists = self.lists.lock();
+        let cores = std::mem::take(&mut lists.cores);
+        self.counts
+            .fetch_sub(LYING * cores.len() as u64, Ordering::SeqCst);
+        cores
+    }
+
+    /// Lays cores down for good, or for the first time.
+    pub(crate) fn put_cores(&self, cores: Vec<C>) {
+        let mut lists = self.lists.lock();
+        self.counts
+            .fetch_add(LYING * cores.len() as u64, Ordering::SeqCst);
+        lists.cores.extend(cores);
+    }
+
+    /// Opens again, with the cores that lie here. No worker may be left from before.
+    pub(crate) fn reopen(&self) {
+        let lists = self.lists.lock();
+        self.counts
+            .store(LYING * lists.cores.len() as u64, Ordering::SeqCst);
+    }
+}
+
+impl<C> Lists<C> {
+    /// A sleeper that was handed a core is in no list any more; any other is taken off its list.
+    fn leave(&mut self, sleeper: &Arc<Sleeper<C>>) -> Option<Up<C>> {
+        if let Some(core) = sleeper.take_gift() {
+            return Some(Up {
+                core,
+                searching: true,
+            });
+        }
+        self.beds.retain(|other| !Arc::ptr_eq(other, sleeper));
+        if self
+            .seated
+            .as_ref()
+            .is_some_and(|other| Arc::ptr_eq(other, sleeper))
+        {
+            self.seated = None;
+        }
+        None
+    }
+}

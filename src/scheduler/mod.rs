@@ -1,0 +1,369 @@
+//! M:P:N scheduling of futures: the essay, and what all workers share.
+//!
+//! # Glossary
+//!
+//! * **task** (Go's G): a future on its own allocation; a **runnable** is a task that is ready to be polled.
+//! * **worker** (M): an OS thread that polls tasks. It may or may not hold a processor.
+//! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and a tick. Their number is
+//!   fixed; it bounds what runs in parallel, and what a thief has to look at.
+//!
+//! # The life of a task
+//!
+//! ```text
+//!   spawn ── task::create ──► submit ◄──────────────────────────────┐
+//!                               │                                   │ wake (by whatever it waits for:
+//!            on a worker        │        elsewhere                  │  socket, timer, channel, join)
+//!          ┌────────────────────┴──────────────┐                    │
+//!          ▼                                   ▼                    │
+//!      next slot ──displaced──► local queue   global queue          │
+//!          │                        │    ▲        │                 │
+//!          │                        │    └─batch──┤                 │
+//!          └───────────┬────────────┴─────────────┘                 │
+//!                      ▼                steal: half of another's queue
+//!               worker: own / attend / elsewhere / search           │
+//!                      │                                            │
+//!                      ▼                                            │
+//!                  task::run ── Pending ──► registry (first time) ──┘
+//!                      │
+//!                      ▼ Ready, panic, cancelled
+//!               JoinHandle resolves
+//! ```
+//!
+//! # Protocols
+//!
+//! Each stands in the module that owns it: submitting, lying down and finding in [`idle`]; the order of looking and the way
+//! of waiting in [`worker`]; the next slot in [`queue`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
+//! in [`handoff`]; the watchman in [`monitor`]; opening and closing in [`lifecycle`].
+//!
+//! # Rejected designs
+//!
+//! * **A reference count per task** (an `Arc` to the runtime in each schedule function): one contended counter for all
+//!   spawns, 2.4x on spawn + join, and `async-task` adds two more atomic operations per wake to protect it.
+//! * **A registry entry per spawn**: 1.3 to 3.7x on spawn + join. A task registers when it first waits.
+//! * **A bounded local queue that spills into the global one** (Go, tokio: 256): 1.4 to 1.8x on spawn-heavy work. The
+//!   queue grows; fairness comes from the 61st tick.
+//! * **Waking somebody for a full next slot**: tears pairs of tasks apart (see [`processor`]). tokio tried twice
+//!   (tokio#7431, reverted in tokio#8100 for over-waking).
+//! * **A reactor on a thread of its own**: a hop per event, two thirds of the echo throughput.
+//! * **A worker bound to its processor**: a thread that blocks would take its processor with it, or a copy of the
+//!   hand-over would be needed beside the idle protocol. Here a core is a box: who has it, has the processor.
+
+use std::fmt;
+use std::io;
+use std::ptr;
+use std::time::Duration;
+
+use crossbeam_deque::{Injector, Worker as LocalQueue};
+use crossbeam_utils::CachePadded;
+
+use crate::blocking::Pool;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, Weak};
+use crate::tasks::registry::Registry;
+use crate::tasks::{HOME_BITS, Meta, Runnable};
+
+pub(crate) mod clock;
+pub(crate) mod handoff;
+mod idle;
+mod lifecycle;
+mod local;
+mod monitor;
+mod netpoll;
+mod park;
+mod processor;
+mod queue;
+mod rng;
+pub(crate) mod snapshot;
+mod steal;
+mod threads;
+pub(crate) mod timers;
+mod wheel;
+mod worker;
+
+pub(crate) use lifecycle::{Around, Lease, Settings};
+
+use idle::{Claim, Idle, Next};
+use lifecycle::BlockingTask;
+use monitor::Monitor;
+use netpoll::Netpoll;
+use processor::{Core, Processor, Submitted};
+use threads::Threads;
+use timers::Timers;
+
+/// What the workers of one runtime share. Leaked and used again; see [`lifecycle`].
+pub(crate) struct Shared {
+    /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
+    pub(crate) registry: &'static Registry,
+    processors: Box<[CachePadded<Processor>]>,
+    global: Injector<Runnable>,
+    idle: Idle<Box<Core>>,
+    timers: Timers,
+    /// Read by each worker between two polls, written at opening and closing: on a line that nobody else writes.
+    closed: CachePadded<AtomicBool>,
+    monitor: Monitor,
+    threads: Threads,
+    /// Threads that run [`worker::run`]. A hint for when spares end; relaxed.
+    workers: AtomicUsize,
+    counters: CachePadded<Counters>,
+    /// Rung when a task ends after closing.
+    drained: event_listener::Event,
+    services: Mutex<Services>,
+}
+
+/// What belongs to the runtime that uses the scheduler at present.
+#[derive(Default)]
+struct Services {
+    lease: Weak<Lease>,
+    settings: Option<Arc<Settings>>,
+    netpoll: Option<Netpoll>,
+    blocking: Option<Arc<Pool<BlockingTask>>>,
+}
+
+/// Counters of threads that hold no processor, shared by them. Only sums matter: all relaxed.
+#[derive(Debug, Default)]
+struct Counters {
+    spawned: AtomicU64,
+    finished: AtomicU64,
+    handoffs: AtomicU64,
+    network_polls: AtomicU64,
+    network_ready: AtomicU64,
+}
+
+impl Counters {
+    fn reset(&self) {
+        for counter in [
+            &self.spawned,
+            &self.finished,
+            &self.handoffs,
+            &self.network_polls,
+            &self.network_ready,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn handoffs(&self) {
+        self.handoffs.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All schedulers, by the index of their registry. Written once each, in [`Shared::leak`].
+static TABLE: [AtomicPtr<Shared>; 1 << HOME_BITS] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; 1 << HOME_BITS];
+
+/// The scheduler that this task belongs to.
+#[inline]
+pub(crate) fn home_of(meta: &Meta) -> &'static Shared {
+    let shared = TABLE[meta.home()].load(Ordering::Acquire);
+    // SAFETY: entries are null or point to a leaked, hence immortal, scheduler, and are read through shared references
+    // only. Null is excluded: a task of a runtime carries the index that its scheduler was stored under before.
+    unsafe { shared.as_ref() }.expect("a task names a scheduler that was never made")
+}
+
+impl Shared {
+    fn leak(processors: usize) -> Option<&'static Shared> {
+        let registry = Registry::lease()?;
+        let queues: Vec<LocalQueue<Runnable>> =
+            (0..processors).map(|_| LocalQueue::new_fifo()).collect();
+        let shared: &'static Shared = Box::leak(Box::new(Shared {
+            registry,
+            processors: queues
+                .iter()
+                .map(|queue| Processor::new(queue).into())
+                .collect(),
+            global: Injector::new(),
+            idle: Idle::new(),
+            timers: Timers::new(processors),
+            closed: CachePadded::new(AtomicBool::new(true)),
+            monitor: Monitor::default(),
+            threads: Threads::default(),
+            workers: AtomicUsize::new(0),
+            counters: CachePadded::default(),
+            drained: event_listener::Event::new(),
+            services: Mutex::new(Services::default()),
+        }));
+        let cores = shared.processors.iter().zip(queues).enumerate();
+        shared.idle.put_cores(
+            cores
+                .map(|(index, (at, queue))| Core::new(index, at, queue))
+                .collect(),
+        );
+        // Release pairs with the load in `home_of`.
+        let slot = &TABLE[usize::from(registry.index())];
+        slot.store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
+        Some(shared)
+    }
+
+    /// A task is ready to be polled. `yielded`: it was woken while it ran.
+    #[inline]
+    pub(crate) fn submit(&'static self, runnable: Runnable, yielded: bool) {
+        let mut runnable = Some(runnable);
+        let submitted = local::with_core(self, |core| {
+            runnable.take().map(|runnable| core.push(runnable, yielded))
+        });
+        match submitted.flatten() {
+            Some(Submitted::Quietly) => {}
+            Some(Submitted::Visibly) => {
+                if self.idle.after_submit() == Next::Wake {
+                    self.wake_one();
+                }
+            }
+            None => runnable
+                .into_iter()
+                .for_each(|runnable| self.submit_global(runnable)),
+        }
+    }
+
+    /// A new task: [`Shared::submit`], counted.
+    #[inline]
+    pub(crate) fn submit_new(&'static self, runnable: Runnable) {
+        self.count_spawned();
+        self.submit(runnable, false);
+    }
+
+    #[inline]
+    pub(crate) fn count_spawned(&'static self) {
+        if local::with_core(self, |core| core.at.counters.spawned.add(1)).is_none() {
+            self.counters.spawned.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn submit_global(&'static self, runnable: Runnable) {
+        self.global.push(runnable);
+        match self.idle.after_submit() {
+            Next::Nothing => {}
+            Next::Wake => self.wake_one(),
+            Next::Drain => self.cancel_global(),
+        }
+    }
+
+    /// A task's future has been dropped.
+    #[inline]
+    pub(crate) fn task_finished(&'static self) {
+        if local::with_core(self, |core| core.at.counters.finished.add(1)).is_none() {
+            self.counters.finished.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.is_closed() {
+            self.drained.notify(usize::MAX);
+        }
+    }
+
+    /// Puts one more worker to work, if a processor lies idle and nobody searches.
+    #[cold]
+    fn wake_one(&'static self) {
+        if let Some(claim) = self.idle.claim() {
+            self.put_to_work(claim);
+        }
+    }
+
+    /// A batch of this many runnables has come into this worker's queue at once: wakes as many as it can feed. The
+    /// worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken without waiting for the chain.
+    fn wake_for_batch(&'static self, count: u32) {
+        if count < 2 || self.idle.after_submit() != Next::Wake {
+            return;
+        }
+        self.wake_one();
+        for _ in 0..(count / BATCH_SHARE).min(self.processors.len() as u32) {
+            let Some(claim) = self.idle.claim_another() else {
+                break;
+            };
+            self.put_to_work(claim);
+        }
+    }
+
+    fn put_to_work(&'static self, claim: Claim<Box<Core>>) {
+        match claim {
+            Claim::Sleeper(sleeper) => sleeper.unpark(),
+            Claim::Thread(core) => {
+                if let Err((core, _)) = self.start_worker(core, true) {
+                    // The work stays queued: a worker that lies down or the monitor's next round tries again.
+                    self.idle.unclaim(core);
+                }
+            }
+        }
+    }
+
+    /// Whether any queue has something in it. Next slots do not count: their owners run them next.
+    fn work_is_visible(&self) -> bool {
+        !self.global.is_empty() || self.processors.iter().any(|at| !at.stealer.is_empty())
+    }
+
+    /// A timer was armed that is due before the seat's holder would wake.
+    fn call_seat(&self) {
+        if let Some(netpoll) = self.netpoll() {
+            netpoll.notify();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: a hint between polls. Where it decides, the closing protocol's fences order it.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the calling thread was started for this scheduler.
+    pub(crate) fn is_own_thread(&'static self) -> bool {
+        local::is_member(self)
+    }
+
+    fn has_surplus_workers(&self) -> bool {
+        self.workers.load(Ordering::Relaxed) > self.processors.len()
+    }
+
+    fn polled_network(&self, ready: usize) {
+        self.counters.network_polls.fetch_add(1, Ordering::Relaxed);
+        if ready != 0 {
+            self.counters
+                .network_ready
+                .fetch_add(ready as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn network_polls(&self) -> u64 {
+        self.counters.network_polls.load(Ordering::Relaxed)
+    }
+
+    fn keep_alive(&self) -> Duration {
+        let services = self.services.lock();
+        services
+            .settings
+            .as_ref()
+            .map_or(Duration::ZERO, |settings| settings.thread_keep_alive)
+    }
+
+    fn settings(&self) -> io::Result<Arc<Settings>> {
+        let settings = self.services.lock().settings.clone();
+        settings.ok_or_else(|| io::Error::other("the runtime has ended"))
+    }
+
+    fn netpoll(&self) -> Option<Netpoll> {
+        self.services.lock().netpoll.clone()
+    }
+
+    fn blocking(&self) -> Option<Arc<Pool<BlockingTask>>> {
+        self.services.lock().blocking.clone()
+    }
+
+    /// The reactor that I/O registers with. `None` once the runtime has ended.
+    #[cfg(all(feature = "net", unix))]
+    pub(crate) fn reactor(&self) -> Option<Arc<crate::reactor::Reactor>> {
+        self.netpoll().map(|netpoll| netpoll.reactor().clone())
+    }
+
+    /// Lets go of what the ended runtime has used; the network's descriptors close with their last socket.
+    fn forget_services(&self) {
+        let services = std::mem::take(&mut *self.services.lock());
+        drop(services);
+    }
+}
+
+/// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it costs (12 µs).
+const BATCH_SHARE: u32 = 16;
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! A processor: the right to run tasks, and the queues that go with it.
+//!
+//! It has two halves. [`Processor`] is what everybody may look at: it stands still in [`super::Shared`]. [`Core`] is
+//! what only its holder may touch: it moves. A worker that goes idle lays its core down, one that wakes is given one,
+//! one that is about to block gives its core away. Who has a core has the processor; there is no other state.
+
+use std::cell::Cell;
+use std::fmt;
+
+use crossbeam_deque::{Stealer, Worker as LocalQueue};
+
+use super::queue::NextSlot;
+use super::rng::Rng;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::tasks::Runnable;
+
+/// Polls in a row that may come from the next slot while the local queue waits. tokio's figure: without a cap two
+/// tasks that wake each other own the processor (tokio#5686), and Go needs its monitor for the same.
+const NEXT_SLOT_CAP: u8 = 3;
+
+/// The public half.
+#[derive(Debug)]
+pub(super) struct Processor {
+    pub(super) next: NextSlot,
+    pub(super) stealer: Stealer<Runnable>,
+    /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a long poll (or none).
+    pub(super) tick: Counter,
+    pub(super) counters: Counters,
+}
+
+/// Plain counters: written by the holder alone (load, add, store; no read-modify-write), read by anyone.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) spawned: Counter,
+    pub(super) finished: Counter,
+    pub(super) steals: Counter,
+    pub(super) parks: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(super) fn add(&self, n: u64) {
+        // Single writer, and readers want a count, not an order: relaxed, and no atomic addition.
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The private half: whoever owns this box holds the processor.
+pub(super) struct Core {
+    pub(super) index: usize,
+    pub(super) at: &'static Processor,
+    pub(super) queue: LocalQueue<Runnable>,
+    pub(super) rng: Rng,
+    /// Polls begun in a row from the next slot.
+    streak: Cell<u8>,
+    /// While set, what is submitted goes to the back of the queue and wakes nobody; counts it. See `wake_batch`.
+    batch: Cell<Option<u32>>,
+}
+
+/// What a submission asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Submitted {
+    /// Nobody need know.
+    Quietly,
+    /// Another processor could run something now.
+    Visibly,
+}
+
+impl Processor {
+    pub(super) fn new(queue: &LocalQueue<Runnable>) -> Processor {
+        Processor {
+            next: NextSlot::new(),
+            stealer: queue.stealer(),
+            tick: Counter::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// All counts begin at zero again. Nobody may hold the processor.
+    pub(super) fn reset(&self) {
+        let Counters {
+            spawned,
+            finished,
+            steals,
+            parks,
+        } = &self.counters;
+        for counter in [&self.tick, spawned, finished, steals, parks] {
+            counter.reset();
+        }
+    }
+}
+
+impl Core {
+    /// The core of the processor that was made for this queue.
+    pub(super) fn new(
+        index: usize,
+        at: &'static Processor,
+        queue: LocalQueue<Runnable>,
+    ) -> Box<Core> {
+        Box::new(Core {
+            index,
+            at,
+            queue,
+            rng: Rng::new(index as u64),
+            streak: Cell::new(0),
+            batch: Cell::new(None),
+        })
+    }
+
+    /// Takes a runnable in. `yielded`: it was woken while it ran.
+    ///
+    /// * A runnable that yielded goes to the back. It takes the place of the one that has just run, so there is not
+    ///   more to do than before and nobody is woken, unless the slot hides another.
+    /// * Any other goes into the next slot. If the slot was empty nobody is woken: the holder will run it next, and
+    ///   waking somebody for it tears a pair of tasks that talk to each other over two processors (1.3x time, 2x CPU,
+    ///   100x context switches measured). The one it displaces goes to the back and is worth a wake.
+    #[inline]
+    pub(super) fn push(&self, runnable: Runnable, yielded: bool) -> Submitted {
+        if let Some(count) = self.batch.get() {
+            self.batch.set(Some(count + 1));
+            self.queue.push(runnable);
+            return Submitted::Quietly;
+        }
+        if yielded {
+            self.queue.push(runnable);
+            return if self.at.next.is_empty() {
+                Submitted::Quietly
+            } else {
+                Submitted::Visibly
+            };
+        }
+        match self.at.next.put(runnable) {
+            None => Submitted::Quietly,
+            Some(displaced) => {
+                self.queue.push(displaced);
+                Submitted::Visibly
+            }
+        }
+    }
+
+    /// The next runnable of this processor: next slot, then local queue.
+    ///
+    /// After [`NEXT_SLOT_CAP`] polls from the slot the queue has its turn, once; so a queued runnable waits for at most
+    /// that many polls per runnable ahead of it.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<Runnable> {
+        let streak = self.streak.get();
+        if streak < NEXT_SLOT_CAP {
+            if let Some(runnable) = self.at.next.take() {
+                self.streak.set(streak + 1);
+                return Some(runnable);
+            }
+        }
+        self.streak.set(0);
+        self.queue.pop().or_else(|| self.at.next.take())
+    }
+
+    /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look first.
+    pub(super) fn empty_slot(&self) {
+        if let Some(runnable) = self.at.next.take() {
+            self.queue.push(runnable);
+        }
+    }
+
+    /// From here to [`Core::end_batch`] submissions collect in the queue and wake nobody.
+    pub(super) fn begin_batch(&self) {
+        self.batch.set(Some(0));
+    }
+
+    /// How many were submitted in the batch.
+    pub(super) fn end_batch(&self) -> u32 {
+        self.batch.take().unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}

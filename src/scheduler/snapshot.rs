@@ -1,0 +1,87 @@
+//! What can be read off a scheduler from outside. Each figure is right for some moment; together they are not.
+
+use std::time::Duration;
+
+use super::Shared;
+use crate::sync::atomic::Ordering;
+
+/// One processor.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessorSnapshot {
+    pub(crate) polls: u64,
+    pub(crate) local_queue_depth: usize,
+    pub(crate) steals: u64,
+    pub(crate) parks: u64,
+}
+
+/// The scheduler as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) processors: Vec<ProcessorSnapshot>,
+    pub(crate) alive_tasks: u64,
+    pub(crate) spawned_tasks: u64,
+    pub(crate) global_queue_depth: usize,
+    pub(crate) blocking_threads: usize,
+    pub(crate) idle_blocking_threads: usize,
+    pub(crate) blocking_queue_depth: usize,
+    pub(crate) threads: usize,
+    pub(crate) handoffs: u64,
+    pub(crate) network_ready: u64,
+}
+
+impl Shared {
+    pub(crate) fn num_processors(&self) -> usize {
+        self.processors.len()
+    }
+
+    pub(crate) fn num_alive_tasks(&self) -> u64 {
+        // Finished first: a task that ends in between is counted as alive, never the other way round below zero.
+        let finished: u64 = self
+            .processors
+            .iter()
+            .map(|at| at.counters.finished.get())
+            .sum();
+        let finished = finished + self.counters.finished.load(Ordering::Acquire);
+        self.num_spawned_tasks().saturating_sub(finished)
+    }
+
+    fn num_spawned_tasks(&self) -> u64 {
+        let spawned: u64 = self
+            .processors
+            .iter()
+            .map(|at| at.counters.spawned.get())
+            .sum();
+        spawned + self.counters.spawned.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let pool = self.blocking();
+        let pool = pool.as_ref();
+        Snapshot {
+            processors: self
+                .processors
+                .iter()
+                .map(|at| ProcessorSnapshot {
+                    polls: at.tick.get(),
+                    local_queue_depth: at.stealer.len() + usize::from(!at.next.is_empty()),
+                    steals: at.counters.steals.get(),
+                    parks: at.counters.parks.get(),
+                })
+                .collect(),
+            alive_tasks: self.num_alive_tasks(),
+            spawned_tasks: self.num_spawned_tasks(),
+            global_queue_depth: self.global.len(),
+            blocking_threads: pool.map_or(0, |pool| pool.num_threads()),
+            idle_blocking_threads: pool.map_or(0, |pool| pool.num_idle_threads()),
+            blocking_queue_depth: pool.map_or(0, |pool| pool.queue_depth()),
+            threads: self.threads.alive(),
+            handoffs: self.counters.handoffs.load(Ordering::Relaxed),
+            network_ready: self.counters.network_ready.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// How long to wait, as a deadline; `None` when that is beyond what the clock can express.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<std::time::Instant> {
+    super::clock::now().checked_add(timeout)
+}

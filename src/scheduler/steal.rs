@@ -1,0 +1,105 @@
+//! Taking work from other processors.
+//!
+//! Four passes over all processors, each in a random order without repeats (Go's `stealWork`): start anywhere, step by
+//! a number that has no common divisor with P. A pass takes half of the first queue that has something, at most
+//! [`BATCH`]. The next slots are looked at on the last pass only, and a slot is taken only when its processor has not
+//! begun a poll since this search began: a pair of tasks that wake each other is not torn apart, while a task that
+//! sits behind a long poll is found.
+//!
+//! Processors are scanned, not threads: however many threads exist, blocked ones among them, a search costs 4·P looks.
+
+use std::cell::RefCell;
+
+use crossbeam_deque::Steal;
+
+use super::Shared;
+use super::processor::Core;
+use super::rng::Rng;
+use crate::tasks::Runnable;
+
+/// Go's figure, half of its ring. A larger batch only moves more that others then steal back.
+pub(super) const BATCH: usize = 128;
+
+const PASSES: usize = 4;
+
+std::thread_local! {
+    /// Ticks of all processors at the start of this thread's search.
+    static TICKS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One search. What it finds beyond the first runnable is in the thief's queue afterwards.
+pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<Runnable> {
+    let count = shared.processors.len();
+    if count == 1 {
+        return None;
+    }
+    TICKS.with_borrow_mut(|ticks| {
+        ticks.clear();
+        ticks.extend(shared.processors.iter().map(|at| at.tick.get()));
+        for pass in 0..PASSES {
+            for index in random_order(&thief.rng, count) {
+                if index == thief.index {
+                    continue;
+                }
+                let victim = &shared.processors[index];
+                if let Some(runnable) = steal_batch(shared, thief, index) {
+                    return Some(runnable);
+                }
+                let last = pass == PASSES - 1;
+                if last && !victim.next.is_empty() && victim.tick.get() == ticks[index] {
+                    if let Some(runnable) = victim.next.take() {
+                        return Some(runnable);
+                    }
+                }
+            }
+        }
+        None
+    })
+}
+
+fn steal_batch(shared: &Shared, thief: &Core, victim: usize) -> Option<Runnable> {
+    let stealer = &shared.processors[victim].stealer;
+    loop {
+        match stealer.steal_batch_with_limit_and_pop(&thief.queue, BATCH) {
+            Steal::Success(runnable) => return Some(runnable),
+            Steal::Empty => return None,
+            // Somebody else took something in between: that is progress, and the queue may have more.
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}
+
+/// All of `0..count`, each once, in a random order: start `s`, step `k` coprime to `count`.
+fn random_order(rng: &Rng, count: usize) -> impl Iterator<Item = usize> + use<> {
+    let start = rng.below(count as u32) as usize;
+    let mut step = 1 + rng.below(count as u32) as usize;
+    while gcd(step, count) != 1 {
+        step = step % count + 1;
+    }
+    (0..count).scan(start, move |at, _| {
+        let index = *at;
+        *at = (*at + step) % count;
+        Some(index)
+    })
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_processor_exactly_once_per_pass() {
+        for count in 1..100 {
+            let rng = Rng::new(count as u64);
+            for _ in 0..10 {
+                let mut order: Vec<usize> = random_order(&rng, count).collect();
+                order.sort_unstable();
+                assert!(order.into_iter().eq(0..count));
+            }
+        }
+    }
+}

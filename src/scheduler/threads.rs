@@ -1,0 +1,147 @@
+//! The threads of one runtime: started alike, counted, and joined at the end.
+
+use std::io;
+use std::time::Instant;
+
+use event_listener::{Event, Listener};
+
+use super::lifecycle::{Lease, Settings};
+use super::local;
+use crate::sync::thread::{self, JoinHandle, ThreadId};
+use crate::sync::{Arc, Mutex};
+use crate::tasks::discard;
+
+#[derive(Debug, Default)]
+pub(super) struct Threads {
+    state: Mutex<State>,
+    /// Rung when a thread ends.
+    ended: Event,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    alive: usize,
+    /// No more threads are started, and who ends leaves its handle to be joined.
+    closed: bool,
+    /// A handle is here from its start until its thread ends. A thread that ends before its handle was put in is
+    /// found in `early`.
+    handles: Vec<JoinHandle<()>>,
+    early: Vec<ThreadId>,
+}
+
+impl Threads {
+    /// Starts a thread that runs `body` inside the runtime's context.
+    ///
+    /// The thread holds a lease, so what it works on outlives it.
+    pub(super) fn start(
+        &'static self,
+        lease: Arc<Lease>,
+        settings: &Arc<Settings>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(io::Error::other("the runtime is shutting down"));
+            }
+            state.alive += 1;
+        }
+        let mut builder = thread::Builder::new().name(settings.thread_name.clone());
+        if let Some(size) = settings.thread_stack_size {
+            builder = builder.stack_size(size);
+        }
+        let inner = settings.clone();
+        let spawned = builder.spawn(move || {
+            local::set_member(lease.shared());
+            let mut body = Some(body);
+            (inner.around)(&lease, &mut || {
+                body.take().into_iter().for_each(|body| body())
+            });
+            discard(inner);
+            self.leave();
+            // Last of all: with it the scheduler may be given to another runtime.
+            drop(lease);
+        });
+        match spawned {
+            Ok(handle) => {
+                self.keep(handle);
+                Ok(())
+            }
+            Err(error) => {
+                self.state.lock().alive -= 1;
+                self.ended.notify(usize::MAX);
+                Err(error)
+            }
+        }
+    }
+
+    fn keep(&self, handle: JoinHandle<()>) {
+        let mut state = self.state.lock();
+        let id = handle.thread().id();
+        match state.early.iter().position(|&early| early == id) {
+            // Dropping the handle detaches a thread that has nothing left to do.
+            Some(index) if !state.closed => drop(state.early.swap_remove(index)),
+            _ => state.handles.push(handle),
+        }
+    }
+
+    fn leave(&self) {
+        let id = thread::current().id();
+        let mut state = self.state.lock();
+        state.alive -= 1;
+        if !state.closed {
+            match state
+                .handles
+                .iter()
+                .position(|handle| handle.thread().id() == id)
+            {
+                Some(index) => drop(state.handles.swap_remove(index)),
+                None => state.early.push(id),
+            }
+        }
+        drop(state);
+        self.ended.notify(usize::MAX);
+    }
+
+    /// Threads that have been started and have not ended.
+    pub(super) fn alive(&self) -> usize {
+        self.state.lock().alive
+    }
+
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+    }
+
+    pub(super) fn reopen(&self) {
+        *self.state.lock() = State::default();
+    }
+
+    /// After `close`: waits until all threads have ended and joins them. False: the deadline came first.
+    pub(super) fn join_blocking(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            event_listener::listener!(self.ended => listener);
+            if self.alive() == 0 {
+                break;
+            }
+            let rung = match deadline {
+                None => {
+                    listener.wait();
+                    true
+                }
+                Some(deadline) => listener.wait_deadline(deadline).is_some(),
+            };
+            if !rung && self.alive() != 0 {
+                return false;
+            }
+        }
+        let handles = std::mem::take(&mut self.state.lock().handles);
+        let this = thread::current().id();
+        for handle in handles {
+            if handle.thread().id() != this {
+                // It has left its body: this takes no longer than the end of a thread.
+                let _ = handle.join();
+            }
+        }
+        true
+    }
+}

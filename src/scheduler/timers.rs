@@ -1,0 +1,312 @@
+//! The timer wheels of the processors, and the timer that others arm.
+//!
+//! Each processor has a wheel behind a small lock, and one more, the **foreign** wheel, serves threads that hold no
+//! processor. A worker arms on its own wheel and so meets nobody; cancelling takes the lock of the wheel armed on.
+//!
+//! # Who fires
+//!
+//! 1. A running worker looks at its own wheel between polls, and at all of them when it has nothing else to do.
+//! 2. A worker in bed waits no longer than for its own wheel's next deadline.
+//! 3. The worker in the netpoller's seat waits no longer than for its own and the foreign wheel's. It publishes the
+//!    deadline it waits for (`watch`), fences, and reads the foreign deadline again; a foreign thread arms, fences, and
+//!    reads `watch`. So one of them sees the other, and an earlier deadline ends the wait.
+//! 4. The monitor fires whatever is overdue because its worker is in a long poll.
+//!
+//! Arming on a worker wakes nobody: that worker is awake, and before it lies down it takes its wheel into account.
+
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::wheel::{Key, Wheel};
+use super::{Shared, clock, local};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Timers {
+    /// One wheel per processor, the foreign one last.
+    wheels: Box<[crossbeam_utils::CachePadded<TimerWheel>]>,
+    /// The tick the seat's holder waits for; [`AWAKE`] while nobody waits there.
+    watch: AtomicU64,
+}
+
+/// Nobody waits in the seat: who is awake looks anyway.
+const AWAKE: u64 = 0;
+
+struct TimerWheel {
+    /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by the owner, and in
+    /// step 3 of the module's protocol, whose fences order it.
+    next: AtomicU64,
+    wheel: Mutex<Wheel>,
+}
+
+impl std::fmt::Debug for TimerWheel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TimerWheel")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TimerWheel {
+    fn new() -> TimerWheel {
+        TimerWheel {
+            next: AtomicU64::new(NEVER),
+            wheel: Mutex::new(Wheel::new()),
+        }
+    }
+
+    fn publish_next(&self, wheel: &Wheel) {
+        self.next
+            .store(wheel.next_expiry().unwrap_or(NEVER), Ordering::Relaxed);
+    }
+
+    fn next(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    fn fire(&self, now: u64, fired: &mut Vec<Waker>) {
+        let mut wheel = self.wheel.lock();
+        wheel.advance(now, fired);
+        self.publish_next(&wheel);
+    }
+}
+
+impl Timers {
+    pub(super) fn new(processors: usize) -> Timers {
+        Timers {
+            wheels: (0..=processors).map(|_| TimerWheel::new().into()).collect(),
+            watch: AtomicU64::new(AWAKE),
+        }
+    }
+
+    fn foreign(&self) -> usize {
+        self.wheels.len() - 1
+    }
+
+    /// Whether this processor's wheel has anything at all.
+    #[inline]
+    pub(super) fn is_armed(&self, processor: usize) -> bool {
+        self.wheels[processor].next() != NEVER
+    }
+
+    /// Collects what is due on one processor's wheel.
+    pub(super) fn fire_own(&self, processor: usize, now: Instant, fired: &mut Vec<Waker>) {
+        let now = clock::tick_at(now);
+        if self.wheels[processor].next() <= now {
+            self.wheels[processor].fire(now, fired);
+        }
+    }
+
+    /// Collects what is due on any wheel. Reads the clock only if something is armed.
+    pub(super) fn fire_all(&self, fired: &mut Vec<Waker>) {
+        if self.wheels.iter().all(|wheel| wheel.next() == NEVER) {
+            return;
+        }
+        let now = clock::tick_at(clock::now());
+        for wheel in &self.wheels {
+            if wheel.next() <= now {
+                wheel.fire(now, fired);
+            }
+        }
+    }
+
+    /// How long a worker in bed may wait for the wheel it has just laid down.
+    pub(super) fn wait_in_bed(&self, processor: Option<usize>) -> Option<Duration> {
+        until(processor.map_or(NEVER, |index| self.wheels[index].next()))
+    }
+
+    /// How long the holder of the seat may wait; see step 3. Ends with [`Timers::rise_from_seat`].
+    pub(super) fn wait_in_seat(&self, processor: Option<usize>) -> Option<Duration> {
+        let own = processor.map_or(NEVER, |index| self.wheels[index].next());
+        let foreign = &self.wheels[self.foreign()];
+        let mut next = own.min(foreign.next());
+        loop {
+            self.watch.store(next, Ordering::Relaxed);
+            // Pairs with the fence in `arm`.
+            fence(Ordering::SeqCst);
+            let again = own.min(foreign.next());
+            if again >= next {
+                return until(next);
+            }
+            next = again;
+        }
+    }
+
+    pub(super) fn rise_from_seat(&self) {
+        self.watch.store(AWAKE, Ordering::Relaxed);
+    }
+
+    /// Takes all timers; their tasks are woken and find the runtime closed.
+    pub(super) fn drain(&self, into: &mut Vec<Waker>) {
+        for wheel in &self.wheels {
+            let mut guard = wheel.wheel.lock();
+            guard.drain(into);
+            wheel.publish_next(&guard);
+        }
+    }
+
+    /// Arms on the wheel of the processor this thread holds, else on the foreign one. True: the seat must be told.
+    fn arm(&self, processor: Option<usize>, deadline: u64, waker: Waker) -> (usize, Key, bool) {
+        let index = processor.unwrap_or(self.foreign());
+        let wheel = &self.wheels[index];
+        let key = {
+            let mut guard = wheel.wheel.lock();
+            let key = guard.insert(deadline, waker);
+            wheel.publish_next(&guard);
+            key
+        };
+        if processor.is_some() {
+            return (index, key, false);
+        }
+        // Pairs with the fence in `wait_in_seat`.
+        fence(Ordering::SeqCst);
+        (index, key, deadline < self.watch.load(Ordering::Relaxed))
+    }
+}
+
+/// From now to a tick; `None` when it never comes.
+fn until(tick: u64) -> Option<Duration> {
+    if tick == NEVER {
+        return None;
+    }
+    // A tick beyond what the clock can express is a year away at least: look again then.
+    let deadline = clock::instant_of(tick)?;
+    Some(deadline.saturating_duration_since(clock::now()))
+}
+
+/// One timer. Disarmed on drop.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    armed: Option<Armed>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    shared: &'static Shared,
+    wheel: u32,
+    key: Key,
+    deadline: u64,
+}
+
+impl Armed {
+    fn wheel(&self) -> &'static TimerWheel {
+        &self.shared.timers.wheels[self.wheel as usize]
+    }
+}
+
+impl Timer {
+    pub(crate) const fn new() -> Timer {
+        Timer { armed: None }
+    }
+
+    /// Arms the timer: `waker` is woken at `deadline` or up to about 65 µs later, never before. If it is armed already
+    /// it stays on its wheel, and only what has changed is changed.
+    pub(crate) fn arm(&mut self, shared: &'static Shared, deadline: Instant, waker: &Waker) {
+        let deadline = clock::tick_after(deadline);
+        if let Some(armed) = &mut self.armed {
+            if armed.deadline == deadline && rearm(armed, waker) {
+                return;
+            }
+            self.disarm();
+        }
+        let processor = local::with_core(shared, |core| core.index);
+        let (wheel, key, tell) = shared.timers.arm(processor, deadline, waker.clone());
+        self.armed = Some(Armed {
+            shared,
+            wheel: wheel as u32,
+            key,
+            deadline,
+        });
+        if shared.is_closed() {
+            // It may have missed the drain of a shutdown: nobody would fire it.
+            self.disarm();
+            waker.wake_by_ref();
+        } else if tell {
+            shared.call_seat();
+        }
+    }
+
+    /// Moves an armed timer to another deadline, keeping its waker. False if it is not armed (it has fired, or its
+    /// runtime has shut down, and its waker was woken by that).
+    ///
+    /// To a later deadline in place: whoever waits for the wheel looks at worst too early. To an earlier one by way of
+    /// this thread's own wheel, or the foreign one: a sleeping owner of another wheel would not hear of it.
+    pub(crate) fn reset(&mut self, deadline: Instant) -> bool {
+        let Some(armed) = &mut self.armed else {
+            return false;
+        };
+        let deadline = clock::tick_after(deadline);
+        if deadline >= armed.deadline {
+            armed.deadline = deadline;
+            return armed.wheel().wheel.lock().reset(armed.key, deadline);
+        }
+        let shared = armed.shared;
+        let waker = armed.wheel().wheel.lock().cancel(armed.key);
+        self.armed = None;
+        let Some(waker) = waker else { return false };
+        let processor = local::with_core(shared, |core| core.index);
+        let (wheel, key, tell) = shared.timers.arm(processor, deadline, waker.clone());
+        self.armed = Some(Armed {
+            shared,
+            wheel: wheel as u32,
+            key,
+            deadline,
+        });
+        if shared.is_closed() {
+            self.disarm();
+            waker.wake();
+            return false;
+        }
+        if tell {
+            shared.call_seat();
+        }
+        true
+    }
+
+    /// Takes the timer off its wheel.
+    pub(crate) fn disarm(&mut self) {
+        if let Some(armed) = self.armed.take() {
+            let at = armed.wheel();
+            let mut wheel = at.wheel.lock();
+            let waker = wheel.cancel(armed.key);
+            if wheel.len() == 0 {
+                at.next.store(NEVER, Ordering::Relaxed);
+            }
+            // Otherwise `next` stays: an early look costs less than a search for the next deadline at each cancel.
+            drop(wheel);
+            drop(waker);
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+/// The timer is armed for this very deadline: makes sure that it wakes `waker`. False: it has fired.
+fn rearm(armed: &Armed, waker: &Waker) -> bool {
+    let wheel = armed.wheel();
+    match wheel.wheel.lock().waker(armed.key) {
+        None => return false,
+        Some(current) if current.will_wake(waker) => return true,
+        Some(_) => {}
+    }
+    // Foreign code (`clone`, `drop`) runs outside the lock.
+    let replaced = wheel.wheel.lock().replace_waker(armed.key, waker.clone());
+    match replaced {
+        Ok(old) => {
+            drop(old);
+            true
+        }
+        Err(unused) => {
+            drop(unused);
+            false
+        }
+    }
+}

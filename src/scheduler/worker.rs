@@ -1,0 +1,376 @@
+//! A worker: a thread that looks for a runnable, polls it, and looks again.
+//!
+//! # Where it looks, in this order
+//!
+//! 1. its own due timers
+//! 2. every 61st poll: one runnable of the global queue, then the network
+//! 3. the next slot, at most three times in a row while the queue waits; the local queue
+//! 4. a batch of the global queue
+//! 5. the network, without waiting, if nobody else is at it
+//! 6. other processors' queues ([`super::steal`]), if not half of the busy ones search already
+//! 7. everything once more, after it has laid its core down ([`super::idle`])
+//!
+//! Then it waits: in the netpoller's seat if that is free, else in bed.
+//!
+//! # How it waits
+//!
+//! The first worker to lie down while the seat is free takes it (as in Go): it lies with the network, and an event
+//! wakes it without a hop. Whoever leaves the seat picks up any core that lies there; if none does, all processors are
+//! busy, and what it found goes to the global queue. A worker without a core is a *spare*: it was woken by nothing, or
+//! came back from a blocking call to find its processor in other hands. Spares beyond the number of processors end
+//! after the keep-alive.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::Steal;
+
+use super::netpoll::{Netpoll, Seat};
+use super::park::Sleeper;
+use super::processor::Core;
+use super::{Shared, clock, local, steal};
+use crate::sync::Arc;
+use crate::tasks::{self, Runnable};
+
+/// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall in step with
+/// anything, and rare enough to cost nothing.
+const GLOBAL_TICK: u64 = 61;
+
+/// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; more often only if a
+/// poll has read it anyway.
+const TIMER_TICK: u64 = 8;
+
+pub(super) struct Worker {
+    shared: &'static Shared,
+    netpoll: Netpoll,
+    sleeper: Arc<Sleeper<Box<Core>>>,
+    /// This worker is counted as searching in `Idle`.
+    searching: Cell<bool>,
+    /// Wakers that came out of the network or the timers, kept for its memory.
+    ready: RefCell<Vec<Waker>>,
+}
+
+/// What a look at the worker's own processor gave.
+enum Own {
+    Task(Runnable),
+    /// Something else is to be looked at first.
+    Attend {
+        tick: u64,
+        index: usize,
+    },
+    Nothing,
+    /// This thread holds no core.
+    NoCore,
+}
+
+/// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
+pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
+    let Some(netpoll) = shared.netpoll() else {
+        // The runtime ended while this thread began.
+        core.into_iter().for_each(|core| shared.retire(core));
+        return;
+    };
+    let worker = Worker {
+        shared,
+        sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
+        netpoll,
+        searching: Cell::new(searching),
+        ready: RefCell::new(Vec::new()),
+    };
+    local::set_shared(Some(shared));
+    if let Some(core) = core {
+        local::put_core(core);
+    }
+    worker.work();
+    if worker.searching.replace(false) {
+        shared.idle.found();
+    }
+    if let Some(core) = local::take_core() {
+        shared.retire(core);
+    }
+    local::set_shared(None);
+}
+
+impl Worker {
+    fn work(&self) {
+        while !self.shared.is_closed() {
+            match self.own() {
+                Own::Task(runnable) => self.poll(runnable),
+                Own::Attend { tick, index } => {
+                    if let Some(runnable) = self.attend(tick, index) {
+                        self.begin_poll();
+                        self.poll(runnable);
+                    }
+                }
+                Own::Nothing => match self.elsewhere() {
+                    Some(runnable) => {
+                        self.begin_poll();
+                        self.poll(runnable);
+                    }
+                    None => {
+                        if !self.wait() {
+                            return;
+                        }
+                    }
+                },
+                Own::NoCore => {
+                    if !self.wait() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Steps 1 to 3: the way of nearly every poll, in one visit to the core.
+    #[inline]
+    fn own(&self) -> Own {
+        local::with_core(self.shared, |core| {
+            let tick = core.at.tick.get();
+            let timers = self.shared.timers.is_armed(core.index)
+                && (tick % TIMER_TICK == 0 || clock::was_read());
+            if timers || tick % GLOBAL_TICK == 0 {
+                return Own::Attend {
+                    tick,
+                    index: core.index,
+                };
+            }
+            match core.pop() {
+                Some(runnable) => {
+                    core.at.tick.add(1);
+                    Own::Task(runnable)
+                }
+                None => Own::Nothing,
+            }
+        })
+        .unwrap_or(Own::NoCore)
+    }
+
+    /// Steps 1 to 3 with everything in them. Without a result the tick does not move, so the caller goes on with
+    /// [`Worker::elsewhere`]'s steps through a second visit: hence those follow here too.
+    #[cold]
+    fn attend(&self, tick: u64, index: usize) -> Option<Runnable> {
+        let mut ready = self.ready.take();
+        if self.shared.timers.is_armed(index) {
+            self.shared.timers.fire_own(index, clock::now(), &mut ready);
+        }
+        let mut global = None;
+        if tick % GLOBAL_TICK == 0 {
+            global = self.one_global();
+            self.look_at_network(&mut ready);
+        }
+        self.wake_all(ready);
+        global
+            .or_else(|| local::with_core(self.shared, Core::pop).flatten())
+            .or_else(|| self.elsewhere())
+            .or_else(|| {
+                // Nothing anywhere. Wait here, else the unmoved tick would bring us back at once.
+                self.wait();
+                None
+            })
+    }
+
+    /// Steps 4 to 6.
+    #[cold]
+    fn elsewhere(&self) -> Option<Runnable> {
+        if let Some(runnable) = self.global_batch() {
+            return Some(runnable);
+        }
+        let mut ready = self.ready.take();
+        self.look_at_network(&mut ready);
+        self.shared.timers.fire_all(&mut ready);
+        if self.wake_all(ready) {
+            return local::with_core(self.shared, Core::pop).flatten();
+        }
+        self.search()
+    }
+
+    fn begin_poll(&self) {
+        local::with_core(self.shared, |core| core.at.tick.add(1));
+    }
+
+    #[inline]
+    fn poll(&self, runnable: Runnable) {
+        if self.searching.get() {
+            self.stop_searching();
+        }
+        clock::forget();
+        tasks::run(runnable);
+    }
+
+    /// See "Finding" in [`super::idle`].
+    #[cold]
+    fn stop_searching(&self) {
+        self.searching.set(false);
+        self.shared.idle.found();
+        if self.shared.work_is_visible() {
+            self.shared.wake_one();
+        }
+    }
+
+    fn one_global(&self) -> Option<Runnable> {
+        steal_one(|| self.shared.global.steal())
+    }
+
+    /// Go's share: as much as this processor's part of the queue, so that one does not take it all.
+    fn global_batch(&self) -> Option<Runnable> {
+        let global = &self.shared.global;
+        if global.is_empty() {
+            return None;
+        }
+        let share = global.len() / self.shared.processors.len() + 1;
+        local::with_core(self.shared, |core| {
+            let limit = share.min(steal::BATCH);
+            steal_one(|| global.steal_batch_with_limit_and_pop(&core.queue, limit))
+        })
+        .flatten()
+    }
+
+    fn look_at_network(&self, ready: &mut Vec<Waker>) {
+        if self.netpoll.has_sources() {
+            if let Some(mut seat) = self.netpoll.try_seat() {
+                self.shared
+                    .polled_network(seat.poll(Some(Duration::ZERO), ready));
+            }
+        }
+    }
+
+    fn search(&self) -> Option<Runnable> {
+        if !self.searching.get() {
+            if !self.shared.idle.begin_search(self.shared.processors.len()) {
+                return None;
+            }
+            self.searching.set(true);
+        }
+        local::with_core(self.shared, |core| {
+            let found = steal::steal(self.shared, core)?;
+            core.at.counters.steals.add(1);
+            Some(found)
+        })
+        .flatten()
+    }
+
+    /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
+    /// once, when all is there. True: there was something.
+    fn wake_all(&self, mut ready: Vec<Waker>) -> bool {
+        let any = !ready.is_empty();
+        if any {
+            local::with_core(self.shared, Core::begin_batch);
+            wake_contained(&mut ready);
+            let count = local::with_core(self.shared, Core::end_batch).unwrap_or(0);
+            self.shared.wake_for_batch(count);
+        }
+        self.ready.replace(ready);
+        any
+    }
+
+    /// Lies down until there is something to do. True: go on; false: this thread ends.
+    fn wait(&self) -> bool {
+        let core = local::take_core();
+        let index = core.as_ref().map(|core| core.index);
+        if let Some(core) = &core {
+            debug_assert!(
+                core.at.next.is_empty(),
+                "a worker lies down on a full next slot"
+            );
+            core.at.counters.parks.add(1);
+        }
+        let seat = self.netpoll.try_seat();
+        self.sleeper.set_seated(seat.is_some());
+        let searching = self.searching.replace(false);
+        self.shared
+            .idle
+            .lie_down(core, &self.sleeper, searching, seat.is_some());
+        let mut ready = self.ready.take();
+        let mut spare_ended = false;
+        if !self.shared.is_closed() && !self.shared.work_is_visible() {
+            match seat {
+                Some(seat) => self.sit(seat, index, &mut ready),
+                None => spare_ended = self.lie(index, &mut ready),
+            }
+        } else {
+            drop(seat);
+        }
+        self.rise(ready, spare_ended)
+    }
+
+    /// Waits in the seat.
+    fn sit(&self, mut seat: Seat<'_>, index: Option<usize>, ready: &mut Vec<Waker>) {
+        let timeout = self.shared.timers.wait_in_seat(index);
+        if timeout != Some(Duration::ZERO) && !self.sleeper.has_gift() {
+            let count = seat.poll(timeout, ready);
+            self.shared.polled_network(count);
+        }
+        drop(seat);
+        self.shared.timers.rise_from_seat();
+        self.shared.timers.fire_all(ready);
+    }
+
+    /// Waits in bed. True: this is a spare whose keep-alive has passed.
+    fn lie(&self, index: Option<usize>, ready: &mut Vec<Waker>) -> bool {
+        let surplus = index.is_none() || self.shared.has_surplus_workers();
+        let end = surplus.then(|| Instant::now() + self.shared.keep_alive());
+        loop {
+            let timeout = match (end, self.shared.timers.wait_in_bed(index)) {
+                (None, timer) => timer,
+                (Some(end), timer) => {
+                    let end = end.saturating_duration_since(Instant::now());
+                    Some(timer.map_or(end, |timer| timer.min(end)))
+                }
+            };
+            if timeout != Some(Duration::ZERO) {
+                self.sleeper.park(timeout);
+            }
+            if self.sleeper.has_gift() || self.shared.is_closed() {
+                return false;
+            }
+            if timeout.is_some() {
+                self.shared.timers.fire_all(ready);
+                if !ready.is_empty() {
+                    return false;
+                }
+            }
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return true;
+            }
+        }
+    }
+
+    /// Gets up: with a core if there is one, and lets loose what the wait has brought.
+    fn rise(&self, mut ready: Vec<Waker>, spare_ended: bool) -> bool {
+        let up = if spare_ended {
+            self.shared.idle.leave(&self.sleeper)
+        } else {
+            self.shared.idle.get_up(&self.sleeper)
+        };
+        if let Some(up) = up {
+            self.searching.set(up.searching);
+            local::put_core(up.core);
+            self.shared.monitor.work_begins();
+            self.wake_all(ready);
+            return true;
+        }
+        wake_contained(&mut ready);
+        self.ready.replace(ready);
+        !(spare_ended && self.shared.has_surplus_workers())
+    }
+}
+
+/// Wakes foreign wakers; a panic in one of them harms neither the others nor this thread.
+pub(super) fn wake_contained(ready: &mut Vec<Waker>) {
+    for waker in ready.drain(..) {
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
+}
+
+fn steal_one(mut attempt: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
+    loop {
+        match attempt() {
+            Steal::Success(runnable) => return Some(runnable),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}

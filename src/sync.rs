@@ -1,0 +1,170 @@
+//! The only door to atomics, locks and threads.
+//!
+//! Every other module takes its synchronisation from here, so that one switch decides what they run on:
+//!
+//! | build | cfg | what the names mean |
+//! |---|---|---|
+//! | normal | – | `std` |
+//! | loom | `executor_loom` | loom's model-checked twins |
+//! | shuttle | `executor_shuttle` | shuttle's randomised twins |
+//! | thread sanitizer | `executor_tsan` | `std` atomics, `parking_lot` locks (the sanitizer cannot see into `std`'s) |
+//!
+//! The cfg names are our own: the well-known `--cfg loom` would also switch our dependencies.
+//!
+//! [`Mutex::lock`] never reports poison. User code never runs under one of our locks, so a panic cannot leave a
+//! protected value half-changed; what remains of poisoning would only turn one panic into many.
+
+#[cfg(not(any(executor_loom, executor_shuttle)))]
+pub(crate) use std::{
+    sync::{Arc, OnceLock, Weak, atomic},
+    thread,
+};
+
+#[cfg(executor_loom)]
+pub(crate) use loom::{
+    sync::{Arc, atomic},
+    thread,
+};
+
+#[cfg(executor_shuttle)]
+pub(crate) use shuttle::{
+    sync::{Arc, atomic},
+    thread,
+};
+
+pub(crate) use lock::{Condvar, Mutex, MutexGuard};
+
+/// `std`-shaped locks (normal, loom and shuttle builds) with poison taken out.
+#[cfg(not(executor_tsan))]
+mod lock {
+    #[cfg(executor_loom)]
+    use loom::sync as imp;
+    #[cfg(executor_shuttle)]
+    use shuttle::sync as imp;
+    #[cfg(not(any(executor_loom, executor_shuttle)))]
+    use std::sync as imp;
+
+    use std::sync::{PoisonError, TryLockError};
+    use std::time::Duration;
+
+    pub(crate) use imp::MutexGuard;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(imp::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        #[cfg(not(any(executor_loom, executor_shuttle)))]
+        pub(crate) const fn new(value: T) -> Mutex<T> {
+            Mutex(imp::Mutex::new(value))
+        }
+
+        #[cfg(any(executor_loom, executor_shuttle))]
+        pub(crate) fn new(value: T) -> Mutex<T> {
+            Mutex(imp::Mutex::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        #[inline]
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(imp::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Condvar {
+            Condvar(imp::Condvar::new())
+        }
+
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Waits at most `timeout`; the flag says whether it ran out.
+        pub(crate) fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            timeout: Duration,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let (guard, result) = self
+                .0
+                .wait_timeout(guard, timeout)
+                .unwrap_or_else(PoisonError::into_inner);
+            (guard, result.timed_out())
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
+
+/// `parking_lot` locks, compiled by us and therefore instrumented.
+#[cfg(executor_tsan)]
+mod lock {
+    use std::time::Duration;
+
+    pub(crate) use parking_lot::MutexGuard;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Mutex<T> {
+            Mutex(parking_lot::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock()
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock()
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Condvar {
+            Condvar(parking_lot::Condvar::new())
+        }
+
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(&mut guard);
+            guard
+        }
+
+        pub(crate) fn wait_timeout<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            timeout: Duration,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let timed_out = self.0.wait_for(&mut guard, timeout).timed_out();
+            (guard, timed_out)
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}

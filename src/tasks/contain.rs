@@ -1,0 +1,315 @@
+//! The wrapper around every future: panics stay inside, registration and abort happen here.
+//!
+//! # One poll
+//!
+//! 1. A cancellation, or an abort that has arrived, drops the future and completes with "cancelled".
+//! 2. The future is polled inside a panic boundary. `Ready`, or a panic: it is dropped, again inside a boundary, and
+//!    the task completes. The future is gone before the handle resolves.
+//! 3. `Pending` for the first time: register. If the home is closed, or an abort came in the meantime, nobody would
+//!    wake us for it: as in 1.
+//!
+//! Step 3 and a handle's abort both change `Meta::registration` by a read-modify-write, so the later one sees the
+//! earlier one: a registration that comes second finds the abort bit, an abort that comes second finds the key and
+//! wakes the task.
+
+use std::any::Any;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use async_task::{Builder, ScheduleInfo, WithInfo};
+use pin_project_lite::pin_project;
+
+use super::control::{self, Control};
+use super::registry::Registry;
+use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, registration};
+use crate::sync::atomic::Ordering;
+
+/// Who runs a kind of task. A type without values: see "why the schedule function captures nothing" in [`super`].
+pub(crate) trait Home: 'static {
+    /// The task is ready to be polled.
+    fn schedule(runnable: Runnable, info: ScheduleInfo);
+
+    /// The task's future has been dropped. Called once per task, on the thread that dropped it.
+    fn finished(meta: &Meta);
+}
+
+/// A task that may be polled on any thread.
+#[inline]
+pub(crate) fn create<F, H>(future: F, home: &Registry) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    H: Home,
+{
+    let meta = Meta::new(Id::next(), home.index(), 0);
+    let (runnable, task) = Builder::new().metadata(meta).spawn(
+        move |_| Contained::<F, H>::new(future),
+        WithInfo(H::schedule),
+    );
+    (runnable, JoinHandle::new(task))
+}
+
+/// [`create`] for a task with a name.
+pub(crate) fn create_named<F, H>(
+    future: F,
+    home: &Registry,
+    name: &str,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    H: Home,
+{
+    let id = Id::next();
+    Control::insert(id, Some(name.into()));
+    let meta = Meta::new(id, home.index(), registration::CONTROLLED);
+    let (runnable, task) = Builder::new().metadata(meta).spawn(
+        move |_| Contained::<F, H>::new(future),
+        WithInfo(H::schedule),
+    );
+    (runnable, JoinHandle::new(task))
+}
+
+/// A task that must be polled and dropped on the thread that creates it.
+pub(crate) fn create_local<F, S>(
+    future: F,
+    home: &Registry,
+    schedule: S,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Fn(Runnable) + Send + Sync + 'static,
+{
+    /// Local tasks are counted by their set, not by a runtime.
+    struct Local;
+    impl Home for Local {
+        fn schedule(_: Runnable, _: ScheduleInfo) {}
+        fn finished(_: &Meta) {}
+    }
+
+    let meta = Meta::new(Id::next(), home.index(), 0);
+    let (runnable, task) = Builder::new()
+        .metadata(meta)
+        .spawn_local(move |_| Contained::<F, Local>::new(future), schedule);
+    (runnable, JoinHandle::new(task))
+}
+
+/// A closure as a task that completes at its first poll.
+pub(crate) fn create_ready<F, T, H>(f: F, home: &Registry) -> (Runnable, JoinHandle<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+    H: Home,
+{
+    create::<_, H>(Call(Some(f)), home)
+}
+
+/// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.
+struct Call<F>(Option<F>);
+
+impl<F> Unpin for Call<F> {}
+
+impl<F: FnOnce() -> T, T> Future for Call<F> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+        let f = self.0.take().expect("polled after completion");
+        Poll::Ready(f())
+    }
+}
+
+/// A task's output. Its destructor is contained too: a handle that is dropped may leave it to a worker.
+pub(crate) struct Outcome<T>(Option<Result<T, JoinError>>);
+
+impl<T> Outcome<T> {
+    fn new(result: Result<T, JoinError>) -> Outcome<T> {
+        Outcome(Some(result))
+    }
+
+    #[inline]
+    pub(super) fn into_result(mut self) -> Result<T, JoinError> {
+        self.0.take().expect("an outcome is taken once")
+    }
+}
+
+impl<T> Drop for Outcome<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(result) = self.0.take() {
+            if std::mem::needs_drop::<T>() || result.is_err() {
+                discard(result);
+            }
+        }
+    }
+}
+
+/// Drops a foreign value; a panic of its destructor ends here, and so does one of that panic's payload.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(payload);
+        }
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Running { #[pin] future: F },
+        Done,
+    }
+}
+
+pin_project! {
+    struct Contained<F, H>
+    where
+        H: Home,
+    {
+        #[pin]
+        state: State<F>,
+        home: PhantomData<fn() -> H>,
+    }
+
+    impl<F, H> PinnedDrop for Contained<F, H>
+    where
+        H: Home,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let _ = end(this.project().state);
+            current::with_meta(|meta| {
+                leave(meta);
+                H::finished(meta);
+            });
+        }
+    }
+}
+
+impl<F, H: Home> Contained<F, H> {
+    #[inline]
+    fn new(future: F) -> Contained<F, H> {
+        Contained {
+            state: State::Running { future },
+            home: PhantomData,
+        }
+    }
+}
+
+impl<F: Future, H: Home> Future for Contained<F, H> {
+    type Output = Outcome<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let mut state = self.project().state;
+        let seen =
+            current::with_meta(|meta| meta.registration.load(Ordering::Relaxed)).unwrap_or(0);
+        if current::is_cancelling() || (seen & !registration::KEY != 0 && asked_to_stop(seen)) {
+            return Poll::Ready(cancelled(state));
+        }
+        let polled = catch_unwind(AssertUnwindSafe(|| match state.as_mut().project() {
+            StateProjection::Running { future } => future.poll(cx),
+            StateProjection::Done => panic!("a finished task was polled"),
+        }));
+        match polled {
+            Ok(Poll::Pending) if seen & registration::KEY != 0 || register(cx.waker()) => {
+                Poll::Pending
+            }
+            Ok(Poll::Pending) => Poll::Ready(cancelled(state)),
+            Ok(Poll::Ready(output)) => Poll::Ready(Outcome::new(match end(state) {
+                Ok(()) => Ok(output),
+                Err(payload) => {
+                    discard(output);
+                    Err(JoinError::panic(this_id(), payload))
+                }
+            })),
+            Err(payload) => {
+                if let Err(second) = end(state) {
+                    discard(second);
+                }
+                Poll::Ready(Outcome::new(Err(JoinError::panic(this_id(), payload))))
+            }
+        }
+    }
+}
+
+/// Drops the future, if it is still there. The error is what its destructor threw.
+#[inline]
+fn end<F>(mut state: Pin<&mut State<F>>) -> Result<(), Box<dyn Any + Send>> {
+    if matches!(*state, State::Done) {
+        return Ok(());
+    }
+    if !std::mem::needs_drop::<F>() {
+        state.set(State::Done);
+        return Ok(());
+    }
+    catch_unwind(AssertUnwindSafe(|| state.set(State::Done)))
+}
+
+#[cold]
+fn cancelled<F, T>(state: Pin<&mut State<F>>) -> Outcome<T> {
+    if let Err(payload) = end(state) {
+        discard(payload);
+    }
+    Outcome::new(Err(match current::refusal() {
+        Some(kind) => JoinError::refused(this_id(), kind.into()),
+        None => JoinError::cancelled(this_id()),
+    }))
+}
+
+fn this_id() -> Id {
+    current::current_id().unwrap_or_else(Id::next)
+}
+
+#[cold]
+fn asked_to_stop(seen: u32) -> bool {
+    seen & registration::ABORTED != 0
+        || (seen & registration::CONTROLLED != 0
+            && control::aborts_outstanding()
+            && current::with_meta(|meta| Control::find(meta.id()))
+                .flatten()
+                .is_some_and(|control| control.is_aborted()))
+}
+
+/// Step 3 of a poll. `false`: nobody would wake this task, it must end now.
+#[cold]
+fn register(waker: &Waker) -> bool {
+    current::with_meta(|meta| {
+        let Some(key) = meta.registry().insert(waker) else {
+            return false;
+        };
+        let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
+        if seen & registration::CONTROLLED != 0 {
+            if let Some(control) = Control::find(meta.id()) {
+                return control.attach(waker.clone());
+            }
+        }
+        seen & registration::ABORTED == 0
+    })
+    .unwrap_or(true)
+}
+
+/// The counterpart of [`register`]: the future is gone.
+#[inline]
+fn leave(meta: &Meta) {
+    let seen = meta
+        .registration
+        .swap(registration::FINISHED, Ordering::AcqRel);
+    if seen != 0 {
+        leave_registered(meta, seen);
+    }
+}
+
+#[cold]
+fn leave_registered(meta: &Meta, seen: u32) {
+    if seen & registration::KEY != 0 {
+        drop(meta.registry().remove(seen & registration::KEY));
+    }
+    if seen & registration::CONTROLLED != 0 {
+        if let Some(control) = Control::remove(meta.id()) {
+            control.finish();
+        }
+    }
+}

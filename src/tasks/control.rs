@@ -1,0 +1,136 @@
+//! What an [`AbortHandle`](super::AbortHandle) and a named task need beyond the task's own allocation.
+//!
+//! Most tasks have neither, and pay nothing: a control is made on demand and found by the task's id in a table that
+//! all runtimes share. A bit in `Meta::registration` says that there is one.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+use super::Id;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex};
+
+const SHARDS: usize = 16;
+
+static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
+    [const { Mutex::new(BTreeMap::new()) }; SHARDS];
+
+/// Aborts that were asked for through a control and have not been carried out. While it is zero, polls of controlled
+/// tasks need not look into the table. Raised before the wake that follows it, hence seen by the poll that the wake
+/// causes: the task's own state orders them, `Relaxed` suffices.
+static ABORTS: AtomicUsize = AtomicUsize::new(0);
+
+#[derive(Debug)]
+pub(crate) struct Control {
+    name: Option<Arc<str>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    aborted: bool,
+    finished: bool,
+    /// Present once the task is registered.
+    waker: Option<Waker>,
+}
+
+fn shard(id: Id) -> &'static Mutex<BTreeMap<Id, Arc<Control>>> {
+    &TABLE[id.0.get() as usize % SHARDS]
+}
+
+#[inline]
+pub(super) fn aborts_outstanding() -> bool {
+    ABORTS.load(Ordering::Relaxed) != 0
+}
+
+impl Control {
+    /// The control of this task, made if there is none.
+    pub(super) fn insert(id: Id, name: Option<Arc<str>>) -> Arc<Control> {
+        shard(id)
+            .lock()
+            .entry(id)
+            .or_insert_with(|| {
+                Arc::new(Control {
+                    name,
+                    state: Mutex::default(),
+                })
+            })
+            .clone()
+    }
+
+    pub(super) fn find(id: Id) -> Option<Arc<Control>> {
+        shard(id).lock().get(&id).cloned()
+    }
+
+    pub(super) fn remove(id: Id) -> Option<Arc<Control>> {
+        shard(id).lock().remove(&id)
+    }
+
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.state.lock().finished
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.state.lock().aborted
+    }
+
+    pub(super) fn abort(&self) {
+        let waker = {
+            let mut state = self.state.lock();
+            if state.finished || state.aborted {
+                return;
+            }
+            state.aborted = true;
+            ABORTS.fetch_add(1, Ordering::Relaxed);
+            state.waker.clone()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Gives the control the means to wake its task. `false` when the task was aborted before that.
+    pub(super) fn attach(&self, waker: Waker) -> bool {
+        let mut state = self.state.lock();
+        let unused = if state.finished {
+            Some(waker)
+        } else {
+            state.waker.replace(waker)
+        };
+        let go_on = !state.aborted;
+        drop(state);
+        drop(unused);
+        go_on
+    }
+
+    pub(super) fn finish(&self) {
+        let mut state = self.state.lock();
+        if state.aborted && !state.finished {
+            ABORTS.fetch_sub(1, Ordering::Relaxed);
+        }
+        state.finished = true;
+        let waker = state.waker.take();
+        drop(state);
+        drop(waker);
+    }
+}
+
+/// The name given to the task that is being polled on this thread, if it has one.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::task::Builder::new()
+///     .name("mail")
+///     .spawn(async { executor::task::name() });
+/// assert_eq!(executor::block_on(handle).unwrap().as_deref(), Some("mail"));
+/// ```
+pub fn name() -> Option<Arc<str>> {
+    super::try_id()
+        .and_then(Control::find)
+        .and_then(|control| control.name())
+}

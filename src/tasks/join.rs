@@ -1,0 +1,337 @@
+//! The two handles of a task, and how a task can end badly.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::control::Control;
+use super::{Id, Meta, Outcome, budget, registration};
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Mutex};
+
+/// Waits for a task and can abort it.
+///
+/// Dropping the handle detaches the task: it goes on, and its output is dropped when it ends. Awaiting it gives the
+/// output, or a [`JoinError`] when the task panicked or was cancelled. By then the task's future has been dropped.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` is cancel safe: the output stays with the task until it is taken.
+///
+/// # Panics
+///
+/// When polled after it has given its result.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::spawn(async { 6 * 7 });
+/// assert_eq!(executor::block_on(handle).unwrap(), 42);
+/// ```
+#[must_use = "dropping the handle detaches the task; say so with `drop(handle)` or `let _ =`"]
+pub struct JoinHandle<T> {
+    /// `None` only inside `drop`.
+    task: Option<async_task::Task<Outcome<T>, Meta>>,
+}
+
+impl<T> JoinHandle<T> {
+    #[inline]
+    pub(super) fn new(task: async_task::Task<Outcome<T>, Meta>) -> JoinHandle<T> {
+        JoinHandle { task: Some(task) }
+    }
+
+    #[inline]
+    fn task(&self) -> &async_task::Task<Outcome<T>, Meta> {
+        self.task.as_ref().expect("present until drop")
+    }
+
+    /// Asks the task to stop.
+    ///
+    /// It ends at its next suspension point: its future is dropped on its own executor and the handle resolves to a
+    /// cancelled [`JoinError`]. A task that has finished keeps its output; an abort that races with completion gives
+    /// either. A blocking job that has begun runs on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let handle = executor::spawn(std::future::pending::<()>());
+    /// handle.abort();
+    /// assert!(executor::block_on(handle).unwrap_err().is_cancelled());
+    /// ```
+    pub fn abort(&self) {
+        let meta = self.task().metadata();
+        let seen = meta
+            .registration
+            .fetch_or(registration::ABORTED, Ordering::AcqRel);
+        let key = seen & registration::KEY;
+        if seen & (registration::ABORTED | registration::FINISHED) == 0 && key != 0 {
+            if let Some(waker) = meta.registry().waker(key) {
+                waker.wake();
+            }
+        }
+    }
+
+    /// A handle that can abort the task and nothing else.
+    pub fn abort_handle(&self) -> AbortHandle {
+        let meta = self.task().metadata();
+        let id = meta.id();
+        let control = Control::insert(id, None);
+        let seen = meta
+            .registration
+            .fetch_or(registration::CONTROLLED, Ordering::AcqRel);
+        let key = seen & registration::KEY;
+        if seen & registration::FINISHED != 0 {
+            Control::remove(id);
+            control.finish();
+        } else if key != 0 {
+            if let Some(waker) = meta.registry().waker(key) {
+                control.attach(waker);
+            }
+        }
+        AbortHandle { id, control }
+    }
+
+    /// Whether the task has finished: its output, or the reason why there is none, is ready to be taken.
+    pub fn is_finished(&self) -> bool {
+        self.task().is_finished()
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.task().metadata().id()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Poll::Ready(progress) = budget::poll_proceed(cx) else {
+            return Poll::Pending;
+        };
+        let task = self.task.as_mut().expect("present until drop");
+        match Pin::new(task).poll(cx) {
+            Poll::Ready(outcome) => {
+                progress.made();
+                Poll::Ready(outcome.into_result())
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.detach();
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Aborts a task without waiting for it. Made by [`JoinHandle::abort_handle`] and by `JoinSet`.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::spawn(std::future::pending::<()>());
+/// let abort = handle.abort_handle();
+/// std::thread::spawn(move || abort.abort());
+/// assert!(executor::block_on(handle).unwrap_err().is_cancelled());
+/// ```
+#[derive(Clone)]
+pub struct AbortHandle {
+    id: Id,
+    control: Arc<Control>,
+}
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.control.abort();
+    }
+
+    /// Whether the task's future has been dropped.
+    pub fn is_finished(&self) -> bool {
+        self.control.is_finished()
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id)
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Why a task gave no output: it panicked, or it was cancelled (aborted, or its runtime shut down).
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::spawn(async { panic!("no luck") });
+/// let error = executor::block_on(handle).unwrap_err();
+/// assert!(error.is_panic());
+/// assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "no luck");
+/// ```
+pub struct JoinError(Box<Inner>);
+
+struct Inner {
+    id: Id,
+    kind: Kind,
+}
+
+enum Kind {
+    Cancelled,
+    /// The task never began, because of this.
+    Refused(io::Error),
+    /// The lock makes the payload `Sync`; it is never contended.
+    Panic(Mutex<Box<dyn Any + Send>>),
+}
+
+impl JoinError {
+    #[cold]
+    pub(crate) fn cancelled(id: Id) -> JoinError {
+        JoinError(Box::new(Inner {
+            id,
+            kind: Kind::Cancelled,
+        }))
+    }
+
+    #[cold]
+    pub(crate) fn refused(id: Id, error: io::Error) -> JoinError {
+        JoinError(Box::new(Inner {
+            id,
+            kind: Kind::Refused(error),
+        }))
+    }
+
+    #[cold]
+    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> JoinError {
+        JoinError(Box::new(Inner {
+            id,
+            kind: Kind::Panic(Mutex::new(payload)),
+        }))
+    }
+
+    /// The task was cancelled: aborted, ended by its runtime's shutdown, or never begun because no thread could be
+    /// created for it (then [`source`](std::error::Error::source) says why).
+    pub fn is_cancelled(&self) -> bool {
+        !self.is_panic()
+    }
+
+    /// The task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0.kind, Kind::Panic(_))
+    }
+
+    /// What the task panicked with.
+    ///
+    /// # Panics
+    ///
+    /// When it did not panic. [`try_into_panic`](JoinError::try_into_panic) gives the error back instead.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        self.try_into_panic()
+            .expect("JoinError::into_panic called on a task that was cancelled")
+    }
+
+    /// What the task panicked with.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, when the task was cancelled.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        let Inner { id, kind } = *self.0;
+        match kind {
+            Kind::Panic(payload) => {
+                // A lock cannot be taken apart without poison in every build: swap the payload out.
+                let empty: Box<dyn Any + Send> = Box::new(());
+                Ok(std::mem::replace(&mut *payload.lock(), empty))
+            }
+            kind => Err(JoinError(Box::new(Inner { id, kind }))),
+        }
+    }
+
+    /// The id of the task.
+    pub fn id(&self) -> Id {
+        self.0.id
+    }
+
+    /// The panic's message, when it was a string as `panic!` makes them.
+    fn message(&self) -> Option<String> {
+        let Kind::Panic(payload) = &self.0.kind else {
+            return None;
+        };
+        let payload = payload.lock();
+        payload
+            .downcast_ref::<&str>()
+            .map(|message| (*message).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.0.kind, self.message()) {
+            (Kind::Cancelled, _) => write!(f, "task {} was cancelled", self.0.id),
+            (Kind::Refused(error), _) => write!(f, "task {} could not begin: {error}", self.0.id),
+            (Kind::Panic(_), Some(message)) => {
+                write!(f, "task {} panicked with message {message:?}", self.0.id)
+            }
+            (Kind::Panic(_), None) => write!(f, "task {} panicked", self.0.id),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_tuple("JoinError");
+        match (&self.0.kind, self.message()) {
+            (Kind::Cancelled, _) => out.field(&"cancelled"),
+            (Kind::Refused(error), _) => out.field(error),
+            (Kind::Panic(_), message) => out.field(&"panic").field(&message),
+        }
+        .field(&self.0.id)
+        .finish()
+    }
+}
+
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.kind {
+            Kind::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> io::Error {
+        let kind = match &error.0.kind {
+            Kind::Refused(cause) => cause.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,194 @@
+//! What a task is: the binding to `async-task`, which knows no scheduler.
+//!
+//! A task is one allocation: header, [`Meta`], and a union of the future and its output. Three things are added to
+//! what `async-task` gives:
+//!
+//! * **Containment** ([`contain`]): a panic in the future, in its destructor or in the destructor of its output
+//!   becomes a [`JoinError`] or is swallowed; it never reaches the thread that polls.
+//! * **Registration** ([`registry`]): a task that returned `Pending` for the first time leaves its waker in the
+//!   registry of its home, so that shutdown and `abort` can reach it. A task that finishes at its first poll never
+//!   touches the registry: it was in a queue all its life, and queues are drained.
+//! * **The current task** ([`current`]): while a task is polled or dropped, its thread knows which one it is.
+//!
+//! # Why the schedule function captures nothing
+//!
+//! `async-task` protects a capturing schedule function with a temporary reference to the task: two contended atomic
+//! operations per wake. A zero-sized one needs none. So a task does not hold its runtime; it holds a number, the
+//! index of its home registry, packed beside its id. Registries are leaked and used again, never freed, therefore a
+//! waker that outlives its runtime finds valid memory, and since a runtime does not end before all its tasks have
+//! completed, such a waker has nothing left to schedule.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use crate::sync::atomic::AtomicU32;
+
+pub(crate) mod budget;
+mod contain;
+pub(crate) mod control;
+mod current;
+mod join;
+pub(crate) mod registry;
+mod yield_now;
+
+pub(crate) use contain::{Home, create, create_local, create_named, create_ready, discard};
+pub(crate) use current::{cancel, current_id, refuse, run};
+pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use yield_now::{YieldNow, yield_now};
+
+use contain::Outcome;
+use registry::Registry;
+
+/// A task that is ready to be polled.
+pub(crate) type Runnable = async_task::Runnable<Meta>;
+
+/// Identifies a task.
+///
+/// Unique among the tasks of the process that are alive at the same time; numbers are handed to threads in blocks,
+/// so they do not tell the order of spawning.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::spawn(async { executor::task::id() });
+/// let id = handle.id();
+/// assert_eq!(executor::block_on(handle).unwrap(), id);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(NonZeroU64);
+
+impl Id {
+    /// A fresh id.
+    pub(crate) fn next() -> Id {
+        current::next_id()
+    }
+
+    fn from_number(number: u64) -> Id {
+        Id(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({})", self.0)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What every task carries beside its future: 12 bytes, so that they fit in the padding of `async-task`'s header
+/// with 4 bytes to spare for its own flag (48 bytes in all; a pointer here would cost 8 more per task).
+pub(crate) struct Meta {
+    /// Home index in the low [`HOME_BITS`] bits, then the low bits of the id.
+    low: u32,
+    /// The high 32 bits of the id.
+    high: u32,
+    /// Written by the task's own poll (registration) and by handles (abort). See [`registration`].
+    registration: AtomicU32,
+}
+
+/// 16,384 homes (runtimes and local task sets) can exist at once; 50 bits are left for the id.
+pub(crate) const HOME_BITS: u32 = 14;
+
+/// The bits of [`Meta::registration`].
+///
+/// All changes are single read-modify-writes, so whoever comes second sees what the first has done: a task that
+/// registers sees an earlier abort, an abort sees an earlier registration.
+pub(crate) mod registration {
+    /// The task was asked to stop. Set by handles; read at the start of each poll and when registering.
+    pub(crate) const ABORTED: u32 = 1 << 31;
+    /// A [`super::control::Control`] exists for this task. Set by whoever made it; never cleared.
+    pub(crate) const CONTROLLED: u32 = 1 << 30;
+    /// The future has been dropped. Set by the wrapper's destructor; never cleared.
+    pub(crate) const FINISHED: u32 = 1 << 29;
+    /// Key in the home's registry, 0 while the task has never been pending.
+    pub(crate) const KEY: u32 = FINISHED - 1;
+}
+
+impl Meta {
+    pub(crate) fn new(id: Id, home: u16, flags: u32) -> Meta {
+        let number = id.0.get();
+        Meta {
+            low: (number << HOME_BITS) as u32 | u32::from(home),
+            high: (number >> (32 - HOME_BITS)) as u32,
+            registration: AtomicU32::new(flags),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> Id {
+        Id::from_number(u64::from(self.high) << (32 - HOME_BITS) | u64::from(self.low >> HOME_BITS))
+    }
+
+    /// Index of the registry this task belongs to.
+    #[inline]
+    pub(crate) fn home(&self) -> usize {
+        (self.low & ((1 << HOME_BITS) - 1)) as usize
+    }
+
+    #[inline]
+    fn registry(&self) -> &'static Registry {
+        Registry::at(self.home())
+    }
+}
+
+impl fmt::Debug for Meta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meta").field("id", &self.id()).finish()
+    }
+}
+
+/// The id of the task that is being polled on this thread.
+///
+/// # Panics
+///
+/// Outside a task. [`try_id`] does not panic.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::spawn(async { executor::task::id() });
+/// assert_eq!(handle.id(), executor::block_on(handle).unwrap());
+/// ```
+#[track_caller]
+pub fn id() -> Id {
+    try_id().expect("task::id() called outside a task")
+}
+
+/// The id of the task that is being polled on this thread, `None` outside a task.
+///
+/// # Examples
+///
+/// ```
+/// assert!(executor::task::try_id().is_none());
+/// ```
+pub fn try_id() -> Option<Id> {
+    current_id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_and_home_survive_packing() {
+        for number in [1, 2, 1 << 17, (1 << 18) + 5, (1 << 50) - 1] {
+            for home in [0, 1, 4095, (1 << HOME_BITS) - 1] {
+                let meta = Meta::new(Id::from_number(number), home, 0);
+                assert_eq!(
+                    (meta.id().0.get(), meta.home()),
+                    (number, usize::from(home))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn header_stays_at_48_bytes() {
+        assert_eq!(std::mem::size_of::<Meta>(), 12);
+    }
+}

@@ -1,0 +1,294 @@
+//! The live tasks of one home (a runtime, or the local set of a `block_on`), so that shutdown can end them all.
+//!
+//! A task comes here when it returns `Pending` for the first time and leaves when its future is dropped. What is
+//! kept is its waker: waking is all that shutdown and abort need, the task then ends itself on its own executor.
+//!
+//! # Closing
+//!
+//! 1. `close` marks each shard closed and takes copies of its wakers, in one critical section per shard.
+//! 2. A task that registered before it is among the copies; one that comes later is refused and cancels itself on
+//!    the spot. So after `close` and a drain of the queues, no task of this home waits anywhere unseen.
+//! 3. The wakers are woken after the locks are released.
+//!
+//! # Lifetime
+//!
+//! Registries are leaked and used again. Their index travels in each task ([`super::Meta`]), so that reaching one
+//! costs a load and no reference count. 16 bytes per pending task; sharded by thread, so that two workers rarely meet.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ptr;
+use std::task::Waker;
+
+use crossbeam_utils::CachePadded;
+
+use super::{HOME_BITS, registration};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// Three bits of a key name the shard. More shards than workers of a large machine would be of no use: a shard is
+/// held for about 20 ns.
+const SHARD_BITS: u32 = 3;
+const SHARDS: usize = 1 << SHARD_BITS;
+const HOMES: usize = 1 << HOME_BITS;
+
+/// All registries ever made, by index. Written once each, in [`Registry::lease`]; never cleared.
+static TABLE: [AtomicPtr<Registry>; HOMES] = [const { AtomicPtr::new(ptr::null_mut()) }; HOMES];
+
+/// Registries that nobody uses at the moment.
+static FREE: Mutex<Vec<&'static Registry>> = Mutex::new(Vec::new());
+
+pub(crate) struct Registry {
+    index: u16,
+    shards: [CachePadded<Mutex<Shard>>; SHARDS],
+}
+
+/// Slots of one shard: a vector with a free list threaded through it.
+struct Shard {
+    closed: bool,
+    live: usize,
+    /// First free slot plus one; 0 when there is none.
+    free: u32,
+    slots: Vec<Slot>,
+}
+
+/// 16 bytes: `Free` lives in the niche of the waker's vtable reference.
+enum Slot {
+    Live(Waker),
+    Free(u32),
+}
+
+impl Registry {
+    /// An open, empty registry; `None` when [`HOMES`] of them are in use.
+    pub(crate) fn lease() -> Option<&'static Registry> {
+        /// How many were ever made. Only uniqueness matters: `Relaxed`.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+
+        let registry = match FREE.lock().pop() {
+            Some(registry) => registry,
+            None => {
+                let index = MADE
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                        (n < HOMES).then_some(n + 1)
+                    })
+                    .ok()?;
+                let registry: &'static Registry = Box::leak(Box::new(Registry {
+                    index: index as u16,
+                    shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
+                }));
+                // Release pairs with the load in `at`: who reads an index out of a task sees the registry whole.
+                TABLE[index].store(ptr::from_ref(registry).cast_mut(), Ordering::Release);
+                registry
+            }
+        };
+        registry.reopen();
+        Some(registry)
+    }
+
+    /// Takes tasks again after `close`.
+    pub(crate) fn reopen(&self) {
+        for shard in &self.shards {
+            shard.lock().closed = false;
+        }
+    }
+
+    /// Gives a registry back. All its tasks must have finished.
+    pub(crate) fn release(&'static self) {
+        debug_assert_eq!(self.len(), 0, "a registry was released with tasks in it");
+        FREE.lock().push(self);
+    }
+
+    /// The registry with this index, which must have come from a task.
+    #[inline]
+    pub(crate) fn at(index: usize) -> &'static Registry {
+        let registry = TABLE[index].load(Ordering::Acquire);
+        // SAFETY: entries are null or point to a leaked, hence immortal, registry, and are only read here through a
+        // shared reference. Null is excluded: the index was taken from a registry that had been stored before.
+        unsafe { registry.as_ref() }.expect("a task names a home that was never made")
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// Number of tasks registered.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().live).sum()
+    }
+
+    /// Adds a task by its waker. The key is never 0 and fits [`registration::KEY`]. `None` when closed.
+    ///
+    /// The waker must be one of our own tasks': it may be cloned under the lock.
+    pub(super) fn insert(&self, waker: &Waker) -> Option<u32> {
+        let shard_index = home_shard();
+        let mut shard = self.shards[shard_index].lock();
+        if shard.closed {
+            return None;
+        }
+        let slot = shard.insert(waker.clone());
+        let key = (slot + 1) << SHARD_BITS | shard_index as u32;
+        assert!(
+            key <= registration::KEY,
+            "more than half a billion pending tasks in one runtime"
+        );
+        Some(key)
+    }
+
+    /// Removes a task; the waker comes back to be dropped outside the lock.
+    pub(super) fn remove(&self, key: u32) -> Option<Waker> {
+        let (shard, slot) = self.slot(key);
+        let mut shard = shard.lock();
+        shard.remove(slot)
+    }
+
+    /// A copy of the waker under this key.
+    pub(super) fn waker(&self, key: u32) -> Option<Waker> {
+        let (shard, slot) = self.slot(key);
+        match shard.lock().slots.get(slot) {
+            Some(Slot::Live(waker)) => Some(waker.clone()),
+            _ => None,
+        }
+    }
+
+    /// Refuses new tasks and wakes all that are here.
+    pub(crate) fn close(&self) {
+        for shard in &self.shards {
+            let wakers: Vec<Waker> = {
+                let mut shard = shard.lock();
+                shard.closed = true;
+                shard
+                    .slots
+                    .iter()
+                    .filter_map(Slot::waker)
+                    .cloned()
+                    .collect()
+            };
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn slot(&self, key: u32) -> (&Mutex<Shard>, usize) {
+        let shard = (key as usize) & (SHARDS - 1);
+        (&self.shards[shard], (key >> SHARD_BITS) as usize - 1)
+    }
+}
+
+impl Shard {
+    const EMPTY: Shard = Shard {
+        closed: false,
+        live: 0,
+        free: 0,
+        slots: Vec::new(),
+    };
+
+    /// A shard that has been this large and is empty again gives its memory back.
+    const KEEP: usize = 1024;
+
+    fn insert(&mut self, waker: Waker) -> u32 {
+        self.live += 1;
+        match self.free {
+            0 => {
+                self.slots.push(Slot::Live(waker));
+                (self.slots.len() - 1) as u32
+            }
+            free => {
+                let slot = free - 1;
+                let previous = std::mem::replace(&mut self.slots[slot as usize], Slot::Live(waker));
+                if let Slot::Free(next) = previous {
+                    self.free = next;
+                }
+                slot
+            }
+        }
+    }
+
+    fn remove(&mut self, slot: usize) -> Option<Waker> {
+        let entry = self.slots.get_mut(slot)?;
+        let Slot::Live(waker) = std::mem::replace(entry, Slot::Free(self.free)) else {
+            return None;
+        };
+        self.free = slot as u32 + 1;
+        self.live -= 1;
+        if self.live == 0 && self.slots.len() > Self::KEEP {
+            *self = Shard {
+                closed: self.closed,
+                ..Shard::EMPTY
+            };
+        }
+        Some(waker)
+    }
+}
+
+impl Slot {
+    fn waker(&self) -> Option<&Waker> {
+        match self {
+            Slot::Live(waker) => Some(waker),
+            Slot::Free(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The shard of this thread: threads are dealt over the shards in turn.
+fn home_shard() -> usize {
+    std::thread_local! {
+        static SHARD: Cell<u8> = const { Cell::new(u8::MAX) };
+    }
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+    SHARD.with(|shard| {
+        if shard.get() == u8::MAX {
+            shard.set((NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS) as u8);
+        }
+        usize::from(shard.get())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_takes_16_bytes() {
+        assert_eq!(std::mem::size_of::<Slot>(), 16);
+    }
+
+    #[test]
+    fn slots_are_used_again_and_memory_given_back() {
+        let registry = Registry::lease().unwrap();
+        let keys: Vec<u32> = (0..5000)
+            .map(|_| registry.insert(Waker::noop()).unwrap())
+            .collect();
+        assert_eq!(registry.len(), 5000);
+        assert!(registry.remove(keys[17]).is_some());
+        assert!(registry.remove(keys[17]).is_none());
+        assert_eq!(registry.insert(Waker::noop()), Some(keys[17]));
+        for key in &keys {
+            assert!(registry.remove(*key).is_some());
+        }
+        assert_eq!(registry.len(), 0);
+        assert!(
+            registry
+                .shards
+                .iter()
+                .all(|shard| shard.lock().slots.capacity() == 0)
+        );
+        registry.release();
+    }
+
+    #[test]
+    fn closed_means_refused_until_leased_again() {
+        let registry = Registry::lease().unwrap();
+        registry.close();
+        assert!(registry.insert(Waker::noop()).is_none());
+        registry.release();
+    }
+}
