@@ -1,6 +1,6 @@
 //! [`Async`]: readiness for any file descriptor.
 //!
-//! Every operation of this module and of `net` has one shape, [`Async::poll_io`]:
+//! Every operation of this module and of `net` has one shape, `Async::poll_io`:
 //!
 //! 1. take a unit of the task's budget;
 //! 2. wait until the source is worth a try (a fresh one is);

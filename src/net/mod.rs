@@ -25,7 +25,7 @@
 //! executor::block_on(async {
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let address = listener.local_addr()?;
-//!     executor::spawn(async move {
+//!     let server = executor::spawn(async move {
 //!         let (mut stream, _) = listener.accept().await?;
 //!         stream.write_all(b"hello").await
 //!     });
@@ -34,7 +34,7 @@
 //!     let mut stream = TcpStream::connect(address).await?;
 //!     stream.read_to_string(&mut text).await?;
 //!     assert_eq!(text, "hello");
-//!     Ok(())
+//!     server.await?
 //! })
 //! # }
 //! ```

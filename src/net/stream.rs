@@ -213,7 +213,7 @@ macro_rules! impl_stream {
             }
         }
 
-        /// See [`into_std`](Self::into_std).
+        /// The same as `into_std`.
         impl TryFrom<$Stream> for $Std {
             type Error = ::std::io::Error;
 

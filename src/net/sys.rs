@@ -59,10 +59,13 @@ pub(super) fn start_connect(
     address: &impl rustix::net::addr::SocketAddrArg,
 ) -> io::Result<()> {
     use rustix::io::Errno;
-    match rustix::net::connect(socket, address) {
-        // An interrupted connect goes on by itself, like one in progress.
-        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
+    loop {
+        match rustix::net::connect(&socket, address) {
+            // Whether an interrupted attempt goes on by itself shows when it is made again.
+            Err(Errno::INTR) => {}
+            Ok(()) | Err(Errno::INPROGRESS | Errno::ALREADY | Errno::ISCONN) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

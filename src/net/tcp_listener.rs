@@ -29,7 +29,8 @@ pub(super) const BACKLOG: u32 = 1024;
 ///     let listener = TcpListener::bind("127.0.0.1:7000").await?;
 ///     loop {
 ///         let (mut stream, peer) = listener.accept().await?;
-///         executor::spawn(async move { stream.write_all(format!("hello {peer}").as_bytes()).await });
+///         let greeting = format!("hello {peer}");
+///         drop(executor::spawn(async move { stream.write_all(greeting.as_bytes()).await }));
 ///     }
 /// })
 /// # }
@@ -76,6 +77,7 @@ impl TcpListener {
     /// What the operating system says; the listener goes on working. "Too many open files" and "out of memory" leave
     /// the connection where it is, so calling again at once gives the same error: wait a little first, or close
     /// something. [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) is a peer that left before it was accepted.
+    /// A connection whose socket cannot be registered is closed.
     ///
     /// # Cancel safety
     ///

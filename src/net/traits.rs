@@ -127,7 +127,7 @@ macro_rules! impl_owner {
             }
         }
 
-        /// See [`into_std`](Self::into_std).
+        /// The same as `into_std`.
         impl TryFrom<$Type> for $Std {
             type Error = ::std::io::Error;
 

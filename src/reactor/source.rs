@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::task::{Context, Poll};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
 
 use crate::sync::Arc;
 
@@ -98,9 +99,7 @@ impl Source {
         self.reactor.remove(self.key);
         let mut left = Vec::new();
         self.state.take_waiters(&mut left);
-        for waker in left {
-            waker.wake();
-        }
+        left.into_iter().for_each(wake);
     }
 }
 
@@ -109,6 +108,14 @@ impl Drop for Source {
         if self.registered {
             self.unregister();
         }
+    }
+}
+
+/// Wakes a foreign waker. One that panics must not keep the others asleep, nor the socket from closing.
+fn wake(waker: Waker) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Its destructor is foreign, too, and could panic again.
+        std::mem::forget(panic);
     }
 }
 

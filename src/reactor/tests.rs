@@ -145,6 +145,7 @@ fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay
     assert!(!reactor.has_sources());
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[test]
 fn an_event_after_the_look_survives_would_block() {
     let reactor = Reactor::new().unwrap();

@@ -31,7 +31,7 @@ use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::{Ordering, fence};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
 
@@ -221,9 +221,7 @@ impl Shared {
         }
         self.monitor.wake_for_good();
         self.registry.close();
-        for core in self.idle.take_cores() {
-            self.retire(core);
-        }
+        self.retire_if_closed();
         self.cancel_global();
         let mut ready = Vec::new();
         self.timers.drain(&mut ready);
@@ -260,6 +258,19 @@ impl Shared {
         }
         self.forget_services();
         true
+    }
+
+    /// Empties the cores that lie idle, once closed.
+    ///
+    /// Whoever lays down a core that may have runnables in it (a thread about to block, or one that found no thread for
+    /// the core) calls this afterwards: either it sees the mark of `close`, or `close` sees the core.
+    pub(super) fn retire_if_closed(&'static self) {
+        fence(Ordering::SeqCst);
+        if self.is_closed() {
+            for core in self.idle.take_cores() {
+                self.retire(core);
+            }
+        }
     }
 
     /// A worker lays its core down for good, or one that lies here is emptied.

@@ -278,6 +278,7 @@ impl Shared {
                 if let Err((core, _)) = self.start_worker(core, true) {
                     // The work stays queued: a worker that lies down or the monitor's next round tries again.
                     self.idle.unclaim(core);
+                    self.retire_if_closed();
                 }
             }
         }

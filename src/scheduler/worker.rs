@@ -82,6 +82,7 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
     local::set_shared(Some(shared));
     if let Some(core) = core {
         local::put_core(core);
+        shared.monitor.work_begins();
     }
     worker.work();
     if worker.searching.replace(false) {

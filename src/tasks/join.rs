@@ -31,7 +31,6 @@ use crate::sync::{Arc, Mutex};
 /// let handle = executor::spawn(async { 6 * 7 });
 /// assert_eq!(executor::block_on(handle).unwrap(), 42);
 /// ```
-#[must_use = "dropping the handle detaches the task; say so with `drop(handle)` or `let _ =`"]
 pub struct JoinHandle<T> {
     /// `None` only inside `drop`.
     task: Option<async_task::Task<Outcome<T>, Meta>>,

@@ -30,7 +30,7 @@ use super::UnixStream;
 ///     let listener = UnixListener::bind("/run/greeter.sock")?;
 ///     loop {
 ///         let (mut stream, _) = listener.accept().await?;
-///         executor::spawn(async move { stream.write_all(b"hello").await });
+///         drop(executor::spawn(async move { stream.write_all(b"hello").await }));
 ///     }
 /// })
 /// # }
