@@ -83,7 +83,11 @@ fn runtime() {
     handle.block_on(handle.spawn_blocking(|| ())).unwrap();
     runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
     runtime.shutdown_timeout(Duration::from_secs(10));
-    Builder::new().worker_threads(1).build().unwrap().shutdown_background();
+    Builder::new()
+        .worker_threads(1)
+        .build()
+        .unwrap()
+        .shutdown_background();
     send::<Runtime>();
     sync::<Runtime>();
     send::<Handle>();
@@ -94,15 +98,21 @@ fn runtime() {
 #[test]
 fn metrics() {
     let metrics = executor::block_on(async { Handle::current().metrics() });
-    let _: (usize, usize, usize) =
-        (metrics.num_workers(), metrics.num_alive_tasks(), metrics.global_queue_depth());
+    let _: (usize, usize, usize) = (
+        metrics.num_workers(),
+        metrics.num_alive_tasks(),
+        metrics.global_queue_depth(),
+    );
     let _: (usize, usize, usize) = (
         metrics.num_blocking_threads(),
         metrics.num_idle_blocking_threads(),
         metrics.blocking_queue_depth(),
     );
-    let _: (usize, u64, u64) =
-        (metrics.num_threads(), metrics.spawned_tasks_count(), metrics.worker_poll_count(0));
+    let _: (usize, u64, u64) = (
+        metrics.num_threads(),
+        metrics.spawned_tasks_count(),
+        metrics.worker_poll_count(0),
+    );
     let _: (usize, u64, u64) = (
         metrics.worker_local_queue_depth(0),
         metrics.worker_steal_count(0),
@@ -128,8 +138,9 @@ fn task() {
     let _: fn(JoinError) -> Box<dyn Any + Send> = JoinError::into_panic;
     let _: fn(JoinError) -> io::Error = From::from;
     executor::block_on(async {
-        let handle: JoinHandle<Option<Id>> =
-            executor::task::Builder::new().name("named").spawn(async { executor::task::try_id() });
+        let handle: JoinHandle<Option<Id>> = executor::task::Builder::new()
+            .name("named")
+            .spawn(async { executor::task::try_id() });
         let id: Id = handle.id();
         let abort: AbortHandle = handle.abort_handle();
         let _: (bool, bool, Id) = (handle.is_finished(), abort.is_finished(), abort.id());
@@ -159,7 +170,9 @@ fn time() {
     let _: fn(Elapsed) -> io::Error = From::from;
     let _: Instant = now();
     let _: fn(Pin<&mut Sleep>, Instant) = Sleep::reset;
-    fn into_future(future: impl IntoFuture<Output = u8>) -> impl Future<Output = Result<u8, Elapsed>> {
+    fn into_future(
+        future: impl IntoFuture<Output = u8>,
+    ) -> impl Future<Output = Result<u8, Elapsed>> {
         timeout(Duration::from_secs(1), future)
     }
     executor::block_on(async {
@@ -217,11 +230,15 @@ fn io_and_net() {
 
     executor::block_on(async {
         let io = Async::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
-        let sent = io.write_with(|socket| socket.send_to(b"x", socket.local_addr()?)).await;
+        let sent = io
+            .write_with(|socket| socket.send_to(b"x", socket.local_addr()?))
+            .await;
         assert_eq!(sent.unwrap(), 1);
         io.writable().await.unwrap();
         io.readable().await.unwrap();
-        io.read_with(|socket| socket.recv(&mut [0; 8])).await.unwrap();
+        io.read_with(|socket| socket.recv(&mut [0; 8]))
+            .await
+            .unwrap();
 
         async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
             TcpListener::bind(address).await
@@ -244,7 +261,10 @@ fn io_and_net() {
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(16).unwrap();
         let client = TcpSocket::new_v4().unwrap();
-        let _: TcpStream = client.connect(listener.local_addr().unwrap()).await.unwrap();
+        let _: TcpStream = client
+            .connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
 
         let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         udp.send_to(b"y", udp.local_addr().unwrap()).await.unwrap();

@@ -68,7 +68,7 @@ pub(super) struct Signal {
     woken: AtomicBool,
 }
 
-/// How often a waiting thread looks before it parks: about 2 µs. A wake-up costs the waker 12 µs and arrives 25 µs later,
+/// How often a waiting thread looks before it parks: about 1 µs. A wake-up costs the waker 12 µs and arrives 25 µs later,
 /// so answers that come at once are worth a short wait; longer ones only burn the other worker's CPU.
 const SPINS: u32 = 50;
 

@@ -153,6 +153,10 @@ impl Shared {
             blocking: Some(pool),
         };
         self.counters.reset();
+        for foreign in &self.foreign_tasks {
+            foreign.spawned.store(0, Ordering::Relaxed);
+            foreign.finished.store(0, Ordering::Relaxed);
+        }
         self.processors.iter().for_each(|at| at.reset());
         self.registry.reopen();
         self.idle.reopen();

@@ -41,7 +41,11 @@ impl Shared {
             .iter()
             .map(|at| at.counters.finished.get())
             .sum();
-        let finished = finished + self.counters.finished.load(Ordering::Acquire);
+        let foreign = self
+            .foreign_tasks
+            .iter()
+            .map(|at| at.finished.load(Ordering::Acquire));
+        let finished = finished + foreign.sum::<u64>();
         self.num_spawned_tasks().saturating_sub(finished)
     }
 
@@ -51,7 +55,11 @@ impl Shared {
             .iter()
             .map(|at| at.counters.spawned.get())
             .sum();
-        spawned + self.counters.spawned.load(Ordering::Relaxed)
+        let foreign = self
+            .foreign_tasks
+            .iter()
+            .map(|at| at.spawned.load(Ordering::Relaxed));
+        spawned + foreign.sum::<u64>()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -42,6 +42,14 @@ const GLOBAL_TICK: u64 = 61;
 /// poll has read it anyway.
 const TIMER_TICK: u64 = 8;
 
+/// A searcher looks this many times, [`PAUSES`] apart, before it lies down: 5 µs in all. Being woken costs the waker 12 µs
+/// and comes 25 µs later, so work that appears at once is worth waiting for (a third of the context switches of a spawn
+/// storm from outside); longer spinning only burns CPU and makes the tail of wake-ups worse.
+const LOOKS: u32 = 12;
+
+/// Of about 25 ns each: the pause between two looks leaves the cache lines to those who use them.
+const PAUSES: u32 = 16;
+
 pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
@@ -245,6 +253,20 @@ impl Worker {
             }
             self.searching.set(true);
         }
+        for look in 0..LOOKS {
+            // The first look is a full search; the others begin with a glance.
+            if look == 0 || self.shared.work_is_visible() {
+                let found = self.global_batch().or_else(|| self.steal());
+                if found.is_some() {
+                    return found;
+                }
+            }
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        }
+        None
+    }
+
+    fn steal(&self) -> Option<Runnable> {
         local::with_core(self.shared, |core| {
             let found = steal::steal(self.shared, core)?;
             core.at.counters.steals.add(1);

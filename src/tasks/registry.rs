@@ -29,7 +29,7 @@ use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 /// Three bits of a key name the shard. More shards than workers of a large machine would be of no use: a shard is
 /// held for about 20 ns.
 const SHARD_BITS: u32 = 3;
-const SHARDS: usize = 1 << SHARD_BITS;
+pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
 const HOMES: usize = 1 << HOME_BITS;
 
 /// All registries ever made, by index. Written once each, in [`Registry::lease`]; never cleared.
@@ -121,7 +121,7 @@ impl Registry {
     ///
     /// The waker must be one of our own tasks': it may be cloned under the lock.
     pub(super) fn insert(&self, waker: &Waker) -> Option<u32> {
-        let shard_index = home_shard();
+        let shard_index = thread_shard();
         let mut shard = self.shards[shard_index].lock();
         if shard.closed {
             return None;
@@ -237,8 +237,8 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// The shard of this thread: threads are dealt over the shards in turn.
-fn home_shard() -> usize {
+/// The shard of this thread, below [`SHARDS`]: threads are dealt over the shards in turn.
+pub(crate) fn thread_shard() -> usize {
     std::thread_local! {
         static SHARD: Cell<u8> = const { Cell::new(u8::MAX) };
     }

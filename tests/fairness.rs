@@ -1,0 +1,465 @@
+//! Fairness: every runnable task runs within a bounded number of polls, however busy the others are.
+//!
+//! Bounds are counted on one processor, where nothing but the scheduler decides whose poll comes next. The tests on all
+//! processors, with timers and I/O, only ask that what is due happens at all: how soon is the machine's affair.
+
+use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use executor::runtime::Builder;
+use executor::task::{consume_budget, unconstrained, yield_now};
+use executor::{JoinHandle, Runtime, block_on, spawn};
+
+/// After this something counts as hung.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the body of a test; a hang becomes a failure.
+fn within_patience(body: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        body();
+        let _ = done.send(());
+    });
+    match finished.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => panic!("hung"),
+        _ => thread
+            .join()
+            .unwrap_or_else(|payload| resume_unwind(payload)),
+    }
+}
+
+fn processors(count: usize) -> Runtime {
+    Builder::new().worker_threads(count).build().unwrap()
+}
+
+/// Runs `main` as a task of a runtime with one processor, which then schedules all that it spawns.
+fn on_one_processor<F>(main: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let runtime = processors(1);
+    runtime.block_on(runtime.spawn(main)).unwrap()
+}
+
+/// Ways to keep a processor busy for ever without a single long poll.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Each poll wakes its own task.
+    WakesItself,
+    Yields,
+    /// Two tasks that wake each other, through the next slot.
+    PingPong,
+    /// Each task spawns its successor, through the next slot.
+    Respawns,
+    /// Each task spawns two, as long as there are not too many for the memory.
+    Storm,
+}
+
+/// All but the storm, whose queue has thousands of tasks that rightly come first.
+const FEW: [Kind; 4] = [
+    Kind::WakesItself,
+    Kind::Yields,
+    Kind::PingPong,
+    Kind::Respawns,
+];
+const ALL: [Kind; 5] = [FEW[0], FEW[1], FEW[2], FEW[3], Kind::Storm];
+const STORM: usize = 5_000;
+
+/// A busy crowd: counts its polls, and ends when told to.
+#[derive(Clone, Default)]
+struct Busy(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    polls: AtomicUsize,
+    alive: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Busy {
+    /// On the current runtime.
+    fn start(kind: Kind) -> Busy {
+        let busy = Busy::default();
+        match kind {
+            Kind::WakesItself => drop(spawn(busy.clone().wakes_itself())),
+            Kind::Yields => drop(spawn(busy.clone().yields())),
+            Kind::PingPong => drop(busy.ping_pong(false)),
+            Kind::Respawns => busy.clone().respawns(),
+            Kind::Storm => busy.clone().storm(),
+        }
+        busy
+    }
+
+    fn polls(&self) -> usize {
+        self.0.polls.load(SeqCst)
+    }
+
+    fn stop(&self) {
+        self.0.stop.store(true, SeqCst);
+    }
+
+    /// One more poll. False: it is to be the last.
+    fn goes_on(&self) -> bool {
+        self.0.polls.fetch_add(1, SeqCst);
+        !self.0.stop.load(SeqCst)
+    }
+
+    fn wakes_itself(self) -> impl Future<Output = ()> + Send {
+        poll_fn(move |cx| {
+            if !self.goes_on() {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    async fn yields(self) {
+        while self.goes_on() {
+            yield_now().await;
+        }
+    }
+
+    /// `politely`: they yield before each answer.
+    fn ping_pong(&self, politely: bool) -> [JoinHandle<()>; 2] {
+        let (ping, pinged) = async_channel::bounded(1);
+        let (pong, ponged) = async_channel::bounded(1);
+        ping.try_send(()).unwrap();
+        [(pong, pinged), (ping, ponged)].map(|(answer, question)| {
+            let busy = self.clone();
+            spawn(async move {
+                while question.recv().await.is_ok() && busy.goes_on() {
+                    if politely {
+                        yield_now().await;
+                    }
+                    let _ = answer.send(()).await;
+                }
+            })
+        })
+    }
+
+    fn respawns(self) {
+        if self.goes_on() {
+            drop(spawn(async move { self.respawns() }));
+        }
+    }
+
+    fn storm(self) {
+        if self.goes_on() {
+            let children = 1 + usize::from(self.0.alive.load(SeqCst) < STORM);
+            self.0.alive.fetch_add(children - 1, SeqCst);
+            for _ in 0..children {
+                let busy = self.clone();
+                drop(spawn(async move { busy.storm() }));
+            }
+        }
+    }
+}
+
+/// Nineteen turns of twenty must keep within the bound: the operating system may stop a thread between two steps of ours
+/// and leave another one running. Starvation shows in every turn.
+fn assert_bounded(kind: Kind, mut turns: Vec<usize>, bound: usize) {
+    turns.sort_unstable();
+    let worst = turns[(turns.len() - 1) * 19 / 20];
+    assert!(worst <= bound, "{kind:?}: {worst} polls in between");
+}
+
+#[test]
+fn a_task_beside_a_busy_crowd_waits_for_a_few_polls() {
+    within_patience(|| {
+        for kind in FEW {
+            let turns = on_one_processor(async move {
+                let busy = Busy::start(kind);
+                let mut turns = Vec::new();
+                for _ in 0..1000 {
+                    let before = busy.polls();
+                    yield_now().await;
+                    turns.push(busy.polls() - before);
+                }
+                busy.stop();
+                turns
+            });
+            assert_bounded(kind, turns, 8);
+        }
+    });
+}
+
+#[test]
+fn a_busy_crowd_is_not_starved_by_a_yield_loop() {
+    within_patience(|| {
+        for kind in FEW {
+            let polls = on_one_processor(async move {
+                let busy = Busy::start(kind);
+                for _ in 0..1000 {
+                    yield_now().await;
+                }
+                busy.stop();
+                busy.polls()
+            });
+            assert!(polls >= 500, "{kind:?}: {polls}");
+        }
+    });
+}
+
+#[test]
+fn a_foreign_spawn_beside_a_busy_crowd_waits_for_a_few_polls() {
+    within_patience(|| {
+        for kind in ALL {
+            let runtime = processors(1);
+            let busy = runtime.block_on(runtime.spawn(async move { Busy::start(kind) }));
+            let busy = busy.unwrap();
+            let turn = || {
+                let inner = busy.clone();
+                let handle = runtime.spawn(async move { inner.polls() });
+                // From here on it is queued.
+                let before = busy.polls();
+                let at = runtime.block_on(handle).unwrap();
+                at.saturating_sub(before)
+            };
+            let turns = (0..20).map(|_| turn()).collect();
+            busy.stop();
+            assert_bounded(kind, turns, 128);
+        }
+    });
+}
+
+#[test]
+fn a_foreign_spawn_is_not_starved_by_saturating_pairs() {
+    within_patience(|| {
+        let runtime = Builder::new().build().unwrap();
+        let pairs = 4 * runtime.metrics().num_workers();
+        let busy = runtime.spawn(async move {
+            let crowds: Vec<Busy> = (0..pairs).map(|_| Busy::start(Kind::PingPong)).collect();
+            crowds
+        });
+        let crowds = runtime.block_on(busy).unwrap();
+        for n in 0..20 {
+            assert_eq!(
+                runtime.block_on(runtime.spawn(async move { n })).unwrap(),
+                n
+            );
+        }
+        crowds.iter().for_each(Busy::stop);
+    });
+}
+
+#[test]
+fn a_flood_of_foreign_spawns_does_not_starve_a_task() {
+    within_patience(|| {
+        let runtime = processors(1);
+        let (started, begin) = mpsc::channel();
+        let handle = runtime.spawn(async move {
+            started.send(()).unwrap();
+            for _ in 0..1000 {
+                yield_now().await;
+            }
+        });
+        begin.recv().unwrap();
+        let mut flood = 0;
+        while !handle.is_finished() {
+            let spawned = runtime.spawn(async {});
+            flood += 1;
+            if flood % 1000 == 0 {
+                runtime.block_on(spawned).unwrap();
+            }
+        }
+        runtime.block_on(handle).unwrap();
+    });
+}
+
+#[test]
+fn a_ping_pong_pair_and_a_polite_one_share_a_processor() {
+    within_patience(|| {
+        let (hogs, lights) = on_one_processor(async {
+            let (hogs, lights) = (Busy::default(), Busy::default());
+            drop(hogs.ping_pong(false));
+            drop(lights.ping_pong(true));
+            while lights.polls() < 500 {
+                yield_now().await;
+            }
+            hogs.stop();
+            lights.stop();
+            (hogs.polls(), lights.polls())
+        });
+        assert!(hogs <= 8 * lights && lights <= 8 * hogs, "{hogs} {lights}");
+    });
+}
+
+#[test]
+fn yielding_tasks_take_turns() {
+    on_one_processor(async {
+        let turns: Arc<[AtomicUsize; 5]> = Arc::default();
+        let handles: Vec<_> = (0..turns.len())
+            .map(|this| {
+                let turns = turns.clone();
+                spawn(async move {
+                    for turn in 1..=200 {
+                        turns[this].store(turn, SeqCst);
+                        let ahead_or_behind =
+                            |other: &AtomicUsize| other.load(SeqCst).abs_diff(turn);
+                        assert!(turns.iter().map(ahead_or_behind).all(|turns| turns <= 1));
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for handle in handles {
+            handle.await.unwrap();
+        }
+    });
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn timers_fire_while_every_processor_is_busy() {
+    beside_crowds(|| async {
+        let sleepers: Vec<_> = (1..=3)
+            .map(|n| {
+                spawn(async move {
+                    for _ in 0..n {
+                        executor::time::sleep(Duration::from_millis(1)).await;
+                    }
+                })
+            })
+            .collect();
+        for sleeper in sleepers {
+            sleeper.await.unwrap();
+        }
+    });
+}
+
+#[cfg(all(feature = "net", unix))]
+#[test]
+fn sockets_are_served_while_every_processor_is_busy() {
+    use executor::net::unix::UnixStream;
+    use futures::io::{AsyncReadExt, AsyncWriteExt};
+    beside_crowds(|| async {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let echo = spawn(async move {
+            let mut byte = [0];
+            while far.read(&mut byte).await.unwrap() == 1 {
+                far.write_all(&byte).await.unwrap();
+            }
+        });
+        for n in 0..3 {
+            near.write_all(&[n]).await.unwrap();
+            let mut byte = [0];
+            near.read_exact(&mut byte).await.unwrap();
+            assert_eq!(byte, [n]);
+        }
+        drop(near);
+        echo.await.unwrap();
+    });
+}
+
+/// Runs a task beside each kind of crowd: on one processor, then on all, two crowds for each.
+#[cfg(any(feature = "time", feature = "net"))]
+fn beside_crowds<F>(task: fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    within_patience(move || {
+        for kind in ALL {
+            for runtime in [processors(1), Builder::new().build().unwrap()] {
+                let crowds = 2 * runtime.metrics().num_workers();
+                let main = runtime.spawn(async move {
+                    let crowds: Vec<Busy> = (0..crowds).map(|_| Busy::start(kind)).collect();
+                    spawn(task()).await.unwrap();
+                    crowds.iter().for_each(Busy::stop);
+                });
+                runtime.block_on(main).unwrap();
+            }
+        }
+    });
+}
+
+/// Runs `future` in this task beside a yield loop on the same processor, and tells how many turns that had meanwhile.
+async fn turns_of_another(future: impl Future<Output = ()>) -> usize {
+    let other = Busy::start(Kind::Yields);
+    // To a new poll, with a full budget, behind the other's first.
+    yield_now().await;
+    let before = other.polls();
+    future.await;
+    let turns = other.polls() - before;
+    other.stop();
+    turns
+}
+
+async fn consume(calls: usize) {
+    for _ in 0..calls {
+        consume_budget().await;
+    }
+}
+
+/// Counts the polls of a future.
+fn counting<F: Future>(polls: &AtomicUsize, future: F) -> impl Future<Output = F::Output> {
+    let mut future: Pin<Box<F>> = Box::pin(future);
+    poll_fn(move |cx| {
+        polls.fetch_add(1, SeqCst);
+        future.as_mut().poll(cx)
+    })
+}
+
+#[test]
+fn joining_finished_tasks_yields_at_each_129th() {
+    within_patience(|| {
+        let turns = on_one_processor(async {
+            let handles: Vec<JoinHandle<()>> = (0..1000).map(|_| spawn(async {})).collect();
+            while !handles.iter().all(JoinHandle::is_finished) {
+                yield_now().await;
+            }
+            turns_of_another(async {
+                for handle in handles {
+                    handle.await.unwrap();
+                }
+            })
+            .await
+        });
+        assert_eq!(turns, 7);
+    });
+}
+
+#[test]
+fn consume_budget_yields_at_each_129th_call() {
+    for (calls, yields) in [(0, 0), (128, 0), (129, 1), (256, 1), (257, 2), (1280, 9)] {
+        let turns = on_one_processor(turns_of_another(consume(calls)));
+        assert_eq!(turns, yields, "{calls} calls");
+    }
+}
+
+#[test]
+fn a_wait_gives_a_fresh_budget() {
+    on_one_processor(async {
+        let polls = AtomicUsize::new(0);
+        counting(&polls, async {
+            yield_now().await;
+            for _ in 0..5 {
+                consume(128).await;
+                yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(polls.load(SeqCst), 7);
+    });
+}
+
+#[test]
+fn unconstrained_does_not_yield() {
+    let turns = on_one_processor(turns_of_another(unconstrained(consume(10_000))));
+    assert_eq!(turns, 0);
+}
+
+#[test]
+fn a_block_on_does_not_yield() {
+    let polls = AtomicUsize::new(0);
+    block_on(counting(&polls, consume(10_000)));
+    assert_eq!(polls.load(SeqCst), 1);
+}

@@ -1,0 +1,48 @@
+//! The two checkers behind one function.
+
+/// Explores a model; returns how many executions there were. Panics, or worse, when one of them fails.
+///
+/// Preemptions that loom explores: `LOOM_MAX_PREEMPTIONS`, else as many as the model names.
+#[cfg(executor_loom)]
+pub(crate) fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) -> usize {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(preemptions);
+    builder.max_branches = 10_000;
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = executions.clone();
+    builder.check(move || {
+        count.fetch_add(1, Relaxed);
+        model();
+    });
+    executions.load(Relaxed)
+}
+
+/// Schedules of each of the two schedulers: `MODEL_SCHEDULES`, else [`SCHEDULES`].
+#[cfg(executor_shuttle)]
+pub(crate) fn explore(_: usize, model: impl Fn() + Send + Sync + 'static) -> usize {
+    use std::sync::Arc;
+
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use shuttle::{Config, Runner};
+
+    /// A few seconds for the largest model.
+    const SCHEDULES: usize = 5_000;
+    /// Of PCT: finds any bug that takes so many ordering constraints, with a probability known beforehand.
+    const DEPTH: usize = 3;
+
+    let schedules = std::env::var("MODEL_SCHEDULES")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(SCHEDULES);
+    let mut config = Config::new();
+    // The default is 32 KiB, little for formatting a panic.
+    config.stack_size = 1 << 17;
+    let model = Arc::new(model);
+    let random = model.clone();
+    Runner::new(RandomScheduler::new(schedules), config.clone()).run(move || random());
+    Runner::new(PctScheduler::new(DEPTH, schedules), config).run(move || model());
+    2 * schedules
+}

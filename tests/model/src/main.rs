@@ -1,0 +1,40 @@
+//! Model checks: the protocols of `src/`, in every order of events that a checker can think of.
+//!
+//! The files under test are the real ones, taken in by path; `crate::sync` is the real facade with a few holes that
+//! can be opened (see [`sync`]). Around them stands a small yard of workers ([`scheduler::yard`]) that does what the
+//! scheduler's worker does, with tokens in place of tasks.
+//!
+//! Two checkers run the same models, one for each build:
+//!
+//! * loom (`--cfg executor_loom`): two to four threads and a handful of tokens, all interleavings up to a bound of
+//!   preemptions, with the weak memory model.
+//! * shuttle (`--cfg executor_shuttle`): more threads and tokens, random and PCT schedules, sequentially consistent.
+//!
+//! Each model has **twins**: the same model with one step of the protocol left out or done wrong. A twin must fail, with
+//! the message that its flaw should give; this is how we know that the model can see.
+//!
+//! What this does not check: `crossbeam_deque`, `concurrent_queue` and `async_task` are taken at their word. Their
+//! operations count as one step each; only the global queue is modelled more weakly, its emptiness being a relaxed hint.
+
+#[cfg(not(any(executor_loom, executor_shuttle)))]
+compile_error!("run ci/models: these models need `--cfg executor_loom` or `--cfg executor_shuttle`");
+
+#[allow(dead_code, unused_imports)]
+#[path = "../../../src/sync.rs"]
+mod facade;
+
+#[allow(dead_code)]
+#[path = "../../../src/blocking/mod.rs"]
+mod blocking;
+
+mod checker;
+mod runner;
+mod scheduler;
+mod sync;
+mod tasks;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner::run(&scheduler::models::all())
+}

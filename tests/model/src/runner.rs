@@ -1,0 +1,139 @@
+//! Runs each model and each twin in a process of its own, and prints what came of it.
+//!
+//! A process: a checker that has found a deadlock may abort while it cleans up, and the others must go on.
+//!
+//! ```text
+//! models [FILTER]       all of them, or those whose name contains FILTER
+//! models --only NAME    this one, in this process
+//! ```
+
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+/// One check.
+pub(crate) struct Check {
+    /// `model`, or `model/flaw` for a twin.
+    pub(crate) name: &'static str,
+    /// `None`: must pass. Else must fail, and say this.
+    pub(crate) fails_with: Option<&'static str>,
+    /// Returns the number of executions explored.
+    pub(crate) explore: fn() -> usize,
+}
+
+const EXPLORED: &str = "explored ";
+
+pub(crate) fn run(checks: &[Check]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--only", name] => match checks.iter().find(|check| check.name == name) {
+            Some(check) => {
+                println!("{EXPLORED}{}", (check.explore)());
+                ExitCode::SUCCESS
+            }
+            None => {
+                eprintln!("there is no model `{name}`");
+                ExitCode::FAILURE
+            }
+        },
+        [] => run_all(checks, ""),
+        [filter] => run_all(checks, filter),
+        _ => {
+            eprintln!("usage: models [FILTER | --only NAME]");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    failed: usize,
+    models: usize,
+    executions: usize,
+    twins: usize,
+}
+
+fn run_all(checks: &[Check], filter: &str) -> ExitCode {
+    let chosen: Vec<&Check> = checks
+        .iter()
+        .filter(|check| check.name.contains(filter))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let tally = Mutex::new(Tally::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(check) = chosen.get(next.fetch_add(1, Relaxed)) {
+                    run_one(check, &tally);
+                }
+            });
+        }
+    });
+    let Tally {
+        failed,
+        models,
+        executions,
+        twins,
+    } = tally.into_inner().expect("no check panics in here");
+    println!(
+        "{models} models, {executions} executions; {twins} twins caught; {failed} failed"
+    );
+    if failed == 0 && !chosen.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run_one(check: &Check, tally: &Mutex<Tally>) {
+    let start = Instant::now();
+    let output = std::env::current_exe().and_then(|this| {
+        Command::new(this)
+            .args(["--only", check.name])
+            .stdin(Stdio::null())
+            .output()
+    });
+    let seconds = start.elapsed().as_secs_f32();
+    let (passed, said) = match &output {
+        Ok(output) => (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr),
+        ),
+        Err(error) => (false, error.to_string()),
+    };
+    let executions: usize = said
+        .lines()
+        .find_map(|line| line.strip_prefix(EXPLORED)?.parse().ok())
+        .unwrap_or(0);
+    let mut tally = tally.lock().expect("no check panics in here");
+    let (good, verdict) = match check.fails_with {
+        None => (passed, format!("{executions} executions")),
+        Some(message) => (!passed && said.contains(message), format!("fails: {message}")),
+    };
+    if good {
+        println!("{:<44} {verdict:<40} {seconds:6.1} s", check.name);
+    } else {
+        println!("{:<44} WRONG: {} expected. It said:", check.name, match check.fails_with {
+            None => "success".to_owned(),
+            Some(message) => format!("failure with `{message}`"),
+        });
+        println!("{}", tail(&said));
+    }
+    match (good, check.fails_with) {
+        (false, _) => tally.failed += 1,
+        (true, None) => {
+            tally.models += 1;
+            tally.executions += executions;
+        }
+        (true, Some(_)) => tally.twins += 1,
+    }
+}
+
+/// The end of a long output.
+fn tail(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}

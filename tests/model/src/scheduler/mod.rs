@@ -1,0 +1,55 @@
+//! The scheduler's files under test, and what stands around them.
+
+// What the scheduler makes of these files is more than the models use.
+#![allow(dead_code)]
+
+#[path = "../../../../src/scheduler/clock.rs"]
+mod clock;
+#[path = "../../../../src/scheduler/idle.rs"]
+mod idle;
+#[path = "../../../../src/scheduler/netpoll.rs"]
+mod netpoll;
+#[path = "../../../../src/scheduler/park.rs"]
+mod park;
+#[path = "../../../../src/scheduler/processor.rs"]
+mod processor;
+#[path = "../../../../src/scheduler/queue.rs"]
+mod queue;
+#[path = "../../../../src/scheduler/rng.rs"]
+mod rng;
+#[path = "../../../../src/scheduler/timers.rs"]
+mod timers;
+#[path = "../../../../src/scheduler/wheel.rs"]
+mod wheel;
+
+pub(crate) mod models;
+mod worker;
+mod yard;
+
+use timers::Timers;
+
+/// What the timers see of the scheduler.
+struct Shared {
+    timers: Timers,
+    netpoll: netpoll::Netpoll,
+}
+
+impl Shared {
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    fn call_seat(&self) {
+        self.netpoll.notify();
+    }
+}
+
+/// What the timers see of the calling thread: a foreign one, which holds no core.
+mod local {
+    use super::Shared;
+    use super::processor::Core;
+
+    pub(super) fn with_core<R>(_: &'static Shared, _: impl FnOnce(&Core) -> R) -> Option<R> {
+        None
+    }
+}

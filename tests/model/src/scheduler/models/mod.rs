@@ -1,0 +1,35 @@
+//! The models. Each file has a protocol's models and their twins.
+
+use crate::runner::Check;
+
+mod blocking;
+mod closing;
+mod handover;
+mod next_slot;
+mod submitting;
+mod timers;
+
+pub(crate) fn all() -> Vec<Check> {
+    [
+        submitting::CHECKS,
+        next_slot::CHECKS,
+        handover::CHECKS,
+        closing::CHECKS,
+        blocking::CHECKS,
+        timers::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+    .filter_map(|check| check())
+    .collect()
+}
+
+/// In which of the two builds a check has something to say.
+type Entry = fn() -> Option<Check>;
+
+/// What a checker says when every thread waits.
+const DEADLOCK: &str = if cfg!(executor_loom) {
+    "deadlock; threads ="
+} else {
+    "deadlock! blocked tasks:"
+};

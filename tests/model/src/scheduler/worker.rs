@@ -1,0 +1,128 @@
+//! A worker of the yard: the steps of the scheduler's worker, without timers, fairness and batches.
+
+use super::park::Sleeper;
+use super::processor::Core;
+use super::yard::{Flaw, Yard};
+use crate::sync::{Arc, with_hole};
+use crate::tasks::Runnable;
+
+struct Worker<'a> {
+    yard: &'a Arc<Yard>,
+    sleeper: Arc<Sleeper<Box<Core>>>,
+    core: Option<Box<Core>>,
+    searching: bool,
+    /// The search was begun by whoever woke this worker.
+    woken: bool,
+    /// The next wait ends by itself.
+    restless: bool,
+}
+
+/// Works until the yard is closed.
+pub(super) fn run(yard: &Arc<Yard>, core: Option<Box<Core>>, searching: bool) {
+    let mut worker = Worker {
+        yard,
+        sleeper: Arc::new(Sleeper::of_this_thread(yard.netpoll.clone())),
+        core,
+        searching,
+        woken: searching,
+        restless: yard.plan.restless,
+    };
+    while !yard.is_closed() {
+        match worker.look() {
+            Some(token) => worker.poll(token),
+            None => worker.wait(),
+        }
+    }
+    if worker.stop_searching() {
+        yard.idle.found();
+    }
+    if let Some(core) = worker.core.take() {
+        yard.retire(core);
+    }
+    assert!(!worker.sleeper.has_gift(), "a gift was left in bed");
+}
+
+impl Worker<'_> {
+    fn look(&mut self) -> Option<Runnable> {
+        let core = self.core.as_ref()?;
+        if let Some(token) = core.pop().or_else(|| self.yard.global.pop()) {
+            return Some(token);
+        }
+        if !self.searching {
+            if !self.yard.idle.begin_search(self.yard.plan.processors) {
+                return None;
+            }
+            self.searching = true;
+        }
+        for victim in self.yard.processors() {
+            let stolen = victim.stealer.steal_batch_and_pop(&core.queue).success();
+            if let Some(token) = stolen.or_else(|| victim.next.take()) {
+                return Some(token);
+            }
+        }
+        None
+    }
+
+    fn poll(&mut self, token: Runnable) {
+        let yard = self.yard;
+        if self.stop_searching() {
+            with_hole(yard.hole(Flaw::FinderHasNoFence), || yard.idle.found());
+            if !yard.has(Flaw::FinderWakesNobody) && yard.work_is_visible() {
+                yard.wake_one();
+            }
+        }
+        let number = token.metadata().number;
+        let last = yard.book.ran(token);
+        if number < yard.plan.parents
+            && let Some(core) = &self.core
+        {
+            let first = yard.plan.parents + 2 * number;
+            yard.submit_on(core, first);
+            yard.submit_on(core, first + 1);
+        }
+        if last {
+            yard.close();
+        }
+    }
+
+    fn wait(&mut self) {
+        let yard = self.yard;
+        let seat = yard.plan.seats.then(|| yard.netpoll.try_seat()).flatten();
+        self.sleeper.set_seated(seat.is_some());
+        let searching = self.stop_searching();
+        let core = self.core.take();
+        with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
+            yard.idle
+                .lie_down(core, &self.sleeper, searching, seat.is_some());
+        });
+        let found = !yard.has(Flaw::SleeperLooksNoMore) && yard.work_is_visible();
+        let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
+        if !closed && !found && !std::mem::take(&mut self.restless) {
+            match seat {
+                Some(mut seat) => {
+                    if !self.sleeper.has_gift() {
+                        seat.poll(None, &mut Vec::new());
+                    }
+                }
+                None => while !self.sleeper.has_gift() && !yard.is_closed() {
+                    self.sleeper.park(None);
+                },
+            }
+        }
+        if yard.has(Flaw::SleeperSneaksOut) {
+            self.core = yard.idle.pick_up();
+        } else if let Some(up) = yard.idle.get_up(&self.sleeper) {
+            self.core = Some(up.core);
+            self.searching = up.searching;
+            self.woken = up.searching;
+        }
+    }
+
+    /// Whether it did. To be followed by what makes it known.
+    fn stop_searching(&mut self) -> bool {
+        if std::mem::take(&mut self.woken) {
+            self.yard.book.search_ends();
+        }
+        std::mem::take(&mut self.searching)
+    }
+}

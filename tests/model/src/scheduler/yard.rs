@@ -1,0 +1,346 @@
+//! A yard of workers: what they share, around the real `Idle`, beds, netpoller's seat and processors.
+//!
+//! It does what `Shared` does in the scheduler, step by step, and keeps a book of what became of each token. The book
+//! and the book alone is no part of the model: its `std` atomics add no steps to it.
+
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+use std::sync::Mutex as PlainMutex;
+use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
+
+use crossbeam_deque::Worker as LocalQueue;
+
+use super::idle::{Claim, Idle, Next};
+use super::netpoll::Netpoll;
+use super::processor::{Core, Processor, Submitted};
+use super::worker;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Condvar, Hole, Mutex, with_hole};
+use crate::tasks::{Runnable, token};
+
+/// One thing that is wrong in a twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    SubmitterHasNoFence,
+    SubmitterLooksFirst,
+    SubmitterIgnoresClosing,
+    SubmitterWakesAnyway,
+    SleeperHasNoFence,
+    SleeperLooksNoMore,
+    SleeperIgnoresClosing,
+    SleeperSneaksOut,
+    FinderHasNoFence,
+    FinderWakesNobody,
+    HandoverLooksNoMore,
+    CloserEmptiesFirst,
+}
+
+/// What a yard is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Plan {
+    pub(super) processors: usize,
+    pub(super) tokens: usize,
+    /// Running a token of the first so many submits two others, from the worker that ran it.
+    pub(super) parents: usize,
+    /// Idle workers may wait in the netpoller's seat.
+    pub(super) seats: bool,
+    /// The first wait of each worker ends by itself, as by a time-out.
+    pub(super) restless: bool,
+    pub(super) flaw: Option<Flaw>,
+}
+
+pub(super) struct Yard {
+    pub(super) plan: Plan,
+    pub(super) idle: Idle<Box<Core>>,
+    pub(super) netpoll: Netpoll,
+    pub(super) global: GlobalQueue,
+    pub(super) book: Book,
+    closed: AtomicBool,
+    /// Set with `closed`, for threads that block.
+    ended: (Mutex<bool>, Condvar),
+    processors: Vec<NonNull<Processor>>,
+    started: Mutex<Vec<JoinHandle<()>>>,
+}
+
+// SAFETY: the processors are read through shared references only, and are freed when the last owner of the yard goes.
+unsafe impl Send for Yard {}
+// SAFETY: as above.
+unsafe impl Sync for Yard {}
+
+impl Yard {
+    /// A yard and the cores of its processors.
+    pub(super) fn new(plan: Plan) -> (Arc<Yard>, Vec<Box<Core>>) {
+        let mut processors = Vec::new();
+        let cores = (0..plan.processors)
+            .map(|index| {
+                let queue = LocalQueue::new_fifo();
+                let at = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
+                processors.push(at);
+                // SAFETY: it is freed in `drop` alone, when all cores are gone.
+                Core::new(index, unsafe { at.as_ref() }, queue)
+            })
+            .collect();
+        let yard = Arc::new(Yard {
+            plan,
+            idle: Idle::new(),
+            netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
+            global: GlobalQueue::default(),
+            book: Book::new(plan.tokens),
+            closed: AtomicBool::new(false),
+            ended: (Mutex::new(false), Condvar::new()),
+            processors,
+            started: Mutex::new(Vec::new()),
+        });
+        (yard, cores)
+    }
+
+    pub(super) fn has(&self, flaw: Flaw) -> bool {
+        self.plan.flaw == Some(flaw)
+    }
+
+    /// This hole is open in a yard of this flaw.
+    pub(super) fn hole(&self, flaw: Flaw) -> Option<Hole> {
+        self.has(flaw).then_some(Hole::NoFence)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn processors(&self) -> impl Iterator<Item = &Processor> {
+        // SAFETY: they are freed in `drop`, and written by nobody before.
+        self.processors.iter().map(|at| unsafe { at.as_ref() })
+    }
+
+    pub(super) fn work_is_visible(&self) -> bool {
+        !self.global.is_empty() || self.processors().any(|at| !at.stealer.is_empty())
+    }
+
+    /// Submits from a thread that holds no core.
+    pub(super) fn submit(self: &Arc<Yard>, number: usize) {
+        if self.has(Flaw::SubmitterLooksFirst) {
+            let next = self.idle.after_submit();
+            self.global.push(token(number));
+            return self.follow(next);
+        }
+        self.global.push(token(number));
+        self.follow(self.after_submit());
+    }
+
+    /// Submits on a worker, as if the token was woken there.
+    pub(super) fn submit_on(self: &Arc<Yard>, core: &Core, number: usize) {
+        if core.push(token(number), false) == Submitted::Visibly
+            && self.after_submit() == Next::Wake
+        {
+            self.wake_one();
+        }
+    }
+
+    fn after_submit(&self) -> Next {
+        with_hole(self.hole(Flaw::SubmitterHasNoFence), || {
+            self.idle.after_submit()
+        })
+    }
+
+    fn follow(self: &Arc<Yard>, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Wake => self.wake_one(),
+            Next::Drain if self.has(Flaw::SubmitterIgnoresClosing) => {}
+            Next::Drain => self.cancel_global(),
+        }
+    }
+
+    pub(super) fn wake_one(self: &Arc<Yard>) {
+        let claim = if self.has(Flaw::SubmitterWakesAnyway) {
+            self.idle.claim_another()
+        } else {
+            self.idle.claim()
+        };
+        match claim {
+            None => {}
+            Some(Claim::Sleeper(sleeper)) => {
+                self.book.search_begins();
+                sleeper.unpark();
+            }
+            Some(Claim::Thread(core)) => {
+                self.book.search_begins();
+                self.start(Some(core), true);
+            }
+        }
+    }
+
+    /// Starts a worker.
+    pub(super) fn start(self: &Arc<Yard>, core: Option<Box<Core>>, searching: bool) {
+        self.spawn(move |yard| worker::run(yard, core, searching));
+    }
+
+    /// Starts any thread, to be joined by [`Yard::settle`].
+    pub(super) fn spawn(self: &Arc<Yard>, body: impl FnOnce(&Arc<Yard>) + Send + 'static) {
+        let yard = self.clone();
+        let handle = thread::spawn(move || body(&yard));
+        self.started.lock().push(handle);
+    }
+
+    pub(super) fn close(self: &Arc<Yard>) {
+        if self.has(Flaw::CloserEmptiesFirst) {
+            self.cancel_global();
+        }
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        for sleeper in self.idle.close() {
+            sleeper.unpark();
+        }
+        for core in self.idle.take_cores() {
+            self.retire(core);
+        }
+        if !self.has(Flaw::CloserEmptiesFirst) {
+            self.cancel_global();
+        }
+        *self.ended.0.lock() = true;
+        self.ended.1.notify_all();
+    }
+
+    /// Blocks, as user code may.
+    pub(super) fn wait_closed(&self) {
+        let mut ended = self.ended.0.lock();
+        while !*ended {
+            ended = self.ended.1.wait(ended);
+        }
+    }
+
+    pub(super) fn retire(&self, core: Box<Core>) {
+        core.empty_slot();
+        while let Some(token) = core.queue.pop() {
+            self.book.cancelled(token);
+        }
+        self.idle.put_cores(vec![core]);
+    }
+
+    fn cancel_global(&self) {
+        while let Some(token) = self.global.pop() {
+            self.book.cancelled(token);
+        }
+    }
+
+    /// Waits for all workers and checks the books.
+    pub(super) fn settle(self: &Arc<Yard>) {
+        loop {
+            let Some(handle) = self.started.lock().pop() else {
+                break;
+            };
+            handle.join().expect("a worker panicked");
+        }
+        self.book.check();
+        assert_eq!(
+            self.idle.num_lying(),
+            self.plan.processors,
+            "a core is lost or counted wrongly"
+        );
+        assert!(
+            !self.idle.is_attended(),
+            "somebody counts as searching who has ended"
+        );
+        let mut cores: Vec<usize> = (self.idle.take_cores().iter().map(|core| core.index)).collect();
+        cores.sort_unstable();
+        assert!(
+            cores.into_iter().eq(0..self.plan.processors),
+            "a core is lost or doubled"
+        );
+    }
+}
+
+impl Drop for Yard {
+    fn drop(&mut self) {
+        drop(self.idle.take_cores());
+        for at in self.processors.drain(..) {
+            // SAFETY: each came from a box, and the cores, which refer to it, are gone: the workers have ended, and
+            // what they laid down was dropped just now.
+            drop(unsafe { Box::from_raw(at.as_ptr()) });
+        }
+    }
+}
+
+/// The global queue. Its emptiness is a relaxed hint, less than what crossbeam's injector promises.
+#[derive(Default)]
+pub(super) struct GlobalQueue {
+    tokens: Mutex<VecDeque<Runnable>>,
+    /// Written under the lock.
+    len: AtomicUsize,
+}
+
+impl GlobalQueue {
+    fn push(&self, token: Runnable) {
+        let mut tokens = self.tokens.lock();
+        tokens.push_back(token);
+        self.len.store(tokens.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn pop(&self) -> Option<Runnable> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut tokens = self.tokens.lock();
+        let token = tokens.pop_front();
+        self.len.store(tokens.len(), Ordering::Relaxed);
+        token
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// What became of the tokens, and of the wake-ups.
+pub(super) struct Book {
+    fates: Vec<(Plain, Plain)>,
+    left: Plain,
+    /// Searches begun by a wake-up, and ended.
+    searches: PlainMutex<(usize, usize)>,
+}
+
+impl Book {
+    fn new(tokens: usize) -> Book {
+        Book {
+            fates: (0..tokens).map(|_| Default::default()).collect(),
+            left: Plain::new(tokens),
+            searches: PlainMutex::default(),
+        }
+    }
+
+    /// True: it was the last one.
+    pub(super) fn ran(&self, token: Runnable) -> bool {
+        self.fates[token.metadata().number].0.fetch_add(1, SeqCst);
+        self.left.fetch_sub(1, SeqCst) == 1
+    }
+
+    fn cancelled(&self, token: Runnable) {
+        self.fates[token.metadata().number].1.fetch_add(1, SeqCst);
+    }
+
+    /// The wake budget: as long as one search lasts, nobody else is woken, however much is submitted.
+    fn search_begins(&self) {
+        let mut searches = self.searches.lock().expect("nobody panics with it");
+        searches.0 += 1;
+        let (begun, ended) = *searches;
+        drop(searches);
+        assert!(begun <= ended + 1, "a wake-up too many");
+    }
+
+    /// Called before the end is published.
+    pub(super) fn search_ends(&self) {
+        self.searches.lock().expect("nobody panics with it").1 += 1;
+    }
+
+    fn check(&self) {
+        for (number, (ran, cancelled)) in self.fates.iter().enumerate() {
+            match ran.load(SeqCst) + cancelled.load(SeqCst) {
+                0 => panic!("token {number} is lost"),
+                1 => {}
+                times => panic!("token {number} came out {times} times"),
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The facade that the files under test see: `src/sync.rs`, with holes.
+//!
+//! A twin opens a [`Hole`] for what one thread does: its fences are none, its orderings are relaxed, or its swaps are
+//! a load and a store. So the real code can be seen to need each of them, without a switch in it.
+//!
+//! What the checkers lack is added here: time-outs. A modelled time-out may come at any moment, or never.
+
+pub(crate) use crate::facade::{Arc, Mutex, MutexGuard};
+/// Under a model it holds constants only (the start of the clock).
+pub(crate) use std::sync::OnceLock;
+
+use std::cell::Cell;
+
+#[cfg(executor_loom)]
+use loom::thread_local;
+#[cfg(executor_shuttle)]
+use shuttle::thread_local;
+
+/// What is wrong with the calling thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hole {
+    NoFence,
+    TornSwap,
+    Relaxed,
+}
+
+thread_local! {
+    static HOLE: Cell<Option<Hole>> = Cell::new(None);
+}
+
+fn is_open(hole: Hole) -> bool {
+    HOLE.with(|open| open.get() == Some(hole))
+}
+
+/// Runs `f` with this hole open, if any.
+pub(crate) fn with_hole<R>(hole: Option<Hole>, f: impl FnOnce() -> R) -> R {
+    if hole.is_none() {
+        return f();
+    }
+    let outer = HOLE.with(|open| open.replace(hole));
+    let result = f();
+    HOLE.with(|open| open.set(outer));
+    result
+}
+
+pub(crate) mod thread {
+    pub(crate) use crate::facade::thread::*;
+
+    /// Never times out: what is lost must not be found by looking again in time.
+    #[cfg(executor_loom)]
+    pub(crate) fn park_timeout(_: std::time::Duration) {
+        park();
+    }
+}
+
+pub(crate) mod atomic {
+    pub(crate) use crate::facade::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+    use super::{Hole, is_open};
+    use crate::facade::atomic;
+
+    pub(crate) fn fence(order: Ordering) {
+        if !is_open(Hole::NoFence) {
+            atomic::fence(order);
+        }
+    }
+
+    /// With the operations that the files under test use.
+    #[derive(Debug)]
+    pub(crate) struct AtomicPtr<T>(atomic::AtomicPtr<T>);
+
+    impl<T> AtomicPtr<T> {
+        pub(crate) fn new(pointer: *mut T) -> AtomicPtr<T> {
+            AtomicPtr(atomic::AtomicPtr::new(pointer))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> *mut T {
+            self.0.load(weakened(order))
+        }
+
+        pub(crate) fn store(&self, pointer: *mut T, order: Ordering) {
+            self.0.store(pointer, weakened(order));
+        }
+
+        pub(crate) fn swap(&self, pointer: *mut T, order: Ordering) -> *mut T {
+            if is_open(Hole::TornSwap) {
+                let previous = self.0.load(Ordering::Acquire);
+                self.0.store(pointer, Ordering::Release);
+                return previous;
+            }
+            self.0.swap(pointer, weakened(order))
+        }
+    }
+
+    fn weakened(order: Ordering) -> Ordering {
+        if is_open(Hole::Relaxed) {
+            Ordering::Relaxed
+        } else {
+            order
+        }
+    }
+}
+
+#[cfg(executor_loom)]
+pub(crate) use crate::facade::Condvar;
+#[cfg(executor_shuttle)]
+pub(crate) use timed::Condvar;
+
+/// A condition variable whose time-outs happen.
+#[cfg(executor_shuttle)]
+mod timed {
+    use std::time::{Duration, Instant};
+
+    use super::{Arc, MutexGuard};
+    use crate::facade;
+    use crate::facade::atomic::{AtomicBool, Ordering};
+    use crate::facade::thread;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(Arc<facade::Condvar>);
+
+    impl Condvar {
+        pub(crate) fn new() -> Condvar {
+            Condvar::default()
+        }
+
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard)
+        }
+
+        /// A thread of its own is the alarm clock, so the checker decides when it rings. The code under test looks at
+        /// the real clock afterwards, hence the real sleep; timeouts in models are short.
+        pub(crate) fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            timeout: Duration,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let deadline = Instant::now() + timeout;
+            let stopped = Arc::new(AtomicBool::new(false));
+            let clock = {
+                let (bell, stopped) = (self.0.clone(), stopped.clone());
+                thread::spawn(move || {
+                    let mut rang = false;
+                    // More than once, for the first time may be before the wait.
+                    while !stopped.load(Ordering::SeqCst) {
+                        std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                        bell.notify_one();
+                        rang = true;
+                        thread::yield_now();
+                    }
+                    rang
+                })
+            };
+            let guard = self.0.wait(guard);
+            stopped.store(true, Ordering::SeqCst);
+            let rang = clock.join().unwrap_or(true);
+            (guard, rang)
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
