@@ -21,6 +21,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::runtime::spawn::{spawn, spawn_blocking};
 use crate::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering::AcqRel},
@@ -179,7 +180,7 @@ impl<T> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let handle = crate::spawn(future);
+        let handle = spawn(future);
         let abort = handle.abort_handle();
         self.insert(handle);
         abort
@@ -192,7 +193,7 @@ impl<T> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let handle = crate::spawn_blocking(f);
+        let handle = spawn_blocking(f);
         let abort = handle.abort_handle();
         self.insert(handle);
         abort

@@ -478,3 +478,20 @@ fn interval_is_an_endless_stream() {
 fn an_interval_without_a_period_is_refused() {
     let _ = interval_at(Instant::now(), Duration::ZERO);
 }
+
+/// A processor changes hands while its timers wait, and the worker that armed them may never see it again.
+#[test]
+fn a_timer_fires_whoever_lies_down_with_its_processor() {
+    let runtime = executor::runtime::Builder::new().worker_threads(3).build().unwrap();
+    for _ in 0..20 {
+        let begin = Instant::now();
+        let sleepers: Vec<_> = (1..=9)
+            .map(|n| runtime.spawn(async move { sleep(Duration::from_millis(n)).await }))
+            .collect();
+        for sleeper in sleepers {
+            runtime.block_on(sleeper).unwrap();
+        }
+        // Half of the keep-alive after which idle threads would look by chance.
+        assert!(begin.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -66,7 +66,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(
                     std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port))
                         .map(Vec::from_iter)
                 };
-                crate::spawn_blocking(lookup).await?
+                crate::runtime::spawn::spawn_blocking(lookup).await?
             }
         }
     }

@@ -26,6 +26,7 @@
 //! It has no thread and knows no scheduler: somebody else decides who sits in the seat, and for how long. It does not
 //! own file descriptors; an owner deregisters before it closes.
 
+mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod poller;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -44,9 +45,10 @@ use std::time::Duration;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
+use self::event::Event;
 use self::poller::Poller;
 use self::registry::Registry;
-use self::state::{Event, State};
+use self::state::State;
 
 pub(crate) use self::source::{Source, Waiting};
 pub(crate) use self::state::{Direction, Readiness};

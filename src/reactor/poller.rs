@@ -24,8 +24,7 @@ use rustix::time::{
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-use super::registry::RESERVED;
-use super::state::Event;
+use super::event::{Event, RESERVED};
 
 /// Events taken in one wait. More than 8 no longer shows in echo throughput; 256 take 3 KiB of stack and let one lock of
 /// the registry serve a burst.

@@ -13,7 +13,7 @@ use polling::PollMode;
 
 use crate::sync::Mutex;
 
-use super::state::Event;
+use super::event::Event;
 
 /// As many as with epoll, see `poller.rs`.
 const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();

@@ -8,6 +8,8 @@ use std::io;
 
 use crate::sync::Arc;
 
+#[cfg(any(test, doc))]
+use super::event::RESERVED;
 use super::state::State;
 
 /// Half of a key for each: four billion sources, four billion generations. (A 32-bit system: 65 thousand of each.)
@@ -16,9 +18,6 @@ const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 
 /// The indices above are never given out, so that no source has one of the keys from [`RESERVED`] on.
 const MAX_SOURCES: usize = INDEX_MASK - 1;
-
-/// From here on keys belong to the poller.
-pub(super) const RESERVED: usize = usize::MAX - 1;
 
 #[derive(Default)]
 pub(super) struct Registry {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
+use super::event::Event;
 use super::poller::Poller;
 use super::waiters::{Name, Waiters};
 
@@ -43,16 +44,6 @@ impl Direction {
 /// What an operation saw before it made its system call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness(usize);
-
-/// One event of the poller, as far as it matters here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Event {
-    pub(super) key: usize,
-    pub(super) read: bool,
-    pub(super) write: bool,
-    /// See [`MORE`].
-    pub(super) more: bool,
-}
 
 pub(super) struct State {
     /// The bits and the tick above. Set by the thread in the seat ([`State::deliver`], Release) before it takes the

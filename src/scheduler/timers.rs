@@ -5,14 +5,17 @@
 //!
 //! # Who fires
 //!
-//! 1. A running worker looks at its own wheel between polls, and at all of them when it has nothing else to do.
-//! 2. A worker in bed waits no longer than for its own wheel's next deadline.
-//! 3. The worker in the netpoller's seat waits no longer than for its own and the foreign wheel's. It publishes the
-//!    deadline it waits for (`watch`), fences, and reads the foreign deadline again; a foreign thread arms, fences, and
-//!    reads `watch`. So one of them sees the other, and an earlier deadline ends the wait.
+//! 1. A running worker looks at its own wheel between polls, and at all of them every 61st poll and when it has nothing
+//!    else to do.
+//! 2. The worker in the netpoller's seat waits no longer than for the earliest deadline of all wheels (a wheel belongs to
+//!    a core, and whose core lies where changes all the time). It publishes what it waits for (`watch`), fences, and reads
+//!    the deadlines again; a foreign thread arms, fences, and reads `watch`. So one of them sees the other, and an
+//!    earlier deadline ends the wait. Only who holds the seat writes `watch`.
+//! 3. A worker that goes to bed while the earliest deadline is before `watch` waits for that deadline itself: it costs
+//!    less than waking the one in the seat for it.
 //! 4. The monitor fires whatever is overdue because its worker is in a long poll.
 //!
-//! Arming on a worker wakes nobody: that worker is awake, and before it lies down it takes its wheel into account.
+//! Arming on a worker wakes nobody: that worker is awake, and when it lies down it is in case 2 or 3.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -114,21 +117,34 @@ impl Timers {
         }
     }
 
-    /// How long a worker in bed may wait for the wheel it has just laid down.
-    pub(super) fn wait_in_bed(&self, processor: Option<usize>) -> Option<Duration> {
-        until(processor.map_or(NEVER, |index| self.wheels[index].next()))
+    /// The earliest deadline of all wheels.
+    fn earliest(&self) -> u64 {
+        self.wheels
+            .iter()
+            .map(|wheel| wheel.next())
+            .min()
+            .unwrap_or(NEVER)
     }
 
-    /// How long the holder of the seat may wait; see step 3. Ends with [`Timers::rise_from_seat`].
-    pub(super) fn wait_in_seat(&self, processor: Option<usize>) -> Option<Duration> {
-        let own = processor.map_or(NEVER, |index| self.wheels[index].next());
-        let foreign = &self.wheels[self.foreign()];
-        let mut next = own.min(foreign.next());
+    /// How long a worker in bed may wait; see step 3.
+    pub(super) fn wait_in_bed(&self) -> Option<Duration> {
+        let earliest = self.earliest();
+        let watch = self.watch.load(Ordering::Relaxed);
+        if watch != AWAKE && watch <= earliest {
+            None
+        } else {
+            until(earliest)
+        }
+    }
+
+    /// How long the holder of the seat may wait; see step 2. Ends with [`Timers::rise_from_seat`].
+    pub(super) fn wait_in_seat(&self) -> Option<Duration> {
+        let mut next = self.earliest();
         loop {
             self.watch.store(next, Ordering::Relaxed);
             // Pairs with the fence in `arm`.
             fence(Ordering::SeqCst);
-            let again = own.min(foreign.next());
+            let again = self.earliest();
             if again >= next {
                 return until(next);
             }
@@ -136,6 +152,8 @@ impl Timers {
         }
     }
 
+    /// The seat's holder waits no longer. Called while it still holds the seat: its successor's `watch` must not be
+    /// overwritten.
     pub(super) fn rise_from_seat(&self) {
         self.watch.store(AWAKE, Ordering::Relaxed);
     }

@@ -167,6 +167,7 @@ impl Worker {
         }
         let mut global = None;
         if tick % GLOBAL_TICK == 0 {
+            self.shared.timers.fire_all(&mut ready);
             global = self.one_global();
             self.look_at_network(&mut ready);
         }
@@ -292,7 +293,7 @@ impl Worker {
     /// Lies down until there is something to do. True: go on; false: this thread ends.
     fn wait(&self) -> bool {
         let core = local::take_core();
-        let index = core.as_ref().map(|core| core.index);
+        let is_spare = core.is_none();
         if let Some(core) = &core {
             debug_assert!(
                 core.at.next.is_empty(),
@@ -310,8 +311,8 @@ impl Worker {
         let mut spare_ended = false;
         if !self.shared.is_closed() && !self.shared.work_is_visible() {
             match seat {
-                Some(seat) => self.sit(seat, index, &mut ready),
-                None => spare_ended = self.lie(index, &mut ready),
+                Some(seat) => self.sit(seat, &mut ready),
+                None => spare_ended = self.lie(is_spare, &mut ready),
             }
         } else {
             drop(seat);
@@ -320,23 +321,23 @@ impl Worker {
     }
 
     /// Waits in the seat.
-    fn sit(&self, mut seat: Seat<'_>, index: Option<usize>, ready: &mut Vec<Waker>) {
-        let timeout = self.shared.timers.wait_in_seat(index);
+    fn sit(&self, mut seat: Seat<'_>, ready: &mut Vec<Waker>) {
+        let timeout = self.shared.timers.wait_in_seat();
         if timeout != Some(Duration::ZERO) && !self.sleeper.has_gift() {
             let count = seat.poll(timeout, ready);
             self.shared.polled_network(count);
         }
-        drop(seat);
         self.shared.timers.rise_from_seat();
+        drop(seat);
         self.shared.timers.fire_all(ready);
     }
 
     /// Waits in bed. True: this is a spare whose keep-alive has passed.
-    fn lie(&self, index: Option<usize>, ready: &mut Vec<Waker>) -> bool {
-        let surplus = index.is_none() || self.shared.has_surplus_workers();
+    fn lie(&self, is_spare: bool, ready: &mut Vec<Waker>) -> bool {
+        let surplus = is_spare || self.shared.has_surplus_workers();
         let end = surplus.then(|| Instant::now() + self.shared.keep_alive());
         loop {
-            let timeout = match (end, self.shared.timers.wait_in_bed(index)) {
+            let timeout = match (end, self.shared.timers.wait_in_bed()) {
                 (None, timer) => timer,
                 (Some(end), timer) => {
                     let end = end.saturating_duration_since(Instant::now());

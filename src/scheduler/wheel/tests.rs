@@ -62,7 +62,7 @@ fn never_early_never_late_at_every_digit_boundary() {
             let mut wheel = Wheel::new();
             wheel.insert(deadline, waker(1));
             if deadline > 0 {
-                assert_eq!(advance(&mut wheel, deadline - 1), []);
+                assert!(advance(&mut wheel, deadline - 1).is_empty());
             }
             assert_eq!(wheel.len(), 1);
             assert_eq!(wheel.next_expiry(), Some(deadline));
@@ -82,7 +82,7 @@ fn overdue_timer_fires_at_the_next_advance() {
     wheel.insert(3, waker(1));
     wheel.insert(1000, waker(2));
     assert_eq!(wheel.next_expiry(), Some(1000));
-    assert_eq!(advance(&mut wheel, 999), [], "the past is over");
+    assert!(advance(&mut wheel, 999).is_empty(), "the past is over");
     assert_eq!(advance(&mut wheel, 1000), [1, 2]);
 }
 
@@ -91,7 +91,7 @@ fn last_tick_of_time_is_reached() {
     let mut wheel = Wheel::new();
     wheel.insert(u64::MAX, waker(1));
     wheel.insert(u64::MAX - 1, waker(2));
-    assert_eq!(advance(&mut wheel, u64::MAX - 2), []);
+    assert!(advance(&mut wheel, u64::MAX - 2).is_empty());
     assert_eq!(advance(&mut wheel, u64::MAX - 1), [2]);
     assert_eq!(advance(&mut wheel, u64::MAX), [1]);
     let key = wheel.insert(u64::MAX, waker(3));
@@ -217,7 +217,7 @@ fn huge_jumps_cost_nothing() {
     let mut wheel = Wheel::new();
     for jump in 1..10_000u64 {
         wheel.insert(u64::MAX, waker(1));
-        assert_eq!(advance(&mut wheel, jump << 48), []);
+        assert!(advance(&mut wheel, jump << 48).is_empty());
     }
     assert_eq!(wheel.len(), 9_999);
 }

@@ -13,13 +13,54 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 /// One check.
+#[derive(Clone, Copy)]
 pub(crate) struct Check {
     /// `model`, or `model/flaw` for a twin.
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// `None`: must pass. Else must fail, and say this.
-    pub(crate) fails_with: Option<&'static str>,
+    fails_with: Option<&'static str>,
     /// Returns the number of executions explored.
-    pub(crate) explore: fn() -> usize,
+    explore: fn() -> usize,
+    here: bool,
+}
+
+impl Check {
+    pub(crate) const fn model(name: &'static str, explore: fn() -> usize) -> Check {
+        Check {
+            name,
+            fails_with: None,
+            explore,
+            here: true,
+        }
+    }
+
+    /// A twin, and what it says when it fails.
+    pub(crate) const fn twin(
+        name: &'static str,
+        fails_with: &'static str,
+        explore: fn() -> usize,
+    ) -> Check {
+        Check {
+            fails_with: Some(fails_with),
+            ..Check::model(name, explore)
+        }
+    }
+
+    /// Of loom only: it is about the memory model, or needs every interleaving.
+    pub(crate) const fn loom_only(self) -> Check {
+        Check {
+            here: cfg!(executor_loom),
+            ..self
+        }
+    }
+
+    /// Of shuttle only: it is too large for loom, or needs time-outs.
+    pub(crate) const fn shuttle_only(self) -> Check {
+        Check {
+            here: cfg!(executor_shuttle),
+            ..self
+        }
+    }
 }
 
 const EXPLORED: &str = "explored ";
@@ -57,7 +98,7 @@ struct Tally {
 fn run_all(checks: &[Check], filter: &str) -> ExitCode {
     let chosen: Vec<&Check> = checks
         .iter()
-        .filter(|check| check.name.contains(filter))
+        .filter(|check| check.here && check.name.contains(filter))
         .collect();
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());

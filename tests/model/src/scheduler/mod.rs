@@ -1,7 +1,7 @@
 //! The scheduler's files under test, and what stands around them.
 
 // What the scheduler makes of these files is more than the models use.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../../src/scheduler/clock.rs"]
 mod clock;
@@ -32,6 +32,12 @@ use timers::Timers;
 struct Shared {
     timers: Timers,
     netpoll: netpoll::Netpoll,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
 }
 
 impl Shared {

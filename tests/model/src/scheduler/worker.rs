@@ -7,7 +7,7 @@ use crate::sync::{Arc, with_hole};
 use crate::tasks::Runnable;
 
 struct Worker<'a> {
-    yard: &'a Arc<Yard>,
+    yard: &'a Yard,
     sleeper: Arc<Sleeper<Box<Core>>>,
     core: Option<Box<Core>>,
     searching: bool,
@@ -18,7 +18,7 @@ struct Worker<'a> {
 }
 
 /// Works until the yard is closed.
-pub(super) fn run(yard: &Arc<Yard>, core: Option<Box<Core>>, searching: bool) {
+pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     let mut worker = Worker {
         yard,
         sleeper: Arc::new(Sleeper::of_this_thread(yard.netpoll.clone())),

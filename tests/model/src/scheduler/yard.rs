@@ -4,6 +4,7 @@
 //! and the book alone is no part of the model: its `std` atomics add no steps to it.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Mutex as PlainMutex;
 use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
@@ -50,7 +51,11 @@ pub(super) struct Plan {
     pub(super) flaw: Option<Flaw>,
 }
 
-pub(super) struct Yard {
+/// A handle to the yard.
+#[derive(Clone)]
+pub(super) struct Yard(Arc<Ground>);
+
+pub(super) struct Ground {
     pub(super) plan: Plan,
     pub(super) idle: Idle<Box<Core>>,
     pub(super) netpoll: Netpoll,
@@ -64,13 +69,21 @@ pub(super) struct Yard {
 }
 
 // SAFETY: the processors are read through shared references only, and are freed when the last owner of the yard goes.
-unsafe impl Send for Yard {}
+unsafe impl Send for Ground {}
 // SAFETY: as above.
-unsafe impl Sync for Yard {}
+unsafe impl Sync for Ground {}
+
+impl Deref for Yard {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.0
+    }
+}
 
 impl Yard {
     /// A yard and the cores of its processors.
-    pub(super) fn new(plan: Plan) -> (Arc<Yard>, Vec<Box<Core>>) {
+    pub(super) fn new(plan: Plan) -> (Yard, Vec<Box<Core>>) {
         let mut processors = Vec::new();
         let cores = (0..plan.processors)
             .map(|index| {
@@ -81,7 +94,7 @@ impl Yard {
                 Core::new(index, unsafe { at.as_ref() }, queue)
             })
             .collect();
-        let yard = Arc::new(Yard {
+        let yard = Yard(Arc::new(Ground {
             plan,
             idle: Idle::new(),
             netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
@@ -91,7 +104,7 @@ impl Yard {
             ended: (Mutex::new(false), Condvar::new()),
             processors,
             started: Mutex::new(Vec::new()),
-        });
+        }));
         (yard, cores)
     }
 
@@ -118,7 +131,7 @@ impl Yard {
     }
 
     /// Submits from a thread that holds no core.
-    pub(super) fn submit(self: &Arc<Yard>, number: usize) {
+    pub(super) fn submit(&self, number: usize) {
         if self.has(Flaw::SubmitterLooksFirst) {
             let next = self.idle.after_submit();
             self.global.push(token(number));
@@ -129,7 +142,7 @@ impl Yard {
     }
 
     /// Submits on a worker, as if the token was woken there.
-    pub(super) fn submit_on(self: &Arc<Yard>, core: &Core, number: usize) {
+    pub(super) fn submit_on(&self, core: &Core, number: usize) {
         if core.push(token(number), false) == Submitted::Visibly
             && self.after_submit() == Next::Wake
         {
@@ -143,7 +156,7 @@ impl Yard {
         })
     }
 
-    fn follow(self: &Arc<Yard>, next: Next) {
+    fn follow(&self, next: Next) {
         match next {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
@@ -152,7 +165,7 @@ impl Yard {
         }
     }
 
-    pub(super) fn wake_one(self: &Arc<Yard>) {
+    pub(super) fn wake_one(&self) {
         let claim = if self.has(Flaw::SubmitterWakesAnyway) {
             self.idle.claim_another()
         } else {
@@ -172,18 +185,18 @@ impl Yard {
     }
 
     /// Starts a worker.
-    pub(super) fn start(self: &Arc<Yard>, core: Option<Box<Core>>, searching: bool) {
+    pub(super) fn start(&self, core: Option<Box<Core>>, searching: bool) {
         self.spawn(move |yard| worker::run(yard, core, searching));
     }
 
     /// Starts any thread, to be joined by [`Yard::settle`].
-    pub(super) fn spawn(self: &Arc<Yard>, body: impl FnOnce(&Arc<Yard>) + Send + 'static) {
+    pub(super) fn spawn(&self, body: impl FnOnce(&Yard) + Send + 'static) {
         let yard = self.clone();
         let handle = thread::spawn(move || body(&yard));
         self.started.lock().push(handle);
     }
 
-    pub(super) fn close(self: &Arc<Yard>) {
+    pub(super) fn close(&self) {
         if self.has(Flaw::CloserEmptiesFirst) {
             self.cancel_global();
         }
@@ -226,7 +239,7 @@ impl Yard {
     }
 
     /// Waits for all workers and checks the books.
-    pub(super) fn settle(self: &Arc<Yard>) {
+    pub(super) fn settle(&self) {
         loop {
             let Some(handle) = self.started.lock().pop() else {
                 break;
@@ -252,7 +265,7 @@ impl Yard {
     }
 }
 
-impl Drop for Yard {
+impl Drop for Ground {
     fn drop(&mut self) {
         drop(self.idle.take_cores());
         for at in self.processors.drain(..) {

@@ -18,14 +18,8 @@ pub(crate) fn all() -> Vec<Check> {
         blocking::CHECKS,
         timers::CHECKS,
     ]
-    .into_iter()
-    .flatten()
-    .filter_map(|check| check())
-    .collect()
+    .concat()
 }
-
-/// In which of the two builds a check has something to say.
-type Entry = fn() -> Option<Check>;
 
 /// What a checker says when every thread waits.
 const DEADLOCK: &str = if cfg!(executor_loom) {

@@ -1,0 +1,57 @@
+//! Handing a core over: it is neither lost nor doubled, and what it leaves behind is run.
+
+use super::DEADLOCK;
+use crate::checker::explore;
+use crate::runner::Check;
+use crate::scheduler::processor::Core;
+use crate::scheduler::worker;
+use crate::scheduler::yard::{Flaw, Plan, Yard};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("handover", || handover(true, None)),
+    Check::twin("handover/looks-no-more", DEADLOCK, || {
+        handover(true, Some(Flaw::HandoverLooksNoMore))
+    }),
+    Check::model("handover-brief", || handover(false, None)),
+    Check::twin("handover-brief/sneaks-out", "a gift was left in bed", || {
+        handover(false, Some(Flaw::SleeperSneaksOut))
+    }),
+];
+
+/// A worker with a token in its next slot gives its core away while somebody else submits. `long`: it blocks until
+/// both tokens have run, else it comes back at once.
+fn handover(long: bool, flaw: Option<Flaw>) -> usize {
+    const MORE: usize = if cfg!(executor_loom) { 1 } else { 10 };
+    explore(2, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            tokens: 1 + MORE,
+            flaw,
+            ..Plan::default()
+        });
+        for core in cores {
+            yard.spawn(move |yard| {
+                yard.submit_on(&core, 0);
+                away(yard, core);
+                if long {
+                    yard.wait_closed();
+                }
+                let core = yard.idle.pick_up();
+                worker::run(yard, core, false);
+            });
+        }
+        (1..=MORE).for_each(|number| yard.submit(number));
+        yard.settle();
+    })
+}
+
+/// What `handoff::away` does.
+fn away(yard: &Yard, core: Box<Core>) {
+    core.empty_slot();
+    yard.idle.lay_down(core);
+    if !yard.has(Flaw::HandoverLooksNoMore)
+        && (yard.work_is_visible() || !yard.idle.is_attended())
+    {
+        yard.wake_one();
+    }
+}

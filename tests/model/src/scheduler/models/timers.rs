@@ -1,0 +1,86 @@
+//! The seat's watch and a foreign timer: whoever waits in the seat knows of the earliest deadline.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::DEADLOCK;
+use crate::checker::explore;
+use crate::runner::Check;
+use crate::scheduler::Shared;
+use crate::scheduler::netpoll::Netpoll;
+use crate::scheduler::timers::{Timer, Timers};
+use crate::sync::{Hole, thread, with_hole};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("foreign-timer", || foreign_timer(None)),
+    Check::twin("foreign-timer/timer-has-no-fence", DEADLOCK, || {
+        foreign_timer(Some(Flaw::TimerHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("foreign-timer/seat-has-no-fence", DEADLOCK, || {
+        foreign_timer(Some(Flaw::SeatHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("foreign-timer/seat-says-nothing", DEADLOCK, || {
+        foreign_timer(Some(Flaw::SeatSaysNothing))
+    }),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    TimerHasNoFence,
+    SeatHasNoFence,
+    /// It computes its time-out without publishing it.
+    SeatSaysNothing,
+}
+
+const PROCESSORS: usize = 1;
+
+struct Nobody(AtomicBool);
+
+impl Wake for Nobody {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// A thread without a processor arms a timer while a worker without timers sits down. The worker may wait for ever
+/// only if it will be told.
+fn foreign_timer(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let shared: &'static Shared = Box::leak(Box::new(Shared {
+            timers: Timers::new(PROCESSORS),
+            netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
+        }));
+        let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
+        let (seat, foreign) = (hole(Flaw::SeatHasNoFence), hole(Flaw::TimerHasNoFence));
+        let sitter = thread::spawn(move || {
+            with_hole(seat, || {
+                let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
+                    // The last wheel is the foreign one.
+                    shared.timers.wait_in_bed(Some(PROCESSORS))
+                } else {
+                    shared.timers.wait_in_seat(Some(0))
+                };
+                // With a time-out it comes back by itself, in good time for the timer.
+                if timeout.is_none() {
+                    let mut seat = shared.netpoll.try_seat().expect("nobody else sits down");
+                    seat.poll(None, &mut Vec::new());
+                }
+                shared.timers.rise_from_seat();
+            });
+        });
+        let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
+        let mut timer = Timer::new();
+        with_hole(foreign, || {
+            let deadline = Instant::now() + Duration::from_secs(3600);
+            timer.arm(shared, deadline, &waker);
+        });
+        sitter.join().expect("the sitter panicked");
+        drop(timer);
+        // SAFETY: it came from a box, and thread and timer, which referred to it, are gone.
+        drop(unsafe { Box::from_raw(std::ptr::from_ref(shared).cast_mut()) });
+    })
+}
