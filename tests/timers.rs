@@ -482,7 +482,10 @@ fn an_interval_without_a_period_is_refused() {
 /// A processor changes hands while its timers wait, and the worker that armed them may never see it again.
 #[test]
 fn a_timer_fires_whoever_lies_down_with_its_processor() {
-    let runtime = executor::runtime::Builder::new().worker_threads(3).build().unwrap();
+    let runtime = executor::runtime::Builder::new()
+        .worker_threads(3)
+        .build()
+        .unwrap();
     for _ in 0..20 {
         let begin = Instant::now();
         let sleepers: Vec<_> = (1..=9)

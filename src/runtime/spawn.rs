@@ -55,8 +55,7 @@ where
     T: Send + 'static,
 {
     let (runnable, handle) = tasks::create_ready::<F, T, OnPool>(f, shared.registry);
-    shared.count_spawned();
-    shared.submit_blocking(runnable);
+    shared.submit_new_blocking(runnable);
     handle
 }
 

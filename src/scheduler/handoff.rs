@@ -27,7 +27,7 @@ pub(crate) fn away() -> Away {
             if shared.work_is_visible() || !shared.idle.is_attended() {
                 shared.wake_one();
             }
-            shared.retire_if_closed();
+            shared.call_janitor_if_closed();
             true
         }
         None => false,

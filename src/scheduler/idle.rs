@@ -88,7 +88,7 @@ pub(crate) enum Next {
     Nothing,
     /// Call [`Idle::claim`] and wake what it gives.
     Wake,
-    /// The runtime is closed: take the runnables out again and cancel them.
+    /// The runtime is closed: somebody must take the runnable out again and cancel it.
     Drain,
 }
 
@@ -160,30 +160,24 @@ impl<C> Idle<C> {
                     .then_some(word + SEARCHING)
             })
             .ok()?;
-        let claim = self.hand_out();
-        if claim.is_none() {
-            self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
-        }
-        claim
+        self.hand_out()
     }
 
     /// [`Idle::claim`] although others search: for a batch that can feed several.
     pub(crate) fn claim_another(&self) -> Option<Claim<C>> {
         self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
-        let claim = self.hand_out();
-        if claim.is_none() {
-            self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
-        }
-        claim
+        self.hand_out()
     }
 
+    /// The second half of a claim, which counts as a search already.
     fn hand_out(&self) -> Option<Claim<C>> {
         let mut lists = self.lists.lock();
-        if self.counts().closed() {
+        let Some(core) = self.take_core(&mut lists) else {
+            // Its worker has got up by itself. Under the lock, so before that worker lies down again: a submission that
+            // still left its work to this search is older than that worker's next look at the queues.
+            self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
             return None;
-        }
-        let core = lists.cores.pop()?;
-        self.counts.fetch_sub(LYING, Ordering::SeqCst);
+        };
         let sleeper = lists.beds.pop().or_else(|| lists.seated.take());
         Some(match sleeper {
             Some(sleeper) => {

@@ -8,31 +8,35 @@
 //!
 //! # Closing
 //!
-//! 1. Mark it closed. A submission that comes later sees the mark (it fences between its push and its look) and cancels
-//!    what it has pushed itself; so nothing is queued unseen from here on.
-//! 2. Wake all workers and the monitor: they see the mark, empty their own queues and end.
+//! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
+//! 2. Wake all workers: they see the mark, cancel what is in their own queues, and end.
 //! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one that would begin to wait
 //!    is refused and ends itself.
-//! 4. Empty the global queue and the queues of the cores that lie idle.
-//! 5. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
-//! 6. Close the blocking pool: jobs that have not begun are cancelled.
+//! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
+//! 5. The monitor becomes the **janitor**: it closes the blocking pool, then cancels what is in the global queue and in the
+//!    queues of cores that lie idle, again and again, until all workers have ended and no task is alive.
 //!
-//! Emptying means cancelling: each future is dropped once, by the thread that found its task in a queue. What a stuck
-//! worker is polling ends when that poll returns.
+//! Cancelling drops a future, hence runs foreign code. It is done by workers between polls and by the janitor, never by
+//! whoever wakes a task: that may hold a lock which the future's destructor takes too. (A channel that passes a wake-up
+//! on to the next receiver does so under its lock.) A waker that finds the scheduler closed pushes, fences, and calls
+//! the janitor.
+//!
+//! Why no task is missed: the janitor ends only when spawned and finished counts agree. A spawn from outside counts,
+//! fences, and then reads the mark; the janitor's reading of the counts comes after the mark and a fence. So either the
+//! spawn sees the mark, or the janitor sees the count and waits for the push.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use event_listener::Listener;
+use crossbeam_deque::Steal;
 
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::{Ordering, fence};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, thread};
 use crate::tasks::{self, Runnable};
 
 /// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
@@ -202,7 +206,9 @@ impl Shared {
         let started = self.start_thread(&settings, move || {
             let core = carried.lock().take();
             worker::run(self, core, searching);
-            self.workers.fetch_sub(1, Ordering::Relaxed);
+            // Release: the janitor that reads this sees all that the worker has counted.
+            self.workers.fetch_sub(1, Ordering::Release);
+            self.call_janitor_if_closed();
         });
         started.map_err(|error| {
             self.workers.fetch_sub(1, Ordering::Relaxed);
@@ -214,7 +220,7 @@ impl Shared {
         })
     }
 
-    /// Steps 1 to 6 of closing. Later calls do nothing.
+    /// Steps 1 to 4 of closing. Later calls do nothing.
     pub(crate) fn close(&'static self) {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
@@ -223,61 +229,57 @@ impl Shared {
         for sleeper in self.idle.close() {
             sleeper.unpark();
         }
-        self.monitor.wake_for_good();
         self.registry.close();
-        self.retire_if_closed();
-        self.cancel_global();
         let mut ready = Vec::new();
         self.timers.drain(&mut ready);
         if let Some(netpoll) = self.netpoll() {
             netpoll.close(&mut ready);
         }
         worker::wake_contained(&mut ready);
+        self.monitor.call_janitor();
+    }
+
+    /// After `close`: waits until the last future has been dropped and all threads have ended.
+    /// False: the deadline came first.
+    pub(crate) fn wait_closed(&'static self, deadline: Option<Instant>) -> bool {
+        let jobs_ended = self.blocking().is_none_or(|pool| pool.wait_idle(deadline));
+        let ended = jobs_ended && self.threads.join_blocking(deadline);
+        if ended {
+            self.forget_services();
+        }
+        ended
+    }
+
+    /// Step 5 of closing, on the monitor's thread.
+    ///
+    /// It sleeps between two rounds; who pushes, lays a core down, finishes a task or ends a worker calls it.
+    pub(super) fn clean_up(&'static self) {
         if let Some(pool) = self.blocking() {
             pool.shutdown();
         }
-    }
-
-    /// After `close`: waits for workers, for blocking jobs that have begun, and for the last future to be dropped.
-    /// False: the deadline came first.
-    pub(crate) fn wait_closed(&'static self, deadline: Option<Instant>) -> bool {
-        let pool_ended = self.blocking().is_none_or(|pool| pool.wait_idle(deadline));
-        if !(pool_ended && self.threads.join_blocking(deadline)) {
-            return false;
-        }
-        // A foreign thread may be between its wake and its push; it cancels what it pushes.
-        while self.num_alive_tasks() != 0 {
-            event_listener::listener!(self.drained => listener);
-            if self.num_alive_tasks() == 0 {
-                break;
-            }
-            match deadline {
-                None => listener.wait(),
-                Some(deadline) => {
-                    if listener.wait_deadline(deadline).is_none() {
-                        return self.num_alive_tasks() == 0;
-                    }
-                }
-            }
-        }
-        self.forget_services();
-        true
-    }
-
-    /// Empties the cores that lie idle, once closed.
-    ///
-    /// Whoever lays down a core that may have runnables in it (a thread about to block, or one that found no thread for
-    /// the core) calls this afterwards: either it sees the mark of `close`, or `close` sees the core.
-    pub(super) fn retire_if_closed(&'static self) {
-        fence(Ordering::SeqCst);
-        if self.is_closed() {
+        loop {
             for core in self.idle.take_cores() {
                 self.retire(core);
             }
+            self.cancel_global();
+            // Pairs with the fence of a spawn from outside. The workers' last counts are seen through `workers`.
+            fence(Ordering::SeqCst);
+            if self.workers.load(Ordering::Acquire) == 0 && self.num_alive_tasks() == 0 {
+                return;
+            }
+            thread::park();
         }
     }
 
-    /// A worker lays its core down for good, or one that lies here is emptied.
+    /// Calls the janitor if the scheduler is closed: for whoever may have left something behind.
+    pub(super) fn call_janitor_if_closed(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_closed() {
+            self.monitor.call_janitor();
+        }
+    }
+
+    /// Cancels what is in a core's queues and lays it down for good.
     pub(super) fn retire(&'static self, core: Box<Core>) {
         core.empty_slot();
         while let Some(runnable) = core.queue.pop() {
@@ -286,26 +288,14 @@ impl Shared {
         self.idle.put_cores(vec![core]);
     }
 
-    /// Cancels what is in the global queue.
-    ///
-    /// A destructor may wake other tasks and thereby call this again: the outer call goes on with those, so that a chain
-    /// of tasks does not become a chain of stack frames.
-    #[cold]
-    pub(super) fn cancel_global(&self) {
-        std::thread_local! {
-            static CANCELLING: Cell<bool> = const { Cell::new(false) };
-        }
-        if CANCELLING.replace(true) {
-            return;
-        }
+    fn cancel_global(&self) {
         loop {
             match self.global.steal() {
-                crossbeam_deque::Steal::Success(runnable) => tasks::cancel(runnable),
-                crossbeam_deque::Steal::Retry => {}
-                crossbeam_deque::Steal::Empty => break,
+                Steal::Success(runnable) => tasks::cancel(runnable),
+                Steal::Retry => {}
+                Steal::Empty => return,
             }
         }
-        CANCELLING.set(false);
     }
 
     /// Submits a job to the blocking pool; one that cannot be taken ends at once.

@@ -57,10 +57,10 @@ use crossbeam_deque::{Injector, Worker as LocalQueue};
 use crossbeam_utils::CachePadded;
 
 use crate::blocking::Pool;
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::tasks::registry::{Registry, SHARDS, thread_shard};
-use crate::tasks::{HOME_BITS, Meta, Runnable};
+use crate::tasks::{self, HOME_BITS, Meta, Runnable};
 
 pub(crate) mod clock;
 pub(crate) mod handoff;
@@ -102,12 +102,10 @@ pub(crate) struct Shared {
     closed: CachePadded<AtomicBool>,
     monitor: Monitor,
     threads: Threads,
-    /// Threads that run [`worker::run`]. A hint for when spares end; relaxed.
+    /// Threads that run [`worker::run`]: a hint for when spares end, and what the janitor waits for.
     workers: AtomicUsize,
     counters: CachePadded<Counters>,
     foreign_tasks: [CachePadded<ForeignTasks>; SHARDS],
-    /// Rung when a task ends after closing.
-    drained: event_listener::Event,
     services: Mutex<Services>,
 }
 
@@ -181,7 +179,6 @@ impl Shared {
             workers: AtomicUsize::new(0),
             counters: CachePadded::default(),
             foreign_tasks: Default::default(),
-            drained: event_listener::Event::new(),
             services: Mutex::new(Services::default()),
         }));
         let cores = shared.processors.iter().zip(queues).enumerate();
@@ -219,17 +216,33 @@ impl Shared {
     /// A new task: [`Shared::submit`], counted.
     #[inline]
     pub(crate) fn submit_new(&'static self, runnable: Runnable) {
-        self.count_spawned();
-        self.submit(runnable, false);
+        if local::with_core(self, |core| core.at.counters.spawned.add(1)).is_some() {
+            // This worker sees for itself, after the poll, whether the scheduler is closed.
+            self.submit(runnable, false);
+        } else if self.count_foreign_spawn() {
+            self.submit_global(runnable);
+        } else {
+            tasks::cancel(runnable);
+        }
     }
 
-    #[inline]
-    pub(crate) fn count_spawned(&'static self) {
-        if local::with_core(self, |core| core.at.counters.spawned.add(1)).is_none() {
-            self.foreign_tasks[thread_shard()]
-                .spawned
-                .fetch_add(1, Ordering::Relaxed);
+    /// A new job for the blocking pool.
+    pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
+        if self.count_foreign_spawn() {
+            self.submit_blocking(runnable);
+        } else {
+            tasks::cancel(runnable);
         }
+    }
+
+    /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.
+    fn count_foreign_spawn(&self) -> bool {
+        self.foreign_tasks[thread_shard()]
+            .spawned
+            .fetch_add(1, Ordering::Relaxed);
+        // Pairs with the janitor's fence; see `lifecycle`.
+        fence(Ordering::SeqCst);
+        !self.is_closed()
     }
 
     fn submit_global(&'static self, runnable: Runnable) {
@@ -237,7 +250,7 @@ impl Shared {
         match self.idle.after_submit() {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
-            Next::Drain => self.cancel_global(),
+            Next::Drain => self.monitor.call_janitor(),
         }
     }
 
@@ -247,10 +260,10 @@ impl Shared {
         if local::with_core(self, |core| core.at.counters.finished.add(1)).is_none() {
             self.foreign_tasks[thread_shard()]
                 .finished
-                .fetch_add(1, Ordering::Relaxed);
+                .fetch_add(1, Ordering::Release);
         }
         if self.is_closed() {
-            self.drained.notify(usize::MAX);
+            self.monitor.call_janitor();
         }
     }
 
@@ -284,7 +297,7 @@ impl Shared {
                 if let Err((core, _)) = self.start_worker(core, true) {
                     // The work stays queued: a worker that lies down or the monitor's next round tries again.
                     self.idle.unclaim(core);
-                    self.retire_if_closed();
+                    self.call_janitor_if_closed();
                 }
             }
         }

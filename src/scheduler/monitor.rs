@@ -18,6 +18,8 @@
 //!
 //! So either the worker sees `asleep` and wakes the monitor, or the monitor sees the worker's core gone.
 //!
+//! When the scheduler closes, this thread is the janitor; see [`super::lifecycle`].
+//!
 //! What is not here yet, and has its place here: taking the processor from a worker whose poll blocks or runs on.
 
 use std::time::Duration;
@@ -61,8 +63,10 @@ impl Monitor {
         }
     }
 
-    /// Ends the monitor's wait in any state; it then sees that the scheduler is closed.
-    pub(super) fn wake_for_good(&self) {
+    /// The scheduler is closed and there may be something to clean up: ends the monitor's wait in any state. A monitor
+    /// that has not begun yet, or has ended, needs no call.
+    #[cold]
+    pub(super) fn call_janitor(&self) {
         self.asleep.store(false, Ordering::Release);
         if let Some(thread) = &*self.thread.lock() {
             thread.unpark();
@@ -99,6 +103,7 @@ pub(super) fn run(shared: &'static Shared) {
         rounds.look();
         quiet = if rounds.all_is_quiet() { quiet + 1 } else { 0 };
     }
+    shared.clean_up();
     *shared.monitor.thread.lock() = None;
 }
 

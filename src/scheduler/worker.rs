@@ -104,27 +104,17 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
 
 impl Worker {
     fn work(&self) {
-        while !self.shared.is_closed() {
-            match self.own() {
-                Own::Task(runnable) => self.poll(runnable),
-                Own::Attend { tick, index } => {
-                    if let Some(runnable) = self.attend(tick, index) {
-                        self.begin_poll();
-                        self.poll(runnable);
-                    }
-                }
-                Own::Nothing => match self.elsewhere() {
-                    Some(runnable) => {
-                        self.begin_poll();
-                        self.poll(runnable);
-                    }
-                    None => {
-                        if !self.wait() {
-                            return;
-                        }
-                    }
-                },
-                Own::NoCore => {
+        loop {
+            let runnable = match self.own() {
+                Own::Task(runnable) => Some(runnable),
+                _ if self.shared.is_closed() => return,
+                Own::Attend { tick, index } => self.attend(tick, index),
+                Own::Nothing => self.elsewhere(),
+                Own::NoCore => None,
+            };
+            match runnable {
+                Some(runnable) => self.poll(runnable),
+                None => {
                     if !self.wait() {
                         return;
                     }
@@ -146,19 +136,12 @@ impl Worker {
                     index: core.index,
                 };
             }
-            match core.pop() {
-                Some(runnable) => {
-                    core.at.tick.add(1);
-                    Own::Task(runnable)
-                }
-                None => Own::Nothing,
-            }
+            core.pop().map_or(Own::Nothing, Own::Task)
         })
         .unwrap_or(Own::NoCore)
     }
 
-    /// Steps 1 to 3 with everything in them. Without a result the tick does not move, so the caller goes on with
-    /// [`Worker::elsewhere`]'s steps through a second visit: hence those follow here too.
+    /// All steps, for the polls in which more than the own queue is looked at.
     #[cold]
     fn attend(&self, tick: u64, index: usize) -> Option<Runnable> {
         let mut ready = self.ready.take();
@@ -175,11 +158,6 @@ impl Worker {
         global
             .or_else(|| local::with_core(self.shared, Core::pop).flatten())
             .or_else(|| self.elsewhere())
-            .or_else(|| {
-                // Nothing anywhere. Wait here, else the unmoved tick would bring us back at once.
-                self.wait();
-                None
-            })
     }
 
     /// Steps 4 to 6.
@@ -192,13 +170,11 @@ impl Worker {
         self.look_at_network(&mut ready);
         self.shared.timers.fire_all(&mut ready);
         if self.wake_all(ready) {
-            return local::with_core(self.shared, Core::pop).flatten();
+            // What was woken may belong to others.
+            let own = local::with_core(self.shared, Core::pop).flatten();
+            return own.or_else(|| self.search());
         }
         self.search()
-    }
-
-    fn begin_poll(&self) {
-        local::with_core(self.shared, |core| core.at.tick.add(1));
     }
 
     #[inline]
@@ -206,8 +182,15 @@ impl Worker {
         if self.searching.get() {
             self.stop_searching();
         }
+        local::with_core(self.shared, |core| core.at.tick.add(1));
         clock::forget();
-        tasks::run(runnable);
+        // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
+        // back to sleep for good.
+        if self.shared.is_closed() {
+            tasks::cancel(runnable);
+        } else {
+            tasks::run(runnable);
+        }
     }
 
     /// See "Finding" in [`super::idle`].

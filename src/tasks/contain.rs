@@ -283,7 +283,8 @@ fn register(waker: &Waker) -> bool {
         let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
         if seen & registration::CONTROLLED != 0 {
             if let Some(control) = Control::find(meta.id()) {
-                return control.attach(waker.clone());
+                // Both ways of aborting may have come before.
+                return control.attach(waker.clone()) && seen & registration::ABORTED == 0;
             }
         }
         seen & registration::ABORTED == 0

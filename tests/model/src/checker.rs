@@ -26,7 +26,7 @@ pub(crate) fn explore(_: usize, model: impl Fn() + Send + Sync + 'static) -> usi
     use std::sync::Arc;
 
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
-    use shuttle::{Config, Runner};
+    use shuttle::{Config, MaxSteps, Runner};
 
     /// A few seconds for the largest model.
     const SCHEDULES: usize = 5_000;
@@ -40,6 +40,8 @@ pub(crate) fn explore(_: usize, model: impl Fn() + Send + Sync + 'static) -> usi
     let mut config = Config::new();
     // The default is 32 KiB, little for formatting a panic.
     config.stack_size = 1 << 17;
+    // A good execution takes a tenth of it; what takes more does not end.
+    config.max_steps = MaxSteps::FailAfter(100_000);
     let model = Arc::new(model);
     let random = model.clone();
     Runner::new(RandomScheduler::new(schedules), config.clone()).run(move || random());

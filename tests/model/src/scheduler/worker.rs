@@ -30,7 +30,8 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     while !yard.is_closed() {
         match worker.look() {
             Some(token) => worker.poll(token),
-            None => worker.wait(),
+            None if worker.wait() => {}
+            None => break,
         }
     }
     if worker.stop_searching() {
@@ -39,7 +40,6 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     if let Some(core) = worker.core.take() {
         yard.retire(core);
     }
-    assert!(!worker.sleeper.has_gift(), "a gift was left in bed");
 }
 
 impl Worker<'_> {
@@ -55,7 +55,7 @@ impl Worker<'_> {
             self.searching = true;
         }
         for victim in self.yard.processors() {
-            let stolen = victim.stealer.steal_batch_and_pop(&core.queue).success();
+            let stolen = victim.stealer.steal_half(&core.queue);
             if let Some(token) = stolen.or_else(|| victim.next.take()) {
                 return Some(token);
             }
@@ -83,39 +83,66 @@ impl Worker<'_> {
         if last {
             yard.close();
         }
+        if number < yard.plan.blockers {
+            yard.wait_closed();
+        }
     }
 
-    fn wait(&mut self) {
+    /// True: go on; false: a spare ends.
+    fn wait(&mut self) -> bool {
         let yard = self.yard;
         let seat = yard.plan.seats.then(|| yard.netpoll.try_seat()).flatten();
         self.sleeper.set_seated(seat.is_some());
         let searching = self.stop_searching();
         let core = self.core.take();
+        // Who lays down no core need not look again: who holds one will, and who lays one down does.
+        let is_spare = core.is_none();
         with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
             yard.idle
                 .lie_down(core, &self.sleeper, searching, seat.is_some());
         });
-        let found = !yard.has(Flaw::SleeperLooksNoMore) && yard.work_is_visible();
+        let looks = !is_spare && !yard.has(Flaw::SleeperLooksNoMore);
+        let found = looks && yard.work_is_visible();
         let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
-        if !closed && !found && !std::mem::take(&mut self.restless) {
+        let waits = !closed && !found;
+        let timed_out = waits && std::mem::take(&mut self.restless);
+        if waits && !timed_out {
             match seat {
                 Some(mut seat) => {
                     if !self.sleeper.has_gift() {
                         seat.poll(None, &mut Vec::new());
                     }
                 }
-                None => while !self.sleeper.has_gift() && !yard.is_closed() {
+                None => loop {
                     self.sleeper.park(None);
+                    if self.sleeper.has_gift() || yard.is_closed() {
+                        break;
+                    }
                 },
             }
         }
-        if yard.has(Flaw::SleeperSneaksOut) {
-            self.core = yard.idle.pick_up();
-        } else if let Some(up) = yard.idle.get_up(&self.sleeper) {
-            self.core = Some(up.core);
-            self.searching = up.searching;
-            self.woken = up.searching;
+        self.rise(found, timed_out && is_spare && yard.plan.spares_end)
+    }
+
+    fn rise(&mut self, found: bool, spare_ends: bool) -> bool {
+        let idle = &self.yard.idle;
+        let up = if spare_ends {
+            if self.yard.has(Flaw::SpareJustEnds) {
+                return false;
+            }
+            idle.leave(&self.sleeper)
+        } else {
+            idle.get_up(&self.sleeper)
+        };
+        let Some(up) = up else { return !spare_ends };
+        self.core = Some(up.core);
+        self.searching = up.searching;
+        self.woken = up.searching;
+        if found && !self.searching && !self.yard.has(Flaw::SleeperSearchesNot) {
+            // Whoever submitted it may have left it to this worker's search, and the limit must not stop it now.
+            self.searching = self.yard.idle.begin_search(usize::MAX);
         }
+        true
     }
 
     /// Whether it did. To be followed by what makes it known.

@@ -1,9 +1,7 @@
 //! A yard of workers: what they share, around the real `Idle`, beds, netpoller's seat and processors.
 //!
-//! It does what `Shared` does in the scheduler, step by step, and keeps a book of what became of each token. The book
-//! and the book alone is no part of the model: its `std` atomics add no steps to it.
+//! It does what `Shared` does in the scheduler, step by step, and keeps a book of what became of each token.
 
-use std::collections::VecDeque;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Mutex as PlainMutex;
@@ -15,7 +13,8 @@ use super::idle::{Claim, Idle, Next};
 use super::netpoll::Netpoll;
 use super::processor::{Core, Processor, Submitted};
 use super::worker;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::queues::Queue;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Condvar, Hole, Mutex, with_hole};
 use crate::tasks::{Runnable, token};
@@ -29,12 +28,15 @@ pub(super) enum Flaw {
     SubmitterWakesAnyway,
     SleeperHasNoFence,
     SleeperLooksNoMore,
+    SleeperSearchesNot,
     SleeperIgnoresClosing,
-    SleeperSneaksOut,
+    SpareJustEnds,
     FinderHasNoFence,
     FinderWakesNobody,
     HandoverLooksNoMore,
+    HandoverForgetsClosing,
     CloserEmptiesFirst,
+    CloserHasNoFence,
 }
 
 /// What a yard is made of.
@@ -44,10 +46,14 @@ pub(super) struct Plan {
     pub(super) tokens: usize,
     /// Running a token of the first so many submits two others, from the worker that ran it.
     pub(super) parents: usize,
+    /// Running one of the first so many blocks its worker until all others have run.
+    pub(super) blockers: usize,
     /// Idle workers may wait in the netpoller's seat.
     pub(super) seats: bool,
     /// The first wait of each worker ends by itself, as by a time-out.
     pub(super) restless: bool,
+    /// So long do spares live: until the end of a wait that ends by itself.
+    pub(super) spares_end: bool,
     pub(super) flaw: Option<Flaw>,
 }
 
@@ -59,7 +65,7 @@ pub(super) struct Ground {
     pub(super) plan: Plan,
     pub(super) idle: Idle<Box<Core>>,
     pub(super) netpoll: Netpoll,
-    pub(super) global: GlobalQueue,
+    pub(super) global: Queue<Runnable>,
     pub(super) book: Book,
     closed: AtomicBool,
     /// Set with `closed`, for threads that block.
@@ -98,7 +104,7 @@ impl Yard {
             plan,
             idle: Idle::new(),
             netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
-            global: GlobalQueue::default(),
+            global: Queue::new(),
             book: Book::new(plan.tokens),
             closed: AtomicBool::new(false),
             ended: (Mutex::new(false), Condvar::new()),
@@ -151,6 +157,9 @@ impl Yard {
     }
 
     fn after_submit(&self) -> Next {
+        if self.has(Flaw::SubmitterWakesAnyway) {
+            return Next::Wake;
+        }
         with_hole(self.hole(Flaw::SubmitterHasNoFence), || {
             self.idle.after_submit()
         })
@@ -206,9 +215,7 @@ impl Yard {
         for sleeper in self.idle.close() {
             sleeper.unpark();
         }
-        for core in self.idle.take_cores() {
-            self.retire(core);
-        }
+        with_hole(self.hole(Flaw::CloserHasNoFence), || self.retire_if_closed());
         if !self.has(Flaw::CloserEmptiesFirst) {
             self.cancel_global();
         }
@@ -221,6 +228,15 @@ impl Yard {
         let mut ended = self.ended.0.lock();
         while !*ended {
             ended = self.ended.1.wait(ended);
+        }
+    }
+
+    pub(super) fn retire_if_closed(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_closed() {
+            for core in self.idle.take_cores() {
+                self.retire(core);
+            }
         }
     }
 
@@ -276,40 +292,11 @@ impl Drop for Ground {
     }
 }
 
-/// The global queue. Its emptiness is a relaxed hint, less than what crossbeam's injector promises.
-#[derive(Default)]
-pub(super) struct GlobalQueue {
-    tokens: Mutex<VecDeque<Runnable>>,
-    /// Written under the lock.
-    len: AtomicUsize,
-}
-
-impl GlobalQueue {
-    fn push(&self, token: Runnable) {
-        let mut tokens = self.tokens.lock();
-        tokens.push_back(token);
-        self.len.store(tokens.len(), Ordering::Relaxed);
-    }
-
-    pub(super) fn pop(&self) -> Option<Runnable> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut tokens = self.tokens.lock();
-        let token = tokens.pop_front();
-        self.len.store(tokens.len(), Ordering::Relaxed);
-        token
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Relaxed) == 0
-    }
-}
-
 /// What became of the tokens, and of the wake-ups.
 pub(super) struct Book {
     fates: Vec<(Plain, Plain)>,
-    left: Plain,
+    /// Relaxed, so that it orders nothing; a checker must know of it, since the last worker does more than others.
+    left: AtomicUsize,
     /// Searches begun by a wake-up, and ended.
     searches: PlainMutex<(usize, usize)>,
 }
@@ -318,7 +305,7 @@ impl Book {
     fn new(tokens: usize) -> Book {
         Book {
             fates: (0..tokens).map(|_| Default::default()).collect(),
-            left: Plain::new(tokens),
+            left: AtomicUsize::new(tokens),
             searches: PlainMutex::default(),
         }
     }
@@ -326,7 +313,7 @@ impl Book {
     /// True: it was the last one.
     pub(super) fn ran(&self, token: Runnable) -> bool {
         self.fates[token.metadata().number].0.fetch_add(1, SeqCst);
-        self.left.fetch_sub(1, SeqCst) == 1
+        self.left.fetch_sub(1, Ordering::Relaxed) == 1
     }
 
     fn cancelled(&self, token: Runnable) {

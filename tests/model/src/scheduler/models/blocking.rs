@@ -25,7 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
     })
     .loom_only(),
     Check::model("blocking-time-out", || {
-        blocking(Duration::from_millis(1), None)
+        blocking(Duration::from_micros(300), None)
     })
     .shuttle_only(),
 ];
@@ -96,7 +96,6 @@ fn blocking(keep_alive: Duration, flaw: Option<Flaw>) -> usize {
                 thread::spawn(move || {
                     (1..JOBS / 2).for_each(|number| submit(&pool, &book, number));
                 });
-                
             } else {
                 (1..JOBS / 2).for_each(|number| submit(&pool, &book, number));
             }

@@ -14,6 +14,10 @@ pub(super) const CHECKS: &[Check] = &[
         closing(Some(Flaw::SubmitterHasNoFence))
     })
     .loom_only(),
+    Check::twin("closing/closer-has-no-fence", "is lost", || {
+        closing(Some(Flaw::CloserHasNoFence))
+    })
+    .loom_only(),
     Check::twin("closing/closer-empties-first", "is lost", || {
         closing(Some(Flaw::CloserEmptiesFirst))
     }),
@@ -29,7 +33,6 @@ fn closing(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: WORKERS,
-            // One more than is submitted, so that no worker closes: see below.
             tokens: TOKENS,
             flaw,
             ..Plan::default()

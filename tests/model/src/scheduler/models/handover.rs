@@ -13,8 +13,9 @@ pub(super) const CHECKS: &[Check] = &[
         handover(true, Some(Flaw::HandoverLooksNoMore))
     }),
     Check::model("handover-brief", || handover(false, None)),
-    Check::twin("handover-brief/sneaks-out", "a gift was left in bed", || {
-        handover(false, Some(Flaw::SleeperSneaksOut))
+    Check::model("handover-closing", || handover_closing(None)),
+    Check::twin("handover-closing/forgets-it", "is lost", || {
+        handover_closing(Some(Flaw::HandoverForgetsClosing))
     }),
 ];
 
@@ -45,6 +46,29 @@ fn handover(long: bool, flaw: Option<Flaw>) -> usize {
     })
 }
 
+/// A worker gives its core away while somebody closes: what was in its next slot is cancelled by one of them.
+fn handover_closing(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            tokens: 1,
+            flaw,
+            ..Plan::default()
+        });
+        for core in cores {
+            yard.spawn(move |yard| {
+                yard.submit_on(&core, 0);
+                away(yard, core);
+                yard.wait_closed();
+                let core = yard.idle.pick_up();
+                worker::run(yard, core, false);
+            });
+        }
+        yard.close();
+        yard.settle();
+    })
+}
+
 /// What `handoff::away` does.
 fn away(yard: &Yard, core: Box<Core>) {
     core.empty_slot();
@@ -53,5 +77,8 @@ fn away(yard: &Yard, core: Box<Core>) {
         && (yard.work_is_visible() || !yard.idle.is_attended())
     {
         yard.wake_one();
+    }
+    if !yard.has(Flaw::HandoverForgetsClosing) {
+        yard.retire_if_closed();
     }
 }

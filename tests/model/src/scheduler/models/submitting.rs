@@ -2,8 +2,14 @@
 
 use super::DEADLOCK;
 use crate::checker::explore;
+use crate::queues::Queue;
 use crate::runner::Check;
+use crate::scheduler::idle::{Claim, Idle, Next};
+use crate::scheduler::netpoll::Netpoll;
+use crate::scheduler::park::Sleeper;
 use crate::scheduler::yard::{Flaw, Plan, Yard};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, thread};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("submit", || submit(None)),
@@ -22,15 +28,27 @@ pub(super) const CHECKS: &[Check] = &[
         submit(Some(Flaw::SleeperLooksNoMore))
     }),
     Check::model("submit-to-seat", submit_to_seat),
-    Check::model("two-submitters", || two_submitters(None)),
-    Check::twin("two-submitters/no-wake-budget", "a wake-up too many", || {
-        two_submitters(Some(Flaw::SubmitterWakesAnyway))
+    Check::model("two-submitters", two_submitters),
+    Check::model("wake-budget", || wake_budget(None)),
+    Check::twin("wake-budget/wakes-anyway", "a wake-up too many", || {
+        wake_budget(Some(Flaw::SubmitterWakesAnyway))
     }),
-    Check::model("two-submitters-one-spare", two_submitters_one_spare),
-    Check::model("restless", || restless(None)),
-    Check::twin("restless/sneaks-out", "a gift was left in bed", || {
-        restless(Some(Flaw::SleeperSneaksOut))
+    Check::model("two-submitters-restless", two_submitters_restless),
+    Check::model("vain-claim", vain_claim),
+    Check::model("restless", restless),
+    Check::model("spare-ends", || spare_ends(None)),
+    Check::twin("spare-ends/just-ends", "is lost", || {
+        spare_ends(Some(Flaw::SpareJustEnds))
     }),
+    Check::model("conserving", || conserving(None)).shuttle_only(),
+    Check::twin("conserving/sleeper-searches-not", DEADLOCK, || {
+        conserving(Some(Flaw::SleeperSearchesNot))
+    })
+    .shuttle_only(),
+    Check::twin("conserving/finder-wakes-nobody", DEADLOCK, || {
+        conserving(Some(Flaw::FinderWakesNobody))
+    })
+    .shuttle_only(),
     Check::model("house", || house(None)).shuttle_only(),
     Check::twin("house/sleeper-looks-no-more", DEADLOCK, || {
         house(Some(Flaw::SleeperLooksNoMore))
@@ -76,8 +94,27 @@ fn submit_to_seat() -> usize {
     })
 }
 
-/// Two submitters, two workers that go to sleep; and no more wake-ups than searches have ended.
-fn two_submitters(flaw: Option<Flaw>) -> usize {
+/// Two submitters, and as many workers that go to sleep as the checker can stand.
+fn two_submitters() -> usize {
+    const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
+    const EACH: usize = if cfg!(executor_loom) { 1 } else { 10 };
+    explore(2, || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: WORKERS,
+            tokens: 2 * EACH,
+            ..Plan::default()
+        });
+        cores
+            .into_iter()
+            .for_each(|core| yard.start(Some(core), false));
+        yard.spawn(|yard| (0..EACH).for_each(|number| yard.submit(number)));
+        (EACH..2 * EACH).for_each(|number| yard.submit(number));
+        yard.settle();
+    })
+}
+
+/// Two cores lie here, and each claim starts a worker: no more of them are woken than searches have ended.
+fn wake_budget(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: 2,
@@ -85,6 +122,22 @@ fn two_submitters(flaw: Option<Flaw>) -> usize {
             flaw,
             ..Plan::default()
         });
+        yard.idle.put_cores(cores);
+        yard.submit(0);
+        yard.submit(1);
+        yard.settle();
+    })
+}
+
+/// Two submitters, and a worker that may take up its core by itself while one of them tries to claim it.
+fn two_submitters_restless() -> usize {
+    explore(3, || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            tokens: 2,
+            restless: true,
+            ..Plan::default()
+        });
         cores
             .into_iter()
             .for_each(|core| yard.start(Some(core), false));
@@ -94,30 +147,88 @@ fn two_submitters(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// Two submitters and one core that lies here; a spare worker may take it while one of them tries to claim it.
-fn two_submitters_one_spare() -> usize {
+/// Somebody claims a core in vain, because a thread picks it up at that moment: a submitter must not rely on a search
+/// that never begins. Smaller than the yard, since it takes many preemptions.
+fn vain_claim() -> usize {
+    explore(3, || {
+        let place = Arc::new(Place {
+            idle: Idle::new(),
+            queue: Queue::new(),
+            done: AtomicBool::new(false),
+        });
+        place.idle.put_cores(vec![()]);
+        let claimer = {
+            let place = place.clone();
+            thread::spawn(move || place.claim_and_work())
+        };
+        let picker = {
+            let place = place.clone();
+            thread::spawn(move || {
+                if let Some(core) = place.idle.pick_up() {
+                    place.work(core, false);
+                }
+            })
+        };
+        place.queue.push("token");
+        if place.idle.after_submit() == Next::Wake {
+            place.claim_and_work();
+        }
+        claimer.join().expect("the claimer panicked");
+        picker.join().expect("the picker panicked");
+        assert!(place.queue.is_empty(), "the token is lost");
+    })
+}
+
+struct Place {
+    idle: Idle<()>,
+    queue: Queue<&'static str>,
+    done: AtomicBool,
+}
+
+impl Place {
+    fn claim_and_work(&self) {
+        match self.idle.claim() {
+            None => {}
+            Some(Claim::Sleeper(sleeper)) => sleeper.unpark(),
+            Some(Claim::Thread(core)) => self.work(core, true),
+        }
+    }
+
+    /// Works until somebody has found the token.
+    fn work(&self, mut core: (), mut searching: bool) {
+        let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
+        let sleeper = Arc::new(Sleeper::of_this_thread(netpoll));
+        while self.queue.pop().is_none() {
+            self.idle.lie_down(Some(core), &sleeper, searching, false);
+            let is_done = || self.done.load(Ordering::Relaxed);
+            if self.queue.is_empty() {
+                while !is_done() && !sleeper.has_gift() {
+                    sleeper.park(None);
+                }
+            }
+            match self.idle.get_up(&sleeper) {
+                Some(up) => (core, searching) = (up.core, up.searching),
+                None => return,
+            }
+        }
+        if searching {
+            self.idle.found();
+        }
+        self.idle.put_cores(vec![core]);
+        self.done.store(true, Ordering::Relaxed);
+        for sleeper in self.idle.close() {
+            sleeper.unpark();
+        }
+    }
+}
+
+/// A worker gets up by itself while it is given a core.
+fn restless() -> usize {
     explore(3, || {
         let (yard, cores) = Yard::new(Plan {
             processors: 1,
             tokens: 2,
-            ..Plan::default()
-        });
-        yard.idle.put_cores(cores);
-        yard.start(None, false);
-        yard.spawn(|yard| yard.submit(0));
-        yard.submit(1);
-        yard.settle();
-    })
-}
-
-/// A worker gets up by itself while it is given a core.
-fn restless(flaw: Option<Flaw>) -> usize {
-    explore(3, move || {
-        let (yard, cores) = Yard::new(Plan {
-            processors: 1,
-            tokens: 2,
             restless: true,
-            flaw,
             ..Plan::default()
         });
         cores
@@ -125,6 +236,45 @@ fn restless(flaw: Option<Flaw>) -> usize {
             .for_each(|core| yard.start(Some(core), false));
         yard.submit(0);
         yard.submit(1);
+        yard.settle();
+    })
+}
+
+/// A spare's keep-alive passes while it is given a core.
+fn spare_ends(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            tokens: 1,
+            restless: true,
+            spares_end: true,
+            flaw,
+            ..Plan::default()
+        });
+        yard.idle.put_cores(cores);
+        yard.start(None, false);
+        yard.submit(0);
+        yard.settle();
+    })
+}
+
+/// All workers but one are blocked by what they run: the others must have been woken for it, and the last one runs the
+/// rest.
+fn conserving(flaw: Option<Flaw>) -> usize {
+    const WORKERS: usize = 4;
+    explore(0, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: WORKERS,
+            tokens: 20,
+            blockers: WORKERS - 1,
+            flaw,
+            ..Plan::default()
+        });
+        cores
+            .into_iter()
+            .for_each(|core| yard.start(Some(core), false));
+        yard.spawn(|yard| (0..10).for_each(|number| yard.submit(number)));
+        (10..20).for_each(|number| yard.submit(number));
         yard.settle();
     })
 }
@@ -140,6 +290,7 @@ fn house(flaw: Option<Flaw>) -> usize {
             seats: true,
             restless: true,
             flaw,
+            ..Plan::default()
         });
         cores
             .into_iter()

@@ -36,8 +36,6 @@ enum Flaw {
     SeatSaysNothing,
 }
 
-const PROCESSORS: usize = 1;
-
 struct Nobody(AtomicBool);
 
 impl Wake for Nobody {
@@ -51,7 +49,7 @@ impl Wake for Nobody {
 fn foreign_timer(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared: &'static Shared = Box::leak(Box::new(Shared {
-            timers: Timers::new(PROCESSORS),
+            timers: Timers::new(1),
             netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
         }));
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
@@ -59,10 +57,9 @@ fn foreign_timer(flaw: Option<Flaw>) -> usize {
         let sitter = thread::spawn(move || {
             with_hole(seat, || {
                 let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
-                    // The last wheel is the foreign one.
-                    shared.timers.wait_in_bed(Some(PROCESSORS))
+                    shared.timers.wait_in_bed()
                 } else {
-                    shared.timers.wait_in_seat(Some(0))
+                    shared.timers.wait_in_seat()
                 };
                 // With a time-out it comes back by itself, in good time for the timer.
                 if timeout.is_none() {

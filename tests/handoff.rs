@@ -1,0 +1,430 @@
+//! Hand-over: threads that block in `block_in_place` or in a nested `block_on` take no processor with them.
+//!
+//! The failure that these tests look for is a deadlock: every thread waits for something that only a queued task, a timer
+//! or a socket could bring.
+
+use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Barrier};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use executor::runtime::{Builder, Handle};
+use executor::task::{consume_budget, yield_now};
+use executor::{JoinHandle, Runtime, block_in_place, block_on, spawn, spawn_blocking};
+
+/// After this something counts as hung.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the body of a test; a hang becomes a failure.
+fn within_patience(body: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        body();
+        let _ = done.send(());
+    });
+    match finished.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => panic!("hung"),
+        _ => thread
+            .join()
+            .unwrap_or_else(|payload| resume_unwind(payload)),
+    }
+}
+
+/// The same with runtimes of different sizes.
+fn on_runtimes(body: fn(Runtime)) {
+    within_patience(move || {
+        for count in [1, 2, 4] {
+            body(processors(count));
+        }
+    });
+}
+
+fn processors(count: usize) -> Runtime {
+    Builder::new().worker_threads(count).build().unwrap()
+}
+
+/// Runs `count` tasks and waits for them.
+fn run_tasks<F>(runtime: &Runtime, count: usize, mut task: impl FnMut(usize) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let handles: Vec<JoinHandle<()>> = (0..count).map(|n| runtime.spawn(task(n))).collect();
+    runtime.block_on(async {
+        for handle in handles {
+            handle.await.unwrap();
+        }
+    });
+}
+
+/// All processors are there, and usable at once.
+fn assert_all_usable(runtime: &Runtime) {
+    let count = runtime.metrics().num_workers();
+    let barrier = Arc::new(Barrier::new(count));
+    run_tasks(runtime, count, |_| {
+        let barrier = barrier.clone();
+        async move { drop(barrier.wait()) }
+    });
+}
+
+#[test]
+fn all_workers_block_in_place_before_the_tasks_they_wait_for() {
+    on_runtimes(|runtime| {
+        let count = 3 * runtime.metrics().num_workers();
+        run_tasks(&runtime, count, |_| async {
+            let (sender, receiver) = mpsc::channel();
+            drop(spawn(async move { sender.send(()).unwrap() }));
+            block_in_place(|| receiver.recv().unwrap());
+        });
+        assert_all_usable(&runtime);
+    });
+}
+
+#[test]
+fn all_workers_block_in_place_for_one_task_behind_them() {
+    on_runtimes(|runtime| {
+        let count = runtime.metrics().num_workers();
+        let barrier = Arc::new(Barrier::new(count + 1));
+        run_tasks(&runtime, count + 1, |n| {
+            let barrier = barrier.clone();
+            async move {
+                if n < count {
+                    block_in_place(|| drop(barrier.wait()));
+                } else {
+                    barrier.wait();
+                }
+            }
+        });
+        assert_all_usable(&runtime);
+    });
+}
+
+/// Spawns, joins and blocks on every level.
+fn nest(depth: u32) -> Pin<Box<dyn Future<Output = u32> + Send>> {
+    Box::pin(async move {
+        if depth == 0 {
+            return 1;
+        }
+        let (left, right) = (spawn(nest(depth - 1)), nest(depth - 1));
+        block_on(async { left.await.unwrap() + right.await })
+    })
+}
+
+#[test]
+fn nested_block_ons_on_all_workers_at_once() {
+    on_runtimes(|runtime| {
+        let count = 2 * runtime.metrics().num_workers();
+        run_tasks(&runtime, count, |_| async {
+            assert_eq!(nest(3).await, 8);
+        });
+        assert_all_usable(&runtime);
+    });
+}
+
+#[test]
+fn block_on_inside_a_blocking_job() {
+    on_runtimes(|runtime| {
+        run_tasks(&runtime, 4, |_| async {
+            let job = spawn_blocking(|| {
+                let task = async { spawn_blocking(|| block_on(nest(1))).await.unwrap() };
+                block_on(spawn(task)).unwrap()
+            });
+            assert_eq!(job.await.unwrap(), 2);
+        });
+    });
+}
+
+#[test]
+fn block_in_place_outside_a_worker_calls_its_closure() {
+    let caller = thread::current().id();
+    assert_eq!(block_in_place(|| thread::current().id()), caller);
+    let runtime = processors(1);
+    let inside = runtime.block_on(async { block_in_place(|| thread::current().id()) });
+    assert_eq!(inside, caller);
+    let job = || {
+        let this = thread::current().id();
+        block_in_place(|| thread::current().id()) == this
+    };
+    assert!(runtime.block_on(runtime.spawn_blocking(job)).unwrap());
+    assert_eq!(runtime.metrics().handoff_count(), 0);
+}
+
+#[test]
+fn a_panic_inside_block_in_place_reaches_the_handle() {
+    on_runtimes(|runtime| {
+        for n in 0..20 {
+            let task = runtime.spawn(async move { block_in_place(|| panic!("number {n}")) });
+            let error = runtime.block_on(task).unwrap_err();
+            let message = *error.into_panic().downcast::<String>().unwrap();
+            assert_eq!(message, format!("number {n}"));
+        }
+        assert_all_usable(&runtime);
+    });
+}
+
+#[test]
+fn a_panic_inside_a_nested_block_on_reaches_the_handle() {
+    on_runtimes(|runtime| {
+        for _ in 0..20 {
+            let task = runtime.spawn(async { block_on(async { panic!("inner") }) });
+            assert!(runtime.block_on(task).unwrap_err().is_panic());
+        }
+        assert_all_usable(&runtime);
+    });
+}
+
+#[test]
+fn spawns_and_wakes_after_block_in_place_in_the_same_poll() {
+    on_runtimes(|runtime| {
+        let count = 4 * runtime.metrics().num_workers();
+        let ran = Arc::new(AtomicUsize::new(0));
+        run_tasks(&runtime, count, |_| {
+            let ran = ran.clone();
+            async move {
+                let (sender, receiver) = async_channel::bounded(1);
+                let waiter = spawn(async move { receiver.recv().await.unwrap() });
+                block_in_place(thread::yield_now);
+                let inner = ran.clone();
+                let child = spawn(async move { drop(inner.fetch_add(1, SeqCst)) });
+                sender.try_send(()).unwrap();
+                block_in_place(|| ());
+                waiter.await.unwrap();
+                child.await.unwrap();
+            }
+        });
+        assert_eq!(ran.load(SeqCst), count);
+    });
+}
+
+#[test]
+fn block_in_place_nested_with_block_ons_between() {
+    on_runtimes(|runtime| {
+        let count = 2 * runtime.metrics().num_workers();
+        run_tasks(&runtime, count, |_| async {
+            let innermost = || async {
+                block_in_place(|| ());
+                yield_now().await;
+                spawn(async { 5 }).await.unwrap()
+            };
+            let middle = || block_on(async { block_in_place(|| block_on(innermost())) });
+            assert_eq!(block_in_place(|| block_in_place(middle)), 5);
+        });
+        assert_all_usable(&runtime);
+    });
+}
+
+#[test]
+fn yield_now_inside_block_in_place() {
+    on_runtimes(|runtime| {
+        run_tasks(&runtime, 8, |_| async {
+            block_in_place(|| Handle::current().block_on(yield_now()));
+            yield_now().await;
+            block_in_place(|| Handle::current().block_on(yield_now()));
+        });
+    });
+}
+
+/// An async lock (a channel with one token) that is held over waits and over hand-overs.
+#[test]
+fn an_async_lock_inside_block_in_place() {
+    on_runtimes(|runtime| {
+        let (unlock, lock) = async_channel::bounded(1);
+        unlock.try_send(0).unwrap();
+        let count = 4 * runtime.metrics().num_workers();
+        run_tasks(&runtime, count, |_| {
+            let (unlock, lock) = (unlock.clone(), lock.clone());
+            async move {
+                for _ in 0..10 {
+                    let held = block_in_place(|| Handle::current().block_on(lock.recv())).unwrap();
+                    yield_now().await;
+                    unlock.send(held + 1).await.unwrap();
+                }
+            }
+        });
+        assert_eq!(lock.try_recv().unwrap(), 10 * count);
+    });
+}
+
+#[test]
+fn a_used_up_budget_does_not_hold_up_a_block_on_inside() {
+    on_runtimes(|runtime| {
+        run_tasks(&runtime, 2, |_| async {
+            let finished = spawn(async { 7 });
+            while !finished.is_finished() {
+                yield_now().await;
+            }
+            for _ in 0..128 {
+                consume_budget().await;
+            }
+            let joined = block_in_place(|| Handle::current().block_on(finished));
+            assert_eq!(joined.unwrap(), 7);
+            // Neither does the inner one's budget become this one's.
+            for _ in 0..1000 {
+                consume_budget().await;
+            }
+        });
+    });
+}
+
+#[test]
+fn a_task_that_yielded_runs_while_another_blocks_in_place() {
+    on_runtimes(|runtime| {
+        run_tasks(&runtime, 4, |_| async {
+            let (sender, receiver) = mpsc::channel();
+            drop(spawn(async move {
+                yield_now().await;
+                sender.send(()).unwrap();
+            }));
+            yield_now().await;
+            block_in_place(|| receiver.recv().unwrap());
+        });
+    });
+}
+
+/// While all workers of a runtime are in `block_in_place`, its other tasks go on: those that came before, and new ones.
+#[cfg(all(feature = "net", feature = "time", unix))]
+#[test]
+fn timers_and_sockets_go_on_while_all_workers_block_in_place() {
+    use executor::net::unix::UnixStream;
+    use executor::time::sleep;
+    use futures::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn exchange(mut stream: UnixStream) {
+        for n in 0..10 {
+            let mut byte = [0];
+            stream.write_all(&[n]).await.unwrap();
+            stream.read_exact(&mut byte).await.unwrap();
+            assert_eq!(byte, [n]);
+            sleep(Duration::from_micros(100)).await;
+        }
+    }
+
+    on_runtimes(|runtime| {
+        let count = runtime.metrics().num_workers();
+        let (near, far) = runtime.block_on(async { UnixStream::pair() }).unwrap();
+        let (started, waiting) = async_channel::bounded::<()>(1);
+        let before = runtime.spawn(async move {
+            waiting.recv().await.unwrap();
+            exchange(near).await;
+        });
+        let (entered, inside) = mpsc::channel();
+        let blockers: Vec<_> = (0..count)
+            .map(|_| {
+                let entered = entered.clone();
+                let (leave, held) = mpsc::channel::<()>();
+                let task = runtime.spawn(async move {
+                    block_in_place(|| {
+                        entered.send(()).unwrap();
+                        held.recv().unwrap();
+                    })
+                });
+                (leave, task)
+            })
+            .collect();
+        inside.iter().take(count).for_each(drop);
+        started.try_send(()).unwrap();
+        runtime.block_on(runtime.spawn(exchange(far))).unwrap();
+        runtime.block_on(before).unwrap();
+        for (leave, task) in blockers {
+            leave.send(()).unwrap();
+            runtime.block_on(task).unwrap();
+        }
+    });
+}
+
+#[test]
+fn spare_threads_end_after_the_keep_alive() {
+    within_patience(|| {
+        for count in [1, 2, 4] {
+            let runtime = Builder::new()
+                .worker_threads(count)
+                .thread_keep_alive(Duration::from_millis(1))
+                .build()
+                .unwrap();
+            let blocked = 4 * count;
+            let barrier = Arc::new(Barrier::new(blocked));
+            run_tasks(&runtime, blocked, |_| {
+                let barrier = barrier.clone();
+                async move { block_in_place(|| drop(barrier.wait())) }
+            });
+            // The workers and the reactor's thread.
+            while runtime.metrics().num_threads() > count + 1 {
+                thread::yield_now();
+            }
+            assert_all_usable(&runtime);
+        }
+    });
+}
+
+#[test]
+fn many_short_calls_lose_nothing() {
+    on_runtimes(|runtime| {
+        let (sender, receiver) = async_channel::unbounded();
+        let calls = Arc::new(AtomicUsize::new(0));
+        run_tasks(&runtime, 40, |_| {
+            let (calls, sender) = (calls.clone(), sender.clone());
+            async move {
+                for n in 0..100 {
+                    block_in_place(|| drop(calls.fetch_add(1, SeqCst)));
+                    sender.try_send(n).unwrap();
+                    if n % 10 == 0 {
+                        yield_now().await;
+                    }
+                }
+            }
+        });
+        assert_eq!(calls.load(SeqCst), 4000);
+        assert_eq!(receiver.len(), 4000);
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    });
+}
+
+#[test]
+fn a_runtime_dropped_while_its_workers_block_in_place_waits_for_them() {
+    on_runtimes(|runtime| {
+        let count = 2 * runtime.metrics().num_workers();
+        let barrier = Arc::new(Barrier::new(count + 1));
+        let ended = Arc::new(AtomicUsize::new(0));
+        for _ in 0..count {
+            let (barrier, ended) = (barrier.clone(), ended.clone());
+            drop(runtime.spawn(async move {
+                block_in_place(|| drop((barrier.wait(), barrier.wait())));
+                ended.fetch_add(1, SeqCst);
+            }));
+        }
+        barrier.wait();
+        let closer = thread::spawn(move || drop(runtime));
+        barrier.wait();
+        closer.join().unwrap();
+        assert_eq!(ended.load(SeqCst), count);
+    });
+}
+
+/// A nested `block_on` is polled once per wake, and its thread runs no other task of the runtime meanwhile.
+#[test]
+fn a_nested_block_on_is_not_polled_without_a_wake() {
+    on_runtimes(|runtime| {
+        run_tasks(&runtime, 4, |_| async {
+            let (sender, receiver) = mpsc::channel();
+            let mut polls = 0;
+            block_on(poll_fn(|cx| {
+                polls += 1;
+                if polls == 11 {
+                    return Poll::Ready(());
+                }
+                let (waker, sender) = (cx.waker().clone(), sender.clone());
+                drop(spawn(async move {
+                    waker.wake();
+                    sender.send(()).unwrap();
+                }));
+                Poll::Pending
+            }));
+            drop(sender);
+            assert_eq!((polls, receiver.iter().count()), (11, 10));
+        });
+    });
+}
