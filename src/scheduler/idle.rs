@@ -295,7 +295,7 @@ impl<C> Idle<C> {
         sleepers
     }
 
-    /// Takes all cores that lie here, to empty their queues. After `close` only.
+    /// Takes all cores that lie here: to start their workers, or, after `close`, to empty their queues.
     pub(crate) fn take_cores(&self) -> Vec<C> {
         let mut lists = self.lists.lock();
         let cores = std::mem::take(&mut lists.cores);

@@ -170,9 +170,11 @@ impl Shared {
     fn start_threads(&'static self) -> io::Result<()> {
         let settings = self.settings()?;
         self.start_thread(&settings, move || monitor::run(self))?;
-        while let Some(core) = self.idle.pick_up() {
+        let mut cores = self.idle.take_cores();
+        while let Some(core) = cores.pop() {
             if let Err((core, error)) = self.start_worker(core, false) {
-                self.idle.put_cores(vec![core]);
+                cores.push(core);
+                self.idle.put_cores(cores);
                 return Err(error);
             }
         }
