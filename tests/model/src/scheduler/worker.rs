@@ -27,8 +27,13 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
         woken: searching,
         restless: yard.plan.restless,
     };
-    while !yard.is_closed() {
-        match worker.look() {
+    loop {
+        let token = match worker.own() {
+            None if yard.is_closed() => break,
+            None => worker.elsewhere(),
+            own => own,
+        };
+        match token {
             Some(token) => worker.poll(token),
             None if worker.wait() => {}
             None => break,
@@ -43,9 +48,13 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
 }
 
 impl Worker<'_> {
-    fn look(&mut self) -> Option<Runnable> {
+    fn own(&self) -> Option<Runnable> {
+        self.core.as_ref()?.pop()
+    }
+
+    fn elsewhere(&mut self) -> Option<Runnable> {
         let core = self.core.as_ref()?;
-        if let Some(token) = core.pop().or_else(|| self.yard.global.pop()) {
+        if let Some(token) = self.yard.global.pop() {
             return Some(token);
         }
         if !self.searching {
@@ -71,8 +80,12 @@ impl Worker<'_> {
                 yard.wake_one();
             }
         }
+        if yard.is_closed() {
+            return yard.cancel(token);
+        }
         let number = token.metadata().number;
         let last = yard.book.ran(token);
+        yard.finished();
         if number < yard.plan.parents
             && let Some(core) = &self.core
         {

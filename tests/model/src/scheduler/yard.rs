@@ -15,7 +15,7 @@ use super::processor::{Core, Processor, Submitted};
 use super::worker;
 use crate::queues::Queue;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use crate::sync::thread::{self, JoinHandle};
+use crate::sync::thread::{self, JoinHandle, Thread};
 use crate::sync::{Arc, Condvar, Hole, Mutex, with_hole};
 use crate::tasks::{Runnable, token};
 
@@ -35,8 +35,9 @@ pub(super) enum Flaw {
     FinderWakesNobody,
     HandoverLooksNoMore,
     HandoverForgetsClosing,
-    CloserEmptiesFirst,
-    CloserHasNoFence,
+    SpawnerHasNoFence,
+    JanitorHasNoFence,
+    WorkerEndsQuietly,
 }
 
 /// What a yard is made of.
@@ -70,6 +71,11 @@ pub(super) struct Ground {
     closed: AtomicBool,
     /// Set with `closed`, for threads that block.
     ended: (Mutex<bool>, Condvar),
+    /// Tokens spawned and finished, and workers that have not ended: until when the janitor cleans up.
+    spawned: AtomicUsize,
+    finished: AtomicUsize,
+    workers: AtomicUsize,
+    janitor: Mutex<Option<Thread>>,
     processors: Vec<NonNull<Processor>>,
     started: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -108,6 +114,10 @@ impl Yard {
             book: Book::new(plan.tokens),
             closed: AtomicBool::new(false),
             ended: (Mutex::new(false), Condvar::new()),
+            spawned: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
+            workers: AtomicUsize::new(0),
+            janitor: Mutex::new(None),
             processors,
             started: Mutex::new(Vec::new()),
         }));
@@ -136,19 +146,27 @@ impl Yard {
         !self.global.is_empty() || self.processors().any(|at| !at.stealer.is_empty())
     }
 
-    /// Submits from a thread that holds no core.
+    /// Spawns and submits from a thread that holds no core.
     pub(super) fn submit(&self, number: usize) {
-        if self.has(Flaw::SubmitterLooksFirst) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+        with_hole(self.hole(Flaw::SpawnerHasNoFence), || {
+            fence(Ordering::SeqCst);
+        });
+        if self.is_closed() {
+            self.cancel(token(number));
+        } else if self.has(Flaw::SubmitterLooksFirst) {
             let next = self.idle.after_submit();
             self.global.push(token(number));
-            return self.follow(next);
+            self.follow(next);
+        } else {
+            self.global.push(token(number));
+            self.follow(self.after_submit());
         }
-        self.global.push(token(number));
-        self.follow(self.after_submit());
     }
 
     /// Submits on a worker, as if the token was woken there.
     pub(super) fn submit_on(&self, core: &Core, number: usize) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
         if core.push(token(number), false) == Submitted::Visibly
             && self.after_submit() == Next::Wake
         {
@@ -170,7 +188,7 @@ impl Yard {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
             Next::Drain if self.has(Flaw::SubmitterIgnoresClosing) => {}
-            Next::Drain => self.cancel_global(),
+            Next::Drain => self.call_janitor(),
         }
     }
 
@@ -195,7 +213,19 @@ impl Yard {
 
     /// Starts a worker.
     pub(super) fn start(&self, core: Option<Box<Core>>, searching: bool) {
-        self.spawn(move |yard| worker::run(yard, core, searching));
+        self.start_as_worker(move |yard| worker::run(yard, core, searching));
+    }
+
+    /// Starts a thread that is counted as a worker.
+    pub(super) fn start_as_worker(&self, body: impl FnOnce(&Yard) + Send + 'static) {
+        self.workers.fetch_add(1, Ordering::Relaxed);
+        self.spawn(move |yard| {
+            body(yard);
+            yard.workers.fetch_sub(1, Ordering::Release);
+            if !yard.has(Flaw::WorkerEndsQuietly) {
+                yard.call_janitor_if_closed();
+            }
+        });
     }
 
     /// Starts any thread, to be joined by [`Yard::settle`].
@@ -205,22 +235,58 @@ impl Yard {
         self.started.lock().push(handle);
     }
 
+    /// What `Shared::close` does, without what others see of it.
     pub(super) fn close(&self) {
-        if self.has(Flaw::CloserEmptiesFirst) {
-            self.cancel_global();
-        }
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
         for sleeper in self.idle.close() {
             sleeper.unpark();
         }
-        with_hole(self.hole(Flaw::CloserHasNoFence), || self.retire_if_closed());
-        if !self.has(Flaw::CloserEmptiesFirst) {
-            self.cancel_global();
-        }
+        self.call_janitor();
         *self.ended.0.lock() = true;
         self.ended.1.notify_all();
+    }
+
+    fn call_janitor(&self) {
+        if let Some(thread) = &*self.janitor.lock() {
+            thread.unpark();
+        }
+    }
+
+    pub(super) fn call_janitor_if_closed(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_closed() {
+            self.call_janitor();
+        }
+    }
+
+    /// The monitor's thread, from when it starts: it waits for the closing, then cleans up.
+    pub(super) fn clean_up(&self) {
+        *self.janitor.lock() = Some(thread::current());
+        while !self.is_closed() {
+            thread::park();
+        }
+        loop {
+            for core in self.idle.take_cores() {
+                self.retire(core);
+            }
+            while let Some(token) = self.global.pop() {
+                self.cancel(token);
+            }
+            with_hole(self.hole(Flaw::JanitorHasNoFence), || {
+                fence(Ordering::SeqCst);
+            });
+            if self.workers.load(Ordering::Acquire) == 0 && self.num_alive() == 0 {
+                return;
+            }
+            thread::park();
+        }
+    }
+
+    fn num_alive(&self) -> usize {
+        let finished = self.finished.load(Ordering::Acquire);
+        self.spawned.load(Ordering::Relaxed) - finished
     }
 
     /// Blocks, as user code may.
@@ -231,26 +297,23 @@ impl Yard {
         }
     }
 
-    pub(super) fn retire_if_closed(&self) {
-        fence(Ordering::SeqCst);
-        if self.is_closed() {
-            for core in self.idle.take_cores() {
-                self.retire(core);
-            }
-        }
-    }
-
     pub(super) fn retire(&self, core: Box<Core>) {
         core.empty_slot();
         while let Some(token) = core.queue.pop() {
-            self.book.cancelled(token);
+            self.cancel(token);
         }
         self.idle.put_cores(vec![core]);
     }
 
-    fn cancel_global(&self) {
-        while let Some(token) = self.global.pop() {
-            self.book.cancelled(token);
+    pub(super) fn cancel(&self, token: Runnable) {
+        self.book.cancelled(token);
+        self.finished();
+    }
+
+    pub(super) fn finished(&self) {
+        self.finished.fetch_add(1, Ordering::Release);
+        if self.is_closed() {
+            self.call_janitor();
         }
     }
 

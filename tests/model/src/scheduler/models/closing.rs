@@ -7,19 +7,23 @@ use crate::scheduler::yard::{Flaw, Plan, Yard};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("closing", || closing(None)),
-    Check::twin("closing/submitter-ignores-it", "is lost", || {
+    Check::twin("closing/submitter-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SubmitterIgnoresClosing))
     }),
-    Check::twin("closing/submitter-has-no-fence", "is lost", || {
+    Check::twin("closing/submitter-has-no-fence", DEADLOCK, || {
         closing(Some(Flaw::SubmitterHasNoFence))
     })
     .loom_only(),
-    Check::twin("closing/closer-has-no-fence", "is lost", || {
-        closing(Some(Flaw::CloserHasNoFence))
+    Check::twin("closing/spawner-has-no-fence", "is lost", || {
+        closing(Some(Flaw::SpawnerHasNoFence))
     })
     .loom_only(),
-    Check::twin("closing/closer-empties-first", "is lost", || {
-        closing(Some(Flaw::CloserEmptiesFirst))
+    Check::twin("closing/janitor-has-no-fence", "is lost", || {
+        closing(Some(Flaw::JanitorHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("closing/worker-ends-quietly", DEADLOCK, || {
+        closing(Some(Flaw::WorkerEndsQuietly))
     }),
     Check::twin("closing/sleeper-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SleeperIgnoresClosing))
@@ -41,6 +45,7 @@ fn closing(flaw: Option<Flaw>) -> usize {
             .into_iter()
             .for_each(|core| yard.start(Some(core), false));
         yard.spawn(|yard| (0..TOKENS).for_each(|number| yard.submit(number)));
+        yard.spawn(Yard::clean_up);
         yard.close();
         yard.settle();
     })

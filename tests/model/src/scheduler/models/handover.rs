@@ -14,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::model("handover-brief", || handover(false, None)),
     Check::model("handover-closing", || handover_closing(None)),
-    Check::twin("handover-closing/forgets-it", "is lost", || {
+    Check::twin("handover-closing/forgets-it", DEADLOCK, || {
         handover_closing(Some(Flaw::HandoverForgetsClosing))
     }),
 ];
@@ -31,7 +31,7 @@ fn handover(long: bool, flaw: Option<Flaw>) -> usize {
             ..Plan::default()
         });
         for core in cores {
-            yard.spawn(move |yard| {
+            yard.start_as_worker(move |yard| {
                 yard.submit_on(&core, 0);
                 away(yard, core);
                 if long {
@@ -56,7 +56,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
             ..Plan::default()
         });
         for core in cores {
-            yard.spawn(move |yard| {
+            yard.start_as_worker(move |yard| {
                 yard.submit_on(&core, 0);
                 away(yard, core);
                 yard.wait_closed();
@@ -64,6 +64,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
                 worker::run(yard, core, false);
             });
         }
+        yard.spawn(Yard::clean_up);
         yard.close();
         yard.settle();
     })
@@ -79,6 +80,6 @@ fn away(yard: &Yard, core: Box<Core>) {
         yard.wake_one();
     }
     if !yard.has(Flaw::HandoverForgetsClosing) {
-        yard.retire_if_closed();
+        yard.call_janitor_if_closed();
     }
 }
