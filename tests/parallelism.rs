@@ -321,7 +321,9 @@ fn many_workers_start_and_stop() {
         let barrier = Arc::new(Barrier::new(MANY));
         let tasks = (0..MANY).map(|_| {
             let barrier = barrier.clone();
-            runtime.spawn(async move { drop(barrier.wait()) })
+            runtime.spawn(async move {
+                let _ = barrier.wait();
+            })
         });
         runtime.block_on(join_all(tasks.collect()));
     });

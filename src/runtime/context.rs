@@ -4,7 +4,6 @@
 //! `executor::spawn` act on the innermost runtime entered, else on the process-wide default one.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::marker::PhantomData;
 
 use super::{Builder, Handle, Runtime};
@@ -35,6 +34,7 @@ pub(crate) fn current_or_default() -> &'static Shared {
 }
 
 /// As [`current_or_default`], but never one that has shut down: for what must go on working elsewhere.
+#[cfg(feature = "time")]
 pub(crate) fn current_alive_or_default() -> &'static Shared {
     match current() {
         Some(shared) if !shared.is_closed() => shared,
@@ -68,10 +68,10 @@ fn default_handle() -> &'static Handle {
 
 /// The reactor of the runtime this thread is in, else of the default runtime.
 #[cfg(all(feature = "net", unix))]
-pub(crate) fn reactor() -> io::Result<crate::sync::Arc<crate::reactor::Reactor>> {
+pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reactor>> {
     current_or_default()
         .reactor()
-        .ok_or_else(|| io::Error::other("the runtime has shut down: no i/o can be registered"))
+        .ok_or_else(|| std::io::Error::other("the runtime has shut down: no i/o can be registered"))
 }
 
 /// Enters a runtime on this thread until the guard is dropped.

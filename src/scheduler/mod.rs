@@ -62,6 +62,8 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::tasks::registry::{Registry, SHARDS, thread_shard};
 use crate::tasks::{self, HOME_BITS, Meta, Runnable};
 
+// Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
+#[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;
 pub(crate) mod handoff;
 mod idle;
@@ -76,7 +78,9 @@ mod rng;
 pub(crate) mod snapshot;
 mod steal;
 mod threads;
+#[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod timers;
+#[cfg_attr(not(feature = "time"), allow(dead_code))]
 mod wheel;
 mod worker;
 
@@ -309,6 +313,7 @@ impl Shared {
     }
 
     /// A timer was armed that is due before the seat's holder would wake.
+    #[cfg_attr(not(feature = "time"), allow(dead_code))]
     fn call_seat(&self) {
         if let Some(netpoll) = self.netpoll() {
             netpoll.notify();
