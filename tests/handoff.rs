@@ -189,7 +189,9 @@ fn spawns_and_wakes_after_block_in_place_in_the_same_poll() {
                 let waiter = spawn(async move { receiver.recv().await.unwrap() });
                 block_in_place(thread::yield_now);
                 let inner = ran.clone();
-                let child = spawn(async move { drop(inner.fetch_add(1, SeqCst)) });
+                let child = spawn(async move {
+                    inner.fetch_add(1, SeqCst);
+                });
                 sender.try_send(()).unwrap();
                 block_in_place(|| ());
                 waiter.await.unwrap();
@@ -365,11 +367,11 @@ fn many_short_calls_lose_nothing() {
     on_runtimes(|runtime| {
         let (sender, receiver) = async_channel::unbounded();
         let calls = Arc::new(AtomicUsize::new(0));
-        run_tasks(&runtime, 40, |_| {
+        run_tasks(&runtime, 10, |_| {
             let (calls, sender) = (calls.clone(), sender.clone());
             async move {
                 for n in 0..100 {
-                    block_in_place(|| drop(calls.fetch_add(1, SeqCst)));
+                    block_in_place(|| calls.fetch_add(1, SeqCst));
                     sender.try_send(n).unwrap();
                     if n % 10 == 0 {
                         yield_now().await;
@@ -377,8 +379,8 @@ fn many_short_calls_lose_nothing() {
                 }
             }
         });
-        assert_eq!(calls.load(SeqCst), 4000);
-        assert_eq!(receiver.len(), 4000);
+        assert_eq!(calls.load(SeqCst), 1000);
+        assert_eq!(receiver.len(), 1000);
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
     });
 }

@@ -8,14 +8,13 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::local_set::Frame;
+use super::signal::Signal;
 use super::{Handle, context};
 use crate::scheduler::handoff;
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::thread::{self, Thread};
 use crate::tasks::budget;
 
 /// Runs a future to completion on the calling thread.
@@ -45,7 +44,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
     let signal = Arc::new(Signal::of_this_thread());
     let waker = Waker::from(signal.clone());
     // Ends the local tasks, also when the future panics; after the future, which may own their handles.
-    let frame = Frame::enter(waker.clone());
+    let frame = Frame::enter(signal.clone());
     let mut future = pin!(future);
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -58,52 +57,5 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
             }
         }
         frame.run_local_tasks();
-    }
-}
-
-/// The waker of one `block_on`.
-pub(super) struct Signal {
-    thread: Thread,
-    /// Set by wakers (release), taken by the waiting thread (acquire): what was done before the wake is seen after it.
-    woken: AtomicBool,
-}
-
-/// How often a waiting thread looks before it parks: about 1 µs. A wake-up costs the waker 12 µs and arrives 25 µs later,
-/// so answers that come at once are worth a short wait; longer ones only burn the other worker's CPU.
-const SPINS: u32 = 50;
-
-impl Signal {
-    fn of_this_thread() -> Signal {
-        Signal {
-            thread: thread::current(),
-            woken: AtomicBool::new(false),
-        }
-    }
-
-    fn take(&self) -> bool {
-        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::Acquire)
-    }
-
-    fn park(&self) {
-        for _ in 0..SPINS {
-            if self.woken.load(Ordering::Relaxed) {
-                return;
-            }
-            std::hint::spin_loop();
-        }
-        // A wake between the look and the park leaves the thread's token set: no wake is lost.
-        thread::park();
-    }
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::Release) {
-            self.thread.unpark();
-        }
     }
 }

@@ -14,11 +14,12 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::Wake;
 
 use concurrent_queue::ConcurrentQueue;
 
-use crate::sync::{Arc, thread};
+use super::signal::Signal;
+use crate::sync::Arc;
 use crate::tasks::registry::Registry;
 use crate::tasks::{self, JoinHandle, Runnable};
 
@@ -40,13 +41,13 @@ struct Set {
 struct Queue {
     runnables: ConcurrentQueue<Runnable>,
     /// Wakes the `block_on`.
-    waker: Waker,
+    signal: Arc<Signal>,
 }
 
 impl Queue {
     fn push(&self, runnable: Runnable) {
         match self.runnables.push(runnable) {
-            Ok(()) => self.waker.wake_by_ref(),
+            Ok(()) => self.signal.wake_by_ref(),
             // The queue is unbounded and never closed.
             Err(refused) => drop(refused),
         }
@@ -59,10 +60,10 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn enter(waker: Waker) -> Frame {
+    pub(super) fn enter(signal: Arc<Signal>) -> Frame {
         let queue = Arc::new(Queue {
             runnables: ConcurrentQueue::unbounded(),
-            waker,
+            signal,
         });
         let set = Rc::new(Set {
             queue,
@@ -91,10 +92,13 @@ impl Drop for Frame {
     fn drop(&mut self) {
         if let Some(registry) = self.set.registry.get() {
             registry.close();
+            let queue = &self.set.queue;
             while self.set.alive.get() != 0 {
-                match self.set.queue.runnables.pop() {
+                // Before the look: a push that comes after it then wakes this thread, whatever woke it before.
+                queue.signal.take();
+                match queue.runnables.pop() {
                     Ok(runnable) => tasks::cancel(runnable),
-                    Err(_) => thread::park(),
+                    Err(_) => queue.signal.park(),
                 }
             }
             registry.release();

@@ -17,6 +17,7 @@ mod builder;
 pub(crate) mod context;
 mod local_set;
 mod metrics;
+mod signal;
 pub(crate) mod spawn;
 
 pub use builder::Builder;

@@ -7,7 +7,8 @@
 //! 2. The core is laid down, and a fence separates that from what follows (see [`super::idle`]): a submission from now
 //!    on finds it lying there, one from before is seen in the next step.
 //! 3. If there is anything to run, or if nobody is left to look at the network, a worker is woken for the core; when no
-//!    worker is free, a thread is started. That thread is a spare later on.
+//!    worker is free, a thread is started. That thread is a spare later on. If this thread has armed a timer that the
+//!    worker in the netpoller's seat does not know of, the seat is told: this thread will not lie down and wait for it.
 //! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue.
 //! 5. Afterwards it picks up a core if one lies there (nobody needed it, or somebody is done with it). If not, it
 //!    finishes its poll without one: a poll cannot be suspended. Then it lies down as a spare.
@@ -15,17 +16,22 @@
 //! The failure that step 3 prevents: all P threads block, waiting for something that only a queued task, a timer or the
 //! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed.
 
-use super::{Shared, local};
+use super::{Shared, janitor, local};
 
 /// Gives the calling thread's processor away, if it has one, until the guard is dropped.
 pub(crate) fn away() -> Away {
+    janitor::step_aside();
     let shared = local::shared().filter(|shared| match local::take_core() {
         Some(core) => {
+            core.end_batch();
             core.empty_slot();
             shared.idle.lay_down(core);
             shared.counters.handoffs();
             if shared.work_is_visible() || !shared.idle.is_attended() {
                 shared.wake_one();
+            }
+            if !shared.timers.are_watched() {
+                shared.call_seat();
             }
             shared.call_janitor_if_closed();
             true

@@ -312,6 +312,12 @@ impl<C> Idle<C> {
         lists.cores.extend(cores);
     }
 
+    /// Whether nobody has anything to do with this list any more: all cores lie here and nobody is counted as searching.
+    pub(crate) fn is_settled(&self, processors: usize) -> bool {
+        let counts = Counts(self.counts.load(Ordering::Acquire));
+        counts.lying() == processors as u64 && counts.searching() == 0
+    }
+
     /// Opens again, with the cores that lie here. No worker may be left from before.
     pub(crate) fn reopen(&self) {
         let lists = self.lists.lock();

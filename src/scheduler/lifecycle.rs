@@ -9,34 +9,22 @@
 //! # Closing
 //!
 //! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
-//! 2. Wake all workers: they see the mark, cancel what is in their own queues, and end.
+//! 2. Wake all workers: they see the mark, leave what is in their queues to the janitor, and end.
 //! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one that would begin to wait
 //!    is refused and ends itself.
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
-//! 5. The monitor becomes the **janitor**: it closes the blocking pool, then cancels what is in the global queue and in the
-//!    queues of cores that lie idle, again and again, until all workers have ended and no task is alive.
-//!
-//! Cancelling drops a future, hence runs foreign code. It is done by workers between polls and by the janitor, never by
-//! whoever wakes a task: that may hold a lock which the future's destructor takes too. (A channel that passes a wake-up
-//! on to the next receiver does so under its lock.) A waker that finds the scheduler closed pushes, fences, and calls
-//! the janitor.
-//!
-//! Why no task is missed: the janitor ends only when spawned and finished counts agree. A spawn from outside counts,
-//! fences, and then reads the mark; the janitor's reading of the counts comes after the mark and a fence. So either the
-//! spawn sees the mark, or the janitor sees the count and waits for the push.
+//! 5. The monitor becomes the janitor, who cancels what is left and ends last; see [`super::janitor`].
 
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Steal;
-
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
-use crate::sync::atomic::{Ordering, fence};
-use crate::sync::{Arc, Mutex, thread};
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
 
 /// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
@@ -138,6 +126,24 @@ impl fmt::Debug for Lease {
     }
 }
 
+/// Counts one worker from before its thread starts until it has ended, however that happens.
+struct CountedWorker(&'static Shared);
+
+impl CountedWorker {
+    fn new(shared: &'static Shared) -> CountedWorker {
+        shared.workers.fetch_add(1, Ordering::Relaxed);
+        CountedWorker(shared)
+    }
+}
+
+impl Drop for CountedWorker {
+    fn drop(&mut self) {
+        // Release: the janitor that reads this sees all that the worker has counted.
+        self.0.workers.fetch_sub(1, Ordering::Release);
+        self.0.call_janitor_if_closed();
+    }
+}
+
 impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.threads.reopen();
@@ -186,6 +192,16 @@ impl Shared {
         settings: &Arc<Settings>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
+        self.threads.admit()?;
+        self.start_admitted(settings, body)
+    }
+
+    /// Starts a thread whether or not the scheduler is closed.
+    pub(super) fn start_admitted(
+        &'static self,
+        settings: &Arc<Settings>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
         let lease = self.services.lock().lease.upgrade();
         let lease = lease.ok_or_else(|| io::Error::other("the runtime has ended"))?;
         self.threads.start(lease, settings, body)
@@ -204,16 +220,13 @@ impl Shared {
         // The core comes back from a closure that is never called through this cell.
         let cell = Arc::new(Mutex::new(Some(core)));
         let carried = cell.clone();
-        self.workers.fetch_add(1, Ordering::Relaxed);
+        let counted = CountedWorker::new(self);
         let started = self.start_thread(&settings, move || {
+            let _counted = counted;
             let core = carried.lock().take();
             worker::run(self, core, searching);
-            // Release: the janitor that reads this sees all that the worker has counted.
-            self.workers.fetch_sub(1, Ordering::Release);
-            self.call_janitor_if_closed();
         });
         started.map_err(|error| {
-            self.workers.fetch_sub(1, Ordering::Relaxed);
             let core = cell
                 .lock()
                 .take()
@@ -250,54 +263,6 @@ impl Shared {
             self.forget_services();
         }
         ended
-    }
-
-    /// Step 5 of closing, on the monitor's thread.
-    ///
-    /// It sleeps between two rounds; who pushes, lays a core down, finishes a task or ends a worker calls it.
-    pub(super) fn clean_up(&'static self) {
-        if let Some(pool) = self.blocking() {
-            pool.shutdown();
-        }
-        loop {
-            for core in self.idle.take_cores() {
-                self.retire(core);
-            }
-            self.cancel_global();
-            // Pairs with the fence of a spawn from outside. The workers' last counts are seen through `workers`.
-            fence(Ordering::SeqCst);
-            if self.workers.load(Ordering::Acquire) == 0 && self.num_alive_tasks() == 0 {
-                return;
-            }
-            thread::park();
-        }
-    }
-
-    /// Calls the janitor if the scheduler is closed: for whoever may have left something behind.
-    pub(super) fn call_janitor_if_closed(&self) {
-        fence(Ordering::SeqCst);
-        if self.is_closed() {
-            self.monitor.call_janitor();
-        }
-    }
-
-    /// Cancels what is in a core's queues and lays it down for good.
-    pub(super) fn retire(&'static self, core: Box<Core>) {
-        core.empty_slot();
-        while let Some(runnable) = core.queue.pop() {
-            tasks::cancel(runnable);
-        }
-        self.idle.put_cores(vec![core]);
-    }
-
-    fn cancel_global(&self) {
-        loop {
-            match self.global.steal() {
-                Steal::Success(runnable) => tasks::cancel(runnable),
-                Steal::Retry => {}
-                Steal::Empty => return,
-            }
-        }
     }
 
     /// Submits a job to the blocking pool; one that cannot be taken ends at once.

@@ -67,6 +67,7 @@ use crate::tasks::{self, HOME_BITS, Meta, Runnable};
 pub(crate) mod clock;
 pub(crate) mod handoff;
 mod idle;
+mod janitor;
 mod lifecycle;
 mod local;
 mod monitor;
@@ -274,8 +275,11 @@ impl Shared {
     /// Puts one more worker to work, if a processor lies idle and nobody searches.
     #[cold]
     fn wake_one(&'static self) {
-        if let Some(claim) = self.idle.claim() {
-            self.put_to_work(claim);
+        match self.idle.claim() {
+            Some(claim) => self.put_to_work(claim),
+            // The janitor waits until no claim is being made.
+            None if self.is_closed() => self.monitor.call_janitor(),
+            None => {}
         }
     }
 
@@ -288,6 +292,7 @@ impl Shared {
         self.wake_one();
         for _ in 0..(count / BATCH_SHARE).min(self.processors.len() as u32) {
             let Some(claim) = self.idle.claim_another() else {
+                self.call_janitor_if_closed();
                 break;
             };
             self.put_to_work(claim);
@@ -312,8 +317,7 @@ impl Shared {
         !self.global.is_empty() || self.processors.iter().any(|at| !at.stealer.is_empty())
     }
 
-    /// A timer was armed that is due before the seat's holder would wake.
-    #[cfg_attr(not(feature = "time"), allow(dead_code))]
+    /// There is a deadline before the one that the seat's holder waits for.
     fn call_seat(&self) {
         if let Some(netpoll) = self.netpoll() {
             netpoll.notify();

@@ -6,6 +6,7 @@
 //! * the network is looked at and due timers are fired if no worker has done so since its last round;
 //! * work that lies hidden while a processor lies idle gets a worker: a next slot that stays full under an unmoved tick
 //!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
+//! * the watch over the timers goes to the worker in the seat, if it is not there;
 //! * a queued blocking job gets its thread.
 //!
 //! # When it sleeps
@@ -18,7 +19,7 @@
 //!
 //! So either the worker sees `asleep` and wakes the monitor, or the monitor sees the worker's core gone.
 //!
-//! When the scheduler closes, this thread is the janitor; see [`super::lifecycle`].
+//! When the scheduler closes, this thread is the janitor; see [`super::janitor`].
 //!
 //! What is not here yet, and has its place here: taking the processor from a worker whose poll blocks or runs on.
 
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use super::{Shared, worker};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
@@ -41,7 +42,12 @@ const QUIET_ROUNDS: u32 = 1;
 pub(super) struct Monitor {
     /// Set by the monitor, cleared by whoever wakes it. See the protocol above.
     asleep: AtomicBool,
+    /// The monitor's thread, or the janitor's.
     thread: Mutex<Option<Thread>>,
+    /// Somebody called the janitor. Set by callers, cleared by the janitor as it begins a round.
+    called: AtomicBool,
+    /// Counts janitors; the last one is in office. Written under the lock of `thread`.
+    term: AtomicU64,
 }
 
 impl Monitor {
@@ -67,9 +73,45 @@ impl Monitor {
     /// that has not begun yet, or has ended, needs no call.
     #[cold]
     pub(super) fn call_janitor(&self) {
+        self.called.store(true, Ordering::Release);
         self.asleep.store(false, Ordering::Release);
         if let Some(thread) = &*self.thread.lock() {
             thread.unpark();
+        }
+    }
+
+    /// The calling thread is the janitor from now on; gives its term.
+    pub(super) fn take_office(&self) -> u64 {
+        let mut thread = self.thread.lock();
+        *thread = Some(thread::current());
+        // Under the lock: who is in office and whom calls reach change together.
+        self.term.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(super) fn is_in_office(&self, term: u64) -> bool {
+        self.term.load(Ordering::Acquire) == term
+    }
+
+    /// False: somebody else has taken over meanwhile.
+    pub(super) fn leave_office(&self, term: u64) -> bool {
+        let mut thread = self.thread.lock();
+        let in_office = self.is_in_office(term);
+        if in_office {
+            *thread = None;
+        }
+        in_office
+    }
+
+    /// A round begins: what was called for before is seen by it.
+    pub(super) fn answer_call(&self) {
+        self.called.swap(false, Ordering::AcqRel);
+    }
+
+    /// Sleeps until there is a call that no round has answered. A flag and not the thread's token alone: a destructor
+    /// that parks may have taken the token.
+    pub(super) fn wait_for_call(&self, term: u64) {
+        while self.is_in_office(term) && !self.called.load(Ordering::Acquire) {
+            thread::park();
         }
     }
 }
@@ -104,7 +146,6 @@ pub(super) fn run(shared: &'static Shared) {
         quiet = if rounds.all_is_quiet() { quiet + 1 } else { 0 };
     }
     shared.clean_up();
-    *shared.monitor.thread.lock() = None;
 }
 
 impl Rounds {
@@ -123,6 +164,10 @@ impl Rounds {
         worker::wake_contained(&mut ready);
         if shared.idle.num_lying() > 0 && (self.work_is_hidden() || self.is_unattended()) {
             shared.wake_one();
+        }
+        if !shared.timers.are_watched() {
+            // Somebody in bed waits for the next deadline, or somebody who did is gone: let the seat see to it.
+            shared.call_seat();
         }
         if let Some(pool) = shared.blocking() {
             pool.tick();
@@ -150,6 +195,7 @@ impl Rounds {
     fn all_is_quiet(&self) -> bool {
         self.all_lie()
             && self.shared.idle.is_attended()
+            && self.shared.timers.are_watched()
             && self
                 .shared
                 .blocking()

@@ -39,39 +39,40 @@ impl Threads {
         settings: &Arc<Settings>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        {
-            let mut state = self.state.lock();
-            if state.closed {
-                return Err(io::Error::other("the runtime is shutting down"));
-            }
-            state.alive += 1;
-        }
+        self.state.lock().alive += 1;
         let mut builder = thread::Builder::new().name(settings.thread_name.clone());
         if let Some(size) = settings.thread_stack_size {
             builder = builder.stack_size(size);
         }
-        let inner = settings.clone();
+        let settings = settings.clone();
+        let member = Member {
+            threads: self,
+            lease: lease.clone(),
+        };
         let spawned = builder.spawn(move || {
-            local::set_member(lease.shared());
+            let member = member;
+            local::set_member(member.lease.shared());
             let mut body = Some(body);
-            (inner.around)(&lease, &mut || {
+            (settings.around)(&member.lease, &mut || {
                 body.take().into_iter().for_each(|body| body())
             });
-            discard(inner);
-            self.leave();
-            // Last of all: with it the scheduler may be given to another runtime.
-            drop(lease);
+            discard(settings);
         });
         match spawned {
             Ok(handle) => {
                 self.keep(handle);
                 Ok(())
             }
-            Err(error) => {
-                self.state.lock().alive -= 1;
-                self.ended.notify(usize::MAX);
-                Err(error)
-            }
+            // The member that was not started has left.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether more threads may be started.
+    pub(super) fn admit(&self) -> io::Result<()> {
+        match self.state.lock().closed {
+            false => Ok(()),
+            true => Err(io::Error::other("the runtime is shutting down")),
         }
     }
 
@@ -143,5 +144,18 @@ impl Threads {
             }
         }
         true
+    }
+}
+
+/// One thread, counted from before it starts until it has ended, however that happens.
+struct Member {
+    threads: &'static Threads,
+    lease: Arc<Lease>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.threads.leave();
+        // The lease goes last: with it the scheduler may be given to another runtime.
     }
 }

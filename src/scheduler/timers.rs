@@ -126,6 +126,18 @@ impl Timers {
             .unwrap_or(NEVER)
     }
 
+    /// Whether the worker in the seat waits for the earliest deadline, or there is none.
+    ///
+    /// Asked by whoever may have been the one that waited for it (step 3) and ends, or that armed a timer and blocks
+    /// without lying down: if the answer is no, the seat must be told.
+    pub(super) fn are_watched(&self) -> bool {
+        // Pairs with the fence in `wait_in_seat`.
+        fence(Ordering::SeqCst);
+        let earliest = self.earliest();
+        let watch = self.watch.load(Ordering::Relaxed);
+        earliest == NEVER || (watch != AWAKE && watch <= earliest)
+    }
+
     /// How long a worker in bed may wait; see step 3.
     pub(super) fn wait_in_bed(&self) -> Option<Duration> {
         let earliest = self.earliest();
@@ -316,7 +328,8 @@ fn rearm(armed: &Armed, waker: &Waker) -> bool {
         Some(_) => {}
     }
     // Foreign code (`clone`, `drop`) runs outside the lock.
-    let replaced = wheel.wheel.lock().replace_waker(armed.key, waker.clone());
+    let waker = waker.clone();
+    let replaced = wheel.wheel.lock().replace_waker(armed.key, waker);
     match replaced {
         Ok(old) => {
             drop(old);

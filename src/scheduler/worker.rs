@@ -76,31 +76,42 @@ enum Own {
 
 /// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
 pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
-    let Some(netpoll) = shared.netpoll() else {
-        // The runtime ended while this thread began.
-        core.into_iter().for_each(|core| shared.retire(core));
-        return;
-    };
-    let worker = Worker {
-        shared,
-        sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
-        netpoll,
-        searching: Cell::new(searching),
-        ready: RefCell::new(Vec::new()),
-    };
     local::set_shared(Some(shared));
+    let mut held = Held { shared, searching };
     if let Some(core) = core {
         local::put_core(core);
         shared.monitor.work_begins();
     }
-    worker.work();
-    if worker.searching.replace(false) {
-        shared.idle.found();
+    // None: the runtime ended while this thread began.
+    if let Some(netpoll) = shared.netpoll() {
+        let worker = Worker {
+            shared,
+            sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
+            netpoll,
+            searching: Cell::new(std::mem::take(&mut held.searching)),
+            ready: RefCell::new(Vec::new()),
+        };
+        worker.work();
+        held.searching = worker.searching.get();
     }
-    if let Some(core) = local::take_core() {
-        shared.retire(core);
+}
+
+/// What a worker gives back when it ends, also by a panic.
+struct Held {
+    shared: &'static Shared,
+    searching: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.searching {
+            self.shared.idle.found();
+        }
+        if let Some(core) = local::take_core() {
+            self.shared.retire(core);
+        }
+        local::set_shared(None);
     }
-    local::set_shared(None);
 }
 
 impl Worker {
@@ -188,9 +199,13 @@ impl Worker {
         // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
         // back to sleep for good.
         if self.shared.is_closed() {
-            tasks::cancel(runnable);
-        } else {
-            tasks::run(runnable);
+            return tasks::cancel(runnable);
+        }
+        tasks::run(runnable);
+        // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
+        // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
+        if self.shared.is_closed() {
+            self.shared.registry.close();
         }
     }
 
@@ -293,7 +308,9 @@ impl Worker {
             .lie_down(core, &self.sleeper, searching, seat.is_some());
         let mut ready = self.ready.take();
         let mut spare_ended = false;
-        if !self.shared.is_closed() && !self.shared.work_is_visible() {
+        // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
+        let may_work = !is_spare || self.shared.idle.num_lying() > 0;
+        if !self.shared.is_closed() && !(may_work && self.shared.work_is_visible()) {
             match seat {
                 Some(seat) => self.sit(seat, &mut ready),
                 None => spare_ended = self.lie(is_spare, &mut ready),
@@ -319,7 +336,9 @@ impl Worker {
     /// Waits in bed. True: this is a spare whose keep-alive has passed.
     fn lie(&self, is_spare: bool, ready: &mut Vec<Waker>) -> bool {
         let surplus = is_spare || self.shared.has_surplus_workers();
-        let end = surplus.then(|| Instant::now() + self.shared.keep_alive());
+        let end = surplus
+            .then(|| Instant::now().checked_add(self.shared.keep_alive()))
+            .flatten();
         loop {
             let timeout = match (end, self.shared.timers.wait_in_bed()) {
                 (None, timer) => timer,
@@ -362,7 +381,12 @@ impl Worker {
         }
         wake_contained(&mut ready);
         self.ready.replace(ready);
-        !(spare_ended && self.shared.has_surplus_workers())
+        let ends = spare_ended && self.shared.has_surplus_workers();
+        if ends && !self.shared.timers.are_watched() {
+            // It may have been this worker that waited for the next deadline.
+            self.shared.call_seat();
+        }
+        !ends
     }
 }
 

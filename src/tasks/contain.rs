@@ -184,6 +184,7 @@ pin_project! {
                 leave(meta);
                 H::finished(meta);
             });
+            current::task_is_gone();
         }
     }
 }

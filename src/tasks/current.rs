@@ -88,11 +88,17 @@ pub(super) fn refusal() -> Option<io::ErrorKind> {
 pub(super) fn with_meta<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
     CURRENT.with(|current| {
         let meta = current.meta.get();
-        // SAFETY: non-null only between the two `meta` writes in `poll`, where the task that it points into is being
-        // polled or dropped by `Runnable::run` on this very thread, further up this stack. The allocation is freed
-        // at the end of that call at the earliest, after every destructor of the future, hence after us.
+        // SAFETY: non-null only from the beginning of `poll` until the task's future has been dropped (`task_is_gone`) or
+        // `Runnable::run` has returned, on this very thread, further up this stack. `run` holds a reference to the
+        // task until the future is dropped or has returned `Pending`; after that it frees the task at the earliest,
+        // and calls no foreign code while `meta` is set except the scheduler's own `schedule`, which does not ask.
         unsafe { meta.as_ref() }.map(f)
     })
+}
+
+/// The current task's future has been dropped: its allocation may go, and wakers of whoever awaits it run next.
+pub(super) fn task_is_gone() {
+    CURRENT.with(|current| current.meta.set(ptr::null()));
 }
 
 pub(crate) fn current_id() -> Option<Id> {

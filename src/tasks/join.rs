@@ -23,7 +23,8 @@ use crate::sync::{Arc, Mutex};
 ///
 /// # Panics
 ///
-/// When polled after it has given its result.
+/// When polled after it has given its result. A waker that awaits the handle and panics when it is woken aborts the
+/// process.
 ///
 /// # Examples
 ///

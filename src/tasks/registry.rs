@@ -121,18 +121,18 @@ impl Registry {
     ///
     /// The waker must be one of our own tasks': it may be cloned under the lock.
     pub(super) fn insert(&self, waker: &Waker) -> Option<u32> {
-        let shard_index = thread_shard();
-        let mut shard = self.shards[shard_index].lock();
-        if shard.closed {
-            return None;
+        let first = thread_shard();
+        for index in (first..SHARDS).chain(0..first) {
+            let mut shard = self.shards[index].lock();
+            if shard.closed {
+                return None;
+            }
+            if shard.has_room() {
+                let slot = shard.insert(waker.clone());
+                return Some((slot + 1) << SHARD_BITS | index as u32);
+            }
         }
-        let slot = shard.insert(waker.clone());
-        let key = (slot + 1) << SHARD_BITS | shard_index as u32;
-        assert!(
-            key <= registration::KEY,
-            "more than half a billion pending tasks in one runtime"
-        );
-        Some(key)
+        panic!("half a billion tasks wait in one runtime: more cannot be registered")
     }
 
     /// Removes a task; the waker comes back to be dropped outside the lock.
@@ -184,6 +184,13 @@ impl Shard {
 
     /// A shard that has been this large and is empty again gives its memory back.
     const KEEP: usize = 1024;
+
+    /// Slots whose keys fit [`registration::KEY`].
+    const SLOTS: usize = (registration::KEY >> SHARD_BITS) as usize;
+
+    fn has_room(&self) -> bool {
+        self.free != 0 || self.slots.len() < Self::SLOTS
+    }
 
     fn insert(&mut self, waker: Waker) -> u32 {
         self.live += 1;

@@ -17,14 +17,18 @@
 //! promise less ([`queues`]). `async_task` is taken at its word.
 
 #[cfg(not(any(executor_loom, executor_shuttle)))]
-compile_error!("run ci/models: these models need `--cfg executor_loom` or `--cfg executor_shuttle`");
+compile_error!(
+    "run ci/models: these models need `--cfg executor_loom` or `--cfg executor_shuttle`"
+);
 
 #[allow(dead_code, unused_imports)]
 #[path = "../../../src/sync.rs"]
+#[rustfmt::skip]
 mod facade;
 
 #[allow(dead_code)]
 #[path = "../../../src/blocking/mod.rs"]
+#[rustfmt::skip]
 mod blocking;
 
 mod checker;

@@ -118,9 +118,7 @@ fn run_all(checks: &[Check], filter: &str) -> ExitCode {
         executions,
         twins,
     } = tally.into_inner().expect("no check panics in here");
-    println!(
-        "{models} models, {executions} executions; {twins} twins caught; {failed} failed"
-    );
+    println!("{models} models, {executions} executions; {twins} twins caught; {failed} failed");
     if failed == 0 && !chosen.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -152,15 +150,22 @@ fn run_one(check: &Check, tally: &Mutex<Tally>) {
     let mut tally = tally.lock().expect("no check panics in here");
     let (good, verdict) = match check.fails_with {
         None => (passed, format!("{executions} executions")),
-        Some(message) => (!passed && said.contains(message), format!("fails: {message}")),
+        Some(message) => (
+            !passed && said.contains(message),
+            format!("fails: {message}"),
+        ),
     };
     if good {
         println!("{:<44} {verdict:<40} {seconds:6.1} s", check.name);
     } else {
-        println!("{:<44} WRONG: {} expected. It said:", check.name, match check.fails_with {
-            None => "success".to_owned(),
-            Some(message) => format!("failure with `{message}`"),
-        });
+        println!(
+            "{:<44} WRONG: {} expected. It said:",
+            check.name,
+            match check.fails_with {
+                None => "success".to_owned(),
+                Some(message) => format!("failure with `{message}`"),
+            }
+        );
         println!("{}", tail(&said));
     }
     match (good, check.fails_with) {

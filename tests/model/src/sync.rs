@@ -43,18 +43,66 @@ pub(crate) fn with_hole<R>(hole: Option<Hole>, f: impl FnOnce() -> R) -> R {
     result
 }
 
+#[cfg(executor_shuttle)]
+pub(crate) use crate::facade::thread;
+
+/// Loom's threads with a `park` of their own: its `unpark` ends whatever the thread waits for, be it a lock.
+#[cfg(executor_loom)]
 pub(crate) mod thread {
-    pub(crate) use crate::facade::thread::*;
+    use std::time::Duration;
+
+    use super::{Arc, Condvar, Mutex, thread_local};
+    use crate::facade::thread::{self, ThreadId};
+    pub(crate) use crate::facade::thread::{JoinHandle, spawn};
+
+    #[derive(Clone, Debug)]
+    pub(crate) struct Thread {
+        id: ThreadId,
+        unparked: Arc<(Mutex<bool>, Condvar)>,
+    }
+
+    thread_local! {
+        static CURRENT: Thread = Thread {
+            id: thread::current().id(),
+            unparked: Arc::default(),
+        };
+    }
+
+    pub(crate) fn current() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
+    pub(crate) fn park() {
+        let (unparked, bell) = &*current().unparked;
+        let mut unparked = unparked.lock();
+        while !*unparked {
+            unparked = bell.wait(unparked);
+        }
+        *unparked = false;
+    }
 
     /// Never times out: what is lost must not be found by looking again in time.
-    #[cfg(executor_loom)]
-    pub(crate) fn park_timeout(_: std::time::Duration) {
+    pub(crate) fn park_timeout(_: Duration) {
         park();
+    }
+
+    impl Thread {
+        pub(crate) fn id(&self) -> ThreadId {
+            self.id
+        }
+
+        pub(crate) fn unpark(&self) {
+            let (unparked, bell) = &*self.unparked;
+            *unparked.lock() = true;
+            bell.notify_one();
+        }
     }
 }
 
 pub(crate) mod atomic {
-    pub(crate) use crate::facade::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use crate::facade::atomic::{
+        AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering,
+    };
 
     use super::{Hole, is_open};
     use crate::facade::atomic;

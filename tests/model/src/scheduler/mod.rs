@@ -4,22 +4,31 @@
 #![allow(dead_code, unused_imports)]
 
 #[path = "../../../../src/scheduler/clock.rs"]
+#[rustfmt::skip]
 mod clock;
 #[path = "../../../../src/scheduler/idle.rs"]
+#[rustfmt::skip]
 mod idle;
 #[path = "../../../../src/scheduler/netpoll.rs"]
+#[rustfmt::skip]
 mod netpoll;
 #[path = "../../../../src/scheduler/park.rs"]
+#[rustfmt::skip]
 mod park;
 #[path = "../../../../src/scheduler/processor.rs"]
+#[rustfmt::skip]
 mod processor;
 #[path = "../../../../src/scheduler/queue.rs"]
+#[rustfmt::skip]
 mod queue;
 #[path = "../../../../src/scheduler/rng.rs"]
+#[rustfmt::skip]
 mod rng;
 #[path = "../../../../src/scheduler/timers.rs"]
+#[rustfmt::skip]
 mod timers;
 #[path = "../../../../src/scheduler/wheel.rs"]
+#[rustfmt::skip]
 mod wheel;
 
 pub(crate) mod models;

@@ -85,7 +85,7 @@ impl Worker<'_> {
         }
         let number = token.metadata().number;
         let last = yard.book.ran(token);
-        yard.finished();
+        yard.finished(last);
         if number < yard.plan.parents
             && let Some(core) = &self.core
         {
@@ -97,7 +97,7 @@ impl Worker<'_> {
             yard.close();
         }
         if number < yard.plan.blockers {
-            yard.wait_closed();
+            yard.wait_ended();
         }
     }
 

@@ -36,7 +36,9 @@ pub(super) enum Flaw {
     HandoverLooksNoMore,
     HandoverForgetsClosing,
     SpawnerHasNoFence,
+    FinisherHasNoFence,
     JanitorHasNoFence,
+    JanitorFencesLate,
     WorkerEndsQuietly,
 }
 
@@ -69,7 +71,7 @@ pub(super) struct Ground {
     pub(super) global: Queue<Runnable>,
     pub(super) book: Book,
     closed: AtomicBool,
-    /// Set with `closed`, for threads that block.
+    /// Whether all tokens have been run or cancelled, for threads that block.
     ended: (Mutex<bool>, Condvar),
     /// Tokens spawned and finished, and workers that have not ended: until when the janitor cleans up.
     spawned: AtomicUsize,
@@ -133,6 +135,11 @@ impl Yard {
         self.has(flaw).then_some(Hole::NoFence)
     }
 
+    fn hole_of_janitor(&self) -> Option<Hole> {
+        self.hole(Flaw::JanitorHasNoFence)
+            .or(self.hole(Flaw::JanitorFencesLate))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -146,9 +153,14 @@ impl Yard {
         !self.global.is_empty() || self.processors().any(|at| !at.stealer.is_empty())
     }
 
+    /// Counts a token as spawned by a thread that holds no core.
+    pub(super) fn count_spawned(&self) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Spawns and submits from a thread that holds no core.
     pub(super) fn submit(&self, number: usize) {
-        self.spawned.fetch_add(1, Ordering::Relaxed);
+        self.count_spawned();
         with_hole(self.hole(Flaw::SpawnerHasNoFence), || {
             fence(Ordering::SeqCst);
         });
@@ -166,7 +178,7 @@ impl Yard {
 
     /// Submits on a worker, as if the token was woken there.
     pub(super) fn submit_on(&self, core: &Core, number: usize) {
-        self.spawned.fetch_add(1, Ordering::Relaxed);
+        self.count_spawned();
         if core.push(token(number), false) == Submitted::Visibly
             && self.after_submit() == Next::Wake
         {
@@ -244,8 +256,6 @@ impl Yard {
             sleeper.unpark();
         }
         self.call_janitor();
-        *self.ended.0.lock() = true;
-        self.ended.1.notify_all();
     }
 
     fn call_janitor(&self) {
@@ -268,15 +278,18 @@ impl Yard {
             thread::park();
         }
         loop {
+            with_hole(self.hole_of_janitor(), || {
+                fence(Ordering::SeqCst);
+            });
             for core in self.idle.take_cores() {
                 self.retire(core);
             }
             while let Some(token) = self.global.pop() {
                 self.cancel(token);
             }
-            with_hole(self.hole(Flaw::JanitorHasNoFence), || {
+            if self.has(Flaw::JanitorFencesLate) {
                 fence(Ordering::SeqCst);
-            });
+            }
             if self.workers.load(Ordering::Acquire) == 0 && self.num_alive() == 0 {
                 return;
             }
@@ -284,13 +297,19 @@ impl Yard {
         }
     }
 
+    /// A foreign thread has run a token that only it knew of.
+    pub(super) fn run_elsewhere(&self, number: usize) {
+        let last = self.book.ran(token(number));
+        self.finished(last);
+    }
+
     fn num_alive(&self) -> usize {
         let finished = self.finished.load(Ordering::Acquire);
         self.spawned.load(Ordering::Relaxed) - finished
     }
 
-    /// Blocks, as user code may.
-    pub(super) fn wait_closed(&self) {
+    /// Blocks, as user code may, until all tokens have been run or cancelled.
+    pub(super) fn wait_ended(&self) {
         let mut ended = self.ended.0.lock();
         while !*ended {
             ended = self.ended.1.wait(ended);
@@ -306,15 +325,19 @@ impl Yard {
     }
 
     pub(super) fn cancel(&self, token: Runnable) {
-        self.book.cancelled(token);
-        self.finished();
+        let last = self.book.cancelled(token);
+        self.finished(last);
     }
 
-    pub(super) fn finished(&self) {
-        self.finished.fetch_add(1, Ordering::Release);
-        if self.is_closed() {
-            self.call_janitor();
+    pub(super) fn finished(&self, last: bool) {
+        if last {
+            *self.ended.0.lock() = true;
+            self.ended.1.notify_all();
         }
+        self.finished.fetch_add(1, Ordering::Release);
+        with_hole(self.hole(Flaw::FinisherHasNoFence), || {
+            self.call_janitor_if_closed();
+        });
     }
 
     /// Waits for all workers and checks the books.
@@ -335,7 +358,8 @@ impl Yard {
             !self.idle.is_attended(),
             "somebody counts as searching who has ended"
         );
-        let mut cores: Vec<usize> = (self.idle.take_cores().iter().map(|core| core.index)).collect();
+        let mut cores: Vec<usize> =
+            (self.idle.take_cores().iter().map(|core| core.index)).collect();
         cores.sort_unstable();
         assert!(
             cores.into_iter().eq(0..self.plan.processors),
@@ -376,11 +400,16 @@ impl Book {
     /// True: it was the last one.
     pub(super) fn ran(&self, token: Runnable) -> bool {
         self.fates[token.metadata().number].0.fetch_add(1, SeqCst);
-        self.left.fetch_sub(1, Ordering::Relaxed) == 1
+        self.is_last()
     }
 
-    fn cancelled(&self, token: Runnable) {
+    fn cancelled(&self, token: Runnable) -> bool {
         self.fates[token.metadata().number].1.fetch_add(1, SeqCst);
+        self.is_last()
+    }
+
+    fn is_last(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::Relaxed) == 1
     }
 
     /// The wake budget: as long as one search lasts, nobody else is woken, however much is submitted.

@@ -9,7 +9,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::model("closing", || closing(None)),
     Check::twin("closing/submitter-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SubmitterIgnoresClosing))
-    }),
+    })
+    .loom_only(),
     Check::twin("closing/submitter-has-no-fence", DEADLOCK, || {
         closing(Some(Flaw::SubmitterHasNoFence))
     })
@@ -22,12 +23,21 @@ pub(super) const CHECKS: &[Check] = &[
         closing(Some(Flaw::JanitorHasNoFence))
     })
     .loom_only(),
+    Check::twin("closing/janitor-fences-late", DEADLOCK, || {
+        closing(Some(Flaw::JanitorFencesLate))
+    })
+    .loom_only(),
     Check::twin("closing/worker-ends-quietly", DEADLOCK, || {
         closing(Some(Flaw::WorkerEndsQuietly))
     }),
     Check::twin("closing/sleeper-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SleeperIgnoresClosing))
     }),
+    Check::model("closing-elsewhere", || closing_elsewhere(None)),
+    Check::twin("closing-elsewhere/finisher-has-no-fence", DEADLOCK, || {
+        closing_elsewhere(Some(Flaw::FinisherHasNoFence))
+    })
+    .loom_only(),
 ];
 
 /// Somebody closes while somebody submits and the workers go to sleep.
@@ -46,6 +56,25 @@ fn closing(flaw: Option<Flaw>) -> usize {
             .for_each(|core| yard.start(Some(core), false));
         yard.spawn(|yard| (0..TOKENS).for_each(|number| yard.submit(number)));
         yard.spawn(Yard::clean_up);
+        yard.close();
+        yard.settle();
+    })
+}
+
+/// Somebody closes while a thread that is no worker (one of the blocking pool, say) finishes the last task: the janitor
+/// hears of it.
+fn closing_elsewhere(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            tokens: 1,
+            flaw,
+            ..Plan::default()
+        });
+        yard.idle.put_cores(cores);
+        yard.count_spawned();
+        yard.spawn(Yard::clean_up);
+        yard.spawn(|yard| yard.run_elsewhere(0));
         yard.close();
         yard.settle();
     })

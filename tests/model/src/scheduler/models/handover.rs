@@ -35,7 +35,7 @@ fn handover(long: bool, flaw: Option<Flaw>) -> usize {
                 yard.submit_on(&core, 0);
                 away(yard, core);
                 if long {
-                    yard.wait_closed();
+                    yard.wait_ended();
                 }
                 let core = yard.idle.pick_up();
                 worker::run(yard, core, false);
@@ -48,7 +48,7 @@ fn handover(long: bool, flaw: Option<Flaw>) -> usize {
 
 /// A worker gives its core away while somebody closes: what was in its next slot is cancelled by one of them.
 fn handover_closing(flaw: Option<Flaw>) -> usize {
-    explore(3, move || {
+    explore(2, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: 1,
             tokens: 1,
@@ -59,7 +59,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
             yard.start_as_worker(move |yard| {
                 yard.submit_on(&core, 0);
                 away(yard, core);
-                yard.wait_closed();
+                yard.wait_ended();
                 let core = yard.idle.pick_up();
                 worker::run(yard, core, false);
             });
@@ -74,8 +74,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
 fn away(yard: &Yard, core: Box<Core>) {
     core.empty_slot();
     yard.idle.lay_down(core);
-    if !yard.has(Flaw::HandoverLooksNoMore)
-        && (yard.work_is_visible() || !yard.idle.is_attended())
+    if !yard.has(Flaw::HandoverLooksNoMore) && (yard.work_is_visible() || !yard.idle.is_attended())
     {
         yard.wake_one();
     }

@@ -1,0 +1,611 @@
+//! `block_on`, local tasks and entered runtimes: what belongs to a thread stays there, and every poll has its wake.
+
+use std::cell::RefCell;
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::pin::Pin;
+use std::process::Command;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::task::{Poll, Waker};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use executor::runtime::Builder;
+use executor::task::yield_now;
+use executor::{Handle, Runtime, block_on, run, spawn, spawn_blocking, spawn_local};
+
+/// After this something counts as hung.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the body of a test on a thread of its own; a hang becomes a failure.
+fn within_patience(body: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        body();
+        let _ = done.send(());
+    });
+    match finished.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => panic!("hung"),
+        _ => thread
+            .join()
+            .unwrap_or_else(|payload| resume_unwind(payload)),
+    }
+}
+
+fn processors(count: usize) -> Runtime {
+    Builder::new().worker_threads(count).build().unwrap()
+}
+
+/// What a panic said.
+fn message(body: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(body)).unwrap_err();
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => (*payload.downcast::<&str>().unwrap()).to_owned(),
+    }
+}
+
+/// Drops counted: those on the thread where the value was made, and others.
+#[derive(Default)]
+struct Drops {
+    home: AtomicUsize,
+    away: AtomicUsize,
+}
+
+impl Drops {
+    fn counts(&self) -> (usize, usize) {
+        (self.home.load(SeqCst), self.away.load(SeqCst))
+    }
+}
+
+/// Not `Send`, and counts where it is dropped.
+struct Homed {
+    home: ThreadId,
+    drops: Arc<Drops>,
+    _not_send: Rc<()>,
+}
+
+impl Homed {
+    fn new(drops: &Arc<Drops>) -> Homed {
+        Homed {
+            home: thread::current().id(),
+            drops: drops.clone(),
+            _not_send: Rc::new(()),
+        }
+    }
+
+    async fn for_ever(self) {
+        pending::<()>().await;
+    }
+}
+
+impl Drop for Homed {
+    fn drop(&mut self) {
+        let at_home = self.home == thread::current().id();
+        let count = if at_home {
+            &self.drops.home
+        } else {
+            &self.drops.away
+        };
+        count.fetch_add(1, SeqCst);
+    }
+}
+
+/// Polls `rounds` + 1 times; each poll but the last hands its waker to `wakers`.
+fn rounds(rounds: usize, wakers: mpsc::Sender<Waker>) -> impl Future<Output = usize> {
+    let mut polls = 0;
+    poll_fn(move |cx| {
+        polls += 1;
+        if polls > rounds {
+            return Poll::Ready(polls);
+        }
+        wakers.send(cx.waker().clone()).unwrap();
+        Poll::Pending
+    })
+}
+
+/// A thread that wakes what it is sent; it gives the number of wakes.
+fn foreign_wakers() -> (mpsc::Sender<Waker>, thread::JoinHandle<usize>) {
+    let (sender, receiver) = mpsc::channel::<Waker>();
+    let thread = thread::spawn(move || receiver.iter().map(Waker::wake).count());
+    (sender, thread)
+}
+
+#[test]
+fn nested_calls_wait_for_each_other() {
+    fn nest(depth: u32) -> u32 {
+        block_on(async move {
+            yield_now().await;
+            match depth {
+                0 => spawn(async { 0 }).await.unwrap(),
+                _ => 1 + nest(depth - 1),
+            }
+        })
+    }
+    within_patience(|| {
+        assert_eq!(nest(30), 30);
+        for count in [1, 2] {
+            let runtime = processors(count);
+            let tasks: Vec<_> = (0..4).map(|_| runtime.spawn(async { nest(10) })).collect();
+            for task in tasks {
+                assert_eq!(runtime.block_on(task).unwrap(), 10);
+            }
+            let job = runtime.spawn_blocking(|| nest(10));
+            assert_eq!(runtime.block_on(job).unwrap(), 10);
+        }
+    });
+}
+
+#[test]
+fn each_foreign_wake_is_one_poll() {
+    within_patience(|| {
+        let (wakers, thread) = foreign_wakers();
+        assert_eq!(block_on(rounds(10_000, wakers)), 10_001);
+        assert_eq!(thread.join().unwrap(), 10_000);
+    });
+}
+
+#[test]
+fn several_wakes_before_a_poll_are_one_poll() {
+    within_patience(|| {
+        let mut polls = 0;
+        block_on(poll_fn(|cx| {
+            polls += 1;
+            if polls == 1000 {
+                return Poll::Ready(());
+            }
+            (0..3).for_each(|_| cx.waker().wake_by_ref());
+            Poll::Pending
+        }));
+        assert_eq!(polls, 1000);
+    });
+}
+
+#[test]
+fn a_wake_of_a_local_task_does_not_poll_the_future() {
+    within_patience(|| {
+        let mut polls = 0;
+        let (wakers, thread) = foreign_wakers();
+        let mut local = Some((wakers, Rc::new(())));
+        block_on(poll_fn(|cx| {
+            polls += 1;
+            let Some((wakers, not_send)) = local.take() else {
+                return Poll::Ready(());
+            };
+            let waker = cx.waker().clone();
+            drop(spawn_local(async move {
+                for _ in 0..100 {
+                    yield_now().await;
+                }
+                rounds(100, wakers).await;
+                drop(not_send);
+                waker.wake();
+            }));
+            Poll::Pending
+        }));
+        assert_eq!(thread.join().unwrap(), 100);
+        assert_eq!(polls, 2);
+    });
+}
+
+#[test]
+fn a_panic_ends_the_local_tasks_and_leaves_the_thread_usable() {
+    within_patience(|| {
+        let drops = Arc::new(Drops::default());
+        for round in 1..=10 {
+            let text = message(|| {
+                block_on(async {
+                    drop(spawn_local(Homed::new(&drops).for_ever()));
+                    yield_now().await;
+                    drop(spawn_local(Homed::new(&drops).for_ever()));
+                    panic!("the main future");
+                })
+            });
+            assert_eq!(text, "the main future");
+            assert_eq!(drops.counts(), (2 * round, 0));
+            assert!(Handle::try_current().is_err());
+            assert!(message(|| drop(spawn_local(async {}))).contains("block_on"));
+            let five = block_on(async { spawn_local(async { Rc::new(5) }).await.unwrap() });
+            assert_eq!(*five, 5);
+        }
+    });
+}
+
+#[test]
+fn a_local_task_never_leaves_its_thread() {
+    within_patience(|| {
+        let drops = Arc::new(Drops::default());
+        let here = thread::current().id();
+        let (wakers, thread) = foreign_wakers();
+        block_on(async {
+            let tasks: Vec<_> = (0..10)
+                .map(|_| {
+                    let (held, mut inner) = (Homed::new(&drops), pin_rounds(wakers.clone()));
+                    spawn_local(poll_fn(move |cx| {
+                        assert_eq!(thread::current().id(), held.home);
+                        inner.as_mut().poll(cx)
+                    }))
+                })
+                .collect();
+            for task in tasks {
+                assert_eq!(task.await.unwrap(), 101);
+            }
+            let made = drops.clone();
+            let output = spawn_local(async move { Homed::new(&made) }).await.unwrap();
+            assert_eq!(output.home, here);
+        });
+        assert_eq!(drops.counts(), (11, 0));
+        drop(wakers);
+        assert_eq!(thread.join().unwrap(), 1000);
+    });
+}
+
+fn pin_rounds(wakers: mpsc::Sender<Waker>) -> Pin<Box<dyn Future<Output = usize>>> {
+    Box::pin(rounds(100, wakers))
+}
+
+#[test]
+fn a_storm_of_foreign_wakes_loses_none_and_polls_no_more_than_it_wakes() {
+    const WAKES: usize = 1000;
+    within_patience(|| {
+        let (given, polls) = (Arc::new(AtomicUsize::new(0)), Rc::new(AtomicUsize::new(0)));
+        block_on(async {
+            let (inner, counted) = (given.clone(), polls.clone());
+            let mut threads = Vec::new();
+            spawn_local(poll_fn(move |cx| {
+                counted.fetch_add(1, SeqCst);
+                if threads.is_empty() {
+                    threads.extend((0..4).map(|_| {
+                        let (given, waker) = (inner.clone(), cx.waker().clone());
+                        thread::spawn(move || {
+                            for _ in 0..WAKES {
+                                given.fetch_add(1, SeqCst);
+                                waker.wake_by_ref();
+                            }
+                        })
+                    }));
+                }
+                match inner.load(SeqCst) {
+                    given if given == 4 * WAKES => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            }))
+            .await
+            .unwrap();
+        });
+        let polls = polls.load(SeqCst);
+        assert!((2..=1 + 4 * WAKES).contains(&polls), "{polls} polls");
+    });
+}
+
+#[test]
+fn an_abort_from_another_thread_drops_at_home() {
+    within_patience(|| {
+        let drops = Arc::new(Drops::default());
+        let (aborts, receiver) = mpsc::channel::<executor::task::AbortHandle>();
+        let thread = thread::spawn(move || receiver.iter().for_each(|task| task.abort()));
+        block_on(async {
+            for round in 1..=500 {
+                let task = spawn_local(Homed::new(&drops).for_ever());
+                if round % 2 == 0 {
+                    yield_now().await;
+                }
+                aborts.send(task.abort_handle()).unwrap();
+                assert!(task.await.unwrap_err().is_cancelled());
+                assert_eq!(drops.counts(), (round, 0));
+            }
+        });
+        drop(aborts);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn spawn_local_where_no_block_on_polls_says_so() {
+    within_patience(|| {
+        let expected = |text: &str| {
+            text.starts_with("spawn_local: ") && text.contains("no block_on is running")
+        };
+        assert!(expected(&message(|| drop(spawn_local(async {})))));
+        let runtime = processors(1);
+        let guard = runtime.handle().enter();
+        assert!(expected(&message(|| drop(spawn_local(async {})))));
+        drop(guard);
+        let task = runtime.spawn(async { drop(spawn_local(async {})) });
+        let job = runtime.spawn_blocking(|| drop(spawn_local(async {})));
+        for handle in [task, job] {
+            let payload = runtime.block_on(handle).unwrap_err().into_panic();
+            assert!(expected(payload.downcast_ref::<String>().unwrap()));
+        }
+    });
+}
+
+#[test]
+fn what_is_left_at_the_end_is_cancelled_once() {
+    within_patience(|| {
+        let drops = Arc::new(Drops::default());
+        let (wakers, thread) = mpsc::channel::<Waker>();
+        let tasks = block_on(async {
+            let mut tasks = Vec::new();
+            for _ in 0..100 {
+                let (held, wakers) = (Homed::new(&drops), wakers.clone());
+                tasks.push(spawn_local(async move {
+                    let _held = held;
+                    rounds(1, wakers).await;
+                }));
+            }
+            yield_now().await;
+            tasks.extend((0..100).map(|_| spawn_local(async {})));
+            // The last of them never get a turn.
+            tasks.extend((0..100).map(|_| spawn_local(Homed::new(&drops).for_ever())));
+            tasks
+        });
+        assert_eq!(drops.counts(), (200, 0));
+        drop(wakers);
+        thread.iter().for_each(Waker::wake);
+        for task in tasks {
+            assert!(task.is_finished());
+            assert!(block_on(task).unwrap_err().is_cancelled());
+        }
+        assert_eq!(drops.counts(), (200, 0));
+    });
+}
+
+#[test]
+fn destructors_of_local_tasks_may_spawn_local_tasks() {
+    struct Heir(usize, Option<Homed>);
+    impl Drop for Heir {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                let heir = Heir(
+                    self.0 - 1,
+                    Some(Homed::new(&self.1.as_ref().unwrap().drops)),
+                );
+                drop(spawn_local(async move {
+                    let _heir = heir;
+                    pending::<()>().await;
+                }));
+            }
+        }
+    }
+    within_patience(|| {
+        let drops = Arc::new(Drops::default());
+        // In the main future itself, in a task that waits, in one that never ran, in one that ends.
+        block_on(async {
+            let _mine = Heir(10, Some(Homed::new(&drops)));
+            let heir = || Heir(10, Some(Homed::new(&drops)));
+            let (waits, ends, never) = (heir(), heir(), heir());
+            drop(spawn_local(async move {
+                let _waits = waits;
+                pending::<()>().await;
+            }));
+            spawn_local(async move { drop(ends) }).await.unwrap();
+            drop(spawn_local(async move { drop(never) }));
+        });
+        assert_eq!(drops.counts(), (44, 0));
+    });
+}
+
+#[test]
+fn a_local_task_belongs_to_the_innermost_block_on() {
+    within_patience(|| {
+        let (outer, inner) = (Arc::new(Drops::default()), Arc::new(Drops::default()));
+        block_on(async {
+            let sibling = spawn_local(Homed::new(&outer).for_ever());
+            let nested = spawn_local({
+                let inner = inner.clone();
+                async move {
+                    let output = block_on(async {
+                        drop(spawn_local(Homed::new(&inner).for_ever()));
+                        spawn_local(async { Rc::new(3) }).await.unwrap()
+                    });
+                    assert_eq!(inner.counts(), (1, 0));
+                    *output + *spawn_local(async { Rc::new(4) }).await.unwrap()
+                }
+            });
+            assert_eq!(nested.await.unwrap(), 7);
+            assert!(!sibling.is_finished());
+            assert_eq!(outer.counts(), (0, 0));
+        });
+        assert_eq!(outer.counts(), (1, 0));
+    });
+}
+
+#[test]
+fn outside_a_runtime_there_is_no_current_handle() {
+    within_patience(|| {
+        assert!(Handle::try_current().is_err());
+        let text = message(|| drop(Handle::current()));
+        assert!(text.contains("Handle::current") && text.contains("in no runtime"));
+        let runtime = processors(1);
+        {
+            let _guard = runtime.handle().enter();
+            assert!(Handle::try_current().is_ok());
+        }
+        assert!(Handle::try_current().is_err());
+        runtime.block_on(async { drop(Handle::current()) });
+        let current = async { Handle::try_current().is_ok() };
+        assert!(runtime.block_on(runtime.spawn(current)).unwrap());
+        let current = || Handle::try_current().is_ok();
+        let job = runtime.spawn_blocking(current);
+        assert!(runtime.block_on(job).unwrap());
+        assert!(Handle::try_current().is_err());
+    });
+}
+
+#[test]
+fn the_innermost_entered_runtime_gets_the_task() {
+    async fn name() -> Option<String> {
+        thread::current().name().map(str::to_owned)
+    }
+    within_patience(|| {
+        let make = |name| Builder::new().worker_threads(1).thread_name(name).build();
+        let (one, two) = (make("one").unwrap(), make("two").unwrap());
+        let outer = one.handle().enter();
+        let before = spawn(name());
+        let inner = two.handle().enter();
+        let within = spawn(name());
+        let job = spawn_blocking(|| thread::current().name().map(str::to_owned));
+        let deep = one.block_on(async { spawn(name()).await.unwrap() });
+        drop(inner);
+        let after = spawn(name());
+        for (handle, name) in [
+            (before, "one"),
+            (within, "two"),
+            (job, "two"),
+            (after, "one"),
+        ] {
+            assert_eq!(block_on(handle).unwrap().as_deref(), Some(name));
+        }
+        assert_eq!(deep.as_deref(), Some("one"));
+        assert_eq!(run(name()).as_deref(), Some("one"));
+        drop(outer);
+        // A runtime's task is in its own runtime, whoever waits for it.
+        let nested = two.spawn(async { spawn(name()).await.unwrap() });
+        assert_eq!(one.block_on(nested).unwrap().as_deref(), Some("two"));
+    });
+}
+
+#[test]
+fn two_runtimes_wake_each_others_tasks() {
+    within_patience(|| {
+        let (one, two) = (processors(1), processors(2));
+        let (there, here) = (async_channel::bounded(1), async_channel::bounded(1));
+        let near = one.spawn(async move {
+            for n in 0..1000 {
+                there.0.send(n).await.unwrap();
+                assert_eq!(here.1.recv().await.unwrap(), n);
+            }
+            drop(there.0);
+            here.1.recv().await.is_err()
+        });
+        let far = two.spawn(async move {
+            let mut count = 0;
+            while let Ok(n) = there.1.recv().await {
+                here.0.send(n).await.unwrap();
+                count += 1;
+            }
+            count
+        });
+        assert_eq!(one.block_on(far).unwrap(), 1000);
+        assert!(two.block_on(near).unwrap());
+    });
+}
+
+#[test]
+fn run_passes_a_panic_on() {
+    within_patience(|| {
+        let payload = catch_unwind(|| run(async { panic_any(7u32) })).unwrap_err();
+        assert_eq!(*payload.downcast::<u32>().unwrap(), 7);
+        assert_eq!(run(async { run(async { 1 }) + 1 }), 2);
+    });
+}
+
+/// What a thread does at its very end.
+struct AtEnd(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|body| body());
+    }
+}
+
+fn at_thread_end(body: impl FnOnce() + 'static) {
+    thread_local! {
+        static AT_END: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
+    }
+    AT_END.set(Some(AtEnd(Some(Box::new(body)))));
+}
+
+/// Runs it at the end of a thread whose own destructors are registered before, or after, those of the library.
+fn at_the_end_of_a_thread(first: bool, body: impl FnOnce() + Send + 'static) {
+    let thread = thread::spawn(move || {
+        if !first {
+            block_on(async { spawn_local(async {}).await.unwrap() });
+        }
+        at_thread_end(body);
+        block_on(async { spawn_local(async {}).await.unwrap() });
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_thread_local_destructor_may_wake_and_spawn() {
+    within_patience(|| {
+        let runtime = processors(1);
+        let (wakers, receiver) = mpsc::channel();
+        let task = runtime.spawn(rounds(4, wakers));
+        let work = || {
+            let (waker, handle) = (receiver.recv().unwrap(), runtime.handle().clone());
+            move || {
+                waker.wake();
+                drop(handle.spawn(async {}));
+                drop(spawn(async {}));
+            }
+        };
+        at_the_end_of_a_thread(true, work());
+        at_the_end_of_a_thread(false, work());
+        let (other, last) = (processors(1), work());
+        let there = other.spawn(async { at_thread_end(last) });
+        other.block_on(there).unwrap();
+        drop(other);
+        let (other, last) = (processors(1), work());
+        let there = other.spawn_blocking(|| at_thread_end(last));
+        other.block_on(there).unwrap();
+        drop(other);
+        assert_eq!(runtime.block_on(task).unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_thread_local_destructor_may_block_on() {
+    const CHILD: &str = "EXECUTOR_BLOCK_ON_CHILD";
+    if std::env::var_os(CHILD).is_none() {
+        // In a process of its own, because a panic there would end it.
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["a_thread_local_destructor_may_block_on", "--exact"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+        return;
+    }
+    within_patience(|| {
+        for first in [true, false] {
+            let (sender, receiver) = mpsc::channel();
+            at_the_end_of_a_thread(first, move || {
+                sender.send(block_on(spawn(async { 5 })).unwrap()).unwrap();
+            });
+            assert_eq!(receiver.recv().unwrap(), 5);
+        }
+    });
+}
+
+#[test]
+fn a_handle_outlives_its_runtime() {
+    within_patience(|| {
+        let runtime = processors(2);
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        assert_eq!(handle.block_on(async { 5 }), 5);
+        let drops = Arc::new(Drops::default());
+        let local = handle.block_on(async {
+            drop(spawn_local(Homed::new(&drops).for_ever()));
+            spawn_local(async { 6 }).await
+        });
+        assert_eq!((local.unwrap(), drops.counts()), (6, (1, 0)));
+        let _guard = handle.enter();
+        assert!(Handle::try_current().is_ok());
+        let (task, job) = (spawn(async {}), spawn_blocking(|| ()));
+        assert!(block_on(task).unwrap_err().is_cancelled());
+        assert!(block_on(job).unwrap_err().is_cancelled());
+        assert!(catch_unwind(|| run(async {})).is_err());
+        assert_eq!(handle.metrics().num_alive_tasks(), 0);
+        let other = processors(1);
+        let theirs = other.spawn(async move { handle.spawn(async {}).await.is_err() });
+        assert!(other.block_on(theirs).unwrap());
+    });
+}
