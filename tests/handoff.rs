@@ -362,12 +362,62 @@ fn spare_threads_end_after_the_keep_alive() {
     });
 }
 
+/// Spares cannot run what is queued behind a long poll while no processor is free: they must wait, not look again and
+/// again.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_without_a_processor_do_not_spin() {
+    const CHILD: &str = "EXECUTOR_HANDOFF_CHILD";
+    if std::env::var_os(CHILD).is_none() {
+        // In a process of its own, whose CPU time is counted.
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["threads_without_a_processor_do_not_spin", "--exact"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+        return;
+    }
+    /// CPU time of this process in the kernel's ticks of 10 ms.
+    fn cpu_ticks() -> u64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let times = fields.skip(11).take(2);
+        times.map(|field| field.parse::<u64>().unwrap()).sum()
+    }
+    within_patience(|| {
+        let runtime = processors(1);
+        let barrier = Arc::new(Barrier::new(8));
+        run_tasks(&runtime, 8, |_| {
+            let barrier = barrier.clone();
+            async move { block_in_place(|| drop(barrier.wait())) }
+        });
+        assert!(runtime.metrics().num_threads() > 8);
+        let (begun, long) = mpsc::channel();
+        let (leave, held) = mpsc::channel::<()>();
+        let task = runtime.spawn(async move {
+            let queued: Vec<_> = (0..3).map(|_| spawn(async {})).collect();
+            begun.send(()).unwrap();
+            held.recv().unwrap();
+            drop(queued);
+        });
+        long.recv().unwrap();
+        let before = cpu_ticks();
+        // The time over which they are watched.
+        thread::sleep(Duration::from_millis(200));
+        let spent = cpu_ticks() - before;
+        leave.send(()).unwrap();
+        runtime.block_on(task).unwrap();
+        assert!(spent <= 10, "{spent} ticks of 20");
+    });
+}
+
 #[test]
 fn many_short_calls_lose_nothing() {
     on_runtimes(|runtime| {
         let (sender, receiver) = async_channel::unbounded();
         let calls = Arc::new(AtomicUsize::new(0));
-        run_tasks(&runtime, 10, |_| {
+        run_tasks(&runtime, 40, |_| {
             let (calls, sender) = (calls.clone(), sender.clone());
             async move {
                 for n in 0..100 {
@@ -379,8 +429,8 @@ fn many_short_calls_lose_nothing() {
                 }
             }
         });
-        assert_eq!(calls.load(SeqCst), 1000);
-        assert_eq!(receiver.len(), 1000);
+        assert_eq!(calls.load(SeqCst), 4000);
+        assert_eq!(receiver.len(), 4000);
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
     });
 }

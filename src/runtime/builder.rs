@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Handle, Runtime, context};
 use crate::scheduler::{Around, Lease, Settings};
 use crate::sync::{Arc, thread};
-use crate::tasks::discard;
+use crate::tasks::contained;
 
 /// Most processors a runtime can have: what the scheduler's counts have room for, far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
@@ -157,7 +157,7 @@ impl fmt::Debug for Builder {
 fn around(start: Option<Hook>, stop: Option<Hook>) -> Around {
     fn call(hook: &Option<Hook>) {
         if let Some(hook) = hook {
-            discard(Caller(hook));
+            contained(|| hook());
         }
     }
     Box::new(move |lease, body| {
@@ -167,15 +167,6 @@ fn around(start: Option<Hook>, stop: Option<Hook>) -> Around {
         call(&stop);
         drop(entered);
     })
-}
-
-/// Calls a hook when it is dropped: [`discard`] is the panic boundary.
-struct Caller<'a>(&'a Hook);
-
-impl Drop for Caller<'_> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 fn default_workers() -> io::Result<usize> {

@@ -13,10 +13,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Wake;
+use std::task::{Context, Poll};
 
 use concurrent_queue::ConcurrentQueue;
+use pin_project_lite::pin_project;
 
 use super::signal::Signal;
 use crate::sync::Arc;
@@ -47,7 +49,7 @@ struct Queue {
 impl Queue {
     fn push(&self, runnable: Runnable) {
         match self.runnables.push(runnable) {
-            Ok(()) => self.signal.wake_by_ref(),
+            Ok(()) => self.signal.nudge(),
             // The queue is unbounded and never closed.
             Err(refused) => drop(refused),
         }
@@ -70,7 +72,8 @@ impl Frame {
             registry: Cell::new(None),
             alive: Rc::default(),
         });
-        FRAMES.with_borrow_mut(|frames| frames.push(set.clone()));
+        // A destructor of another thread-local may come here after this one is gone: then there is no `spawn_local`.
+        let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(set.clone()));
         Frame { set }
     }
 
@@ -103,7 +106,7 @@ impl Drop for Frame {
             }
             registry.release();
         }
-        FRAMES.with_borrow_mut(|frames| frames.pop());
+        let _ = FRAMES.try_with(|frames| frames.borrow_mut().pop());
     }
 }
 
@@ -147,8 +150,11 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let set = FRAMES.with_borrow(|frames| frames.last().cloned());
-    let set = set.ok_or("no block_on is running on this thread that could poll the future")?;
+    let set = FRAMES.try_with(|frames| frames.borrow().last().cloned());
+    let set = set
+        .ok()
+        .flatten()
+        .ok_or("no block_on is running on this thread that could poll the future")?;
     let registry = match set.registry.get() {
         Some(registry) => registry,
         None => {
@@ -160,15 +166,33 @@ where
     let alive = Alive::new(&set.alive);
     let queue = set.queue.clone();
     let (runnable, handle) = tasks::create_local(
-        async move {
-            let _alive = alive;
-            future.await
+        Counted {
+            future,
+            _alive: alive,
         },
         registry,
         move |runnable| queue.push(runnable),
     );
     runnable.schedule();
     Ok(handle)
+}
+
+pin_project! {
+    /// A local future and its count. Not an `async` block: that would drop the future while a panic of it unwinds, and a
+    /// second panic then would end the process.
+    struct Counted<F> {
+        #[pin]
+        future: F,
+        _alive: Alive,
+    }
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
+    }
 }
 
 /// Counts one local task while it exists.

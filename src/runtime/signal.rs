@@ -41,6 +41,12 @@ impl Signal {
         // A wake between the look and the park leaves the thread's token set: no wake is lost.
         thread::park();
     }
+
+    /// Ends the thread's wait without waking its future: there is a local task to run. Whoever waits looks for one after
+    /// each wait, and the thread's token makes a nudge that comes before it count.
+    pub(super) fn nudge(&self) {
+        self.thread.unpark();
+    }
 }
 
 impl Wake for Signal {

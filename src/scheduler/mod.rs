@@ -266,9 +266,8 @@ impl Shared {
             self.foreign_tasks[thread_shard()]
                 .finished
                 .fetch_add(1, Ordering::Release);
-        }
-        if self.is_closed() {
-            self.monitor.call_janitor();
+            // A worker's counts are seen when it ends. This one the janitor may be waiting for.
+            self.call_janitor_if_closed();
         }
     }
 

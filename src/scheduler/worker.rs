@@ -21,7 +21,6 @@
 //! after the keep-alive.
 
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -393,7 +392,7 @@ impl Worker {
 /// Wakes foreign wakers; a panic in one of them harms neither the others nor this thread.
 pub(super) fn wake_contained(ready: &mut Vec<Waker>) {
     for waker in ready.drain(..) {
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        tasks::contained(|| waker.wake());
     }
 }
 

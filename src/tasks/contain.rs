@@ -147,13 +147,18 @@ impl<T> Drop for Outcome<T> {
     }
 }
 
-/// Drops a foreign value; a panic of its destructor ends here, and so does one of that panic's payload.
-pub(crate) fn discard<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+/// Calls foreign code; a panic of it ends here, and so does one of that panic's payload.
+pub(crate) fn contained(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(payload);
         }
     }
+}
+
+/// Drops a foreign value, contained.
+pub(crate) fn discard<T>(value: T) {
+    contained(|| drop(value));
 }
 
 pin_project! {

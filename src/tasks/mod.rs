@@ -31,7 +31,9 @@ mod join;
 pub(crate) mod registry;
 mod yield_now;
 
-pub(crate) use contain::{Home, create, create_local, create_named, create_ready, discard};
+pub(crate) use contain::{
+    Home, contained, create, create_local, create_named, create_ready, discard,
+};
 pub(crate) use current::{cancel, current_id, refuse, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use yield_now::{YieldNow, yield_now};

@@ -108,13 +108,14 @@ impl Worker<'_> {
         self.sleeper.set_seated(seat.is_some());
         let searching = self.stop_searching();
         let core = self.core.take();
-        // Who lays down no core need not look again: who holds one will, and who lays one down does.
         let is_spare = core.is_none();
         with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
             yard.idle
                 .lie_down(core, &self.sleeper, searching, seat.is_some());
         });
-        let looks = !is_spare && !yard.has(Flaw::SleeperLooksNoMore);
+        // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
+        let may_work = !is_spare || yard.idle.num_lying() > 0;
+        let looks = may_work && !yard.has(Flaw::SleeperLooksNoMore);
         let found = looks && yard.work_is_visible();
         let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
         let waits = !closed && !found;

@@ -26,6 +26,7 @@ pub(super) enum Flaw {
     SubmitterLooksFirst,
     SubmitterIgnoresClosing,
     SubmitterWakesAnyway,
+    ClaimerHasNoFence,
     SleeperHasNoFence,
     SleeperLooksNoMore,
     SleeperSearchesNot,
@@ -211,7 +212,10 @@ impl Yard {
             self.idle.claim()
         };
         match claim {
-            None => {}
+            // The janitor waits until no claim is being made.
+            None => with_hole(self.hole(Flaw::ClaimerHasNoFence), || {
+                self.call_janitor_if_closed();
+            }),
             Some(Claim::Sleeper(sleeper)) => {
                 self.book.search_begins();
                 sleeper.unpark();
@@ -290,7 +294,10 @@ impl Yard {
             if self.has(Flaw::JanitorFencesLate) {
                 fence(Ordering::SeqCst);
             }
-            if self.workers.load(Ordering::Acquire) == 0 && self.num_alive() == 0 {
+            let settled = self.workers.load(Ordering::Acquire) == 0
+                && self.num_alive() == 0
+                && self.idle.is_settled(self.plan.processors);
+            if settled {
                 return;
             }
             thread::park();
@@ -319,7 +326,7 @@ impl Yard {
     pub(super) fn retire(&self, core: Box<Core>) {
         core.empty_slot();
         while let Some(token) = core.queue.pop() {
-            self.cancel(token);
+            self.global.push(token);
         }
         self.idle.put_cores(vec![core]);
     }

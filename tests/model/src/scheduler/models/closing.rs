@@ -33,6 +33,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("closing/sleeper-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SleeperIgnoresClosing))
     }),
+    Check::model("closing-claim", || closing_claim(None)),
+    Check::twin("closing-claim/claimer-has-no-fence", DEADLOCK, || {
+        closing_claim(Some(Flaw::ClaimerHasNoFence))
+    })
+    .loom_only(),
     Check::model("closing-elsewhere", || closing_elsewhere(None)),
     Check::twin("closing-elsewhere/finisher-has-no-fence", DEADLOCK, || {
         closing_elsewhere(Some(Flaw::FinisherHasNoFence))
@@ -75,6 +80,28 @@ fn closing_elsewhere(flaw: Option<Flaw>) -> usize {
         yard.count_spawned();
         yard.spawn(Yard::clean_up);
         yard.spawn(|yard| yard.run_elsewhere(0));
+        yard.close();
+        yard.settle();
+    })
+}
+
+/// Somebody closes while a claim is made in vain, for a thread has just picked the core up: the janitor hears of the end
+/// of the claim.
+fn closing_claim(flaw: Option<Flaw>) -> usize {
+    explore(2, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            flaw,
+            ..Plan::default()
+        });
+        yard.idle.put_cores(cores);
+        yard.spawn(Yard::clean_up);
+        yard.spawn(Yard::wake_one);
+        yard.start_as_worker(|yard| {
+            if let Some(core) = yard.idle.pick_up() {
+                yard.retire(core);
+            }
+        });
         yard.close();
         yard.settle();
     })
