@@ -387,12 +387,19 @@ fn threads_without_a_processor_do_not_spin() {
     }
     within_patience(|| {
         let runtime = processors(1);
-        let barrier = Arc::new(Barrier::new(8));
-        run_tasks(&runtime, 8, |_| {
-            let barrier = barrier.clone();
-            async move { block_in_place(|| drop(barrier.wait())) }
-        });
-        assert!(runtime.metrics().num_threads() > 8);
+        let barrier = Arc::new(Barrier::new(9));
+        let (entered, inside) = mpsc::channel();
+        let block = |_| {
+            let (entered, barrier) = (entered.clone(), barrier.clone());
+            runtime.spawn(async move {
+                block_in_place(|| {
+                    entered.send(()).unwrap();
+                    barrier.wait();
+                })
+            })
+        };
+        let blockers: Vec<JoinHandle<()>> = (0..8).map(block).collect();
+        inside.iter().take(8).for_each(drop);
         let (begun, long) = mpsc::channel();
         let (leave, held) = mpsc::channel::<()>();
         let task = runtime.spawn(async move {
@@ -402,6 +409,11 @@ fn threads_without_a_processor_do_not_spin() {
             drop(queued);
         });
         long.recv().unwrap();
+        // Now eight threads come back, one after the other without a processor, and find work queued.
+        barrier.wait();
+        while !blockers.iter().all(JoinHandle::is_finished) {
+            thread::yield_now();
+        }
         let before = cpu_ticks();
         // The time over which they are watched.
         thread::sleep(Duration::from_millis(200));

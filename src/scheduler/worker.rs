@@ -309,7 +309,8 @@ impl Worker {
         let mut spare_ended = false;
         // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
         let may_work = !is_spare || self.shared.idle.num_lying() > 0;
-        if !self.shared.is_closed() && !(may_work && self.shared.work_is_visible()) {
+        let found = may_work && self.shared.work_is_visible();
+        if !self.shared.is_closed() && !found {
             match seat {
                 Some(seat) => self.sit(seat, &mut ready),
                 None => spare_ended = self.lie(is_spare, &mut ready),
@@ -317,7 +318,7 @@ impl Worker {
         } else {
             drop(seat);
         }
-        self.rise(ready, spare_ended)
+        self.rise(ready, found, spare_ended)
     }
 
     /// Waits in the seat.
@@ -365,14 +366,18 @@ impl Worker {
     }
 
     /// Gets up: with a core if there is one, and lets loose what the wait has brought.
-    fn rise(&self, mut ready: Vec<Waker>, spare_ended: bool) -> bool {
+    /// `found`: it gets up for work that it saw after it had lain down.
+    fn rise(&self, mut ready: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
         let up = if spare_ended {
             self.shared.idle.leave(&self.sleeper)
         } else {
             self.shared.idle.get_up(&self.sleeper)
         };
         if let Some(up) = up {
-            self.searching.set(up.searching);
+            // What it saw may have been left to its search, so it searches on, whatever the limit (Go does too). Else
+            // nobody would wake the next worker; and at the limit it would lie down and get up in circles.
+            let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
+            self.searching.set(searching);
             local::put_core(up.core);
             self.shared.monitor.work_begins();
             self.wake_all(ready);

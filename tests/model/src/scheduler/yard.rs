@@ -26,7 +26,7 @@ pub(super) enum Flaw {
     SubmitterLooksFirst,
     SubmitterIgnoresClosing,
     SubmitterWakesAnyway,
-    ClaimerHasNoFence,
+    ClaimerEndsQuietly,
     SleeperHasNoFence,
     SleeperLooksNoMore,
     SleeperSearchesNot,
@@ -39,7 +39,6 @@ pub(super) enum Flaw {
     SpawnerHasNoFence,
     FinisherHasNoFence,
     JanitorHasNoFence,
-    JanitorFencesLate,
     WorkerEndsQuietly,
 }
 
@@ -136,11 +135,6 @@ impl Yard {
         self.has(flaw).then_some(Hole::NoFence)
     }
 
-    fn hole_of_janitor(&self) -> Option<Hole> {
-        self.hole(Flaw::JanitorHasNoFence)
-            .or(self.hole(Flaw::JanitorFencesLate))
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -213,9 +207,8 @@ impl Yard {
         };
         match claim {
             // The janitor waits until no claim is being made.
-            None => with_hole(self.hole(Flaw::ClaimerHasNoFence), || {
-                self.call_janitor_if_closed();
-            }),
+            None if self.is_closed() && !self.has(Flaw::ClaimerEndsQuietly) => self.call_janitor(),
+            None => {}
             Some(Claim::Sleeper(sleeper)) => {
                 self.book.search_begins();
                 sleeper.unpark();
@@ -282,18 +275,15 @@ impl Yard {
             thread::park();
         }
         loop {
-            with_hole(self.hole_of_janitor(), || {
-                fence(Ordering::SeqCst);
-            });
             for core in self.idle.take_cores() {
                 self.retire(core);
             }
             while let Some(token) = self.global.pop() {
                 self.cancel(token);
             }
-            if self.has(Flaw::JanitorFencesLate) {
+            with_hole(self.hole(Flaw::JanitorHasNoFence), || {
                 fence(Ordering::SeqCst);
-            }
+            });
             let settled = self.workers.load(Ordering::Acquire) == 0
                 && self.num_alive() == 0
                 && self.idle.is_settled(self.plan.processors);

@@ -23,10 +23,6 @@ pub(super) const CHECKS: &[Check] = &[
         closing(Some(Flaw::JanitorHasNoFence))
     })
     .loom_only(),
-    Check::twin("closing/janitor-fences-late", DEADLOCK, || {
-        closing(Some(Flaw::JanitorFencesLate))
-    })
-    .loom_only(),
     Check::twin("closing/worker-ends-quietly", DEADLOCK, || {
         closing(Some(Flaw::WorkerEndsQuietly))
     }),
@@ -34,10 +30,9 @@ pub(super) const CHECKS: &[Check] = &[
         closing(Some(Flaw::SleeperIgnoresClosing))
     }),
     Check::model("closing-claim", || closing_claim(None)),
-    Check::twin("closing-claim/claimer-has-no-fence", DEADLOCK, || {
-        closing_claim(Some(Flaw::ClaimerHasNoFence))
-    })
-    .loom_only(),
+    Check::twin("closing-claim/claimer-ends-quietly", DEADLOCK, || {
+        closing_claim(Some(Flaw::ClaimerEndsQuietly))
+    }),
     Check::model("closing-elsewhere", || closing_elsewhere(None)),
     Check::twin("closing-elsewhere/finisher-has-no-fence", DEADLOCK, || {
         closing_elsewhere(Some(Flaw::FinisherHasNoFence))

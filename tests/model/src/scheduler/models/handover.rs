@@ -74,11 +74,12 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
 fn away(yard: &Yard, core: Box<Core>) {
     core.empty_slot();
     yard.idle.lay_down(core);
+    if yard.has(Flaw::HandoverForgetsClosing) && yard.is_closed() {
+        return;
+    }
     if !yard.has(Flaw::HandoverLooksNoMore) && (yard.work_is_visible() || !yard.idle.is_attended())
     {
         yard.wake_one();
     }
-    if !yard.has(Flaw::HandoverForgetsClosing) {
-        yard.call_janitor_if_closed();
-    }
+    yard.call_janitor_if_closed();
 }
