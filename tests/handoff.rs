@@ -67,7 +67,9 @@ fn assert_all_usable(runtime: &Runtime) {
     let barrier = Arc::new(Barrier::new(count));
     run_tasks(runtime, count, |_| {
         let barrier = barrier.clone();
-        async move { drop(barrier.wait()) }
+        async move {
+            barrier.wait();
+        }
     });
 }
 
@@ -93,7 +95,9 @@ fn all_workers_block_in_place_for_one_task_behind_them() {
             let barrier = barrier.clone();
             async move {
                 if n < count {
-                    block_in_place(|| drop(barrier.wait()));
+                    block_in_place(|| {
+                        barrier.wait();
+                    });
                 } else {
                     barrier.wait();
                 }
@@ -351,7 +355,11 @@ fn spare_threads_end_after_the_keep_alive() {
             let barrier = Arc::new(Barrier::new(blocked));
             run_tasks(&runtime, blocked, |_| {
                 let barrier = barrier.clone();
-                async move { block_in_place(|| drop(barrier.wait())) }
+                async move {
+                    block_in_place(|| {
+                        barrier.wait();
+                    })
+                }
             });
             // The workers and the reactor's thread.
             while runtime.metrics().num_threads() > count + 1 {
@@ -456,7 +464,10 @@ fn a_runtime_dropped_while_its_workers_block_in_place_waits_for_them() {
         for _ in 0..count {
             let (barrier, ended) = (barrier.clone(), ended.clone());
             drop(runtime.spawn(async move {
-                block_in_place(|| drop((barrier.wait(), barrier.wait())));
+                block_in_place(|| {
+                    barrier.wait();
+                    barrier.wait();
+                });
                 ended.fetch_add(1, SeqCst);
             }));
         }

@@ -48,8 +48,12 @@ fn assert_all_usable(runtime: &Runtime) {
     let mut handles = Vec::new();
     for _ in 0..count {
         let (tasks, jobs) = (tasks.clone(), jobs.clone());
-        handles.push(runtime.spawn(async move { drop(tasks.wait()) }));
-        handles.push(runtime.spawn_blocking(move || drop(jobs.wait())));
+        handles.push(runtime.spawn(async move {
+            let _ = tasks.wait();
+        }));
+        handles.push(runtime.spawn_blocking(move || {
+            let _ = jobs.wait();
+        }));
     }
     for handle in handles {
         runtime.block_on(handle).unwrap();
@@ -421,7 +425,7 @@ mod timers {
             let inner = tally.clone();
             let task = runtime.spawn(async move { [arm(LONG, &inner), arm(LONG, &inner)] });
             let armed = runtime.block_on(task).unwrap();
-            let more = runtime.block_on(async { arm(LONG, &tally) });
+            let more = runtime.block_on(async { Some(arm(LONG, &tally)) });
             drop(runtime.spawn(Thrower::new(Hazard::Drop, &tally)));
             drop(runtime);
             assert_eq!(tally.wakes.load(SeqCst), 3);
