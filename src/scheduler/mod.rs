@@ -33,7 +33,8 @@
 //!
 //! Each stands in the module that owns it: submitting, lying down and finding in [`idle`]; the order of looking and the way
 //! of waiting in [`worker`]; the next slot in [`queue`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
-//! in [`handoff`]; the watchman in [`monitor`]; opening and closing in [`lifecycle`].
+//! in [`handoff`]; the watchman in [`monitor`]; opening and closing in [`lifecycle`] and [`janitor`]. The models in
+//! `tests/model/` check them, each with a seeded bug that must be found.
 //!
 //! # Rejected designs
 //!
@@ -45,8 +46,23 @@
 //! * **Waking somebody for a full next slot**: tears pairs of tasks apart (see [`processor`]). tokio tried twice
 //!   (tokio#7431, reverted in tokio#8100 for over-waking).
 //! * **A reactor on a thread of its own**: a hop per event, two thirds of the echo throughput.
+//! * **A wheel for each sleeper to watch**: wheels belong to cores, and whose core lies where changes all the time; one of
+//!   them was soon watched by nobody. The seat watches them all.
+//! * **Cancelling in the waker after closing**: the waker may hold a lock that the future's destructor takes (a channel that
+//!   passes a wake-up on does). Only workers between polls and the janitor run destructors.
 //! * **A worker bound to its processor**: a thread that blocks would take its processor with it, or a copy of the
 //!   hand-over would be needed beside the idle protocol. Here a core is a box: who has it, has the processor.
+//!
+//! # Measured
+//!
+//! On 2 virtual CPUs (AMD EPYC), rustc 1.95, glibc's allocator, 2026-11-24; interleaved medians of 9 processes each.
+//!
+//! | choice | effect |
+//! |---|---|
+//! | searching before lying down: none / 12 looks 0.4 µs apart / 5 looks 1 µs apart | spawn + join 139 / 141 / 115 ns, context switches 2226 / 187 / 111; fan-out, skynet, remote spawn, ping-pong and echo tie |
+//! | counters of foreign spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
+//!
+//! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and thief pass to and fro.
 
 use std::fmt;
 use std::io;
