@@ -281,7 +281,7 @@ fn a_runtime_ends_under_a_busy_crowd() {
     within_patience(|| {
         for kind in ALL {
             for count in [1, 2] {
-                for _ in 0..20 {
+                for _ in 0..8 {
                     let runtime = processors(count);
                     let start = runtime.spawn(async move { [kind; 4].map(Busy::start) });
                     let crowds = runtime.block_on(start).unwrap();
