@@ -324,13 +324,11 @@ fn threads_have_their_name_and_run_their_hooks() {
         let name = block_on(job).unwrap().unwrap();
         assert!(name.starts_with("jobs"), "{name}");
     }
-    // Two blocking threads and the worker.
-    assert!(starts.load(SeqCst) >= 3);
     assert_eq!(runtime.metrics().num_blocking_threads(), 2);
     drop(runtime);
-    wait_until("every start has its stop", || {
-        starts.load(SeqCst) == stops.load(SeqCst)
-    });
+    // Two blocking threads, the worker and the reactor's; on a busy machine these two may have started last.
+    assert_eq!(starts.load(SeqCst), 4);
+    assert_eq!(stops.load(SeqCst), 4);
 }
 
 #[test]
