@@ -80,7 +80,8 @@ impl Shared {
         }
     }
 
-    fn is_settled(&self) -> bool {
+    /// See the module's documentation.
+    pub(super) fn is_settled(&self) -> bool {
         self.workers.load(Ordering::Acquire) == 0
             && self.num_alive_tasks() == 0
             && self.idle.is_settled(self.processors.len())

@@ -113,8 +113,8 @@ fn take_free(processors: usize) -> io::Result<&'static Shared> {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.shared.forget_services();
-        // A task that is still somewhere keeps its scheduler from ever being used again.
-        if self.shared.num_alive_tasks() == 0 {
+        // The janitor has seen to this. Were there anything left, the scheduler would never be used again.
+        if self.shared.is_settled() {
             FREE.lock().push(self.shared);
         }
     }
