@@ -4,15 +4,20 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::{Handle, Runtime, context};
-use crate::scheduler::{Around, Lease, Settings};
+use super::debug::Debugging;
+use super::{Handle, Runtime, StallReport, context};
+use crate::scheduler::{Around, Lease, OnStall, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
 
 /// Most processors a runtime can have: what the scheduler's counts have room for, far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
 
+/// Threads for tasks that block, beyond the number of processors. As many as blocking jobs by default.
+const SPARE_THREADS: usize = 512;
+
 type Hook = Arc<dyn Fn() + Send + Sync>;
+type StallHook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 
 /// Builds a [`Runtime`] with settings of one's own.
 ///
@@ -30,12 +35,14 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     worker_threads: Option<usize>,
+    max_threads: Option<usize>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
     thread_name: String,
     thread_stack_size: Option<usize>,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
+    on_stall: Option<StallHook>,
 }
 
 impl Builder {
@@ -43,12 +50,14 @@ impl Builder {
     pub fn new() -> Builder {
         Builder {
             worker_threads: None,
+            max_threads: None,
             max_blocking_threads: 512,
             thread_keep_alive: Duration::from_secs(10),
             thread_name: "executor".to_owned(),
             thread_stack_size: None,
             on_thread_start: None,
             on_thread_stop: None,
+            on_stall: None,
         }
     }
 
@@ -58,6 +67,17 @@ impl Builder {
     /// [`std::thread::available_parallelism`]. Zero is an error of [`build`](Builder::build).
     pub fn worker_threads(mut self, count: usize) -> Builder {
         self.worker_threads = Some(count);
+        self
+    }
+
+    /// The most threads that run tasks: those that hold a processor, those that are stuck in a task or block in one, and
+    /// spare ones. The threads of `spawn_blocking` have a limit of their own, and the reactor's is not counted.
+    ///
+    /// Default: 512 more than the number of processors. At the limit a task that blocks keeps its processor, so that
+    /// others may wait for it; that is said once on standard error, and ends when a thread is free again. Less than
+    /// [`worker_threads`](Builder::worker_threads) is an error of [`build`](Builder::build).
+    pub fn max_threads(mut self, count: usize) -> Builder {
+        self.max_threads = Some(count);
         self
     }
 
@@ -99,6 +119,32 @@ impl Builder {
         self
     }
 
+    /// Called once for each poll that keeps its thread for 10 ms: blocked that long, or running for that much CPU time.
+    ///
+    /// The report names the task. The hook runs on a thread of the blocking pool; a panic in it is caught and ignored.
+    /// Without a hook a line goes to standard error, at most one per second and spawn location, unless the environment
+    /// variable `EXECUTOR_DEBUG` contains `stall=0`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tx, rx) = std::sync::mpsc::channel();
+    /// let runtime = executor::runtime::Builder::new()
+    ///     .on_stall(move |report| tx.send(report.clone()).unwrap())
+    ///     .build()?;
+    /// let stuck = executor::task::Builder::new().name("stuck");
+    /// let entered = runtime.handle().enter();
+    /// stuck.spawn(async { std::thread::sleep(std::time::Duration::from_millis(100)) });
+    /// let report = rx.recv().unwrap();
+    /// assert_eq!(report.name(), Some("stuck"));
+    /// # drop(entered);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_stall<F: Fn(&StallReport) + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.on_stall = Some(Arc::new(f));
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -115,6 +161,13 @@ impl Builder {
             Some(count) => usable_workers(count, "worker_threads")?,
             None => default_workers()?,
         };
+        let max_threads = self
+            .max_threads
+            .unwrap_or(worker_threads.saturating_add(SPARE_THREADS));
+        if max_threads < worker_threads {
+            let reason = format!("must not be less than worker_threads, {worker_threads}");
+            return Err(unusable("max_threads", &reason));
+        }
         if self.max_blocking_threads == 0 {
             return Err(unusable("max_blocking_threads", "must not be zero"));
         }
@@ -124,13 +177,21 @@ impl Builder {
         if self.thread_name.contains('\0') {
             return Err(unusable("thread_name", "must not contain a NUL byte"));
         }
+        let debugging = Debugging::from_environment();
         Ok(Settings {
             worker_threads,
+            max_threads,
             max_blocking_threads: self.max_blocking_threads,
             thread_keep_alive: self.thread_keep_alive,
             around: around(self.on_thread_start, self.on_thread_stop),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
+            on_stall: match self.on_stall {
+                Some(hook) => OnStall::Call(Box::new(move |report| hook(report))),
+                None if debugging.reports_stalls => OnStall::print(),
+                None => OnStall::Ignore,
+            },
+            retakes: debugging.retakes,
         })
     }
 }
@@ -145,6 +206,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("worker_threads", &self.worker_threads)
+            .field("max_threads", &self.max_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("thread_name", &self.thread_name)

@@ -82,6 +82,11 @@ impl RuntimeMetrics {
         self.snapshot.handoffs
     }
 
+    /// Times the monitor took a processor from a worker that was stuck in a poll: blocked, or running on.
+    pub fn retake_count(&self) -> u64 {
+        self.snapshot.retakes
+    }
+
     /// Tasks woken by the netpoller.
     pub fn netpoll_ready_count(&self) -> u64 {
         self.snapshot.network_ready

@@ -15,6 +15,7 @@ use crate::tasks::JoinHandle;
 pub(crate) mod block_on;
 mod builder;
 pub(crate) mod context;
+mod debug;
 mod local_set;
 mod metrics;
 mod signal;
@@ -24,6 +25,8 @@ pub use builder::Builder;
 pub use context::EnterGuard;
 pub use local_set::spawn_local;
 pub use metrics::RuntimeMetrics;
+
+pub use crate::scheduler::stall::StallReport;
 
 /// A runtime of one's own.
 ///

@@ -1,42 +1,47 @@
-//! Handing a processor over: what a thread does before it blocks.
+//! Handing a processor over: a thread that blocks keeps no processor.
 //!
-//! `block_in_place` and a `block_on` inside a task know that they are about to block, so the thread gives its core away
-//! itself ([`away`]), as a goroutine does when it enters a system call that is known to block:
+//! There are three ways to block, and one story:
 //!
-//! 1. What is in the next slot moves to the queue, where everybody can see it.
+//! * **Announced.** `block_in_place` and a `block_on` inside a task say that they are about to block, so the thread gives
+//!   its core away itself ([`away`]), as a goroutine does when it enters a system call that is known to block.
+//! * **Unannounced.** A poll just blocks, or runs on. The monitor notices ([`super::watch`]) and takes the processor from
+//!   it ([`Shared::retake`]), as Go's does from a system call that lasts.
+//! * **Elsewhere.** `spawn_blocking` takes the blocking part to a thread that never had a processor; a `block_on` there
+//!   finds nothing to hand over. Its threads are the pool's, bounded by a limit of their own.
+//!
+//! # The steps
+//!
+//! 1. Announced: what is in the next slot moves to the queue, where everybody can see it. Unannounced: the place of the
+//!    processor gets another incarnation ([`super::slot`]), and the old one is an orphan ([`super::orphan`]).
 //! 2. The core is laid down, and a fence separates that from what follows (see [`super::idle`]): a submission from now
-//!    on finds it lying there, one from before is seen in the next step.
+//!    on finds it lying there, one from before is seen in the next step ([`Shared::pass_on`]).
 //! 3. If there is anything to run, or if nobody is left to look at the network, a worker is woken for the core; when no
-//!    worker is free, a thread is started. That thread is a spare later on. If this thread has armed a timer that the
-//!    worker in the netpoller's seat does not know of, the seat is told: this thread will not lie down and wait for it.
-//! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue.
+//!    worker is free, a thread is started, up to `Builder::max_threads`. That thread is a spare later on. If this thread has
+//!    armed a timer that the worker in the netpoller's seat does not know of, the seat is told: this thread will not lie
+//!    down and wait for it.
+//! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue; or it holds an orphan,
+//!    and what it wakes or spawns goes into that one's queue, where thieves look.
 //! 5. Afterwards it picks up a core if one lies there (nobody needed it, or somebody is done with it). If not, it
 //!    finishes its poll without one: a poll cannot be suspended. Then it lies down as a spare.
 //!
 //! The failure that step 3 prevents: all P threads block, waiting for something that only a queued task, a timer or the
 //! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed.
 
+use super::processor::{Core, Processor};
 use super::{Shared, janitor, local};
+use crate::sync::atomic::Ordering;
 
 /// Gives the calling thread's processor away, if it has one, until the guard is dropped.
 pub(crate) fn away() -> Away {
     janitor::step_aside();
-    let shared = local::shared().filter(|shared| match local::take_core() {
-        Some(core) => {
-            core.end_batch();
+    let shared = local::shared().filter(|shared| {
+        let holds = local::holds_core();
+        if let Some(core) = shared.give_up_core() {
             core.empty_slot();
-            shared.idle.lay_down(core);
-            shared.counters.handoffs();
-            if shared.work_is_visible() || !shared.idle.is_attended() {
-                shared.wake_one();
-            }
-            if !shared.timers.are_watched() {
-                shared.call_seat();
-            }
-            shared.call_janitor_if_closed();
-            true
+            shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
+            shared.pass_on(core);
         }
-        None => false,
+        holds
     });
     Away { shared }
 }
@@ -55,5 +60,33 @@ impl Drop for Away {
             local::put_core(core);
             shared.monitor.work_begins();
         }
+    }
+}
+
+impl Shared {
+    /// Monitor: takes processor `index` from the worker that is stuck in this incarnation. False: the worker is not.
+    pub(super) fn retake(&'static self, index: usize, stuck: &'static Processor) -> bool {
+        if !stuck.tenure.retake() {
+            return false;
+        }
+        self.counters.retakes.fetch_add(1, Ordering::Relaxed);
+        let core = self.processors[index].replace();
+        // It may come from the stock with something in its queue; now that is a processor's.
+        self.orphans.unlist(core.at);
+        self.look_after(stuck);
+        self.pass_on(core);
+        true
+    }
+
+    /// Steps 2 and 3.
+    fn pass_on(&'static self, core: Box<Core>) {
+        self.idle.lay_down(core);
+        if self.work_is_visible() || !self.idle.is_attended() {
+            self.wake_one();
+        }
+        if !self.timers.are_watched() {
+            self.call_seat();
+        }
+        self.call_janitor_if_closed();
     }
 }

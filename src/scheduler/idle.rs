@@ -136,6 +136,12 @@ impl<C> Idle<C> {
         self.counts().searching() != 0 || self.lists.lock().seated.is_some()
     }
 
+    /// Whether a worker waits, in bed or in the seat.
+    pub(crate) fn has_sleeper(&self) -> bool {
+        let lists = self.lists.lock();
+        !lists.beds.is_empty() || lists.seated.is_some()
+    }
+
     /// Steps 2 and 3 of submitting.
     #[inline]
     pub(crate) fn after_submit(&self) -> Next {

@@ -8,7 +8,8 @@
 //! # A round
 //!
 //! 1. Take note that whatever was called for is being seen to.
-//! 2. Move what is in the queues of cores that lie idle to the global queue; lay the cores down again.
+//! 2. Move what is in the queues of cores that lie idle to the global queue; lay the cores down again. Likewise what
+//!    orphans have left, and what thieves can reach of a stuck worker's: it may be waiting for one of those to end.
 //! 3. Cancel what is in the global queue, one by one.
 //! 4. If everything is settled, end. Else sleep until called: by who pushes, lays a core down, finishes a task, ends a
 //!    worker, or gives up a claim on a core.
@@ -28,8 +29,8 @@ use std::cell::Cell;
 
 use crossbeam_deque::Steal;
 
-use super::Shared;
 use super::processor::Core;
+use super::{Shared, steal};
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks;
 
@@ -65,6 +66,8 @@ impl Shared {
             for core in self.idle.take_cores() {
                 self.retire(core);
             }
+            self.rob_the_stuck();
+            self.move_all_leftovers();
             self.cancel_global(term);
             // Pairs with the fence of a spawn from outside. The workers' last counts are seen through `workers`.
             fence(Ordering::SeqCst);
@@ -98,10 +101,20 @@ impl Shared {
     /// Lays a core down for good; what is in its queues goes where the janitor, or a deputy, finds it.
     pub(super) fn retire(&'static self, core: Box<Core>) {
         core.empty_slot();
-        while let Some(runnable) = core.queue.pop() {
-            self.global.push(runnable);
-        }
+        while self.move_on(&core) != 0 {}
         self.idle.put_cores(vec![core]);
+    }
+
+    fn rob_the_stuck(&self) {
+        let places = self.processors.iter().map(|slot| slot.at());
+        for at in places.chain(self.orphans.iter()) {
+            let hidden = at.next.take();
+            let queued = std::iter::from_fn(|| steal::steal_one(|| at.stealer.steal()));
+            hidden
+                .into_iter()
+                .chain(queued)
+                .for_each(|runnable| self.global.push(runnable));
+        }
     }
 
     fn cancel_global(&self, term: u64) {

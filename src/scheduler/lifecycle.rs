@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::netpoll::Netpoll;
 use super::processor::Core;
+use super::stall::{OnStall, Reporting};
 use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
@@ -33,21 +34,28 @@ pub(crate) type Around = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync
 /// What a runtime's builder has set.
 pub(crate) struct Settings {
     pub(crate) worker_threads: usize,
+    pub(crate) max_threads: usize,
     pub(crate) max_blocking_threads: usize,
     pub(crate) thread_keep_alive: Duration,
     pub(crate) thread_name: String,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) around: Around,
+    pub(crate) on_stall: OnStall,
+    /// Whether the monitor takes processors from stuck workers.
+    pub(crate) retakes: bool,
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("worker_threads", &self.worker_threads)
+            .field("max_threads", &self.max_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("thread_name", &self.thread_name)
             .field("thread_stack_size", &self.thread_stack_size)
+            .field("on_stall", &self.on_stall)
+            .field("retakes", &self.retakes)
             .finish_non_exhaustive()
     }
 }
@@ -60,16 +68,28 @@ pub(crate) struct Lease {
 /// Schedulers that no runtime uses.
 static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 
-/// A job of the blocking pool: a task whose future blocks.
-pub(super) struct BlockingTask(Runnable);
+/// A job of the blocking pool.
+pub(super) enum BlockingJob {
+    /// A task whose future blocks.
+    Task(Runnable),
+    /// The runtime's own.
+    Report(Reporting),
+}
 
-impl Job for BlockingTask {
+impl Job for BlockingJob {
     fn run(self) {
-        tasks::run(self.0);
+        match self {
+            BlockingJob::Task(runnable) => tasks::run(runnable),
+            BlockingJob::Report(reporting) => reporting.run(),
+        }
     }
 
     fn cancel(self) {
-        tasks::cancel(self.0);
+        match self {
+            BlockingJob::Task(runnable) => tasks::cancel(runnable),
+            // The runtime ends: nobody is kept waiting any more.
+            BlockingJob::Report(_) => {}
+        }
     }
 }
 
@@ -130,9 +150,11 @@ impl fmt::Debug for Lease {
 struct CountedWorker(&'static Shared);
 
 impl CountedWorker {
-    fn new(shared: &'static Shared) -> CountedWorker {
-        shared.workers.fetch_add(1, Ordering::Relaxed);
-        CountedWorker(shared)
+    /// `None`: there are `limit` of them.
+    fn new(shared: &'static Shared, limit: usize) -> Option<CountedWorker> {
+        let counted = shared.workers.fetch_add(1, Ordering::Relaxed);
+        let worker = CountedWorker(shared);
+        (counted < limit).then_some(worker)
     }
 }
 
@@ -167,7 +189,9 @@ impl Shared {
             foreign.spawned.store(0, Ordering::Relaxed);
             foreign.finished.store(0, Ordering::Relaxed);
         }
-        self.processors.iter().for_each(|at| at.reset());
+        self.processors.iter().for_each(|slot| slot.reset());
+        self.orphans.clear();
+        self.said_exhausted.store(false, Ordering::Relaxed);
         self.registry.reopen();
         self.idle.reopen();
         self.closed.store(false, Ordering::SeqCst);
@@ -217,10 +241,13 @@ impl Shared {
             Ok(settings) => settings,
             Err(error) => return Err((core, error)),
         };
+        let Some(counted) = CountedWorker::new(self, settings.max_threads) else {
+            self.threads_are_exhausted(&settings);
+            return Err((core, io::Error::other("all threads are in use")));
+        };
         // The core comes back from a closure that is never called through this cell.
         let cell = Arc::new(Mutex::new(Some(core)));
         let carried = cell.clone();
-        let counted = CountedWorker::new(self);
         let started = self.start_thread(&settings, move || {
             let _counted = counted;
             let core = carried.lock().take();
@@ -233,6 +260,18 @@ impl Shared {
                 .expect("a thread that was not started took nothing");
             (core, error)
         })
+    }
+
+    /// Whether another worker may be started. If not, that is said once.
+    pub(super) fn may_hire(&self) -> bool {
+        let Ok(settings) = self.settings() else {
+            return false;
+        };
+        let may = self.workers.load(Ordering::Relaxed) < settings.max_threads;
+        if !may {
+            self.threads_are_exhausted(&settings);
+        }
+        may
     }
 
     /// Steps 1 to 4 of closing. Later calls do nothing.
@@ -270,12 +309,20 @@ impl Shared {
         let Some(pool) = self.blocking() else {
             return tasks::cancel(runnable);
         };
-        if let Err((BlockingTask(runnable), error)) = pool.submit(BlockingTask(runnable)) {
+        if let Err((BlockingJob::Task(runnable), error)) = pool.submit(BlockingJob::Task(runnable))
+        {
             if self.is_closed() {
                 tasks::cancel(runnable);
             } else {
                 tasks::refuse(runnable, error.kind());
             }
+        }
+    }
+
+    /// A report that cannot be taken is lost.
+    pub(super) fn submit_report(&self, reporting: Reporting) {
+        if let Some(pool) = self.blocking() {
+            let _ = pool.submit(BlockingJob::Report(reporting));
         }
     }
 }

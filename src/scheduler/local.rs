@@ -6,8 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::ptr;
 
-use super::Shared;
 use super::processor::Core;
+use super::{Shared, probe};
 
 struct Local {
     shared: Cell<Option<&'static Shared>>,
@@ -40,6 +40,13 @@ pub(super) fn with_core<R>(shared: &'static Shared, f: impl FnOnce(&Core) -> R) 
         .flatten()
 }
 
+/// Whether this thread holds a core.
+pub(super) fn holds_core() -> bool {
+    LOCAL
+        .try_with(|local| local.core.borrow().is_some())
+        .unwrap_or(false)
+}
+
 /// The scheduler this thread is a worker of, whether it holds a core now or not.
 pub(super) fn shared() -> Option<&'static Shared> {
     LOCAL.try_with(|local| local.shared.get()).ok().flatten()
@@ -52,13 +59,14 @@ pub(super) fn set_shared(shared: Option<&'static Shared>) {
 
 /// Lays a core into this thread's hands.
 pub(super) fn put_core(core: Box<Core>) {
+    core.at.tenure.begin(probe::this_thread());
     LOCAL.with(|local| {
         let previous = local.core.borrow_mut().replace(core);
         debug_assert!(previous.is_none(), "a thread was given two cores");
     });
 }
 
-/// Takes the core out of this thread's hands.
+/// Takes the core out of this thread's hands: for [`Shared::give_up_core`] alone.
 pub(super) fn take_core() -> Option<Box<Core>> {
     LOCAL
         .try_with(|local| local.core.borrow_mut().take())

@@ -69,7 +69,7 @@ use std::io;
 use std::ptr;
 use std::time::Duration;
 
-use crossbeam_deque::{Injector, Worker as LocalQueue};
+use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 
 use crate::blocking::Pool;
@@ -88,26 +88,35 @@ mod lifecycle;
 mod local;
 mod monitor;
 mod netpoll;
+mod orphan;
 mod park;
+mod probe;
 mod processor;
 mod queue;
 mod rng;
+mod slot;
 pub(crate) mod snapshot;
+pub(crate) mod stall;
 mod steal;
+mod tenure;
 mod threads;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod timers;
+mod watch;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 mod wheel;
 mod worker;
 
 pub(crate) use lifecycle::{Around, Lease, Settings};
+pub(crate) use stall::OnStall;
 
 use idle::{Claim, Idle, Next};
-use lifecycle::BlockingTask;
+use lifecycle::BlockingJob;
 use monitor::Monitor;
 use netpoll::Netpoll;
-use processor::{Core, Processor, Submitted};
+use orphan::Orphans;
+use processor::{Core, Submitted};
+use slot::Slot;
 use threads::Threads;
 use timers::Timers;
 
@@ -115,7 +124,8 @@ use timers::Timers;
 pub(crate) struct Shared {
     /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
     pub(crate) registry: &'static Registry,
-    processors: Box<[CachePadded<Processor>]>,
+    processors: Box<[CachePadded<Slot>]>,
+    orphans: Orphans,
     global: Injector<Runnable>,
     idle: Idle<Box<Core>>,
     timers: Timers,
@@ -125,6 +135,8 @@ pub(crate) struct Shared {
     threads: Threads,
     /// Threads that run [`worker::run`]: a hint for when spares end, and what the janitor waits for.
     workers: AtomicUsize,
+    /// The user has been told that `Settings::max_threads` is reached. `Relaxed`: only who sets it matters.
+    said_exhausted: AtomicBool,
     counters: CachePadded<Counters>,
     foreign_tasks: [CachePadded<ForeignTasks>; SHARDS],
     services: Mutex<Services>,
@@ -136,7 +148,7 @@ struct Services {
     lease: Weak<Lease>,
     settings: Option<Arc<Settings>>,
     netpoll: Option<Netpoll>,
-    blocking: Option<Arc<Pool<BlockingTask>>>,
+    blocking: Option<Arc<Pool<BlockingJob>>>,
 }
 
 /// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a spawn storm from outside
@@ -151,19 +163,22 @@ struct ForeignTasks {
 #[derive(Debug, Default)]
 struct Counters {
     handoffs: AtomicU64,
+    retakes: AtomicU64,
     network_polls: AtomicU64,
     network_ready: AtomicU64,
 }
 
 impl Counters {
     fn reset(&self) {
-        for counter in [&self.handoffs, &self.network_polls, &self.network_ready] {
+        let Counters {
+            handoffs,
+            retakes,
+            network_polls,
+            network_ready,
+        } = self;
+        for counter in [handoffs, retakes, network_polls, network_ready] {
             counter.store(0, Ordering::Relaxed);
         }
-    }
-
-    fn handoffs(&self) {
-        self.handoffs.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -183,14 +198,11 @@ pub(crate) fn home_of(meta: &Meta) -> &'static Shared {
 impl Shared {
     fn leak(processors: usize) -> Option<&'static Shared> {
         let registry = Registry::lease()?;
-        let queues: Vec<LocalQueue<Runnable>> =
-            (0..processors).map(|_| LocalQueue::new_fifo()).collect();
+        let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(Slot::new).unzip();
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             registry,
-            processors: queues
-                .iter()
-                .map(|queue| Processor::new(queue).into())
-                .collect(),
+            processors: slots.into_iter().map(CachePadded::new).collect(),
+            orphans: Orphans::new(),
             global: Injector::new(),
             idle: Idle::new(),
             timers: Timers::new(processors),
@@ -198,16 +210,12 @@ impl Shared {
             monitor: Monitor::default(),
             threads: Threads::default(),
             workers: AtomicUsize::new(0),
+            said_exhausted: AtomicBool::new(false),
             counters: CachePadded::default(),
             foreign_tasks: Default::default(),
             services: Mutex::new(Services::default()),
         }));
-        let cores = shared.processors.iter().zip(queues).enumerate();
-        shared.idle.put_cores(
-            cores
-                .map(|(index, (at, queue))| Core::new(index, at, queue))
-                .collect(),
-        );
+        shared.idle.put_cores(cores);
         // Release pairs with the load in `home_of`.
         let slot = &TABLE[usize::from(registry.index())];
         slot.store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
@@ -228,6 +236,7 @@ impl Shared {
                     self.wake_one();
                 }
             }
+            Some(Submitted::Astray) => self.pushed_astray(),
             None => runnable
                 .into_iter()
                 .for_each(|runnable| self.submit_global(runnable)),
@@ -268,6 +277,11 @@ impl Shared {
 
     fn submit_global(&'static self, runnable: Runnable) {
         self.global.push(runnable);
+        self.follow_submit();
+    }
+
+    /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
+    fn follow_submit(&'static self) {
         match self.idle.after_submit() {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
@@ -329,7 +343,22 @@ impl Shared {
 
     /// Whether any queue has something in it. Next slots do not count: their owners run them next.
     fn work_is_visible(&self) -> bool {
-        !self.global.is_empty() || self.processors.iter().any(|at| !at.stealer.is_empty())
+        let mut places = self.processors.iter();
+        !self.global.is_empty()
+            || places.any(|slot| !slot.at().stealer.is_empty())
+            || self.orphans.iter().any(|at| !at.stealer.is_empty())
+    }
+
+    /// Runnables that wait in queues where thieves see them, roughly.
+    fn num_waiting(&self) -> usize {
+        let places = self.processors.iter().map(|slot| slot.at());
+        let queues = places.chain(self.orphans.iter());
+        self.global.len() + queues.map(|at| at.stealer.len()).sum::<usize>()
+    }
+
+    /// Whether there is, or may be, another worker to take a processor over. If not, that is said once.
+    fn has_staff(&self) -> bool {
+        self.idle.has_sleeper() || self.may_hire()
     }
 
     /// There is a deadline before the one that the seat's holder waits for.
@@ -384,7 +413,7 @@ impl Shared {
         self.services.lock().netpoll.clone()
     }
 
-    fn blocking(&self) -> Option<Arc<Pool<BlockingTask>>> {
+    fn blocking(&self) -> Option<Arc<Pool<BlockingJob>>> {
         self.services.lock().blocking.clone()
     }
 

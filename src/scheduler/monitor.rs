@@ -6,13 +6,20 @@
 //! * the network is looked at and due timers are fired if no worker has done so since its last round;
 //! * work that lies hidden while a processor lies idle gets a worker: a next slot that stays full under an unmoved tick
 //!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
+//! * a worker that is stuck in a poll loses its processor while work waits and none lies idle ([`super::watch`] says
+//!   what stuck is, [`super::handoff`] how it goes); if it is blocked for long, in any case, so that what comes later
+//!   finds an idle processor without the monitor's help;
+//! * who is stuck for long is named ([`super::stall`]);
+//! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
+//!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
 //! * the watch over the timers goes to the worker in the seat, if it is not there;
 //! * a queued blocking job gets its thread.
 //!
 //! # When it sleeps
 //!
-//! A round each [`PERIOD`] while anything is busy. When all processors lie idle and somebody sits in the netpoller's
-//! seat, nothing can be overdue: after [`QUIET_ROUNDS`] longer rounds it sleeps until work begins.
+//! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is being decided on, and for
+//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors lie idle and somebody sits in
+//! the netpoller's seat, nothing can be overdue: after [`QUIET_ROUNDS`] longer rounds it sleeps until work begins.
 //!
 //! 1. The monitor sets `asleep`, fences, and looks once more whether all is quiet. Only then it parks.
 //! 2. A worker picks its core up (a read-modify-write on the idle counts), fences, and reads `asleep`.
@@ -20,11 +27,12 @@
 //! So either the worker sees `asleep` and wakes the monitor, or the monitor sees the worker's core gone.
 //!
 //! When the scheduler closes, this thread is the janitor; see [`super::janitor`].
-//!
-//! What is not here yet, and has its place here: taking the processor from a worker whose poll blocks or runs on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::processor::Processor;
+use super::stall::Stall;
+use super::watch::{STALL, Verdict, Watch};
 use super::{Shared, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -32,6 +40,16 @@ use crate::sync::thread::{self, Thread};
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
+
+/// As good as the timers of the kernel allow (their slack is 50 µs).
+const EAGER_PERIOD: Duration = Duration::from_micros(100);
+const EAGER_TIME: Duration = Duration::from_millis(10);
+
+/// Go's time slice: how long the next slot, or the local queue, may keep others waiting.
+const ASK: Duration = Duration::from_millis(10);
+
+/// A round that comes so much too late saw nothing of what went on.
+const OVERSLEPT: Duration = Duration::from_millis(5);
 
 /// The rounds before it goes to sleep: long enough that a program which ticks every millisecond does not have to wake
 /// it each time (12 µs), and does not have a thousand rounds either.
@@ -119,25 +137,31 @@ impl Monitor {
 /// What the monitor remembers from one round to the next.
 struct Rounds {
     shared: &'static Shared,
+    retakes: bool,
     polls: u64,
     ticks: Vec<u64>,
+    watches: Vec<Watch>,
+    /// Polls that go on although their processor was retaken, until they have been reported.
+    stalls: Vec<(&'static Processor, Stall)>,
+    /// Rounds come quickly until then.
+    eager_until: Instant,
+    asked: Instant,
+    /// The beginning of the last round, and how long after it the next was to come.
+    last: Instant,
+    period: Duration,
 }
 
 /// The body of the reactor thread.
 pub(super) fn run(shared: &'static Shared) {
     *shared.monitor.thread.lock() = Some(thread::current());
-    let mut rounds = Rounds {
-        shared,
-        polls: 0,
-        ticks: vec![0; shared.processors.len()],
-    };
+    let mut rounds = Rounds::new(shared);
     let mut quiet = 0;
     while !shared.is_closed() {
         if quiet > QUIET_ROUNDS {
             rounds.sleep();
             quiet = 0;
         } else {
-            thread::park_timeout(if quiet > 0 { QUIET_PERIOD } else { PERIOD });
+            rounds.pause(quiet > 0);
         }
         if shared.is_closed() {
             break;
@@ -149,6 +173,33 @@ pub(super) fn run(shared: &'static Shared) {
 }
 
 impl Rounds {
+    fn new(shared: &'static Shared) -> Rounds {
+        let now = Instant::now();
+        let processors = shared.processors.len();
+        Rounds {
+            shared,
+            retakes: shared.settings().is_ok_and(|settings| settings.retakes),
+            polls: 0,
+            ticks: vec![0; processors],
+            watches: (0..processors).map(|_| Watch::new()).collect(),
+            stalls: Vec::new(),
+            eager_until: now,
+            asked: now,
+            last: now,
+            period: PERIOD,
+        }
+    }
+
+    fn pause(&mut self, quiet: bool) {
+        let period = if quiet { QUIET_PERIOD } else { self.period };
+        thread::park_timeout(period);
+        let now = Instant::now();
+        if now.saturating_duration_since(self.last) > period + OVERSLEPT {
+            self.begin_anew(now);
+        }
+        self.last = now;
+    }
+
     fn look(&mut self) {
         let shared = self.shared;
         let mut ready = Vec::new();
@@ -162,21 +213,115 @@ impl Rounds {
         }
         shared.timers.fire_all(&mut ready);
         worker::wake_contained(&mut ready);
-        if shared.idle.num_lying() > 0 && (self.work_is_hidden() || self.is_unattended()) {
-            shared.wake_one();
-        }
         if !shared.timers.are_watched() {
             // Somebody in bed waits for the next deadline, or somebody who did is gone: let the seat see to it.
             shared.call_seat();
         }
+        self.look_at_orphans();
+        self.look_at_processors();
+        if shared.idle.num_lying() > 0 && (self.work_is_hidden() || self.is_unattended()) {
+            shared.wake_one();
+        }
+        self.ask();
         if let Some(pool) = shared.blocking() {
             pool.tick();
         }
     }
 
+    /// Who stands still, and what follows from it.
+    fn look_at_processors(&mut self) {
+        let shared = self.shared;
+        // With somebody waiting, not a round is lost on a poll that is seen for the first time.
+        let eager = shared.idle.num_lying() == 0 && shared.work_is_visible();
+        let mut undecided = false;
+        let mut waiting = None;
+        for index in 0..self.watches.len() {
+            let at = shared.processors[index].at();
+            match self.watches[index].look(at, eager) {
+                Verdict::Moving | Verdict::Running => {}
+                Verdict::Undecided => undecided = true,
+                Verdict::Stuck { for_long } => {
+                    let waiting = waiting.get_or_insert_with(|| shared.num_waiting());
+                    *waiting += usize::from(!at.next.is_empty());
+                    self.stuck(index, for_long, waiting);
+                }
+            }
+        }
+        let eager = undecided || self.last < self.eager_until;
+        self.period = if eager { EAGER_PERIOD } else { PERIOD };
+    }
+
+    /// This processor's poll is stuck, and so many runnables wait.
+    fn stuck(&mut self, index: usize, for_long: bool, waiting: &mut usize) {
+        let watch = &mut self.watches[index];
+        let needed = *waiting > 0 && self.shared.idle.num_lying() == 0;
+        if needed || for_long && watch.is_blocked() {
+            let stuck = watch
+                .stuck()
+                .filter(|_| self.retakes && self.shared.has_staff());
+            if let Some(stuck) = stuck {
+                if self.shared.retake(index, stuck) {
+                    *waiting = waiting.saturating_sub(1);
+                    self.eager_until = self.last + EAGER_TIME;
+                    self.stalls.extend(watch.take_stall());
+                    return;
+                }
+            }
+        }
+        if for_long {
+            if let Some(stall) = watch.report() {
+                self.shared.report_stall(&stall, false);
+            }
+        }
+    }
+
+    /// Polls whose processor was retaken: their orphans, and their report.
+    fn look_at_orphans(&mut self) {
+        let shared = self.shared;
+        let mut found = false;
+        self.stalls.retain_mut(|(orphan, stall)| {
+            if orphan.tick.get() != stall.tick || !orphan.tenure.is_orphan() {
+                return false;
+            }
+            found |= shared.look_after(orphan);
+            let lasts = stall.since.elapsed() >= STALL;
+            if lasts && !stall.reported {
+                shared.report_stall(stall, true);
+            }
+            !lasts
+        });
+        if shared.orphans.tidy() {
+            shared.move_leftovers();
+        }
+        if found {
+            shared.follow_submit();
+        }
+    }
+
+    fn begin_anew(&mut self, now: Instant) {
+        self.watches
+            .iter_mut()
+            .for_each(|watch| watch.begin_anew(now));
+        self.stalls
+            .iter_mut()
+            .for_each(|(_, stall)| stall.since = now);
+    }
+
+    /// What a time slice is to Go: see the module's documentation.
+    fn ask(&mut self) {
+        if self.last.saturating_duration_since(self.asked) < ASK {
+            return;
+        }
+        self.asked = self.last;
+        for slot in &self.shared.processors {
+            slot.at().tenure.ask();
+        }
+    }
+
     fn work_is_hidden(&mut self) -> bool {
         let mut hidden = self.shared.work_is_visible();
-        for (at, seen) in self.shared.processors.iter().zip(&mut self.ticks) {
+        for (slot, seen) in self.shared.processors.iter().zip(&mut self.ticks) {
+            let at = slot.at();
             let tick = at.tick.get();
             hidden |= std::mem::replace(seen, tick) == tick && !at.next.is_empty();
         }
@@ -196,22 +341,25 @@ impl Rounds {
         self.all_lie()
             && self.shared.idle.is_attended()
             && self.shared.timers.are_watched()
+            && self.stalls.is_empty()
             && self
                 .shared
                 .blocking()
                 .is_none_or(|pool| pool.queue_depth() == 0)
     }
 
-    fn sleep(&self) {
+    fn sleep(&mut self) {
         let asleep = &self.shared.monitor.asleep;
         asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         while asleep.load(Ordering::Acquire) {
             if !self.all_is_quiet() || self.shared.is_closed() {
                 asleep.store(false, Ordering::Relaxed);
-                return;
+                break;
             }
             thread::park();
         }
+        // Nothing has stood still meanwhile.
+        self.last = Instant::now();
     }
 }

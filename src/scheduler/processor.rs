@@ -1,8 +1,9 @@
 //! A processor: the right to run tasks, and the queues that go with it.
 //!
-//! It has two halves. [`Processor`] is what everybody may look at: it stands still in [`super::Shared`]. [`Core`] is
+//! It has two halves. [`Processor`] is what everybody may look at: it never moves and is never freed. [`Core`] is
 //! what only its holder may touch: it moves. A worker that goes idle lays its core down, one that wakes is given one,
-//! one that is about to block gives its core away. Who has a core has the processor; there is no other state.
+//! one that is about to block gives its core away. Who has a core has the processor, until the monitor retakes it: then
+//! another pair of halves takes its place (see [`super::slot`]), and what the worker still holds is an orphan.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,7 +12,8 @@ use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
 use super::queue::NextSlot;
 use super::rng::Rng;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use super::tenure::Tenure;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tasks::Runnable;
 
 /// Polls in a row that may come from the next slot while the local queue waits. tokio's figure: without a cap two
@@ -25,6 +27,12 @@ pub(super) struct Processor {
     pub(super) stealer: Stealer<Runnable>,
     /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a long poll (or none).
     pub(super) tick: Counter,
+    /// [`Meta::word`](crate::tasks::Meta::word) of the task polled last. The holder stores it with the tick, the monitor
+    /// reads it of a poll that stands still: `Relaxed`, a word that is out of date only names a task that has just ended.
+    task: AtomicU64,
+    pub(super) tenure: Tenure,
+    /// The monitor's and the holder's: this processor is in the list of [`super::orphan`].
+    pub(super) listed: AtomicBool,
     pub(super) counters: Counters,
 }
 
@@ -78,6 +86,8 @@ pub(super) enum Submitted {
     Quietly,
     /// Another processor could run something now.
     Visibly,
+    /// The processor was retaken: it went into an orphan's queue, where nobody may be looking yet.
+    Astray,
 }
 
 impl Processor {
@@ -86,8 +96,28 @@ impl Processor {
             next: NextSlot::new(),
             stealer: queue.stealer(),
             tick: Counter::default(),
+            task: AtomicU64::new(0),
+            tenure: Tenure::new(),
+            listed: AtomicBool::new(false),
             counters: Counters::default(),
         }
+    }
+
+    /// The holder is about to poll the task of this word.
+    #[inline]
+    pub(super) fn begin_poll(&self, task: u64) {
+        self.task.store(task, Ordering::Relaxed);
+        self.tick.add(1);
+    }
+
+    /// The word of the task polled last.
+    pub(super) fn task(&self) -> u64 {
+        self.task.load(Ordering::Relaxed)
+    }
+
+    /// Runnables in the queue and the next slot.
+    pub(super) fn num_queued(&self) -> usize {
+        self.stealer.len() + usize::from(!self.next.is_empty())
     }
 
     /// All counts begin at zero again. Nobody may hold the processor.
@@ -135,21 +165,26 @@ impl Core {
             self.queue.push(runnable);
             return Submitted::Quietly;
         }
-        if yielded {
+        let displaced = if yielded {
             self.queue.push(runnable);
-            return if self.at.next.is_empty() {
-                Submitted::Quietly
-            } else {
-                Submitted::Visibly
-            };
+            !self.at.next.is_empty()
+        } else if let Some(displaced) = self.at.next.put(runnable) {
+            self.queue.push(displaced);
+            true
+        } else {
+            false
+        };
+        // After the push, so that a retake which this look does not see finds the runnable. See `super::orphan`.
+        match (self.at.tenure.is_retaken(), displaced) {
+            (true, _) => Submitted::Astray,
+            (false, true) => Submitted::Visibly,
+            (false, false) => Submitted::Quietly,
         }
-        match self.at.next.put(runnable) {
-            None => Submitted::Quietly,
-            Some(displaced) => {
-                self.queue.push(displaced);
-                Submitted::Visibly
-            }
-        }
+    }
+
+    /// The timer wheel to arm on. `None`: the processor is in other hands, who know nothing of what is armed here.
+    pub(super) fn wheel(&self) -> Option<usize> {
+        (!self.at.tenure.is_retaken()).then_some(self.index)
     }
 
     /// The next runnable of this processor: next slot, then local queue.
@@ -167,6 +202,11 @@ impl Core {
         }
         self.streak.set(0);
         self.queue.pop().or_else(|| self.at.next.take())
+    }
+
+    /// The queue has its turn next, however long the slot's streak was.
+    pub(super) fn end_streak(&self) {
+        self.streak.set(NEXT_SLOT_CAP);
     }
 
     /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look first.

@@ -26,6 +26,7 @@ pub(crate) struct Snapshot {
     pub(crate) blocking_queue_depth: usize,
     pub(crate) threads: usize,
     pub(crate) handoffs: u64,
+    pub(crate) retakes: u64,
     pub(crate) network_ready: u64,
 }
 
@@ -39,7 +40,7 @@ impl Shared {
         let finished: u64 = self
             .processors
             .iter()
-            .map(|at| at.counters.finished.get())
+            .map(|slot| slot.sum(|at| at.counters.finished.get()))
             .sum();
         let foreign = self
             .foreign_tasks
@@ -53,7 +54,7 @@ impl Shared {
         let spawned: u64 = self
             .processors
             .iter()
-            .map(|at| at.counters.spawned.get())
+            .map(|slot| slot.sum(|at| at.counters.spawned.get()))
             .sum();
         let foreign = self
             .foreign_tasks
@@ -69,11 +70,11 @@ impl Shared {
             processors: self
                 .processors
                 .iter()
-                .map(|at| ProcessorSnapshot {
-                    polls: at.tick.get(),
-                    local_queue_depth: at.stealer.len() + usize::from(!at.next.is_empty()),
-                    steals: at.counters.steals.get(),
-                    parks: at.counters.parks.get(),
+                .map(|slot| ProcessorSnapshot {
+                    polls: slot.sum(|at| at.tick.get()),
+                    local_queue_depth: slot.sum(|at| at.num_queued() as u64) as usize,
+                    steals: slot.sum(|at| at.counters.steals.get()),
+                    parks: slot.sum(|at| at.counters.parks.get()),
                 })
                 .collect(),
             alive_tasks: self.num_alive_tasks(),
@@ -84,6 +85,7 @@ impl Shared {
             blocking_queue_depth: pool.map_or(0, |pool| pool.queue_depth()),
             threads: self.threads.alive(),
             handoffs: self.counters.handoffs.load(Ordering::Relaxed),
+            retakes: self.counters.retakes.load(Ordering::Relaxed),
             network_ready: self.counters.network_ready.load(Ordering::Relaxed),
         }
     }

@@ -6,14 +6,15 @@
 //! begun a poll since this search began: a pair of tasks that wake each other is not torn apart, while a task that
 //! sits behind a long poll is found.
 //!
-//! Processors are scanned, not threads: however many threads exist, blocked ones among them, a search costs 4·P looks.
+//! Each pass ends with the orphans that hold work ([`super::orphan`]). Processors are scanned and not threads: however
+//! many threads exist, blocked ones among them, a search costs 4·P looks.
 
 use std::cell::RefCell;
 
 use crossbeam_deque::Steal;
 
 use super::Shared;
-use super::processor::Core;
+use super::processor::{Core, Processor};
 use super::rng::Rng;
 use crate::tasks::Runnable;
 
@@ -30,19 +31,19 @@ std::thread_local! {
 /// One search. What it finds beyond the first runnable is in the thief's queue afterwards.
 pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<Runnable> {
     let count = shared.processors.len();
-    if count == 1 {
+    if count == 1 && shared.orphans.is_empty() {
         return None;
     }
     TICKS.with_borrow_mut(|ticks| {
         ticks.clear();
-        ticks.extend(shared.processors.iter().map(|at| at.tick.get()));
+        ticks.extend(shared.processors.iter().map(|slot| slot.at().tick.get()));
         for pass in 0..PASSES {
             for index in random_order(&thief.rng, count) {
                 if index == thief.index {
                     continue;
                 }
-                let victim = &shared.processors[index];
-                if let Some(runnable) = steal_batch(shared, thief, index) {
+                let victim = shared.processors[index].at();
+                if let Some(runnable) = steal_batch(victim, thief) {
                     return Some(runnable);
                 }
                 let last = pass == PASSES - 1;
@@ -52,18 +53,25 @@ pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<Runnable> {
                     }
                 }
             }
+            let mut orphans = shared.orphans.iter();
+            if let Some(runnable) = orphans.find_map(|orphan| steal_batch(orphan, thief)) {
+                return Some(runnable);
+            }
         }
         None
     })
 }
 
-fn steal_batch(shared: &Shared, thief: &Core, victim: usize) -> Option<Runnable> {
-    let stealer = &shared.processors[victim].stealer;
+fn steal_batch(victim: &Processor, thief: &Core) -> Option<Runnable> {
+    steal_one(|| (victim.stealer).steal_batch_with_limit_and_pop(&thief.queue, BATCH))
+}
+
+/// Tries until it has got one or there is none: a retry means that somebody else got something.
+pub(super) fn steal_one(mut attempt: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
     loop {
-        match stealer.steal_batch_with_limit_and_pop(&thief.queue, BATCH) {
+        match attempt() {
             Steal::Success(runnable) => return Some(runnable),
             Steal::Empty => return None,
-            // Somebody else took something in between: that is progress, and the queue may have more.
             Steal::Retry => std::hint::spin_loop(),
         }
     }

@@ -15,11 +15,14 @@
 //!    less than waking the one in the seat for it.
 //! 4. The monitor fires whatever is overdue because its worker is in a long poll.
 //!
-//! Arming on a worker wakes nobody: that worker is awake, and when it lies down it is in case 2 or 3.
+//! Arming on a worker wakes nobody: that worker is awake, and when it lies down it is in case 2 or 3. A worker whose
+//! processor was retaken arms on the foreign wheel, as it may not come back for long; what it armed at the very moment of
+//! the retake, the monitor finds in its next rounds.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::processor::Core;
 use super::wheel::{Key, Wheel};
 use super::{Shared, clock, local};
 use crate::sync::Mutex;
@@ -243,7 +246,7 @@ impl Timer {
             }
             self.disarm();
         }
-        let processor = local::with_core(shared, |core| core.index);
+        let processor = local::with_core(shared, Core::wheel).flatten();
         let (wheel, key, tell) = shared.timers.arm(processor, deadline, waker.clone());
         self.armed = Some(Armed {
             shared,
@@ -278,7 +281,7 @@ impl Timer {
         let waker = armed.wheel().wheel.lock().cancel(armed.key);
         self.armed = None;
         let Some(waker) = waker else { return false };
-        let processor = local::with_core(shared, |core| core.index);
+        let processor = local::with_core(shared, Core::wheel).flatten();
         let (wheel, key, tell) = shared.timers.arm(processor, deadline, waker.clone());
         self.armed = Some(Armed {
             shared,

@@ -3,7 +3,7 @@
 //! # Where it looks, in this order
 //!
 //! 1. its own due timers
-//! 2. every 61st poll: one runnable of the global queue, then the network
+//! 2. every 61st poll, and when the monitor asks for it: one runnable of the global queue, then the network
 //! 3. the next slot, at most three times in a row while the queue waits; the local queue
 //! 4. a batch of the global queue
 //! 5. the network, without waiting, if nobody else is at it
@@ -17,18 +17,17 @@
 //! The first worker to lie down while the seat is free takes it (as in Go): it lies with the network, and an event
 //! wakes it without a hop. Whoever leaves the seat picks up any core that lies there; if none does, all processors are
 //! busy, and what it found goes to the global queue. A worker without a core is a *spare*: it was woken by nothing, or
-//! came back from a blocking call to find its processor in other hands. Spares beyond the number of processors end
+//! came back from a poll or a blocking call to find its processor in other hands. Spares beyond the number of processors end
 //! after the keep-alive.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Steal;
-
 use super::netpoll::{Netpoll, Seat};
 use super::park::Sleeper;
 use super::processor::Core;
+use super::tenure::Word;
 use super::{Shared, clock, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
@@ -65,11 +64,12 @@ enum Own {
     Task(Runnable),
     /// Something else is to be looked at first.
     Attend {
-        tick: u64,
         index: usize,
+        /// Also the global queue and the network.
+        everywhere: bool,
     },
     Nothing,
-    /// This thread holds no core.
+    /// This thread holds no core, or none whose processor is its own.
     NoCore,
 }
 
@@ -106,7 +106,7 @@ impl Drop for Held {
         if self.searching {
             self.shared.idle.found();
         }
-        if let Some(core) = local::take_core() {
+        if let Some(core) = self.shared.give_up_core() {
             self.shared.retire(core);
         }
         local::set_shared(None);
@@ -119,7 +119,7 @@ impl Worker {
             let runnable = match self.own() {
                 Own::Task(runnable) => Some(runnable),
                 _ if self.shared.is_closed() => return,
-                Own::Attend { tick, index } => self.attend(tick, index),
+                Own::Attend { index, everywhere } => self.attend(index, everywhere),
                 Own::Nothing => self.elsewhere(),
                 Own::NoCore => None,
             };
@@ -138,13 +138,21 @@ impl Worker {
     #[inline]
     fn own(&self) -> Own {
         local::with_core(self.shared, |core| {
+            let asked = core.at.tenure.is_disturbed();
+            if asked {
+                if core.at.tenure.answer() == Word::Retaken {
+                    return Own::NoCore;
+                }
+                core.end_streak();
+            }
             let tick = core.at.tick.get();
             let timers = self.shared.timers.is_armed(core.index)
                 && (tick % TIMER_TICK == 0 || clock::was_read());
-            if timers || tick % GLOBAL_TICK == 0 {
+            let everywhere = asked || tick % GLOBAL_TICK == 0;
+            if timers || everywhere {
                 return Own::Attend {
-                    tick,
                     index: core.index,
+                    everywhere,
                 };
             }
             core.pop().map_or(Own::Nothing, Own::Task)
@@ -154,13 +162,13 @@ impl Worker {
 
     /// All steps, for the polls in which more than the own queue is looked at.
     #[cold]
-    fn attend(&self, tick: u64, index: usize) -> Option<Runnable> {
+    fn attend(&self, index: usize, everywhere: bool) -> Option<Runnable> {
         let mut ready = self.ready.take();
         if self.shared.timers.is_armed(index) {
             self.shared.timers.fire_own(index, clock::now(), &mut ready);
         }
         let mut global = None;
-        if tick % GLOBAL_TICK == 0 {
+        if everywhere {
             self.shared.timers.fire_all(&mut ready);
             global = self.one_global();
             self.look_at_network(&mut ready);
@@ -193,7 +201,8 @@ impl Worker {
         if self.searching.get() {
             self.stop_searching();
         }
-        local::with_core(self.shared, |core| core.at.tick.add(1));
+        let task = runnable.metadata().word();
+        local::with_core(self.shared, |core| core.at.begin_poll(task));
         clock::forget();
         // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
         // back to sleep for good.
@@ -219,7 +228,7 @@ impl Worker {
     }
 
     fn one_global(&self) -> Option<Runnable> {
-        steal_one(|| self.shared.global.steal())
+        steal::steal_one(|| self.shared.global.steal())
     }
 
     /// Go's share: as much as this processor's part of the queue, so that one does not take it all.
@@ -231,7 +240,7 @@ impl Worker {
         let share = global.len() / self.shared.processors.len() + 1;
         local::with_core(self.shared, |core| {
             let limit = share.min(steal::BATCH);
-            steal_one(|| global.steal_batch_with_limit_and_pop(&core.queue, limit))
+            steal::steal_one(|| global.steal_batch_with_limit_and_pop(&core.queue, limit))
         })
         .flatten()
     }
@@ -290,7 +299,7 @@ impl Worker {
 
     /// Lies down until there is something to do. True: go on; false: this thread ends.
     fn wait(&self) -> bool {
-        let core = local::take_core();
+        let core = self.shared.give_up_core();
         let is_spare = core.is_none();
         if let Some(core) = &core {
             debug_assert!(
@@ -398,15 +407,5 @@ impl Worker {
 pub(super) fn wake_contained(ready: &mut Vec<Waker>) {
     for waker in ready.drain(..) {
         tasks::contained(|| waker.wake());
-    }
-}
-
-fn steal_one(mut attempt: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
-    loop {
-        match attempt() {
-            Steal::Success(runnable) => return Some(runnable),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
     }
 }

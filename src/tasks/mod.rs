@@ -132,6 +132,12 @@ impl Meta {
         (self.low & ((1 << HOME_BITS) - 1)) as usize
     }
 
+    /// What the task is, as one word that can be published and read without touching the task. See `describe`.
+    #[inline]
+    pub(crate) fn word(&self) -> u64 {
+        u64::from(self.high) << 32 | u64::from(self.low)
+    }
+
     #[inline]
     fn registry(&self) -> &'static Registry {
         Registry::at(self.home())
@@ -141,6 +147,23 @@ impl Meta {
 impl fmt::Debug for Meta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meta").field("id", &self.id()).finish()
+    }
+}
+
+/// What can be told of a task from its [`Meta::word`].
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    pub(crate) id: Id,
+    pub(crate) name: Option<crate::sync::Arc<str>>,
+    pub(crate) location: Option<&'static std::panic::Location<'static>>,
+}
+
+pub(crate) fn describe(word: u64) -> Description {
+    let id = Id::from_number(word >> HOME_BITS);
+    Description {
+        id,
+        name: control::Control::find(id).and_then(|c| c.name()),
+        location: None,
     }
 }
 

@@ -1,0 +1,176 @@
+//! When is a poll stuck? What the monitor notes about the poll that each processor is at.
+//!
+//! A poll **stands still** when the tick of its processor is the same as a round ago. That alone means little: on a
+//! machine with more to run than CPUs, a thread may just be waiting for its turn (going by wall time gave 200 to 470
+//! false retakes there, going by the rules below none). So the thread is looked at ([`super::probe`]):
+//!
+//! * **Blocked** in the kernel, in the same poll for [`BLOCKED`]: what it waits for may take for ever, and its CPU is free.
+//!   Two looks at least; a mutex or a page fault is over by then.
+//! * **Running** on, for [`RUNNING`] of its own CPU time in the same poll: Go's time slice. Below 5 ms it does not pay,
+//!   since work that is cut in such pieces is common (5 ms polls: 6 % slower).
+//! * **Unknown**, where the kernel does not tell: [`RUNNING`] of wall time.
+//!
+//! When the monitor itself has overslept, everything may have stood still together (a stopped process, a suspended
+//! machine): marks made in wall time begin anew.
+
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use super::probe::{self, Probe, State};
+use super::processor::Processor;
+use super::stall::Stall;
+
+/// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
+const BLOCKED: Duration = Duration::from_micros(100);
+
+/// Go's `forcePreemptNS`.
+const RUNNING: Duration = Duration::from_millis(10);
+
+/// A poll that keeps its thread for so long is reported. A shorter wait costs the others at most 0.1 ms and is not worth
+/// a line; it is retaken without a word.
+pub(super) const STALL: Duration = Duration::from_millis(10);
+
+/// What a look gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The processor lies idle, or has begun another poll.
+    Moving,
+    /// The poll stands still; its thread runs, and has not run for long.
+    Running,
+    /// The poll stands still; its thread is blocked, and may be for a moment only.
+    Undecided,
+    /// The poll is stuck. `for_long`: for [`STALL`].
+    Stuck { for_long: bool },
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Watch {
+    poll: Option<Poll>,
+    probe: Probe,
+}
+
+/// A poll that has been seen.
+#[derive(Debug)]
+struct Poll {
+    at: &'static Processor,
+    tick: u64,
+    thread: u64,
+    /// Seen first.
+    since: Instant,
+    /// CPU time of the thread by then. The poll may have begun a round earlier.
+    cpu: Option<Duration>,
+    /// Seen blocked at each look since.
+    blocked: Option<Instant>,
+    reported: bool,
+}
+
+impl Watch {
+    pub(super) fn new() -> Watch {
+        Watch {
+            poll: None,
+            probe: Probe::default(),
+        }
+    }
+
+    /// Looks at the processor. `eager`: also at the thread of a poll that is seen for the first time.
+    pub(super) fn look(&mut self, at: &'static Processor, eager: bool) -> Verdict {
+        let tick = at.tick.get();
+        let Some(thread) = at.tenure.holder() else {
+            self.poll = None;
+            return Verdict::Moving;
+        };
+        match &mut self.poll {
+            Some(poll) if poll.is(at, tick, thread) => poll.look(self.probe.state(thread)),
+            poll => {
+                let poll = poll.insert(Poll {
+                    at,
+                    tick,
+                    thread,
+                    since: Instant::now(),
+                    cpu: probe::cpu_time(thread),
+                    blocked: None,
+                    reported: false,
+                });
+                if eager && self.probe.state(thread) == State::Blocked {
+                    poll.blocked = Some(Instant::now());
+                    return Verdict::Undecided;
+                }
+                Verdict::Moving
+            }
+        }
+    }
+
+    /// The incarnation that is stuck, if nothing has changed since the last look.
+    pub(super) fn stuck(&self) -> Option<&'static Processor> {
+        let poll = self.poll.as_ref()?;
+        (poll.at.tick.get() == poll.tick).then_some(poll.at)
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.poll
+            .as_ref()
+            .is_some_and(|poll| poll.blocked.is_some())
+    }
+
+    /// The processor was retaken: what there is to know about the stuck poll.
+    pub(super) fn take_stall(&mut self) -> Option<(&'static Processor, Stall)> {
+        let poll = self.poll.take()?;
+        Some((poll.at, poll.stall()))
+    }
+
+    /// The stall to report, once per poll.
+    pub(super) fn report(&mut self) -> Option<Stall> {
+        let poll = self.poll.as_mut()?;
+        (!std::mem::replace(&mut poll.reported, true)).then(|| poll.stall())
+    }
+
+    /// The monitor has overslept.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        if let Some(poll) = &mut self.poll {
+            poll.since = now;
+            poll.blocked = poll.blocked.map(|_| now);
+        }
+    }
+}
+
+impl Poll {
+    fn is(&self, at: &Processor, tick: u64, thread: u64) -> bool {
+        ptr::eq(self.at, at) && (self.tick, self.thread) == (tick, thread)
+    }
+
+    fn look(&mut self, state: State) -> Verdict {
+        // After the state was read, so that not a moment counts that was not seen.
+        let now = Instant::now();
+        if state == State::Blocked {
+            let blocked = now - *self.blocked.get_or_insert(now);
+            return if blocked >= BLOCKED {
+                let for_long = blocked >= STALL;
+                Verdict::Stuck { for_long }
+            } else {
+                Verdict::Undecided
+            };
+        }
+        self.blocked = None;
+        let cpu = probe::cpu_time(self.thread).zip(self.cpu);
+        let ran = match (state, cpu) {
+            (State::Running, Some((now, then))) => now.saturating_sub(then),
+            _ => now - self.since,
+        };
+        if ran >= RUNNING {
+            Verdict::Stuck { for_long: true }
+        } else {
+            Verdict::Running
+        }
+    }
+
+    fn stall(&self) -> Stall {
+        Stall {
+            task: self.at.task(),
+            tick: self.tick,
+            since: self.since,
+            is_blocked: self.blocked.is_some(),
+            reported: self.reported,
+        }
+    }
+}
