@@ -280,12 +280,12 @@ impl Rounds {
         let shared = self.shared;
         let mut found = false;
         self.stalls.retain_mut(|(orphan, stall)| {
-            if orphan.tick.get() != stall.tick || !orphan.tenure.is_orphan() {
+            if !orphan.tenure.is_orphan() {
                 return false;
             }
             found |= shared.look_after(orphan);
             let lasts = stall.since.elapsed() >= STALL;
-            if lasts && !stall.reported {
+            if lasts && !stall.reported && orphan.tick.get() == stall.tick {
                 shared.report_stall(stall, true);
             }
             !lasts
@@ -342,6 +342,7 @@ impl Rounds {
             && self.shared.idle.is_attended()
             && self.shared.timers.are_watched()
             && self.stalls.is_empty()
+            && self.shared.orphans.is_empty()
             && self
                 .shared
                 .blocking()

@@ -6,7 +6,7 @@
 //!
 //! # The list
 //!
-//! Orphans **that have something in their queue** stand in a list of [`LISTED`] places, which thieves look through after
+//! Orphans **that have something in their queue** stand in a [`list`] of 64 places, which thieves look through after
 //! the processors. A thread that is just blocked has an empty queue and is not listed: a search costs P looks and one for
 //! each orphan that holds work, however many threads exist.
 //!
@@ -25,102 +25,16 @@
 //!    thieves. Left to thieves alone it would starve while everybody has work of their own.
 //! 6. When the list is full, an orphan's pushes move on to the global queue at once.
 
-use std::ptr;
-
-use super::Shared;
-use super::local;
 use super::processor::{Core, Processor};
-use super::slot::At;
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use super::{Shared, local};
+use crate::sync::atomic::{Ordering, fence};
 
-/// Each costs a thief a look (about 10 ns) while it is listed. That many stuck tasks which all go on to spawn are rare.
-const LISTED: usize = 64;
+mod list;
+
+pub(super) use list::Orphans;
 
 /// What a worker moves when its poll returns: 20 ns each, so about as long as it takes to wake somebody.
 const LEFTOVERS: usize = 256;
-
-/// See the module's documentation.
-#[derive(Debug)]
-pub(super) struct Orphans {
-    /// Occupied places. Raised before a place is filled, lowered after it was emptied, so whoever sees a place filled sees
-    /// a count. Read by thieves: `Relaxed`, ordered by the fences of `Idle` where it matters, as the queues are.
-    count: AtomicUsize,
-    places: [At; LISTED],
-}
-
-impl Orphans {
-    pub(super) fn new() -> Orphans {
-        Orphans {
-            count: AtomicUsize::new(0),
-            places: [const { At::nowhere() }; LISTED],
-        }
-    }
-
-    /// Whether there are any: one load.
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Relaxed) == 0
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'static Processor> {
-        let places = if self.is_empty() {
-            &[]
-        } else {
-            &self.places[..]
-        };
-        places.iter().filter_map(At::get)
-    }
-
-    /// False: there is no room.
-    fn list(&self, at: &'static Processor) -> bool {
-        // The orphan's worker and the monitor may both come; who sets the mark does it.
-        if at.listed.swap(true, Ordering::AcqRel) {
-            return true;
-        }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        if self.places.iter().any(|place| place.fill(at)) {
-            return true;
-        }
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        at.listed.store(false, Ordering::Release);
-        false
-    }
-
-    /// Monitor alone: a place is emptied by nobody else.
-    pub(super) fn unlist(&self, at: &'static Processor) {
-        let is_it = |place: &&At| place.get().is_some_and(|other| ptr::eq(other, at));
-        if let Some(place) = self.places.iter().find(is_it) {
-            place.set(None);
-            at.listed.store(false, Ordering::Release);
-            self.count.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Nobody may be at work.
-    pub(super) fn clear(&self) {
-        self.iter().for_each(|at| self.unlist(at));
-    }
-
-    /// Monitor: step 4. True: there are some left.
-    pub(super) fn tidy(&self) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        for at in self.iter() {
-            if !at.stealer.is_empty() {
-                continue;
-            }
-            self.unlist(at);
-            // Pairs with the fence in `Shared::pushed_astray`.
-            fence(Ordering::SeqCst);
-            if !at.stealer.is_empty() {
-                // If there is no room its place has gone to another; its worker's next push sees to it.
-                self.list(at);
-            }
-        }
-        !self.is_empty()
-    }
-}
 
 impl Shared {
     /// Takes the core out of this thread's hands. `None`: it holds none, or an orphan, which is brought home.

@@ -182,6 +182,15 @@ impl Worker {
     /// Steps 4 to 6.
     #[cold]
     fn elsewhere(&self) -> Option<Runnable> {
+        let found = self.look_elsewhere()?;
+        if local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true) {
+            // The rest of what it found lies in an orphan's queue now.
+            self.shared.pushed_astray();
+        }
+        Some(found)
+    }
+
+    fn look_elsewhere(&self) -> Option<Runnable> {
         if let Some(runnable) = self.global_batch() {
             return Some(runnable);
         }

@@ -1,0 +1,93 @@
+//! The list of orphans that have something in their queue. The protocol is in [`super`]; here are its steps on the list.
+
+use std::ptr;
+
+use crate::scheduler::processor::Processor;
+use crate::scheduler::slot::At;
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// Each costs a thief a look (about 10 ns) while it is listed. That many stuck tasks which all go on to spawn are rare.
+const LISTED: usize = 64;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in crate::scheduler) struct Orphans {
+    /// Occupied places. Raised before a place is filled, lowered after it was emptied, so whoever sees a place filled sees
+    /// a count. Read by thieves: `Relaxed`, ordered by the fences of `Idle` where it matters, as the queues are.
+    count: AtomicUsize,
+    places: [At; LISTED],
+}
+
+impl Orphans {
+    pub(in crate::scheduler) fn new() -> Orphans {
+        Orphans {
+            count: AtomicUsize::new(0),
+            places: [const { At::nowhere() }; LISTED],
+        }
+    }
+
+    /// Whether there are any: one load.
+    #[inline]
+    pub(in crate::scheduler) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
+    pub(in crate::scheduler) fn iter(&self) -> impl Iterator<Item = &'static Processor> {
+        let places = if self.is_empty() {
+            &[]
+        } else {
+            &self.places[..]
+        };
+        places.iter().filter_map(At::get)
+    }
+
+    /// False: there is no room.
+    pub(super) fn list(&self, at: &'static Processor) -> bool {
+        // The orphan's worker and the monitor may both come; who sets the mark does it.
+        if at.listed.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        if self.places.iter().any(|place| place.fill(at)) {
+            return true;
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        at.listed.store(false, Ordering::Release);
+        false
+    }
+
+    /// Monitor alone: a place is emptied by nobody else.
+    pub(in crate::scheduler) fn unlist(&self, at: &'static Processor) {
+        let is_it = |place: &&At| place.get().is_some_and(|other| ptr::eq(other, at));
+        if let Some(place) = self.places.iter().find(is_it) {
+            place.set(None);
+            at.listed.store(false, Ordering::Release);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody may be at work.
+    pub(in crate::scheduler) fn clear(&self) {
+        self.iter().for_each(|at| self.unlist(at));
+    }
+
+    /// Monitor: step 4. True: there are some left.
+    pub(in crate::scheduler) fn tidy(&self) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        for at in self.iter() {
+            if !at.stealer.is_empty() {
+                continue;
+            }
+            self.unlist(at);
+            // Pairs with the fence in `Shared::pushed_astray`.
+            fence(Ordering::SeqCst);
+            if !at.stealer.is_empty() {
+                // If there is no room its place has gone to another; its worker's next push sees to it.
+                self.list(at);
+            }
+        }
+        !self.is_empty()
+    }
+}
