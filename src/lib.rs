@@ -1,8 +1,8 @@
 //! An async runtime that schedules futures the way Go schedules goroutines.
 //!
 //! Tasks are stackless futures, spread over **P** processors, each with a next slot and a queue of its own; idle workers
-//! steal from the others. Sockets wait in a netpoller that the workers share, blocking jobs go to a pool, and a thread that
-//! is about to block hands its processor to another one first.
+//! steal from the others. Sockets wait in a netpoller that the workers share, blocking jobs go to a pool. A thread that is
+//! about to block hands its processor to another one first; one that blocks or computes for long without a word loses it.
 //!
 //! ```
 //! executor::block_on(async {
@@ -19,8 +19,12 @@
 //!
 //! * P tasks run truly in parallel. No processor is idle beside queued work, except for the millisecond or so in which
 //!   only a long poll hides that work.
-//! * No task starves: a pair of tasks that wake each other, a task that wakes itself, a spawn storm or foreign spawns delay
-//!   any runnable task by a bounded number of polls.
+//! * A poll that blocks its thread, or computes for more than 10 ms, loses its processor while other work waits: queue, timers
+//!   and I/O go on elsewhere, for every such task at once, up to [`Builder::max_threads`]. Nothing need be annotated, and
+//!   [`Builder::on_stall`] learns who it was.
+//! * No task starves. A queued task waits for at most four polls for itself and each one before it, whatever pairs of
+//!   tasks wake each other; a task spawned from outside for 61 polls, or 10 ms if polls are long; a task that wakes itself or
+//!   yields goes to the back of the queue.
 //! * A panic ends its task and nothing else; its payload reaches the [`JoinHandle`].
 //! * A future is dropped before its handle resolves, and exactly once, also at shutdown.
 //! * [`block_on`] and [`block_in_place`] work anywhere, also on a worker, nested however deeply: the worker's processor goes
@@ -29,9 +33,9 @@
 //!
 //! # Limits
 //!
-//! * A poll cannot be suspended. One that runs for long holds up its own task and, since other processors steal its queue,
-//!   nobody else; but while *all* processors are in long polls, queued tasks wait. I/O and timers go on being noticed by the
-//!   reactor thread.
+//! * A poll cannot be suspended. One that is stuck holds up its own task and whoever waits for that; and until it returns,
+//!   more threads run than there are processors.
+//! * Blocked and computing threads are told apart on Linux. Elsewhere a poll loses its processor after 10 ms of wall time.
 //! * The cooperative budget covers this crate's own sockets, timers and joins, not foreign futures.
 //! * Sockets and [`io`] need a Unix system. The scheduler and timers run anywhere with threads.
 //!
