@@ -58,7 +58,7 @@ impl Drop for Away {
         let Some(shared) = self.shared else { return };
         if let Some(core) = shared.idle.pick_up() {
             local::put_core(core);
-            shared.monitor.work_begins();
+            shared.work_begins();
         }
     }
 }

@@ -19,12 +19,17 @@
 //!
 //! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is being decided on, and for
 //! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors lie idle and somebody sits in
-//! the netpoller's seat, nothing can be overdue: after [`QUIET_ROUNDS`] longer rounds it sleeps until work begins.
+//! the netpoller's seat, nothing can be overdue. Then it dozes for [`DOZE`] and, if all is still quiet, sleeps until work
+//! begins. So a program that ticks every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second.
+//! A dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll keeps others waiting.
+//! If that happens it does not doze again for [`AWAKE_TIME`].
 //!
-//! 1. The monitor sets `asleep`, fences, and looks once more whether all is quiet. Only then it parks.
-//! 2. A worker picks its core up (a read-modify-write on the idle counts), fences, and reads `asleep`.
+//! 1. The monitor publishes its `rest`, fences, and looks once more: for dozing, that some processor lies idle; for
+//!    sleeping, that all is quiet. Only then it parks.
+//! 2. A worker picks its core up (a read-modify-write on the idle counts), fences, reads `rest`, and if it is
+//!    [`DOZING`], the counts.
 //!
-//! So either the worker sees `asleep` and wakes the monitor, or the monitor sees the worker's core gone.
+//! So either the worker sees that the monitor rests and wakes it, or the monitor sees the worker's core gone.
 //!
 //! When the scheduler closes, this thread is the janitor; see [`super::janitor`].
 
@@ -33,9 +38,9 @@ use std::time::{Duration, Instant};
 use super::processor::Processor;
 use super::stall::Stall;
 use super::watch::{STALL, Verdict, Watch};
-use super::{Shared, worker};
+use super::{Shared, probe, worker};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
@@ -51,15 +56,15 @@ const ASK: Duration = Duration::from_millis(10);
 /// A round that comes so much too late saw nothing of what went on.
 const OVERSLEPT: Duration = Duration::from_millis(5);
 
-/// The rounds before it goes to sleep: long enough that a program which ticks every millisecond does not have to wake
-/// it each time (12 µs), and does not have a thousand rounds either.
-const QUIET_PERIOD: Duration = Duration::from_millis(10);
-const QUIET_ROUNDS: u32 = 1;
+const DOZE: Duration = Duration::from_millis(10);
+
+/// What a wake costs (12 µs) is as much as a few rounds; at most so often it is paid.
+const AWAKE_TIME: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Default)]
 pub(super) struct Monitor {
-    /// Set by the monitor, cleared by whoever wakes it. See the protocol above.
-    asleep: AtomicBool,
+    /// [`AWAKE`], [`DOZING`] or [`ASLEEP`]. Set by the monitor, reset by it and by whoever wakes it. See the protocol above.
+    rest: AtomicU32,
     /// The monitor's thread, or the janitor's.
     thread: Mutex<Option<Thread>>,
     /// Somebody called the janitor. Set by callers, cleared by the janitor as it begins a round.
@@ -68,19 +73,27 @@ pub(super) struct Monitor {
     term: AtomicU64,
 }
 
-impl Monitor {
+const AWAKE: u32 = 0;
+const DOZING: u32 = 1;
+const ASLEEP: u32 = 2;
+
+impl Shared {
     /// A worker has picked up a core: step 2.
     #[inline]
     pub(super) fn work_begins(&self) {
         fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) {
-            self.wake();
+        match self.monitor.rest.load(Ordering::Relaxed) {
+            AWAKE => {}
+            DOZING if self.idle.num_lying() > 0 => {}
+            _ => self.monitor.wake(),
         }
     }
+}
 
+impl Monitor {
     #[cold]
-    pub(super) fn wake(&self) {
-        if self.asleep.swap(false, Ordering::AcqRel) {
+    fn wake(&self) {
+        if self.rest.swap(AWAKE, Ordering::AcqRel) != AWAKE {
             if let Some(thread) = &*self.thread.lock() {
                 thread.unpark();
             }
@@ -92,7 +105,7 @@ impl Monitor {
     #[cold]
     pub(super) fn call_janitor(&self) {
         self.called.store(true, Ordering::Release);
-        self.asleep.store(false, Ordering::Release);
+        self.rest.store(AWAKE, Ordering::Release);
         if let Some(thread) = &*self.thread.lock() {
             thread.unpark();
         }
@@ -145,6 +158,8 @@ struct Rounds {
     stalls: Vec<(&'static Processor, Stall)>,
     /// Rounds come quickly until then.
     eager_until: Instant,
+    /// No dozing until then.
+    awake_until: Instant,
     asked: Instant,
     /// The beginning of the last round, and how long after it the next was to come.
     last: Instant,
@@ -154,20 +169,20 @@ struct Rounds {
 /// The body of the reactor thread.
 pub(super) fn run(shared: &'static Shared) {
     *shared.monitor.thread.lock() = Some(thread::current());
+    probe::be_punctual();
     let mut rounds = Rounds::new(shared);
-    let mut quiet = 0;
+    let mut quiet = false;
     while !shared.is_closed() {
-        if quiet > QUIET_ROUNDS {
+        if !quiet {
+            rounds.pause();
+        } else if !rounds.doze() && rounds.all_is_quiet() {
             rounds.sleep();
-            quiet = 0;
-        } else {
-            rounds.pause(quiet > 0);
         }
         if shared.is_closed() {
             break;
         }
         rounds.look();
-        quiet = if rounds.all_is_quiet() { quiet + 1 } else { 0 };
+        quiet = rounds.last >= rounds.awake_until && rounds.all_is_quiet();
     }
     shared.clean_up();
 }
@@ -184,20 +199,44 @@ impl Rounds {
             watches: (0..processors).map(|_| Watch::new()).collect(),
             stalls: Vec::new(),
             eager_until: now,
+            awake_until: now,
             asked: now,
             last: now,
             period: PERIOD,
         }
     }
 
-    fn pause(&mut self, quiet: bool) {
-        let period = if quiet { QUIET_PERIOD } else { self.period };
-        thread::park_timeout(period);
-        let now = Instant::now();
-        if now.saturating_duration_since(self.last) > period + OVERSLEPT {
-            self.begin_anew(now);
+    fn pause(&mut self) {
+        let expected = self.last + self.period + OVERSLEPT;
+        thread::park_timeout(self.period);
+        self.last = Instant::now();
+        if self.last > expected {
+            self.begin_anew();
         }
-        self.last = now;
+    }
+
+    /// True: it was woken, since all processors are busy.
+    fn doze(&mut self) -> bool {
+        let rest = &self.shared.monitor.rest;
+        rest.store(DOZING, Ordering::Relaxed);
+        // Pairs with the fence in `work_begins`.
+        fence(Ordering::SeqCst);
+        if self.shared.idle.num_lying() > 0 {
+            thread::park_timeout(DOZE);
+        }
+        let was_woken =
+            rest.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_lying() == 0;
+        self.wakes_up();
+        if was_woken {
+            self.awake_until = self.last + AWAKE_TIME;
+        }
+        was_woken
+    }
+
+    /// Nothing has stood still meanwhile.
+    fn wakes_up(&mut self) {
+        self.last = Instant::now();
+        self.period = PERIOD;
     }
 
     fn look(&mut self) {
@@ -298,7 +337,8 @@ impl Rounds {
         }
     }
 
-    fn begin_anew(&mut self, now: Instant) {
+    fn begin_anew(&mut self) {
+        let now = self.last;
         self.watches
             .iter_mut()
             .for_each(|watch| watch.begin_anew(now));
@@ -350,17 +390,17 @@ impl Rounds {
     }
 
     fn sleep(&mut self) {
-        let asleep = &self.shared.monitor.asleep;
-        asleep.store(true, Ordering::Relaxed);
+        let rest = &self.shared.monitor.rest;
+        rest.store(ASLEEP, Ordering::Relaxed);
+        // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
-        while asleep.load(Ordering::Acquire) {
+        while rest.load(Ordering::Acquire) == ASLEEP {
             if !self.all_is_quiet() || self.shared.is_closed() {
-                asleep.store(false, Ordering::Relaxed);
+                rest.store(AWAKE, Ordering::Relaxed);
                 break;
             }
             thread::park();
         }
-        // Nothing has stood still meanwhile.
-        self.last = Instant::now();
+        self.wakes_up();
     }
 }

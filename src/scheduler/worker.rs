@@ -79,7 +79,7 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
     let mut held = Held { shared, searching };
     if let Some(core) = core {
         local::put_core(core);
-        shared.monitor.work_begins();
+        shared.work_begins();
     }
     // None: the runtime ended while this thread began.
     if let Some(netpoll) = shared.netpoll() {
@@ -397,7 +397,7 @@ impl Worker {
             let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
             self.searching.set(searching);
             local::put_core(up.core);
-            self.shared.monitor.work_begins();
+            self.shared.work_begins();
             self.wake_all(ready);
             return true;
         }
