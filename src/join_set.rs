@@ -175,6 +175,7 @@ impl<T> JoinSet<T> {
     ///     assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
     /// });
     /// ```
+    #[track_caller]
     pub fn spawn<F>(&mut self, future: F) -> AbortHandle
     where
         F: Future<Output = T> + Send + 'static,
@@ -188,6 +189,7 @@ impl<T> JoinSet<T> {
 
     /// Runs a closure that may block, as [`spawn_blocking`](crate::spawn_blocking) does. Once it has begun, aborting it
     /// has no effect.
+    #[track_caller]
     pub fn spawn_blocking<F>(&mut self, f: F) -> AbortHandle
     where
         F: FnOnce() -> T + Send + 'static,

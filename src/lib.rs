@@ -93,5 +93,5 @@ pub mod task {
     pub use crate::tasks::budget::{Unconstrained, consume_budget, unconstrained};
     pub use crate::tasks::control::name;
     pub use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, YieldNow};
-    pub use crate::tasks::{id, try_id, yield_now};
+    pub use crate::tasks::{id, location, try_id, yield_now};
 }

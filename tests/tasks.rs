@@ -267,3 +267,52 @@ fn two_tasks_that_hold_each_others_handles_end_with_the_runtime() {
     // One of them may have received its own handle, or both each other's: all are gone.
     assert_eq!(drops.load(Ordering::SeqCst), 2);
 }
+
+/// Each way to spawn passes on the caller's line, not one of this crate.
+#[test]
+fn every_way_to_spawn_knows_the_line_it_was_called_from() {
+    fn here() -> (&'static str, u32) {
+        let location = executor::task::location().expect("a task knows where it was spawned");
+        (location.file(), location.line())
+    }
+    async fn there() -> (&'static str, u32) {
+        here()
+    }
+
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let handle = runtime.handle();
+    let mut set = executor::task::JoinSet::new();
+    let entered = handle.enter();
+    let first = line!() + 1;
+    let spawned = [
+        executor::spawn(there()),
+        executor::spawn_blocking(here),
+        runtime.spawn(there()),
+        runtime.spawn_blocking(here),
+        handle.spawn(there()),
+        handle.spawn_blocking(here),
+        executor::task::Builder::new().spawn(there()),
+        executor::task::Builder::new().name("named").spawn(there()),
+    ];
+    for (line, task) in (first..).skip(1).zip(spawned) {
+        assert_eq!(runtime.block_on(task).unwrap(), (file!(), line));
+    }
+    let ran = (executor::run(there()), line!());
+    assert_eq!(ran.0, (file!(), ran.1));
+    runtime.block_on(async {
+        let local = (executor::spawn_local(there()), line!());
+        assert_eq!(local.0.await.unwrap(), (file!(), local.1));
+        let in_set = [
+            (set.spawn(there()), line!()),
+            (set.spawn_blocking(here), line!()),
+        ];
+        let mut seen = Vec::new();
+        for _ in &in_set {
+            seen.push(set.join_next().await.unwrap().unwrap());
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, in_set.map(|(_, line)| (file!(), line)));
+    });
+    drop(entered);
+    assert!(executor::task::location().is_none(), "outside a task");
+}

@@ -145,6 +145,7 @@ where
     }
 }
 
+#[track_caller]
 fn try_spawn_local<F>(future: F) -> Result<JoinHandle<F::Output>, &'static str>
 where
     F: Future + 'static,

@@ -38,6 +38,7 @@ impl Home for OnPool {
     }
 }
 
+#[track_caller]
 #[inline]
 pub(super) fn spawn_on<F>(shared: &'static Shared, future: F) -> JoinHandle<F::Output>
 where
@@ -49,6 +50,7 @@ where
     handle
 }
 
+#[track_caller]
 pub(super) fn spawn_blocking_on<F, T>(shared: &'static Shared, f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,

@@ -110,8 +110,9 @@ use crossbeam_utils::CachePadded;
 use crate::blocking::Pool;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex, Weak};
+use crate::tasks::origin::{self, ORIGIN_BITS};
 use crate::tasks::registry::{Registry, SHARDS, thread_shard};
-use crate::tasks::{self, HOME_BITS, Meta, Runnable};
+use crate::tasks::{self, Meta, Runnable};
 
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
@@ -217,17 +218,30 @@ impl Counters {
     }
 }
 
-/// All schedulers, by the index of their registry. Written once each, in [`Shared::leak`].
-static TABLE: [AtomicPtr<Shared>; 1 << HOME_BITS] =
-    [const { AtomicPtr::new(ptr::null_mut()) }; 1 << HOME_BITS];
+/// All schedulers, by the origins of their tasks, so that a wake need not look up the home first. The entry of a home is
+/// written when its scheduler is made, in [`Shared::leak`]; that of any other origin when the first wake asks for it.
+static TABLE: [AtomicPtr<Shared>; 1 << ORIGIN_BITS] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; 1 << ORIGIN_BITS];
 
 /// The scheduler that this task belongs to.
 #[inline]
 pub(crate) fn home_of(meta: &Meta) -> &'static Shared {
-    let shared = TABLE[meta.home()].load(Ordering::Acquire);
-    // SAFETY: entries are null or point to a leaked, hence immortal, scheduler, and are read through shared references
-    // only. Null is excluded: a task of a runtime carries the index that its scheduler was stored under before.
-    unsafe { shared.as_ref() }.expect("a task names a scheduler that was never made")
+    at(meta.origin()).unwrap_or_else(|| learn_home(meta.origin()))
+}
+
+#[inline]
+fn at(origin: usize) -> Option<&'static Shared> {
+    let shared = TABLE[origin].load(Ordering::Acquire);
+    // SAFETY: entries are null or point to a leaked, hence immortal, scheduler, and are read through shared references.
+    unsafe { shared.as_ref() }
+}
+
+#[cold]
+fn learn_home(origin: usize) -> &'static Shared {
+    // Not null: a task of a runtime carries an origin of the home that its scheduler was stored under before.
+    let shared = at(origin::home_of(origin)).expect("a task names a scheduler that was never made");
+    TABLE[origin].store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
+    shared
 }
 
 impl Shared {
@@ -251,7 +265,7 @@ impl Shared {
             services: Mutex::new(Services::default()),
         }));
         shared.idle.put_cores(cores);
-        // Release pairs with the load in `home_of`.
+        // Release pairs with the load in `at`.
         let slot = &TABLE[usize::from(registry.index())];
         slot.store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
         Some(shared)

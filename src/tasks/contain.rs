@@ -15,7 +15,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -24,7 +24,7 @@ use pin_project_lite::pin_project;
 
 use super::control::{self, Control};
 use super::registry::Registry;
-use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, registration};
+use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration};
 use crate::sync::atomic::Ordering;
 
 /// Who runs a kind of task. A type without values: see "why the schedule function captures nothing" in [`super`].
@@ -37,6 +37,7 @@ pub(crate) trait Home: 'static {
 }
 
 /// A task that may be polled on any thread.
+#[track_caller]
 #[inline]
 pub(crate) fn create<F, H>(future: F, home: &Registry) -> (Runnable, JoinHandle<F::Output>)
 where
@@ -44,7 +45,7 @@ where
     F::Output: Send + 'static,
     H: Home,
 {
-    let meta = Meta::new(Id::next(), home.index(), 0);
+    let meta = Meta::new(Id::next(), origin_of(home), 0);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<F, H>::new(future),
         WithInfo(H::schedule),
@@ -52,7 +53,15 @@ where
     (runnable, JoinHandle::new(task))
 }
 
+/// Of a task of this home that the caller spawns.
+#[track_caller]
+#[inline]
+fn origin_of(home: &Registry) -> u32 {
+    origin::intern(home.index(), Location::caller())
+}
+
 /// [`create`] for a task with a name.
+#[track_caller]
 pub(crate) fn create_named<F, H>(
     future: F,
     home: &Registry,
@@ -65,7 +74,7 @@ where
 {
     let id = Id::next();
     Control::insert(id, Some(name.into()));
-    let meta = Meta::new(id, home.index(), registration::CONTROLLED);
+    let meta = Meta::new(id, origin_of(home), registration::CONTROLLED);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<F, H>::new(future),
         WithInfo(H::schedule),
@@ -74,6 +83,7 @@ where
 }
 
 /// A task that must be polled and dropped on the thread that creates it.
+#[track_caller]
 pub(crate) fn create_local<F, S>(
     future: F,
     home: &Registry,
@@ -91,7 +101,7 @@ where
         fn finished(_: &Meta) {}
     }
 
-    let meta = Meta::new(Id::next(), home.index(), 0);
+    let meta = Meta::new(Id::next(), origin_of(home), 0);
     let (runnable, task) = Builder::new()
         .metadata(meta)
         .spawn_local(move |_| Contained::<F, Local>::new(future), schedule);
@@ -99,6 +109,7 @@ where
 }
 
 /// A closure as a task that completes at its first poll.
+#[track_caller]
 pub(crate) fn create_ready<F, T, H>(f: F, home: &Registry) -> (Runnable, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,

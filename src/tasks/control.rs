@@ -119,6 +119,11 @@ impl Control {
     }
 }
 
+/// The name given to this task.
+pub(super) fn name_of(id: Id) -> Option<Arc<str>> {
+    Control::find(id).and_then(|control| control.name())
+}
+
 /// The name given to the task that is being polled on this thread, if it has one.
 ///
 /// # Examples
@@ -130,7 +135,5 @@ impl Control {
 /// assert_eq!(executor::block_on(handle).unwrap().as_deref(), Some("mail"));
 /// ```
 pub fn name() -> Option<Arc<str>> {
-    super::try_id()
-        .and_then(Control::find)
-        .and_then(|control| control.name())
+    super::try_id().and_then(name_of)
 }

@@ -120,6 +120,6 @@ pub(super) fn next_id() -> Id {
             end = next + ID_BLOCK;
         }
         current.ids.set((next + 1, end));
-        Id::from_number(next & ((1 << (64 - super::HOME_BITS)) - 1))
+        Id::from_number(next & ((1 << super::ID_BITS) - 1))
     })
 }

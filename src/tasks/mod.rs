@@ -14,13 +14,15 @@
 //!
 //! `async-task` protects a capturing schedule function with a temporary reference to the task: two contended atomic
 //! operations per wake. A zero-sized one needs none. So a task does not hold its runtime; it holds a number, the
-//! index of its home registry, packed beside its id. Registries are leaked and used again, never freed, therefore a
+//! [`origin`], which stands for its home and for the line that spawned it, packed beside its id. Registries are leaked and used again, never freed, therefore a
 //! waker that outlives its runtime finds valid memory, and since a runtime does not end before all its tasks have
 //! completed, such a waker has nothing left to schedule.
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::Location;
 
+use crate::sync::Arc;
 use crate::sync::atomic::AtomicU32;
 
 pub(crate) mod budget;
@@ -28,6 +30,7 @@ mod contain;
 pub(crate) mod control;
 mod current;
 mod join;
+pub(crate) mod origin;
 pub(crate) mod registry;
 mod yield_now;
 
@@ -39,6 +42,7 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use yield_now::{YieldNow, yield_now};
 
 use contain::Outcome;
+use origin::ORIGIN_BITS;
 use registry::Registry;
 
 /// A task that is ready to be polled.
@@ -85,7 +89,7 @@ impl fmt::Display for Id {
 /// What every task carries beside its future: 12 bytes, so that they fit in the padding of `async-task`'s header
 /// with 4 bytes to spare for its own flag (48 bytes in all; a pointer here would cost 8 more per task).
 pub(crate) struct Meta {
-    /// Home index in the low [`HOME_BITS`] bits, then the low bits of the id.
+    /// The origin in the low [`ORIGIN_BITS`] bits, then the low bits of the id.
     low: u32,
     /// The high 32 bits of the id.
     high: u32,
@@ -93,8 +97,12 @@ pub(crate) struct Meta {
     registration: AtomicU32,
 }
 
-/// 16,384 homes (runtimes and local task sets) can exist at once; 50 bits are left for the id.
+/// 16,384 homes (runtimes and local task sets) can exist at once.
 pub(crate) const HOME_BITS: u32 = 14;
+
+/// What the origin leaves of 64 bits: at a million spawns a second, enough for two years before the first number comes
+/// again, and then only a task that has lived for so long could meet its double.
+const ID_BITS: u32 = 64 - ORIGIN_BITS;
 
 /// The bits of [`Meta::registration`].
 ///
@@ -112,36 +120,46 @@ pub(crate) mod registration {
 }
 
 impl Meta {
-    pub(crate) fn new(id: Id, home: u16, flags: u32) -> Meta {
-        let number = id.0.get();
+    pub(crate) fn new(id: Id, origin: u32, flags: u32) -> Meta {
+        let word = id.0.get() << ORIGIN_BITS | u64::from(origin);
         Meta {
-            low: (number << HOME_BITS) as u32 | u32::from(home),
-            high: (number >> (32 - HOME_BITS)) as u32,
+            low: word as u32,
+            high: (word >> 32) as u32,
             registration: AtomicU32::new(flags),
         }
     }
 
-    #[inline]
-    pub(crate) fn id(&self) -> Id {
-        Id::from_number(u64::from(self.high) << (32 - HOME_BITS) | u64::from(self.low >> HOME_BITS))
-    }
-
-    /// Index of the registry this task belongs to.
-    #[inline]
-    pub(crate) fn home(&self) -> usize {
-        (self.low & ((1 << HOME_BITS) - 1)) as usize
-    }
-
-    /// What the task is, as one word that can be published and read without touching the task. See `describe`.
+    /// What the task is, as one word that can be published and read without touching the task. See [`describe`].
     #[inline]
     pub(crate) fn word(&self) -> u64 {
         u64::from(self.high) << 32 | u64::from(self.low)
     }
 
     #[inline]
-    fn registry(&self) -> &'static Registry {
-        Registry::at(self.home())
+    pub(crate) fn id(&self) -> Id {
+        id_in(self.word())
     }
+
+    /// Index of the origin of this task.
+    #[inline]
+    pub(crate) fn origin(&self) -> usize {
+        origin_in(self.word())
+    }
+
+    #[inline]
+    fn registry(&self) -> &'static Registry {
+        Registry::at(origin::home_of(self.origin()))
+    }
+}
+
+#[inline]
+fn id_in(word: u64) -> Id {
+    Id::from_number(word >> ORIGIN_BITS)
+}
+
+#[inline]
+fn origin_in(word: u64) -> usize {
+    (word & ((1 << ORIGIN_BITS) - 1)) as usize
 }
 
 impl fmt::Debug for Meta {
@@ -150,20 +168,22 @@ impl fmt::Debug for Meta {
     }
 }
 
-/// What can be told of a task from its [`Meta::word`].
+/// What can be told of a task from its [`Meta::word`], whether or not it still exists.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     pub(crate) id: Id,
-    pub(crate) name: Option<crate::sync::Arc<str>>,
-    pub(crate) location: Option<&'static std::panic::Location<'static>>,
+    /// `None`: it was given none, or has ended.
+    pub(crate) name: Option<Arc<str>>,
+    /// Where it was spawned. `None`: too many other places came before.
+    pub(crate) location: Option<&'static Location<'static>>,
 }
 
 pub(crate) fn describe(word: u64) -> Description {
-    let id = Id::from_number(word >> HOME_BITS);
+    let id = id_in(word);
     Description {
         id,
-        name: control::Control::find(id).and_then(|c| c.name()),
-        location: None,
+        name: control::name_of(id),
+        location: origin::location_of(origin_in(word)),
     }
 }
 
@@ -195,18 +215,32 @@ pub fn try_id() -> Option<Id> {
     current_id()
 }
 
+/// Where the task that is being polled on this thread was spawned. `None` outside a task, and for tasks of places beyond
+/// the first 245,760 of a process.
+///
+/// # Examples
+///
+/// ```
+/// let handle = executor::spawn(async { executor::task::location() });
+/// let location = executor::block_on(handle).unwrap().unwrap();
+/// assert_eq!(location.file(), file!());
+/// ```
+pub fn location() -> Option<&'static Location<'static>> {
+    current::with_meta(Meta::origin).and_then(origin::location_of)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn id_and_home_survive_packing() {
-        for number in [1, 2, 1 << 17, (1 << 18) + 5, (1 << 50) - 1] {
-            for home in [0, 1, 4095, (1 << HOME_BITS) - 1] {
-                let meta = Meta::new(Id::from_number(number), home, 0);
+    fn id_and_origin_survive_packing() {
+        for number in [1, 2, 1 << 13, 1 << 14, (1 << 18) + 5, (1 << ID_BITS) - 1] {
+            for origin in [0, 1, (1 << HOME_BITS) - 1, (1 << ORIGIN_BITS) - 1] {
+                let meta = Meta::new(Id::from_number(number), origin, 0);
                 assert_eq!(
-                    (meta.id().0.get(), meta.home()),
-                    (number, usize::from(home))
+                    (meta.id().0.get(), meta.origin()),
+                    (number, origin as usize)
                 );
             }
         }
