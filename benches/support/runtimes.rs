@@ -114,6 +114,12 @@ impl Runtime for Gosched {
     }
 }
 
+impl Gosched {
+    pub(crate) fn metrics(&self) -> executor::runtime::RuntimeMetrics {
+        self.0.metrics()
+    }
+}
+
 pub(crate) struct Tokio(tokio::runtime::Runtime);
 
 impl Runtime for Tokio {

@@ -272,13 +272,14 @@ impl Rounds {
         let shared = self.shared;
         // With somebody waiting, not a round is lost on a poll that is seen for the first time.
         let eager = shared.idle.num_lying() == 0 && shared.work_is_visible();
-        let mut undecided = false;
+        self.period = PERIOD;
         let mut waiting = None;
         for index in 0..self.watches.len() {
             let at = shared.processors[index].at();
             match self.watches[index].look(at, eager) {
-                Verdict::Moving | Verdict::Running => {}
-                Verdict::Undecided => undecided = true,
+                Verdict::Moving => {}
+                Verdict::Running { left } => self.look_again_in(left),
+                Verdict::Undecided => self.look_again_in(EAGER_PERIOD),
                 Verdict::Stuck { for_long } => {
                     let waiting = waiting.get_or_insert_with(|| shared.num_waiting());
                     *waiting += usize::from(!at.next.is_empty());
@@ -286,8 +287,13 @@ impl Rounds {
                 }
             }
         }
-        let eager = undecided || self.last < self.eager_until;
-        self.period = if eager { EAGER_PERIOD } else { PERIOD };
+        if self.last < self.eager_until {
+            self.look_again_in(EAGER_PERIOD);
+        }
+    }
+
+    fn look_again_in(&mut self, time: Duration) {
+        self.period = self.period.min(time.max(EAGER_PERIOD));
     }
 
     /// This processor's poll is stuck, and so many runnables wait.

@@ -23,8 +23,8 @@ use super::stall::Stall;
 /// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
 const BLOCKED: Duration = Duration::from_micros(100);
 
-/// Go's `forcePreemptNS`.
-const RUNNING: Duration = Duration::from_millis(10);
+/// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
+const RUNNING: Duration = Duration::from_millis(9);
 
 /// A poll that keeps its thread for so long is reported. A shorter wait costs the others at most 0.1 ms and is not worth
 /// a line; it is retaken without a word.
@@ -35,8 +35,8 @@ pub(super) const STALL: Duration = Duration::from_millis(10);
 pub(super) enum Verdict {
     /// The processor lies idle, or has begun another poll.
     Moving,
-    /// The poll stands still; its thread runs, and has not run for long.
-    Running,
+    /// The poll stands still; its thread runs, and has not run for long. In `left` it may have.
+    Running { left: Duration },
     /// The poll stands still; its thread is blocked, and may be for a moment only.
     Undecided,
     /// The poll is stuck. `for_long`: for [`STALL`].
@@ -157,10 +157,9 @@ impl Poll {
             (State::Running, Some((now, then))) => now.saturating_sub(then),
             _ => now - self.since,
         };
-        if ran >= RUNNING {
-            Verdict::Stuck { for_long: true }
-        } else {
-            Verdict::Running
+        match RUNNING.checked_sub(ran) {
+            Some(left) if !left.is_zero() => Verdict::Running { left },
+            _ => Verdict::Stuck { for_long: true },
         }
     }
 

@@ -1,0 +1,194 @@
+//! What the monitor costs, and whether it takes a processor from anybody who is not stuck.
+//!
+//! With and without: the same binary, without by `EXECUTOR_DEBUG=retake=0`.
+
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::scenarios::{at_once, inside, spin_until, threads};
+use crate::support::{Gosched, Runtime, WORKERS, workloads};
+use crate::ticks::Ticks;
+use crate::{figures_of, median, show, this_program};
+
+pub(crate) const ROWS: [&str; 7] = [
+    "five_ms",
+    "spawn",
+    "yield",
+    "ping_pong",
+    "burners",
+    "stopped",
+    "spares",
+];
+
+/// How long one figure takes; short ones vary by more than what is looked for.
+const LOAD_TIME: Duration = Duration::from_secs(3);
+const BURNERS: usize = 6;
+
+pub(crate) fn is_row(name: &str) -> bool {
+    ROWS.contains(&name) || name == "load" || name == "burn"
+}
+
+pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
+    let wanted = |names: &[&str]| names.iter().any(|name| is_wanted(name));
+    if wanted(&ROWS[..4]) {
+        println!("\n| gosched | with retakes | without | with / without |\n|---|--:|--:|--:|");
+        for (row, title) in [
+            ("five_ms", "8 tasks, 40 polls of 5 ms each, ms"),
+            ("spawn", "spawn + join, ns/op"),
+            ("yield", "yield, ns/op"),
+            ("ping_pong", "ping-pong, 1 pair, ns/trip"),
+        ] {
+            if is_wanted(row) {
+                with_and_without(row, title, rounds);
+            }
+        }
+    }
+    if wanted(&ROWS[4..6]) {
+        println!("\n| gosched, 4 tasks with polls of 2 ms | retakes |\n|---|--:|");
+    }
+    if is_wanted("burners") {
+        let mut burners: Vec<_> = (0..BURNERS).map(|_| start("burn")).collect();
+        let retakes = figures_of(this_program(Gosched::NAME).arg("load"));
+        burners.iter_mut().for_each(end);
+        println!(
+            "| beside {BURNERS} processes that burn CPU | {} |",
+            show(retakes.first().copied())
+        );
+    }
+    if is_wanted("stopped") {
+        println!("| stopped and continued 40 times | {} |", show(stopped()));
+    }
+    if is_wanted("spares") {
+        println!(
+            "\n| gosched, 200 tasks block at once | threads then | 11 s later |\n|---|--:|--:|"
+        );
+        let threads = figures_of(this_program(Gosched::NAME).arg("spares"));
+        let at = |index| show(threads.get(index).copied());
+        println!("| keep-alive 10 s | {} | {} |", at(0), at(1));
+    }
+}
+
+fn with_and_without(row: &str, title: &str, rounds: usize) {
+    let mut samples = [Vec::new(), Vec::new()];
+    for round in 0..2 * rounds {
+        let index = (round + round / 2) % 2;
+        let mut command = this_program(Gosched::NAME);
+        if index == 1 {
+            command.env("EXECUTOR_DEBUG", "retake=0");
+        }
+        samples[index].extend(figures_of(command.arg(row)));
+    }
+    let [with, without] = samples.map(|samples| median(samples.iter()));
+    let ratio = with.zip(without).map(|(with, without)| with / without);
+    println!(
+        "| {title} | {} | {} | {} |",
+        show(with),
+        show(without),
+        show(ratio)
+    );
+}
+
+pub(crate) fn measure(row: &str) -> Vec<f64> {
+    if row == "burn" {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+    let runtime = Gosched::start();
+    match row {
+        "five_ms" => vec![polls_of(&runtime, 8, Duration::from_millis(5), 40).as_secs_f64() * 1e3],
+        "load" => {
+            let ticks = inside(&runtime, async { Ticks::start::<Gosched>(10) });
+            let poll = Duration::from_millis(2);
+            let polls = LOAD_TIME.as_millis() / poll.as_millis() * WORKERS as u128 / 4;
+            polls_of(&runtime, 4, poll, polls as usize);
+            ticks.stop();
+            vec![runtime.metrics().retake_count() as f64]
+        }
+        "spares" => {
+            at_once(&runtime, 200, || thread::sleep(Duration::from_millis(100)));
+            let then = threads();
+            thread::sleep(Duration::from_secs(11));
+            vec![then, threads()]
+        }
+        "spawn" => per_operation(100_000, || workloads::spawn_join(&runtime, 100_000)),
+        "yield" => per_operation(1_000_000, || workloads::yields(&runtime, 200, 5_000)),
+        "ping_pong" => per_operation(500_000, || workloads::ping_pong(&runtime, 1, 500_000)),
+        _ => unreachable!("main has checked the name"),
+    }
+}
+
+/// Nanoseconds; the median of seven after one to warm up.
+fn per_operation(operations: usize, work: impl Fn()) -> Vec<f64> {
+    work();
+    let run = || {
+        let begin = Instant::now();
+        work();
+        begin.elapsed().as_nanos() as f64 / operations as f64
+    };
+    let runs: Vec<_> = (0..7).map(|_| run()).collect();
+    median(runs.iter()).into_iter().collect()
+}
+
+/// Tasks with polls of so much work each; the time for all.
+fn polls_of(runtime: &Gosched, tasks: usize, poll: Duration, polls: usize) -> Duration {
+    let work = calibrate(poll);
+    let begin = Instant::now();
+    inside(runtime, async move {
+        let tasks: Vec<_> = (0..tasks)
+            .map(|_| {
+                Gosched::spawn(async move {
+                    for _ in 0..polls {
+                        (0..work).for_each(|_| std::hint::spin_loop());
+                        Gosched::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+    });
+    begin.elapsed()
+}
+
+/// How often to spin for so long on a CPU of one's own.
+fn calibrate(time: Duration) -> u64 {
+    const SPINS: u64 = 200_000;
+    spin_until(Instant::now() + Duration::from_millis(20));
+    let best = (0..20).map(|_| {
+        let begin = Instant::now();
+        (0..SPINS).for_each(|_| std::hint::spin_loop());
+        begin.elapsed()
+    });
+    let best = best.min().unwrap_or(time);
+    (SPINS as f64 * time.as_secs_f64() / best.as_secs_f64()) as u64
+}
+
+fn start(row: &str) -> Child {
+    let mut command = this_program(Gosched::NAME);
+    command.arg(row).stdout(std::process::Stdio::piped());
+    command.spawn().expect("child process")
+}
+
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Stops and continues a process under load; how many retakes it counts in the end.
+fn stopped() -> Option<f64> {
+    let child = start("load");
+    let pid = Pid::from_child(&child);
+    for _ in 0..40 {
+        thread::sleep(Duration::from_millis(20));
+        let _ = kill_process(pid, Signal::STOP);
+        thread::sleep(Duration::from_millis(50));
+        let _ = kill_process(pid, Signal::CONT);
+    }
+    let output = child.wait_with_output().ok()?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
