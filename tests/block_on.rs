@@ -1,43 +1,24 @@
 //! `block_on`, local tasks and entered runtimes: what belongs to a thread stays there, and every poll has its wake.
 
+mod common;
+
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self};
 use std::task::{Poll, Waker};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
 
 use executor::runtime::Builder;
 use executor::task::yield_now;
-use executor::{Handle, Runtime, block_on, run, spawn, spawn_blocking, spawn_local};
+use executor::{Handle, block_on, run, spawn, spawn_blocking, spawn_local};
 
-/// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs the body of a test on a thread of its own; a hang becomes a failure.
-fn within_patience(body: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        body();
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("hung"),
-        _ => thread
-            .join()
-            .unwrap_or_else(|payload| resume_unwind(payload)),
-    }
-}
-
-fn processors(count: usize) -> Runtime {
-    Builder::new().worker_threads(count).build().unwrap()
-}
+use common::{processors, within_patience};
 
 /// What a panic said.
 fn message(body: impl FnOnce()) -> String {

@@ -3,41 +3,22 @@
 //! Bounds are counted on one processor, where nothing but the scheduler decides whose poll comes next. The tests on all
 //! processors, with timers and I/O, only ask that what is due happens at all: how soon is the machine's affair.
 
+mod common;
+
 use std::future::{Future, poll_fn};
-use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use executor::runtime::Builder;
 use executor::task::{consume_budget, unconstrained, yield_now};
-use executor::{JoinHandle, Runtime, block_on, spawn};
+use executor::{JoinHandle, block_on, spawn};
 
-/// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs the body of a test; a hang becomes a failure.
-fn within_patience(body: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        body();
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("hung"),
-        _ => thread
-            .join()
-            .unwrap_or_else(|payload| resume_unwind(payload)),
-    }
-}
-
-fn processors(count: usize) -> Runtime {
-    Builder::new().worker_threads(count).build().unwrap()
-}
+use common::{processors, within_patience};
 
 /// Runs `main` as a task of a runtime with one processor, which then schedules all that it spawns.
 fn on_one_processor<F>(main: F) -> F::Output

@@ -3,11 +3,12 @@
 //! The failure that these tests look for is a deadlock: every thread waits for something that only a queued task, a timer
 //! or a socket could bring.
 
+mod common;
+
 use std::future::{Future, poll_fn};
-use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self};
 use std::sync::{Arc, Barrier};
 use std::task::Poll;
 use std::thread;
@@ -17,23 +18,7 @@ use executor::runtime::{Builder, Handle};
 use executor::task::{consume_budget, yield_now};
 use executor::{JoinHandle, Runtime, block_in_place, block_on, spawn, spawn_blocking};
 
-/// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs the body of a test; a hang becomes a failure.
-fn within_patience(body: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        body();
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("hung"),
-        _ => thread
-            .join()
-            .unwrap_or_else(|payload| resume_unwind(payload)),
-    }
-}
+use common::{processors, within_patience};
 
 /// The same with runtimes of different sizes.
 fn on_runtimes(body: fn(Runtime)) {
@@ -42,10 +27,6 @@ fn on_runtimes(body: fn(Runtime)) {
             body(processors(count));
         }
     });
-}
-
-fn processors(count: usize) -> Runtime {
-    Builder::new().worker_threads(count).build().unwrap()
 }
 
 /// Runs `count` tasks and waits for them.

@@ -3,13 +3,15 @@
 //! What is thrown is a [`Payload`] whose destructor throws again. Afterwards the runtime still runs as many tasks in
 //! parallel as it has processors.
 
+mod common;
+
 use std::error::Error;
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -19,26 +21,11 @@ use executor::runtime::Builder;
 use executor::task::yield_now;
 use executor::{JoinError, JoinHandle, Runtime, block_on, spawn_local};
 
-/// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+use common::{processors, within_patience};
 
 /// Runs the body of a test on a thread of its own with runtimes of different sizes; a hang becomes a failure.
 fn on_runtimes(body: fn(Runtime)) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        [1, 2, 4].into_iter().map(processors).for_each(body);
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("hung"),
-        _ => thread
-            .join()
-            .unwrap_or_else(|payload| resume_unwind(payload)),
-    }
-}
-
-fn processors(count: usize) -> Runtime {
-    Builder::new().worker_threads(count).build().unwrap()
+    within_patience(move || [1, 2, 4].into_iter().map(processors).for_each(body));
 }
 
 /// As many tasks as there are processors meet, and as many jobs.

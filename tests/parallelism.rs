@@ -3,40 +3,21 @@
 //! Tasks spin until all of them have arrived, so one that is not run while the others are is a hang; that is what the
 //! watch is for. Nothing else here depends on time.
 
+mod common;
+
 use std::future::Future;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use executor::runtime::Builder;
 use executor::task::yield_now;
-use executor::{JoinHandle, Runtime, spawn, spawn_blocking};
+use executor::{JoinHandle, spawn, spawn_blocking};
 
-/// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+use common::{processors, within_patience};
+
 const ROUNDS: usize = 10;
-
-/// Runs the body of a test; a hang becomes a failure.
-fn within_patience(body: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        body();
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("hung"),
-        _ => thread
-            .join()
-            .unwrap_or_else(|payload| resume_unwind(payload)),
-    }
-}
-
-fn processors(count: usize) -> Runtime {
-    Builder::new().worker_threads(count).build().unwrap()
-}
 
 /// Where tasks spin, inside one poll, until all are there.
 #[derive(Clone)]

@@ -1,0 +1,328 @@
+//! Stalls are named, once each; the number of threads has a limit, and at the limit nothing breaks.
+
+mod common;
+
+use std::future::pending;
+use std::hint::spin_loop;
+use std::io::ErrorKind;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use executor::runtime::{Builder, StallReport};
+use executor::{Runtime, spawn, task};
+
+use common::{PATIENCE, processors, wait_until, within_patience};
+
+/// A runtime, and the reports of its stalls.
+fn reporting(builder: Builder) -> (Runtime, Receiver<StallReport>) {
+    let (report, reports) = mpsc::channel();
+    let runtime = builder
+        .on_stall(move |stall| report.send(stall.clone()).unwrap())
+        .build()
+        .unwrap();
+    (runtime, reports)
+}
+
+fn next(reports: &Receiver<StallReport>) -> StallReport {
+    reports.recv_timeout(PATIENCE).expect("a report")
+}
+
+/// Blocks until its other end is dropped.
+fn blocked(released: Receiver<()>) {
+    assert!(released.recv().is_err());
+}
+
+fn spinning(stop: &AtomicBool) {
+    while !stop.load(SeqCst) {
+        spin_loop();
+    }
+}
+
+#[test]
+fn a_blocked_task_is_named_once() {
+    within_patience(|| {
+        let (runtime, reports) = reporting(Builder::new().worker_threads(1));
+        for round in 0..3 {
+            let (release, released) = mpsc::channel();
+            let _entered = runtime.handle().enter();
+            let line = line!() + 3;
+            let stuck = task::Builder::new()
+                .name(format!("stuck {round}"))
+                .spawn(async move { blocked(released) });
+            let report = next(&reports);
+            assert_eq!(report.id(), stuck.id());
+            assert_eq!(report.name(), Some(&*format!("stuck {round}")));
+            let location = report.location().unwrap();
+            assert_eq!((location.file(), location.line()), (file!(), line));
+            assert!(report.duration() >= Duration::from_millis(10), "{report}");
+            assert!(report.is_blocked(), "{report}");
+            // Nobody waits for it, but who comes later must find a processor.
+            assert!(report.is_retaken(), "{report}");
+            let text = report.to_string();
+            assert!(
+                text.contains(&format!("task {} \"stuck {round}\"", stuck.id())),
+                "{text}"
+            );
+            assert!(text.contains(file!()), "{text}");
+            drop(release);
+            runtime.block_on(stuck).unwrap();
+        }
+        drop(runtime);
+        assert_eq!(reports.try_iter().count(), 0, "once per stall");
+    });
+}
+
+#[test]
+fn a_spinning_task_is_named_once_whether_or_not_anybody_waits() {
+    within_patience(|| {
+        let (runtime, reports) = reporting(Builder::new().worker_threads(1));
+        for waits in [false, true] {
+            let stop = Arc::new(AtomicBool::new(false));
+            let stops = stop.clone();
+            let stuck = runtime.spawn(async move { spinning(&stops) });
+            let waiting = waits.then(|| runtime.spawn(async {}));
+            if let Some(waiting) = waiting {
+                runtime.block_on(waiting).unwrap();
+            }
+            let report = next(&reports);
+            assert_eq!((report.id(), report.name()), (stuck.id(), None));
+            assert_eq!(
+                (report.is_retaken(), report.is_blocked()),
+                (waits, false),
+                "{report}"
+            );
+            stop.store(true, SeqCst);
+            runtime.block_on(stuck).unwrap();
+            assert_eq!(runtime.metrics().retake_count(), u64::from(waits));
+        }
+        drop(runtime);
+        assert_eq!(reports.try_iter().count(), 0, "once per stall");
+    });
+}
+
+#[test]
+fn a_hook_that_panics_or_blocks_harms_nobody() {
+    within_patience(|| {
+        let (block, blocks) = mpsc::channel::<()>();
+        let blocks = std::sync::Mutex::new(Some(blocks));
+        let (called, calls) = mpsc::channel();
+        let runtime = Builder::new()
+            .worker_threads(1)
+            .on_stall(move |_| {
+                called.send(()).unwrap();
+                let first = blocks.lock().unwrap().take();
+                if let Some(first) = first {
+                    let _ = first.recv();
+                }
+                panic!("by intention");
+            })
+            .build()
+            .unwrap();
+        for _ in 0..3 {
+            let (release, released) = mpsc::channel();
+            let stuck = runtime.spawn(async move { blocked(released) });
+            calls.recv().unwrap();
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+            drop(release);
+            runtime.block_on(stuck).unwrap();
+        }
+        drop(block);
+    });
+}
+
+#[test]
+fn at_the_limit_a_stuck_task_keeps_its_processor_until_it_returns() {
+    within_patience(|| {
+        for count in [1, 2] {
+            let builder = Builder::new().worker_threads(count).max_threads(count);
+            let (runtime, reports) = reporting(builder);
+            for _ in 0..3 {
+                let begun = Arc::new(AtomicUsize::new(0));
+                let (releases, stuck): (Vec<_>, Vec<_>) = (0..count)
+                    .map(|_| {
+                        let (release, released) = mpsc::channel();
+                        let begun = begun.clone();
+                        let stuck = runtime.spawn(async move {
+                            begun.fetch_add(1, SeqCst);
+                            blocked(released);
+                        });
+                        (release, stuck)
+                    })
+                    .unzip();
+                wait_until("all are stuck", || begun.load(SeqCst) == count);
+                let ran = Arc::new(AtomicBool::new(false));
+                let runs = ran.clone();
+                let waiting = runtime.spawn(async move { runs.store(true, SeqCst) });
+                for _ in 0..count {
+                    let report = next(&reports);
+                    assert!(!report.is_retaken(), "{report}");
+                }
+                assert!(!ran.load(SeqCst), "there is no thread that could run it");
+                drop(releases);
+                for task in stuck.into_iter().chain([waiting]) {
+                    runtime.block_on(task).unwrap();
+                }
+            }
+            assert_eq!(runtime.metrics().retake_count(), 0);
+        }
+    });
+}
+
+#[test]
+fn one_spare_thread_saves_from_one_stuck_task() {
+    within_patience(|| {
+        let (runtime, reports) = reporting(Builder::new().worker_threads(1).max_threads(2));
+        for round in 1..=3 {
+            let (release_first, released) = mpsc::channel();
+            let first = runtime.spawn(async move { blocked(released) });
+            assert!(next(&reports).is_retaken());
+            let (release_second, released) = mpsc::channel();
+            let second = runtime.spawn(async move { blocked(released) });
+            let third = runtime.spawn(async {});
+            let report = next(&reports);
+            assert_eq!((report.id(), report.is_retaken()), (second.id(), false));
+            assert_eq!(runtime.metrics().retake_count(), round);
+            // The first one's thread is free, and takes over from the second.
+            drop(release_first);
+            runtime.block_on(first).unwrap();
+            wait_until("the limit is left behind", || {
+                runtime.metrics().retake_count() == round + 1 || third.is_finished()
+            });
+            drop(release_second);
+            runtime.block_on(second).unwrap();
+            runtime.block_on(third).unwrap();
+            if runtime.metrics().retake_count() != round {
+                // Counted from here on.
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn fewer_threads_than_processors_are_an_error_that_says_so() {
+    let error = Builder::new()
+        .worker_threads(3)
+        .max_threads(2)
+        .build()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("max_threads"), "{error}");
+}
+
+/// Runs this test binary again with the variable set and gives what the named test prints on standard error.
+fn child(test: &str, debug: &str) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--ignored"])
+        .env("EXECUTOR_DEBUG", debug)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Ten stalls at one place within about 100 ms, and one at another.
+#[test]
+#[ignore = "is run by the tests below with the variable set"]
+fn child_stalls() {
+    let runtime = processors(1);
+    for _ in 0..10 {
+        stall(&runtime, "here");
+    }
+    let _entered = runtime.handle().enter();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stops = stop.clone();
+    let there = spawn(async move { spinning(&stops) });
+    // Only a retake lets it run.
+    runtime
+        .block_on(runtime.spawn(async move { stop.store(true, SeqCst) }))
+        .unwrap();
+    runtime.block_on(there).unwrap();
+}
+
+fn stall(runtime: &Runtime, name: &str) {
+    let _entered = runtime.handle().enter();
+    let stuck = task::Builder::new()
+        .name(name)
+        .spawn(async { std::thread::sleep(Duration::from_millis(30)) });
+    runtime.block_on(stuck).unwrap();
+}
+
+#[test]
+fn without_a_hook_each_place_is_named_once_a_second() {
+    let printed = child("child_stalls", "");
+    let lines = |text: &str| printed.lines().filter(|line| line.contains(text)).count();
+    // The ten may take longer than a second on a busy machine; then there are two.
+    let here = lines("\"here\"");
+    assert!((1..=2).contains(&here), "{printed}");
+    assert!(printed.contains("executor: task "), "{printed}");
+    assert!(printed.contains(file!()), "{printed}");
+}
+
+#[test]
+fn stall_0_silences() {
+    assert!(!child("child_stalls", "stall=0").contains("executor"));
+}
+
+#[test]
+fn what_is_not_understood_is_said_and_ignored() {
+    let printed = child("child_stalls", "stall=0,mumble");
+    let lines: Vec<_> = printed
+        .lines()
+        .filter(|line| line.contains("executor"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{printed}");
+    assert!(
+        lines[0].contains("mumble") && lines[0].contains("EXECUTOR_DEBUG"),
+        "{printed}"
+    );
+}
+
+#[test]
+#[ignore = "is run by the test below with the variable set"]
+fn child_takes_nothing() {
+    let (runtime, reports) = reporting(Builder::new().worker_threads(1));
+    let (release, released) = mpsc::channel();
+    let stuck = runtime.spawn(async move { blocked(released) });
+    let waiting = runtime.spawn(async {});
+    assert!(!next(&reports).is_retaken());
+    assert!(!waiting.is_finished());
+    drop(release);
+    runtime.block_on(stuck).unwrap();
+    runtime.block_on(waiting).unwrap();
+    assert_eq!(runtime.metrics().retake_count(), 0);
+}
+
+#[test]
+fn retake_0_leaves_stuck_tasks_their_processor() {
+    child("child_takes_nothing", "retake=0");
+}
+
+#[test]
+#[ignore = "is run by the test below, to read what it prints"]
+fn child_reaches_the_limit() {
+    let runtime = Builder::new()
+        .worker_threads(1)
+        .max_threads(1)
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let (release, released) = mpsc::channel::<()>();
+        let stuck = runtime.spawn(async move { blocked(released) });
+        let waiting = runtime.spawn(pending::<()>());
+        std::thread::sleep(Duration::from_millis(100));
+        drop(release);
+        runtime.block_on(stuck).unwrap();
+        waiting.abort();
+    }
+}
+
+#[test]
+fn that_the_limit_is_reached_is_said_once() {
+    let printed = child("child_reaches_the_limit", "");
+    let lines = printed.lines().filter(|line| line.contains("max_threads"));
+    assert_eq!(lines.count(), 1, "{printed}");
+}
