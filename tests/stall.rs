@@ -416,6 +416,78 @@ fn many_stuck_tasks_spawn_at_once_and_their_threads_end() {
     });
 }
 
+/// What they have pushed before anybody found them stuck is more than thieves look at.
+#[test]
+fn a_crowd_that_waits_for_its_children_gets_them() {
+    const CHILDREN: usize = 3;
+    within_patience(|| {
+        for stuck in [20, 60, 100, 300] {
+            let runtime = processors(2);
+            let tasks = (0..stuck).map(|_| {
+                runtime.spawn(async {
+                    let (bringer, wait) = mpsc::channel();
+                    for _ in 0..CHILDREN {
+                        let bringer = bringer.clone();
+                        drop(spawn(async move { bringer.send(()).unwrap() }));
+                    }
+                    for _ in 0..CHILDREN {
+                        assert!(Stuck::Blocked.until(&wait));
+                    }
+                })
+            });
+            join(&runtime, tasks.collect());
+        }
+    });
+}
+
+/// A foreign waker, called by a worker that has just looked for work, blocks until a task has run.
+#[test]
+fn a_waker_that_blocks_keeps_nobody_waiting() {
+    struct Blocks(std::sync::Mutex<Receiver<()>>, Sender<()>);
+
+    impl Wake for Blocks {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().recv().unwrap();
+            self.1.send(()).unwrap();
+        }
+    }
+
+    within_patience(|| {
+        for count in [1, 2] {
+            let runtime = processors(count);
+            let mut sleeps = Vec::new();
+            let (done, is_done) = mpsc::channel();
+            let releases: Vec<_> = (0..count)
+                .map(|_| {
+                    let (release, released) = mpsc::channel();
+                    let blocks = Blocks(std::sync::Mutex::new(released), done.clone());
+                    let _entered = runtime.handle().enter();
+                    let mut sleeping = Box::pin(sleep(Duration::from_millis(1)));
+                    let waker = Waker::from(Arc::new(blocks));
+                    assert!(
+                        sleeping
+                            .as_mut()
+                            .poll(&mut Context::from_waker(&waker))
+                            .is_pending()
+                    );
+                    sleeps.push(sleeping);
+                    release
+                })
+                .collect();
+            // Whatever the wakers hold up by now, this runs, and so does what it spawns.
+            let task = runtime.spawn(async move {
+                sleep(Duration::from_millis(5)).await;
+                spawn(async {}).await.unwrap();
+            });
+            runtime.block_on(task).unwrap();
+            releases
+                .iter()
+                .for_each(|release| release.send(()).unwrap());
+            (0..count).for_each(|_| is_done.recv().unwrap());
+        }
+    });
+}
+
 #[test]
 fn a_thousand_rounds_of_stuck_tasks_use_few_threads_and_lose_no_count() {
     const ROUNDS: usize = 1000;
@@ -507,6 +579,37 @@ fn a_shutdown_drops_what_a_stuck_task_waits_for() {
         has_begun.recv().unwrap();
         drop(runtime);
         assert_eq!(dropped.load(SeqCst), 2);
+    });
+}
+
+/// What a stuck task pushes in a closed scheduler nobody but its worker would look for.
+#[test]
+fn after_a_shutdown_a_stuck_task_still_gets_what_it_waits_for() {
+    each_way(|way, runtime| {
+        let runtimes = (0..5).map(|_| processors(runtime.metrics().num_workers()));
+        for runtime in runtimes {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let counted = dropped.clone();
+            let (begun, has_begun) = mpsc::channel();
+            let (go_on, goes_on) = mpsc::channel();
+            drop(runtime.spawn(async move {
+                let _stuck = Counted(counted.clone());
+                begun.send(()).unwrap();
+                assert!(way.until(&goes_on));
+                let (never, wait) = mpsc::channel::<()>();
+                let child = Counted(counted);
+                drop(spawn(async move {
+                    let _child = child;
+                    pending::<()>().await;
+                    drop(never);
+                }));
+                assert!(!way.until(&wait), "nobody sends");
+            }));
+            has_begun.recv().unwrap();
+            runtime.shutdown_background();
+            go_on.send(()).unwrap();
+            wait_until("both have ended", || dropped.load(SeqCst) == 2);
+        }
     });
 }
 

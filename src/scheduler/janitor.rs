@@ -12,7 +12,9 @@
 //!    orphans have left, and what thieves can reach of a stuck worker's: it may be waiting for one of those to end.
 //! 3. Cancel what is in the global queue, one by one.
 //! 4. If everything is settled, end. Else sleep until called: by who pushes, lays a core down, finishes a task, ends a
-//!    worker, or gives up a claim on a core.
+//!    worker, or gives up a claim on a core. Who pushes into its own queue calls nobody, since it looks there after its
+//!    poll; but if it is stuck in that poll, it may be waiting for what it has pushed. So while workers are left, look again
+//!    each [`PATIENCE`].
 //!
 //! **Settled** means: no worker is left, spawned and finished counts agree, all cores lie here, nobody is counted as
 //! searching. Nothing of this runtime can then touch the scheduler any more, and it may be used again. A spawn from outside
@@ -26,13 +28,17 @@
 //! when its destructor returns.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use crossbeam_deque::Steal;
 
+use super::Shared;
 use super::processor::Core;
-use super::{Shared, steal};
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks;
+
+/// What a stuck worker has pushed in a closed scheduler waits for at most so long.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 std::thread_local! {
     /// The scheduler this thread is the janitor of, and its term of office.
@@ -74,7 +80,7 @@ impl Shared {
             if self.is_settled() {
                 break;
             }
-            self.monitor.wait_for_call(term);
+            self.monitor.wait_for_call(term, PATIENCE);
         }
         OFFICE.set(None);
         if !self.monitor.leave_office(term) {
@@ -106,14 +112,8 @@ impl Shared {
     }
 
     fn rob_the_stuck(&self) {
-        let places = self.processors.iter().map(|slot| slot.at());
-        for at in places.chain(self.orphans.iter()) {
-            let hidden = at.next.take();
-            let queued = std::iter::from_fn(|| steal::steal_one(|| at.stealer.steal()));
-            hidden
-                .into_iter()
-                .chain(queued)
-                .for_each(|runnable| self.global.push(runnable));
+        for slot in &self.processors {
+            slot.each(|at| self.rob(at));
         }
     }
 

@@ -114,6 +114,7 @@ use crate::tasks::origin::{self, ORIGIN_BITS};
 use crate::tasks::registry::{Registry, SHARDS, thread_shard};
 use crate::tasks::{self, Meta, Runnable};
 
+mod at;
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;

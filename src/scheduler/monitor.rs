@@ -138,11 +138,16 @@ impl Monitor {
         self.called.swap(false, Ordering::AcqRel);
     }
 
-    /// Sleeps until there is a call that no round has answered. A flag and not the thread's token alone: a destructor
-    /// that parks may have taken the token.
-    pub(super) fn wait_for_call(&self, term: u64) {
+    /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the thread's token alone: a
+    /// destructor that parks may have taken the token.
+    pub(super) fn wait_for_call(&self, term: u64, time: Duration) {
+        let end = Instant::now() + time;
         while self.is_in_office(term) && !self.called.load(Ordering::Acquire) {
-            thread::park();
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
         }
     }
 }
@@ -308,7 +313,13 @@ impl Rounds {
                 if self.shared.retake(index, stuck) {
                     *waiting = waiting.saturating_sub(1);
                     self.eager_until = self.last + EAGER_TIME;
-                    self.stalls.extend(watch.take_stall());
+                    if let Some((orphan, mut stall)) = watch.take_stall() {
+                        if for_long && !std::mem::replace(&mut stall.reported, true) {
+                            // Now, for it may be over before the next round.
+                            self.shared.report_stall(&stall, true);
+                        }
+                        self.stalls.push((orphan, stall));
+                    }
                     return;
                 }
             }
@@ -335,9 +346,7 @@ impl Rounds {
             }
             !lasts
         });
-        if shared.orphans.tidy() {
-            shared.move_leftovers();
-        }
+        found |= shared.tidy_orphans();
         if found {
             shared.follow_submit();
         }

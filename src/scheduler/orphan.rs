@@ -12,22 +12,24 @@
 //!
 //! 1. The monitor retakes: it sets `RETAKEN`, takes what is in the next slot, and lists the orphan if its queue has
 //!    something in it.
-//! 2. The worker pushes, then reads the flag. If it is set: the slot is emptied into the queue, a fence, the orphan is
-//!    listed unless it is, and somebody is woken. Nothing stays in an orphan's slot.
+//! 2. The worker pushes, then reads the flag. If it is set: the slot is emptied into the queue, the orphan is listed unless
+//!    it is, and somebody is woken. Nothing stays in an orphan's slot.
 //! 3. A push that comes before the retake but becomes visible after the monitor's look, while its own look is too early to
 //!    see the flag, is hidden: there is no fence between the two, it would cost every push 12 ns. The monitor looks at each
 //!    orphan again in its next rounds, a hundred microseconds later at least, for [`super::watch::STALL`]: long after
 //!    any store has become visible.
-//! 4. The monitor takes an orphan off the list when its queue is empty, fences, and looks once more: against a push of
-//!    step 2 that found itself listed (Dekker).
+//! 4. The monitor takes an orphan off the list when its queue is empty, and looks once more: against a push of step 2 that
+//!    found itself listed. All changes of the mark `listed` are swaps, so the push's comes first, and the monitor's sees the
+//!    push, or it comes second and finds itself not listed. If there is something, that counts as a submission of the monitor's: whoever
+//!    was woken for it may have looked for it in vain meanwhile.
 //! 5. The worker's poll returns. It finds the flag, moves up to [`LEFTOVERS`] runnables to the global queue, puts the core
 //!    into the stock, and is a spare. What is more stays listed; the monitor moves on [`LEFTOVERS`] each round, beside the
 //!    thieves. Left to thieves alone it would starve while everybody has work of their own.
-//! 6. When the list is full, an orphan's pushes move on to the global queue at once.
+//! 6. When the list is full, an orphan's pushes move on to the global queue at once, and so does what the monitor finds.
 
 use super::processor::{Core, Processor};
-use super::{Shared, local};
-use crate::sync::atomic::{Ordering, fence};
+use super::{Shared, local, steal};
+use crate::sync::atomic::Ordering;
 
 mod list;
 
@@ -82,8 +84,6 @@ impl Shared {
     pub(super) fn pushed_astray(&'static self) {
         local::with_core(self, |core| {
             core.empty_slot();
-            // Pairs with the fence in `Orphans::tidy`.
-            fence(Ordering::SeqCst);
             if !self.orphans.list(core.at) {
                 while self.move_on(core) != 0 {}
             }
@@ -93,7 +93,7 @@ impl Shared {
 
     /// Monitor, at the retake and in the rounds after it: steps 1 and 3. True: it has found something.
     pub(super) fn look_after(&self, orphan: &'static Processor) -> bool {
-        let hidden = orphan.next.take();
+        let hidden = orphan.next.steal();
         let found = hidden.is_some();
         if let Some(runnable) = hidden {
             self.global.push(runnable);
@@ -101,12 +101,32 @@ impl Shared {
         if orphan.stealer.is_empty() || orphan.listed.load(Ordering::Relaxed) {
             return found;
         }
-        // If there is no room, its worker's next push moves all of it on, or the end of its poll.
-        self.orphans.list(orphan)
+        if !self.orphans.list(orphan) {
+            self.rob(orphan);
+        }
+        true
+    }
+
+    /// Monitor and janitor: what thieves can reach moves to the global queue.
+    pub(super) fn rob(&self, victim: &Processor) {
+        let queued = std::iter::from_fn(|| steal::steal_one(|| victim.stealer.steal()));
+        let hidden = victim.next.steal().into_iter();
+        hidden
+            .chain(queued)
+            .for_each(|runnable| self.global.push(runnable));
+    }
+
+    /// Monitor: step 4, and what is left in the stock moves on. True: it has found something.
+    pub(super) fn tidy_orphans(&self) -> bool {
+        let found = self.orphans.tidy(|orphan| self.rob(orphan));
+        if !self.orphans.is_empty() {
+            self.move_leftovers();
+        }
+        found
     }
 
     /// Monitor: what is left in the stock moves on.
-    pub(super) fn move_leftovers(&self) {
+    fn move_leftovers(&self) {
         for slot in &self.processors {
             slot.each_stocked(|core| {
                 self.move_on(core);

@@ -11,7 +11,9 @@
 //! 1. `put` on an empty slot is a plain store: nobody but the owner ever writes something other than null, so between
 //!    its load and its store the slot cannot become occupied. On an occupied slot it is a swap, since a thief may be
 //!    emptying it at the same moment; the displaced runnable belongs to whoever swapped it out.
-//! 2. `take` is a swap with null, by owner or thief. A runnable is therefore handed out once.
+//! 2. `take`, by the owner, is a swap with null; `steal`, by anybody else, an exchange of the very runnable it saw for null.
+//!    A runnable is therefore handed out once. A thief writes nothing unless it gets something: a null written over a null,
+//!    between the owner's look and its plain store, would be harmless, but only by a finer point of the memory model.
 
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -44,13 +46,31 @@ impl NextSlot {
         from_raw(self.runnable.swap(new, Ordering::AcqRel))
     }
 
-    /// Owner or thief.
+    /// Owner only.
     #[inline]
     pub(super) fn take(&self) -> Option<Runnable> {
         if self.is_empty() {
             return None;
         }
         from_raw(self.runnable.swap(ptr::null_mut(), Ordering::Acquire))
+    }
+
+    /// Anybody else: `None` means that it was empty.
+    pub(super) fn steal(&self) -> Option<Runnable> {
+        let mut seen = self.runnable.load(Ordering::Relaxed);
+        while !seen.is_null() {
+            // The address may have come back as another runnable's: then that one is stolen.
+            match self.runnable.compare_exchange(
+                seen,
+                ptr::null_mut(),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(stolen) => return from_raw(stolen),
+                Err(now) => seen = now,
+            }
+        }
+        None
     }
 
     /// A glance: may be outdated at once, for everybody but the owner that sees "empty".
@@ -60,12 +80,12 @@ impl NextSlot {
     }
 }
 
-/// The runnable behind a pointer that was swapped out of a slot.
+/// The runnable behind a pointer that was taken out of a slot.
 #[inline]
 fn from_raw(pointer: *mut ()) -> Option<Runnable> {
     let pointer = NonNull::new(pointer)?;
-    // SAFETY: the pointer was swapped out of a slot, and only `put` fills slots, with `into_raw` of this very runnable
-    // type. Each such value leaves its slot by exactly one swap, so no second `Runnable` is made from it.
+    // SAFETY: the pointer came out of a slot, and only `put` fills slots, with `into_raw` of this very runnable type. Each
+    // such value leaves its slot by exactly one swap or exchange, so no second `Runnable` is made from it.
     Some(unsafe { async_task::Runnable::<Meta>::from_raw(pointer) })
 }
 

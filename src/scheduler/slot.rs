@@ -9,51 +9,12 @@
 //! the next retake. There are as many as threads were ever stuck at once in this place. Each stays with its place,
 //! so the counts of a processor are the sums over its incarnations.
 
-use std::fmt;
-use std::ptr;
-
 use crossbeam_deque::Worker as LocalQueue;
 use crossbeam_utils::CachePadded;
 
+use super::at::At;
 use super::processor::{Core, Processor};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicPtr, Ordering};
-
-/// An atomic reference to an incarnation, or to none.
-pub(super) struct At(AtomicPtr<Processor>);
-
-impl At {
-    pub(super) const fn nowhere() -> At {
-        At(AtomicPtr::new(ptr::null_mut()))
-    }
-
-    #[inline]
-    pub(super) fn get(&self) -> Option<&'static Processor> {
-        // Acquire pairs with the release in `set` and `fill`: an incarnation is seen as it was made.
-        let pointer = self.0.load(Ordering::Acquire);
-        // SAFETY: null, or made from a `&'static Processor` by `set` or `fill`; read through shared references only.
-        unsafe { pointer.as_ref() }
-    }
-
-    pub(super) fn set(&self, at: Option<&'static Processor>) {
-        let pointer = at.map_or(ptr::null(), ptr::from_ref);
-        self.0.store(pointer.cast_mut(), Ordering::Release);
-    }
-
-    /// Sets it if it is nowhere.
-    pub(super) fn fill(&self, at: &'static Processor) -> bool {
-        let new = ptr::from_ref(at).cast_mut();
-        self.0
-            .compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-    }
-}
-
-impl fmt::Debug for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("At").field(&self.get().is_some()).finish()
-    }
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -122,6 +83,12 @@ impl Slot {
             .iter()
             .map(|core| &**core)
             .for_each(f);
+    }
+
+    /// Calls `f` on each incarnation, under a lock.
+    pub(super) fn each(&self, f: impl FnMut(&Processor)) {
+        let incarnations = self.incarnations.lock();
+        incarnations.all.iter().copied().for_each(f);
     }
 
     /// The sum of a figure over all incarnations.

@@ -48,7 +48,7 @@ pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<Runnable> {
                 }
                 let last = pass == PASSES - 1;
                 if last && !victim.next.is_empty() && victim.tick.get() == ticks[index] {
-                    if let Some(runnable) = victim.next.take() {
+                    if let Some(runnable) = victim.next.steal() {
                         return Some(runnable);
                     }
                 }

@@ -297,10 +297,20 @@ impl Worker {
     fn wake_all(&self, mut ready: Vec<Waker>) -> bool {
         let any = !ready.is_empty();
         if any {
+            if self.searching.get() {
+                // A foreign waker may block, and nobody is woken while somebody searches.
+                self.stop_searching();
+            }
             local::with_core(self.shared, Core::begin_batch);
             wake_contained(&mut ready);
-            let count = local::with_core(self.shared, Core::end_batch).unwrap_or(0);
-            self.shared.wake_for_batch(count);
+            let batch = local::with_core(self.shared, |core| {
+                (core.end_batch(), core.at.tenure.is_retaken())
+            });
+            match batch {
+                Some((_, true)) => self.shared.pushed_astray(),
+                Some((count, false)) => self.shared.wake_for_batch(count),
+                None => {}
+            }
         }
         self.ready.replace(ready);
         any

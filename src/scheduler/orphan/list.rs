@@ -2,27 +2,27 @@
 
 use std::ptr;
 
+use crate::scheduler::at::At;
 use crate::scheduler::processor::Processor;
-use crate::scheduler::slot::At;
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Each costs a thief a look (about 10 ns) while it is listed. That many stuck tasks which all go on to spawn are rare.
 const LISTED: usize = 64;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(in crate::scheduler) struct Orphans {
+pub(in crate::scheduler) struct Orphans<const PLACES: usize = LISTED> {
     /// Occupied places. Raised before a place is filled, lowered after it was emptied, so whoever sees a place filled sees
     /// a count. Read by thieves: `Relaxed`, ordered by the fences of `Idle` where it matters, as the queues are.
     count: AtomicUsize,
-    places: [At; LISTED],
+    places: [At; PLACES],
 }
 
-impl Orphans {
-    pub(in crate::scheduler) fn new() -> Orphans {
+impl<const PLACES: usize> Orphans<PLACES> {
+    pub(in crate::scheduler) fn new() -> Self {
         Orphans {
             count: AtomicUsize::new(0),
-            places: [const { At::nowhere() }; LISTED],
+            places: std::array::from_fn(|_| At::nowhere()),
         }
     }
 
@@ -42,8 +42,9 @@ impl Orphans {
     }
 
     /// False: there is no room.
-    pub(super) fn list(&self, at: &'static Processor) -> bool {
-        // The orphan's worker and the monitor may both come; who sets the mark does it.
+    pub(in crate::scheduler) fn list(&self, at: &'static Processor) -> bool {
+        // The orphan's worker and the monitor may both come; who sets the mark does it. Acquire and release: the swap that
+        // takes the mark off sees what was pushed before this one.
         if at.listed.swap(true, Ordering::AcqRel) {
             return true;
         }
@@ -52,7 +53,7 @@ impl Orphans {
             return true;
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
-        at.listed.store(false, Ordering::Release);
+        at.listed.swap(false, Ordering::AcqRel);
         false
     }
 
@@ -61,7 +62,8 @@ impl Orphans {
         let is_it = |place: &&At| place.get().is_some_and(|other| ptr::eq(other, at));
         if let Some(place) = self.places.iter().find(is_it) {
             place.set(None);
-            at.listed.store(false, Ordering::Release);
+            // Pairs with the swap in `list`.
+            at.listed.swap(false, Ordering::AcqRel);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -71,23 +73,22 @@ impl Orphans {
         self.iter().for_each(|at| self.unlist(at));
     }
 
-    /// Monitor: step 4. True: there are some left.
-    pub(in crate::scheduler) fn tidy(&self) -> bool {
-        if self.is_empty() {
-            return false;
-        }
+    /// Monitor: step 4. `rob`: moves on what an orphan has, for there is no room for it any more. True: something has come
+    /// meanwhile, and somebody may have looked for it in vain.
+    pub(in crate::scheduler) fn tidy(&self, rob: impl Fn(&Processor)) -> bool {
+        let mut found = false;
         for at in self.iter() {
             if !at.stealer.is_empty() {
                 continue;
             }
             self.unlist(at);
-            // Pairs with the fence in `Shared::pushed_astray`.
-            fence(Ordering::SeqCst);
             if !at.stealer.is_empty() {
-                // If there is no room its place has gone to another; its worker's next push sees to it.
-                self.list(at);
+                found = true;
+                if !self.list(at) {
+                    rob(at);
+                }
             }
         }
-        !self.is_empty()
+        found
     }
 }

@@ -127,6 +127,14 @@ impl<T> Stealer<T> {
         self.0.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn steal(&self) -> Option<T> {
+        self.0.pop()
+    }
+
     /// One item, and then up to half of the rest into the thief's queue.
     pub(crate) fn steal_half(&self, thief: &Worker<T>) -> Option<T> {
         if Arc::ptr_eq(&self.0, &thief.0) {

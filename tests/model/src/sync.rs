@@ -100,9 +100,87 @@ pub(crate) mod thread {
 }
 
 pub(crate) mod atomic {
-    pub(crate) use crate::facade::atomic::{
-        AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering,
-    };
+    pub(crate) use crate::facade::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+    /// With the operations that the files under test use.
+    #[derive(Debug, Default)]
+    pub(crate) struct AtomicBool(atomic::AtomicBool);
+
+    impl AtomicBool {
+        pub(crate) fn new(value: bool) -> AtomicBool {
+            AtomicBool(atomic::AtomicBool::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> bool {
+            self.0.load(order)
+        }
+
+        pub(crate) fn store(&self, value: bool, order: Ordering) {
+            self.0.store(value, order);
+        }
+
+        pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
+            if is_open(Hole::TornSwap) {
+                let previous = self.0.load(Ordering::Acquire);
+                self.0.store(value, Ordering::Release);
+                return previous;
+            }
+            self.0.swap(value, weakened(order))
+        }
+    }
+
+    /// With the operations that the files under test use.
+    #[derive(Debug)]
+    pub(crate) struct AtomicU32(atomic::AtomicU32);
+
+    impl AtomicU32 {
+        pub(crate) fn new(value: u32) -> AtomicU32 {
+            AtomicU32(atomic::AtomicU32::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> u32 {
+            self.0.load(order)
+        }
+
+        pub(crate) fn store(&self, value: u32, order: Ordering) {
+            self.0.store(value, order);
+        }
+
+        pub(crate) fn swap(&self, value: u32, order: Ordering) -> u32 {
+            if is_open(Hole::TornSwap) {
+                let previous = self.0.load(Ordering::Acquire);
+                self.0.store(value, Ordering::Release);
+                return previous;
+            }
+            self.0.swap(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: u32,
+            new: u32,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u32, u32> {
+            self.0.compare_exchange(current, new, success, failure)
+        }
+
+        pub(crate) fn fetch_update(
+            &self,
+            success: Ordering,
+            failure: Ordering,
+            f: impl FnMut(u32) -> Option<u32>,
+        ) -> Result<u32, u32> {
+            if is_open(Hole::TornSwap) {
+                let mut f = f;
+                let previous = self.0.load(Ordering::Acquire);
+                let new = f(previous).ok_or(previous)?;
+                self.0.store(new, Ordering::Release);
+                return Ok(previous);
+            }
+            self.0.fetch_update(success, failure, f)
+        }
+    }
 
     use super::{Hole, is_open};
     use crate::facade::atomic;
@@ -137,6 +215,25 @@ pub(crate) mod atomic {
                 return previous;
             }
             self.0.swap(pointer, weakened(order))
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: *mut T,
+            new: *mut T,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<*mut T, *mut T> {
+            if is_open(Hole::TornSwap) {
+                let previous = self.0.load(Ordering::Acquire);
+                if previous != current {
+                    return Err(previous);
+                }
+                self.0.store(new, Ordering::Release);
+                return Ok(previous);
+            }
+            self.0
+                .compare_exchange(current, new, weakened(success), failure)
         }
     }
 

@@ -3,6 +3,9 @@
 // What the scheduler makes of these files is more than the models use.
 #![allow(dead_code, unused_imports)]
 
+#[path = "../../../../src/scheduler/at.rs"]
+#[rustfmt::skip]
+mod at;
 #[path = "../../../../src/scheduler/clock.rs"]
 #[rustfmt::skip]
 mod clock;
@@ -24,6 +27,9 @@ mod queue;
 #[path = "../../../../src/scheduler/rng.rs"]
 #[rustfmt::skip]
 mod rng;
+#[path = "../../../../src/scheduler/tenure.rs"]
+#[rustfmt::skip]
+mod tenure;
 #[path = "../../../../src/scheduler/timers.rs"]
 #[rustfmt::skip]
 mod timers;
@@ -32,6 +38,8 @@ mod timers;
 mod wheel;
 
 pub(crate) mod models;
+mod orphan;
+mod retake;
 mod worker;
 mod yard;
 

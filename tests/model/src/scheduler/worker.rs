@@ -2,6 +2,7 @@
 
 use super::park::Sleeper;
 use super::processor::Core;
+use super::tenure::Word;
 use super::yard::{Flaw, Yard};
 use crate::sync::{Arc, with_hole};
 use crate::tasks::Runnable;
@@ -17,8 +18,29 @@ struct Worker<'a> {
     restless: bool,
 }
 
+/// The name of a thread does not matter here.
+const THREAD: u64 = 1;
+
+/// What a look at the own processor gave.
+enum Own {
+    Task(Runnable),
+    Nothing,
+    NoCore,
+}
+
+/// Takes a core in hand.
+pub(super) fn hold(core: Box<Core>) -> Box<Core> {
+    core.at.tenure.begin(THREAD);
+    core
+}
+
 /// Works until the yard is closed.
 pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
+    work(yard, core.map(hold), searching);
+}
+
+/// [`run`] with a core that is in hand already.
+pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     let mut worker = Worker {
         yard,
         sleeper: Arc::new(Sleeper::of_this_thread(yard.netpoll.clone())),
@@ -29,9 +51,10 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     };
     loop {
         let token = match worker.own() {
-            None if yard.is_closed() => break,
-            None => worker.elsewhere(),
-            own => own,
+            Own::Task(token) => Some(token),
+            _ if yard.is_closed() => break,
+            Own::Nothing => worker.elsewhere(),
+            Own::NoCore => None,
         };
         match token {
             Some(token) => worker.poll(token),
@@ -42,17 +65,33 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     if worker.stop_searching() {
         yard.idle.found();
     }
-    if let Some(core) = worker.core.take() {
+    if let Some(core) = worker.core.take().and_then(|core| yard.give_up(core)) {
         yard.retire(core);
     }
 }
 
 impl Worker<'_> {
-    fn own(&self) -> Option<Runnable> {
-        self.core.as_ref()?.pop()
+    fn own(&self) -> Own {
+        let Some(core) = &self.core else {
+            return Own::NoCore;
+        };
+        if core.at.tenure.is_disturbed() && core.at.tenure.answer() == Word::Retaken {
+            return Own::NoCore;
+        }
+        core.pop().map_or(Own::Nothing, Own::Task)
     }
 
     fn elsewhere(&mut self) -> Option<Runnable> {
+        let found = self.look_elsewhere()?;
+        if let Some(core) = &self.core
+            && core.at.tenure.is_retaken()
+        {
+            self.yard.pushed_astray(core);
+        }
+        Some(found)
+    }
+
+    fn look_elsewhere(&mut self) -> Option<Runnable> {
         let core = self.core.as_ref()?;
         if let Some(token) = self.yard.global.pop() {
             return Some(token);
@@ -63,9 +102,9 @@ impl Worker<'_> {
             }
             self.searching = true;
         }
-        for victim in self.yard.processors() {
+        for victim in self.yard.processors().chain(self.yard.orphans.iter()) {
             let stolen = victim.stealer.steal_half(&core.queue);
-            if let Some(token) = stolen.or_else(|| victim.next.take()) {
+            if let Some(token) = stolen.or_else(|| victim.next.steal()) {
                 return Some(token);
             }
         }
@@ -107,7 +146,7 @@ impl Worker<'_> {
         let seat = yard.plan.seats.then(|| yard.netpoll.try_seat()).flatten();
         self.sleeper.set_seated(seat.is_some());
         let searching = self.stop_searching();
-        let core = self.core.take();
+        let core = self.core.take().and_then(|core| yard.give_up(core));
         let is_spare = core.is_none();
         with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
             yard.idle
@@ -149,7 +188,7 @@ impl Worker<'_> {
             idle.get_up(&self.sleeper)
         };
         let Some(up) = up else { return !spare_ends };
-        self.core = Some(up.core);
+        self.core = Some(hold(up.core));
         self.searching = up.searching;
         self.woken = up.searching;
         if found && !self.searching && !self.yard.has(Flaw::SleeperSearchesNot) {

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
 
 use crossbeam_deque::Worker as LocalQueue;
 
+use super::at::At;
 use super::idle::{Claim, Idle, Next};
 use super::netpoll::Netpoll;
+use super::orphan::Orphans;
 use super::processor::{Core, Processor, Submitted};
 use super::worker;
 use crate::queues::Queue;
@@ -40,6 +42,21 @@ pub(super) enum Flaw {
     FinisherHasNoFence,
     JanitorHasNoFence,
     WorkerEndsQuietly,
+    PusherLooksFirst,
+    PusherListsNot,
+    PusherRelaxed,
+    MonitorLeavesSlot,
+    MonitorListsNot,
+    MonitorLooksOnce,
+    RetakeWakesNobody,
+    RetakeTears,
+    EndTears,
+    OrphanLaidDown,
+    LeftoversForgotten,
+    TidyRelaxed,
+    TidyLooksNoMore,
+    JanitorRobsNobody,
+    HomecomerEndsQuietly,
 }
 
 /// What a yard is made of.
@@ -78,11 +95,16 @@ pub(super) struct Ground {
     finished: AtomicUsize,
     workers: AtomicUsize,
     janitor: Mutex<Option<Thread>>,
-    processors: Vec<NonNull<Processor>>,
+    /// The incarnation in each place, those of orphans with work, and the cores of those that nobody holds.
+    places: Vec<At>,
+    pub(super) orphans: Orphans<2>,
+    stock: Mutex<Vec<Box<Core>>>,
+    /// All incarnations, to be freed in the end. Touched by nobody but who makes one: the lock orders nothing.
+    incarnations: PlainMutex<Vec<NonNull<Processor>>>,
     started: Mutex<Vec<JoinHandle<()>>>,
 }
 
-// SAFETY: the processors are read through shared references only, and are freed when the last owner of the yard goes.
+// SAFETY: the incarnations are read through shared references only, and are freed when the last owner of the yard goes.
 unsafe impl Send for Ground {}
 // SAFETY: as above.
 unsafe impl Sync for Ground {}
@@ -98,16 +120,13 @@ impl Deref for Yard {
 impl Yard {
     /// A yard and the cores of its processors.
     pub(super) fn new(plan: Plan) -> (Yard, Vec<Box<Core>>) {
-        let mut processors = Vec::new();
-        let cores = (0..plan.processors)
-            .map(|index| {
-                let queue = LocalQueue::new_fifo();
-                let at = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
-                processors.push(at);
-                // SAFETY: it is freed in `drop` alone, when all cores are gone.
-                Core::new(index, unsafe { at.as_ref() }, queue)
-            })
-            .collect();
+        let (cores, incarnations): (Vec<_>, Vec<_>) = (0..plan.processors).map(incarnation).unzip();
+        let places = cores.iter().map(|core| {
+            let place = At::nowhere();
+            place.set(Some(core.at));
+            place
+        });
+        let places = places.collect();
         let yard = Yard(Arc::new(Ground {
             plan,
             idle: Idle::new(),
@@ -120,7 +139,10 @@ impl Yard {
             finished: AtomicUsize::new(0),
             workers: AtomicUsize::new(0),
             janitor: Mutex::new(None),
-            processors,
+            places,
+            orphans: Orphans::new(),
+            stock: Mutex::new(Vec::new()),
+            incarnations: PlainMutex::new(incarnations),
             started: Mutex::new(Vec::new()),
         }));
         (yard, cores)
@@ -139,13 +161,14 @@ impl Yard {
         self.closed.load(Ordering::Relaxed)
     }
 
-    pub(super) fn processors(&self) -> impl Iterator<Item = &Processor> {
-        // SAFETY: they are freed in `drop`, and written by nobody before.
-        self.processors.iter().map(|at| unsafe { at.as_ref() })
+    pub(super) fn processors(&self) -> impl Iterator<Item = &'static Processor> {
+        self.places.iter().filter_map(At::get)
     }
 
     pub(super) fn work_is_visible(&self) -> bool {
-        !self.global.is_empty() || self.processors().any(|at| !at.stealer.is_empty())
+        !self.global.is_empty()
+            || self.processors().any(|at| !at.stealer.is_empty())
+            || self.orphans.iter().any(|at| !at.stealer.is_empty())
     }
 
     /// Counts a token as spawned by a thread that holds no core.
@@ -174,14 +197,22 @@ impl Yard {
     /// Submits on a worker, as if the token was woken there.
     pub(super) fn submit_on(&self, core: &Core, number: usize) {
         self.count_spawned();
-        if core.push(token(number), false) == Submitted::Visibly
-            && self.after_submit() == Next::Wake
-        {
-            self.wake_one();
+        let early = self
+            .has(Flaw::PusherLooksFirst)
+            .then(|| core.at.tenure.is_retaken());
+        match core.push(token(number), false) {
+            Submitted::Astray if early == Some(false) => {}
+            Submitted::Astray => self.pushed_astray(core),
+            Submitted::Quietly => {}
+            Submitted::Visibly => {
+                if self.after_submit() == Next::Wake {
+                    self.wake_one();
+                }
+            }
         }
     }
 
-    fn after_submit(&self) -> Next {
+    pub(super) fn after_submit(&self) -> Next {
         if self.has(Flaw::SubmitterWakesAnyway) {
             return Next::Wake;
         }
@@ -190,7 +221,7 @@ impl Yard {
         })
     }
 
-    fn follow(&self, next: Next) {
+    pub(super) fn follow(&self, next: Next) {
         match next {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
@@ -268,9 +299,53 @@ impl Yard {
         }
     }
 
+    /// Calls for the janitor reach the calling thread from now on.
+    pub(super) fn take_office(&self) {
+        *self.janitor.lock() = Some(thread::current());
+    }
+
+    /// Puts another incarnation into this place; gives its core.
+    pub(super) fn replace(&self, index: usize) -> Box<Core> {
+        let mut stock = self.stock.lock();
+        let stocked = stock.iter().position(|core| core.index == index);
+        let stocked = stocked.map(|at| stock.swap_remove(at));
+        drop(stock);
+        let core = stocked.unwrap_or_else(|| {
+            let (core, at) = incarnation(index);
+            let mut all = self.incarnations.lock().expect("nobody panics with it");
+            all.push(at);
+            core
+        });
+        self.places[index].set(Some(core.at));
+        core
+    }
+
+    pub(super) fn stock(&self, core: Box<Core>) {
+        self.stock.lock().push(core);
+    }
+
+    /// Moves what is left in the stock to the global queue.
+    pub(super) fn move_leftovers(&self) {
+        for core in self.stock.lock().iter() {
+            while let Some(token) = core.queue.pop() {
+                self.global.push(token);
+            }
+        }
+    }
+
+    fn rob_the_stuck(&self) {
+        let incarnations = self.incarnations.lock().expect("nobody panics with it");
+        let all = incarnations.clone();
+        drop(incarnations);
+        for at in all {
+            // SAFETY: it is freed when the yard is dropped.
+            self.rob(unsafe { at.as_ref() });
+        }
+    }
+
     /// The monitor's thread, from when it starts: it waits for the closing, then cleans up.
     pub(super) fn clean_up(&self) {
-        *self.janitor.lock() = Some(thread::current());
+        self.take_office();
         while !self.is_closed() {
             thread::park();
         }
@@ -278,6 +353,10 @@ impl Yard {
             for core in self.idle.take_cores() {
                 self.retire(core);
             }
+            if !self.has(Flaw::JanitorRobsNobody) {
+                self.rob_the_stuck();
+            }
+            self.move_leftovers();
             while let Some(token) = self.global.pop() {
                 self.cancel(token);
             }
@@ -362,13 +441,29 @@ impl Yard {
             cores.into_iter().eq(0..self.plan.processors),
             "a core is lost or doubled"
         );
+        self.stock.lock().iter().for_each(|core| {
+            assert!(
+                core.queue.pop().is_none() && core.at.next.is_empty(),
+                "a token is left in the stock"
+            );
+        });
     }
+}
+
+/// A new incarnation of the processor of this place, and its core.
+fn incarnation(index: usize) -> (Box<Core>, NonNull<Processor>) {
+    let queue = LocalQueue::new_fifo();
+    let at = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
+    // SAFETY: it is freed when the yard is dropped, when all cores are gone.
+    (Core::new(index, unsafe { at.as_ref() }, queue), at)
 }
 
 impl Drop for Ground {
     fn drop(&mut self) {
         drop(self.idle.take_cores());
-        for at in self.processors.drain(..) {
+        self.stock.lock().clear();
+        let mut incarnations = self.incarnations.lock().expect("nobody panics with it");
+        for at in incarnations.drain(..) {
             // SAFETY: each came from a box, and the cores, which refer to it, are gone: the workers have ended, and
             // what they laid down was dropped just now.
             drop(unsafe { Box::from_raw(at.as_ptr()) });

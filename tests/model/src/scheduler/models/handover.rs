@@ -32,6 +32,7 @@ fn handover(long: bool, flaw: Option<Flaw>) -> usize {
         });
         for core in cores {
             yard.start_as_worker(move |yard| {
+                let core = worker::hold(core);
                 yard.submit_on(&core, 0);
                 away(yard, core);
                 if long {
@@ -57,6 +58,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
         });
         for core in cores {
             yard.start_as_worker(move |yard| {
+                let core = worker::hold(core);
                 yard.submit_on(&core, 0);
                 away(yard, core);
                 yard.wait_ended();
@@ -72,14 +74,8 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
 
 /// What `handoff::away` does.
 fn away(yard: &Yard, core: Box<Core>) {
-    core.empty_slot();
-    yard.idle.lay_down(core);
-    if yard.has(Flaw::HandoverForgetsClosing) && yard.is_closed() {
-        return;
+    if let Some(core) = yard.give_up(core) {
+        core.empty_slot();
+        yard.pass_on(core);
     }
-    if !yard.has(Flaw::HandoverLooksNoMore) && (yard.work_is_visible() || !yard.idle.is_attended())
-    {
-        yard.wake_one();
-    }
-    yard.call_janitor_if_closed();
 }

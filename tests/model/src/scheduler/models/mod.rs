@@ -6,6 +6,7 @@ mod blocking;
 mod closing;
 mod handover;
 mod next_slot;
+mod retake;
 mod submitting;
 mod timers;
 
@@ -14,6 +15,7 @@ pub(crate) fn all() -> Vec<Check> {
         submitting::CHECKS,
         next_slot::CHECKS,
         handover::CHECKS,
+        retake::CHECKS,
         closing::CHECKS,
         blocking::CHECKS,
         timers::CHECKS,

@@ -58,7 +58,7 @@ fn next_slot(flaw: Option<Flaw>) -> usize {
                     }
                     let mut out = Vec::new();
                     for _ in 0..TRIES {
-                        if let Some(token) = slot.take() {
+                        if let Some(token) = slot.steal() {
                             letters.read(&token);
                             out.push(token);
                         }
