@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod homed;
+pub(crate) mod stuck;
 pub(crate) mod throwing;
 
 use std::future::{Future, poll_fn};
