@@ -15,7 +15,7 @@ use executor::task::yield_now;
 use executor::{Handle, block_on, spawn, spawn_local};
 
 use common::homed::{Drops, Homed};
-use common::{message, processors, rounds, within_patience};
+use common::{hold_without_retakes, message, processors, rounds, within_patience};
 
 /// A thread that wakes what it is sent; it gives the number of wakes.
 fn foreign_wakers() -> (mpsc::Sender<Waker>, thread::JoinHandle<usize>) {
@@ -322,4 +322,9 @@ fn a_local_task_belongs_to_the_innermost_block_on() {
         });
         assert_eq!(outer.counts(), (1, 0));
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

@@ -16,7 +16,7 @@ use executor::Runtime;
 use executor::runtime::Builder;
 use executor::{block_in_place, block_on, spawn};
 
-use common::{assert_all_usable, within_patience};
+use common::{assert_all_usable, hold_without_retakes, within_patience};
 
 /// To be finished by the test, unlike the one that others share.
 fn processors(count: usize) -> Builder {
@@ -336,4 +336,9 @@ fn the_stack_is_as_large_as_was_asked_for() {
         });
         assert!(runtime.block_on(spare).unwrap() >= USED);
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

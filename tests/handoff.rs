@@ -17,7 +17,7 @@ use executor::runtime::{Builder, Handle};
 use executor::task::{consume_budget, yield_now};
 use executor::{JoinHandle, Runtime, block_in_place, block_on, spawn, spawn_blocking};
 
-use common::{assert_all_usable, on_runtimes, processors, within_patience};
+use common::{assert_all_usable, hold_without_retakes, on_runtimes, processors, within_patience};
 
 /// Runs `count` tasks and waits for them.
 fn run_tasks<F>(runtime: &Runtime, count: usize, mut task: impl FnMut(usize) -> F)
@@ -461,4 +461,9 @@ fn a_nested_block_on_is_not_polled_without_a_wake() {
             assert_eq!((polls, receiver.iter().count()), (11, 10));
         });
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

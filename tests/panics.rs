@@ -22,7 +22,7 @@ use executor::{JoinError, JoinHandle, block_on, spawn_local};
 use common::throwing::{
     ALL, Hazard, Output, Tally, Thrower, assert_thrown, await_count, throw, unclaimed,
 };
-use common::{assert_all_usable, on_runtimes};
+use common::{assert_all_usable, hold_without_retakes, on_runtimes};
 
 /// Waits for the task as its hazard demands.
 async fn join(hazard: Hazard, handle: JoinHandle<Output>) {
@@ -311,4 +311,9 @@ fn a_join_error_tells_what_happened() {
         fn check<T: Send + Sync + Error>() {}
         check::<JoinError>();
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

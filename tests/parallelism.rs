@@ -15,7 +15,7 @@ use std::time::Duration;
 use executor::task::yield_now;
 use executor::{JoinHandle, spawn, spawn_blocking};
 
-use common::{processors, within_patience};
+use common::{hold_without_retakes, processors, within_patience};
 
 const ROUNDS: usize = 10;
 
@@ -308,4 +308,9 @@ fn many_workers_start_and_stop() {
         });
         runtime.block_on(join_all(tasks.collect()));
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

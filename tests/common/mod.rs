@@ -9,6 +9,7 @@ pub(crate) mod throwing;
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier};
 use std::task::{Poll, Waker};
@@ -76,6 +77,28 @@ pub(crate) fn assert_all_usable(runtime: &Runtime) {
     for handle in handles {
         runtime.block_on(handle).unwrap();
     }
+}
+
+/// Runs the other tests of this file once more, in a process in which the monitor takes no processor from anybody: what the
+/// scheduler should do by itself must not be left to the monitor.
+pub(crate) fn hold_without_retakes(this_test: &str) {
+    const CHILD: &str = "EXECUTOR_TEST_WITHOUT_RETAKES";
+    if std::env::var_os(CHILD).is_some() {
+        return;
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--skip", this_test])
+        .env(CHILD, "1")
+        .env("EXECUTOR_DEBUG", "retake=0")
+        .output()
+        .unwrap();
+    let (printed, errors) = (child.stdout, child.stderr);
+    assert!(
+        child.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&printed),
+        String::from_utf8_lossy(&errors)
+    );
 }
 
 /// What a panic said.
