@@ -3,6 +3,7 @@
 // Each file uses a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod busy;
 pub(crate) mod homed;
 pub(crate) mod stuck;
 pub(crate) mod throwing;
