@@ -96,6 +96,12 @@ fn p_tasks_run_at_once_after_block_in_place() {
     all_at_once_after(|| async { executor::block_in_place(thread::yield_now) });
 }
 
+/// The monitor has taken their processors meanwhile, or not.
+#[test]
+fn p_tasks_run_at_once_after_blocking_unannounced() {
+    all_at_once_after(|| async { thread::sleep(Duration::from_micros(300)) });
+}
+
 #[cfg(feature = "time")]
 #[test]
 fn p_tasks_run_at_once_after_a_sleep() {
