@@ -1,13 +1,14 @@
 //! Settings of a runtime: the unusable ones are told by name, the others hold.
 
+mod common;
+
 use std::cell::Cell;
 use std::hint::black_box;
 use std::io::ErrorKind;
 use std::panic::panic_any;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -15,50 +16,11 @@ use executor::Runtime;
 use executor::runtime::Builder;
 use executor::{block_in_place, block_on, spawn};
 
-/// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+use common::{assert_all_usable, hold_without_retakes, within_patience};
 
-/// Runs the body of a test on a thread of its own; a hang becomes a failure.
-fn within_patience(body: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        body();
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(PATIENCE) {
-        Err(RecvTimeoutError::Timeout) => panic!("hung"),
-        _ => thread
-            .join()
-            .unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
-    }
-}
-
+/// To be finished by the test, unlike the one that others share.
 fn processors(count: usize) -> Builder {
     Builder::new().worker_threads(count)
-}
-
-/// As many tasks as there are processors meet.
-fn assert_all_usable(runtime: &Runtime) {
-    let count = runtime.metrics().num_workers();
-    let barrier = Arc::new(Barrier::new(count));
-    let tasks: Vec<_> = (0..count)
-        .map(|_| {
-            let barrier = barrier.clone();
-            runtime.spawn(async move { barrier.wait().is_leader() })
-        })
-        .collect();
-    let leads = |task| {
-        runtime
-            .block_on::<executor::JoinHandle<bool>>(task)
-            .unwrap()
-    };
-    assert_eq!(
-        tasks
-            .into_iter()
-            .filter_map(|task| leads(task).then_some(()))
-            .count(),
-        1
-    );
 }
 
 /// As many jobs as may run at the same time meet.
@@ -374,4 +336,9 @@ fn the_stack_is_as_large_as_was_asked_for() {
         });
         assert!(runtime.block_on(spare).unwrap() >= USED);
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

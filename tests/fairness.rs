@@ -8,16 +8,16 @@ mod common;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self};
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use executor::runtime::Builder;
 use executor::task::{consume_budget, unconstrained, yield_now};
-use executor::{JoinHandle, block_on, spawn};
+use executor::{JoinHandle, Runtime, block_on, spawn};
 
+use common::busy::{ALL, Busy, FEW, Kind};
 use common::{processors, within_patience};
 
 /// Runs `main` as a task of a runtime with one processor, which then schedules all that it spawns.
@@ -30,121 +30,6 @@ where
     runtime.block_on(runtime.spawn(main)).unwrap()
 }
 
-/// Ways to keep a processor busy for ever without a single long poll.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    /// Each poll wakes its own task.
-    WakesItself,
-    Yields,
-    /// Two tasks that wake each other, through the next slot.
-    PingPong,
-    /// Each task spawns its successor, through the next slot.
-    Respawns,
-    /// Each task spawns two, as long as there are not too many for the memory.
-    Storm,
-}
-
-/// All but the storm, whose queue has thousands of tasks that rightly come first.
-const FEW: [Kind; 4] = [
-    Kind::WakesItself,
-    Kind::Yields,
-    Kind::PingPong,
-    Kind::Respawns,
-];
-const ALL: [Kind; 5] = [FEW[0], FEW[1], FEW[2], FEW[3], Kind::Storm];
-const STORM: usize = 500;
-
-/// A busy crowd: counts its polls, and ends when told to.
-#[derive(Clone, Default)]
-struct Busy(Arc<State>);
-
-#[derive(Default)]
-struct State {
-    polls: AtomicUsize,
-    alive: AtomicUsize,
-    stop: AtomicBool,
-}
-
-impl Busy {
-    /// On the current runtime.
-    fn start(kind: Kind) -> Busy {
-        let busy = Busy::default();
-        match kind {
-            Kind::WakesItself => drop(spawn(busy.clone().wakes_itself())),
-            Kind::Yields => drop(spawn(busy.clone().yields())),
-            Kind::PingPong => drop(busy.ping_pong(false)),
-            Kind::Respawns => busy.clone().respawns(),
-            Kind::Storm => busy.clone().storm(),
-        }
-        busy
-    }
-
-    fn polls(&self) -> usize {
-        self.0.polls.load(SeqCst)
-    }
-
-    fn stop(&self) {
-        self.0.stop.store(true, SeqCst);
-    }
-
-    /// One more poll. False: it is to be the last.
-    fn goes_on(&self) -> bool {
-        self.0.polls.fetch_add(1, SeqCst);
-        !self.0.stop.load(SeqCst)
-    }
-
-    fn wakes_itself(self) -> impl Future<Output = ()> + Send {
-        poll_fn(move |cx| {
-            if !self.goes_on() {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-    }
-
-    async fn yields(self) {
-        while self.goes_on() {
-            yield_now().await;
-        }
-    }
-
-    /// `politely`: they yield before each answer.
-    fn ping_pong(&self, politely: bool) -> [JoinHandle<()>; 2] {
-        let (ping, pinged) = async_channel::bounded(1);
-        let (pong, ponged) = async_channel::bounded(1);
-        ping.try_send(()).unwrap();
-        [(pong, pinged), (ping, ponged)].map(|(answer, question)| {
-            let busy = self.clone();
-            spawn(async move {
-                while question.recv().await.is_ok() && busy.goes_on() {
-                    if politely {
-                        yield_now().await;
-                    }
-                    let _ = answer.send(()).await;
-                }
-            })
-        })
-    }
-
-    fn respawns(self) {
-        if self.goes_on() {
-            drop(spawn(async move { self.respawns() }));
-        }
-    }
-
-    fn storm(self) {
-        if self.goes_on() {
-            let children = 1 + usize::from(self.0.alive.load(SeqCst) < STORM);
-            self.0.alive.fetch_add(children - 1, SeqCst);
-            for _ in 0..children {
-                let busy = self.clone();
-                drop(spawn(async move { busy.storm() }));
-            }
-        }
-    }
-}
-
 /// Nineteen turns of twenty must keep within the bound: the operating system may stop a thread between two steps of ours
 /// and leave another one running. Starvation shows in every turn.
 fn assert_bounded(kind: Kind, mut turns: Vec<usize>, bound: usize) {
@@ -153,18 +38,34 @@ fn assert_bounded(kind: Kind, mut turns: Vec<usize>, bound: usize) {
     assert!(worst <= bound, "{kind:?}: {worst} polls in between");
 }
 
+/// Yields, and tells how many polls of the others there were each time.
+async fn turns_beside(busy: &Busy, times: usize) -> Vec<usize> {
+    let mut turns = Vec::new();
+    for _ in 0..times {
+        let before = busy.polls();
+        yield_now().await;
+        turns.push(busy.polls() - before);
+    }
+    turns
+}
+
+/// Polls of the others before a task that is spawned from outside has its turn.
+fn turn_of_foreign_spawn(runtime: &Runtime, busy: &Busy) -> usize {
+    let inner = busy.clone();
+    let handle = runtime.spawn(async move { inner.polls() });
+    // From here on it is queued.
+    let before = busy.polls();
+    let at = runtime.block_on(handle).unwrap();
+    at.saturating_sub(before)
+}
+
 #[test]
 fn a_task_beside_a_busy_crowd_waits_for_a_few_polls() {
     within_patience(|| {
         for kind in FEW {
             let turns = on_one_processor(async move {
                 let busy = Busy::start(kind);
-                let mut turns = Vec::new();
-                for _ in 0..1000 {
-                    let before = busy.polls();
-                    yield_now().await;
-                    turns.push(busy.polls() - before);
-                }
+                let turns = turns_beside(&busy, 1000).await;
                 busy.stop();
                 turns
             });
@@ -197,18 +98,52 @@ fn a_foreign_spawn_beside_a_busy_crowd_waits_for_a_few_polls() {
             let runtime = processors(1);
             let busy = runtime.block_on(runtime.spawn(async move { Busy::start(kind) }));
             let busy = busy.unwrap();
-            let turn = || {
-                let inner = busy.clone();
-                let handle = runtime.spawn(async move { inner.polls() });
-                // From here on it is queued.
-                let before = busy.polls();
-                let at = runtime.block_on(handle).unwrap();
-                at.saturating_sub(before)
-            };
-            let turns = (0..20).map(|_| turn()).collect();
+            let turns = (0..20).map(|_| turn_of_foreign_spawn(&runtime, &busy));
+            let turns = turns.collect();
             busy.stop();
             assert_bounded(kind, turns, 128);
         }
+    });
+}
+
+/// The 61st poll is fair only if polls are short: of 5 ms each it comes after 300 ms. So busy workers are asked to look beyond
+/// their own queue every 10 ms.
+fn a_foreign_spawn_waits_for_long_polls(kinds: &[Kind], work: Duration, bound: usize) {
+    for &kind in kinds {
+        let runtime = processors(1);
+        let start = runtime.spawn(async move { Busy::start_with(kind, work) });
+        let busy = runtime.block_on(start).unwrap();
+        let turns = (0..20).map(|_| turn_of_foreign_spawn(&runtime, &busy));
+        let turns = turns.collect();
+        busy.stop();
+        assert_bounded(kind, turns, bound);
+    }
+}
+
+#[test]
+fn a_foreign_spawn_beside_polls_of_5_ms_waits_for_a_handful() {
+    within_patience(|| {
+        a_foreign_spawn_waits_for_long_polls(&FEW, Duration::from_millis(5), 12);
+    });
+}
+
+#[test]
+fn a_foreign_spawn_beside_a_pair_with_polls_of_2_ms_waits_for_a_slice() {
+    within_patience(|| {
+        a_foreign_spawn_waits_for_long_polls(&[Kind::PingPong], Duration::from_millis(2), 25);
+    });
+}
+
+#[test]
+fn a_queued_task_beside_a_pair_with_polls_of_2_ms_waits_for_a_few() {
+    within_patience(|| {
+        let turns = on_one_processor(async {
+            let busy = Busy::start_with(Kind::PingPong, Duration::from_millis(2));
+            let turns = turns_beside(&busy, 50).await;
+            busy.stop();
+            turns
+        });
+        assert_bounded(Kind::PingPong, turns, 8);
     });
 }
 
@@ -270,8 +205,7 @@ fn a_runtime_ends_under_a_busy_crowd() {
                         thread::yield_now();
                     }
                     drop(runtime);
-                    let alive = |busy: &Busy| Arc::strong_count(&busy.0);
-                    assert_eq!(crowds.each_ref().map(alive), [1; 4], "{kind:?}");
+                    assert_eq!(crowds.each_ref().map(Busy::holders), [1; 4], "{kind:?}");
                 }
             }
         }

@@ -10,20 +10,15 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use executor::task::yield_now;
 use executor::time::sleep;
 use executor::{JoinHandle, Runtime, block_in_place};
 use futures::FutureExt;
 
+use common::stuck::{Count, each_way, join};
 use common::{processors, wait_until, within_patience};
-
-fn join(runtime: &Runtime, handles: Vec<JoinHandle<()>>) {
-    for handle in handles {
-        runtime.block_on(handle).unwrap();
-    }
-}
 
 /// Two tasks that pass a token to and fro and count to `work` each time they have it, until told to stop.
 fn pair(
@@ -158,6 +153,87 @@ fn a_task_that_blocks_and_computes_in_turn_keeps_nobody_waiting() {
 #[test]
 fn a_task_that_hands_over_and_computes_in_turn_keeps_nobody_waiting() {
     others_go_on_beside(|time| async move { block_in_place(|| thread::sleep(time)) });
+}
+
+/// `TestPreemptionAfterSyscall`, as it stands: eight tasks on two processors do nothing but short system calls, without an
+/// end, and all of them get to begin. The times are Go's.
+fn all_begin_beside_endless_calls(call: fn(Duration)) {
+    const TASKS: usize = 8;
+    within_patience(move || {
+        for time in [10, 100, 1000].map(Duration::from_micros) {
+            let runtime = processors(2);
+            for _ in 0..3 {
+                let (begun, stop) = (Count::default(), Arc::new(AtomicBool::new(false)));
+                let tasks = (0..TASKS).map(|_| {
+                    let (begun, stop) = (begun.clone(), stop.clone());
+                    runtime.spawn(async move {
+                        begun.add();
+                        while !stop.load(SeqCst) {
+                            call(time);
+                        }
+                    })
+                });
+                let tasks = tasks.collect();
+                begun.reaches(TASKS).recv().unwrap();
+                stop.store(true, SeqCst);
+                join(&runtime, tasks);
+            }
+        }
+    });
+}
+
+#[test]
+fn all_tasks_begin_beside_some_that_do_short_calls_for_ever() {
+    all_begin_beside_endless_calls(thread::sleep);
+}
+
+#[test]
+fn all_tasks_begin_beside_some_that_hand_over_for_ever() {
+    all_begin_beside_endless_calls(|time| {
+        block_in_place(|| {
+            let begin = Instant::now();
+            while begin.elapsed() < time {
+                spin_loop();
+            }
+        });
+    });
+}
+
+/// The heart of `TestPreemptionAfterSyscall`: the processor that comes back from a call can be taken again.
+#[test]
+fn a_task_that_is_stuck_after_a_hand_over_keeps_no_processor() {
+    each_way(|way, runtime| {
+        let count = runtime.metrics().num_workers();
+        for _ in 0..5 {
+            let stuck = (0..count).map(|_| {
+                runtime.spawn(async move {
+                    block_in_place(|| ());
+                    way.until_another_ran();
+                    block_in_place(thread::yield_now);
+                    way.until_another_ran();
+                })
+            });
+            join(&runtime, stuck.collect());
+        }
+    });
+}
+
+/// `TestYieldProgress`: a loop that only yields lets the one run that ends it.
+#[test]
+fn a_yield_loop_lets_others_end_it() {
+    within_patience(|| {
+        let runtime = processors(1);
+        for _ in 0..10 {
+            let (end, ended) = async_channel::bounded::<()>(1);
+            let looping = runtime.spawn(async move {
+                while ended.try_recv().is_err() {
+                    yield_now().await;
+                }
+            });
+            let ending = runtime.spawn(async move { end.send(()).await.unwrap() });
+            join(&runtime, vec![looping, ending]);
+        }
+    });
 }
 
 /// `TestGoroutineParallelism`: as many tasks as processors go on only while all the others run. With more processors than

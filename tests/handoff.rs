@@ -8,8 +8,7 @@ mod common;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -18,16 +17,7 @@ use executor::runtime::{Builder, Handle};
 use executor::task::{consume_budget, yield_now};
 use executor::{JoinHandle, Runtime, block_in_place, block_on, spawn, spawn_blocking};
 
-use common::{processors, within_patience};
-
-/// The same with runtimes of different sizes.
-fn on_runtimes(body: fn(Runtime)) {
-    within_patience(move || {
-        for count in [1, 2, 4] {
-            body(processors(count));
-        }
-    });
-}
+use common::{assert_all_usable, hold_without_retakes, on_runtimes, processors, within_patience};
 
 /// Runs `count` tasks and waits for them.
 fn run_tasks<F>(runtime: &Runtime, count: usize, mut task: impl FnMut(usize) -> F)
@@ -38,18 +28,6 @@ where
     runtime.block_on(async {
         for handle in handles {
             handle.await.unwrap();
-        }
-    });
-}
-
-/// All processors are there, and usable at once.
-fn assert_all_usable(runtime: &Runtime) {
-    let count = runtime.metrics().num_workers();
-    let barrier = Arc::new(Barrier::new(count));
-    run_tasks(runtime, count, |_| {
-        let barrier = barrier.clone();
-        async move {
-            barrier.wait();
         }
     });
 }
@@ -483,4 +461,9 @@ fn a_nested_block_on_is_not_polled_without_a_wake() {
             assert_eq!((polls, receiver.iter().count()), (11, 10));
         });
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

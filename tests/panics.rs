@@ -1,183 +1,28 @@
 //! Panics of foreign code, wherever it is called: they end one task at most, and no thread.
 //!
-//! What is thrown is a [`Payload`] whose destructor throws again. Afterwards the runtime still runs as many tasks in
-//! parallel as it has processors.
+//! What is thrown has a destructor that throws again. Afterwards the runtime still runs as many tasks in parallel as it has
+//! processors.
 
 mod common;
 
 use std::error::Error;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, pending};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self};
-use std::sync::{Arc, Barrier};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Poll};
 use std::thread;
-use std::time::Duration;
 
 use executor::runtime::Builder;
 use executor::task::yield_now;
-use executor::{JoinError, JoinHandle, Runtime, block_on, spawn_local};
+use executor::{JoinError, JoinHandle, block_on, spawn_local};
 
-use common::{processors, within_patience};
-
-/// Runs the body of a test on a thread of its own with runtimes of different sizes; a hang becomes a failure.
-fn on_runtimes(body: fn(Runtime)) {
-    within_patience(move || [1, 2, 4].into_iter().map(processors).for_each(body));
-}
-
-/// As many tasks as there are processors meet, and as many jobs.
-fn assert_all_usable(runtime: &Runtime) {
-    let count = runtime.metrics().num_workers();
-    let (tasks, jobs) = (Arc::new(Barrier::new(count)), Arc::new(Barrier::new(count)));
-    let mut handles = Vec::new();
-    for _ in 0..count {
-        let (tasks, jobs) = (tasks.clone(), jobs.clone());
-        handles.push(runtime.spawn(async move {
-            let _ = tasks.wait();
-        }));
-        handles.push(runtime.spawn_blocking(move || {
-            let _ = jobs.wait();
-        }));
-    }
-    for handle in handles {
-        runtime.block_on(handle).unwrap();
-    }
-}
-
-/// What was dropped or called, each once per value.
-#[derive(Default)]
-struct Tally {
-    futures: AtomicUsize,
-    outputs: AtomicUsize,
-    payloads: AtomicUsize,
-    wakes: AtomicUsize,
-}
-
-/// Waits until the count is reached, and finds that it is exact.
-fn await_count(count: &AtomicUsize, expected: usize) {
-    while count.load(SeqCst) < expected {
-        thread::yield_now();
-    }
-    assert_eq!(count.load(SeqCst), expected);
-}
-
-/// Its destructor throws another one; that one's throws a string.
-struct Payload {
-    tally: Arc<Tally>,
-    last: bool,
-}
-
-impl Drop for Payload {
-    fn drop(&mut self) {
-        self.tally.payloads.fetch_add(1, SeqCst);
-        if self.last {
-            panic!("the payload's payload");
-        }
-        throw(&self.tally, true);
-    }
-}
-
-fn throw(tally: &Arc<Tally>, last: bool) -> ! {
-    let tally = tally.clone();
-    panic_any(Payload { tally, last })
-}
-
-/// The handle's error carries the payload.
-fn assert_thrown<T>(result: Result<T, JoinError>) {
-    let payload = result.err().unwrap().into_panic();
-    let payload = payload.downcast::<Payload>().unwrap_or_else(|_| panic!());
-    assert!(!payload.last);
-    std::mem::forget(payload);
-}
-
-/// Where a task throws.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Hazard {
-    /// In a poll.
-    Poll,
-    /// In the destructor of the future, which waits.
-    Drop,
-    /// There, after it has completed.
-    DropAtEnd,
-    /// In the destructor of the output.
-    Output,
-}
-
-/// Dropped payloads of one that nobody takes: it throws another one. Of a value whose destructor throws the first, the
-/// boundary drops no more than that, and forgets what comes out of it.
-fn unclaimed(hazard: Hazard) -> usize {
-    if hazard == Hazard::Output { 1 } else { 2 }
-}
-
-const ALL: [Hazard; 4] = [
-    Hazard::Poll,
-    Hazard::Drop,
-    Hazard::DropAtEnd,
-    Hazard::Output,
-];
-
-/// A future that throws. Its first poll waits for a wake, which it gives itself.
-struct Thrower {
-    hazard: Hazard,
-    polled: bool,
-    tally: Arc<Tally>,
-}
-
-struct Output {
-    throws: bool,
-    tally: Arc<Tally>,
-}
-
-impl Thrower {
-    fn new(hazard: Hazard, tally: &Arc<Tally>) -> Thrower {
-        Thrower {
-            hazard,
-            polled: false,
-            tally: tally.clone(),
-        }
-    }
-}
-
-impl Future for Thrower {
-    type Output = Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Output> {
-        if !self.polled {
-            self.polled = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        match self.hazard {
-            Hazard::Poll => throw(&self.tally, false),
-            Hazard::Drop => Poll::Pending,
-            Hazard::DropAtEnd | Hazard::Output => Poll::Ready(Output {
-                throws: self.hazard == Hazard::Output,
-                tally: self.tally.clone(),
-            }),
-        }
-    }
-}
-
-impl Drop for Thrower {
-    fn drop(&mut self) {
-        self.tally.futures.fetch_add(1, SeqCst);
-        if matches!(self.hazard, Hazard::Drop | Hazard::DropAtEnd) {
-            throw(&self.tally, false);
-        }
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        self.tally.outputs.fetch_add(1, SeqCst);
-        if self.throws {
-            throw(&self.tally, false);
-        }
-    }
-}
+use common::throwing::{
+    ALL, Hazard, Output, Tally, Thrower, assert_thrown, await_count, throw, unclaimed,
+};
+use common::{assert_all_usable, hold_without_retakes, on_runtimes};
 
 /// Waits for the task as its hazard demands.
 async fn join(hazard: Hazard, handle: JoinHandle<Output>) {
@@ -345,181 +190,6 @@ fn a_poll_and_then_the_destructor_of_a_local_task() {
     assert_eq!(tally.futures.load(SeqCst), 1);
 }
 
-/// Throws when it is woken.
-struct Angry(Arc<Tally>);
-
-impl Wake for Angry {
-    fn wake(self: Arc<Self>) {
-        self.0.wakes.fetch_add(1, SeqCst);
-        throw(&self.0, false);
-    }
-}
-
-fn angry(tally: &Arc<Tally>) -> Waker {
-    Waker::from(Arc::new(Angry(tally.clone())))
-}
-
-#[cfg(feature = "time")]
-mod timers {
-    use super::*;
-    use executor::time::{Sleep, sleep};
-
-    /// Armed with a waker that throws.
-    fn arm(duration: Duration, tally: &Arc<Tally>) -> Pin<Box<Sleep>> {
-        let mut sleep = Box::pin(sleep(duration));
-        let waker = angry(tally);
-        assert!(
-            sleep
-                .as_mut()
-                .poll(&mut Context::from_waker(&waker))
-                .is_pending()
-        );
-        sleep
-    }
-
-    const SHORT: Duration = Duration::from_millis(1);
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn a_waker_that_a_timer_wakes() {
-        on_runtimes(|runtime| {
-            let tally = Arc::new(Tally::default());
-            // On a worker's wheel, then on that of foreign threads.
-            let (inner, count) = (tally.clone(), runtime.metrics().num_workers());
-            let task = runtime.spawn(async move {
-                let armed: Vec<_> = (0..3 * count).map(|_| arm(SHORT, &inner)).collect();
-                sleep(SHORT).await;
-                armed
-            });
-            let armed = runtime.block_on(task).unwrap();
-            await_count(&tally.wakes, 3 * count);
-            assert_all_usable(&runtime);
-            let more = runtime.block_on(async {
-                let more: Vec<_> = (0..3).map(|_| arm(SHORT, &tally)).collect();
-                spawn_local(sleep(SHORT)).await.unwrap();
-                more
-            });
-            await_count(&tally.wakes, 3 * count + 3);
-            assert_all_usable(&runtime);
-            drop((armed, more));
-        });
-    }
-
-    #[test]
-    fn a_waker_that_the_end_of_the_runtime_wakes() {
-        on_runtimes(|runtime| {
-            let tally = Arc::new(Tally::default());
-            let inner = tally.clone();
-            let task = runtime.spawn(async move { [arm(LONG, &inner), arm(LONG, &inner)] });
-            let armed = runtime.block_on(task).unwrap();
-            let more = runtime.block_on(async { Some(arm(LONG, &tally)) });
-            drop(runtime.spawn(Thrower::new(Hazard::Drop, &tally)));
-            drop(runtime);
-            assert_eq!(tally.wakes.load(SeqCst), 3);
-            assert_eq!(tally.futures.load(SeqCst), 1);
-            drop((armed, more));
-        });
-    }
-
-    /// Foreign code runs under no lock: a waker may use timers while it is cloned.
-    #[test]
-    fn a_waker_that_arms_a_timer_when_it_is_cloned() {
-        use std::task::{RawWaker, RawWakerVTable};
-        static TABLE: RawWakerVTable = RawWakerVTable::new(
-            |_| {
-                let mut inner = Box::pin(sleep(LONG));
-                let _ = inner.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                RawWaker::new(std::ptr::null(), &TABLE)
-            },
-            |_| (),
-            |_| (),
-            |_| (),
-        );
-        on_runtimes(|runtime| {
-            let task = runtime.spawn(async {
-                let mut sleep = Box::pin(sleep(LONG));
-                poll_fn(|cx| {
-                    assert!(sleep.as_mut().poll(cx).is_pending());
-                    Poll::Ready(())
-                })
-                .await;
-                // SAFETY: the data pointer is not used.
-                let waker = unsafe { Waker::new(std::ptr::null(), &TABLE) };
-                assert!(
-                    sleep
-                        .as_mut()
-                        .poll(&mut Context::from_waker(&waker))
-                        .is_pending()
-                );
-            });
-            runtime.block_on(task).unwrap();
-        });
-    }
-}
-
-#[cfg(all(feature = "net", unix))]
-mod sockets {
-    use super::*;
-    use executor::io::Async;
-    use std::os::unix::net::UnixStream;
-
-    type Socket = Async<UnixStream>;
-
-    fn pair(runtime: &Runtime) -> (Socket, UnixStream) {
-        let (near, far) = UnixStream::pair().unwrap();
-        (runtime.block_on(async { Async::new(near) }).unwrap(), far)
-    }
-
-    /// Waits in both ways with wakers that throw.
-    fn wait<'a>(near: &'a Socket, tally: &Arc<Tally>) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-        let waker = angry(tally);
-        let cx = &mut Context::from_waker(&waker);
-        assert!(near.poll_readable(cx).is_pending());
-        let mut readable: Pin<Box<dyn Future<Output = ()>>> =
-            Box::pin(async { near.readable().await.unwrap() });
-        assert!(readable.as_mut().poll(cx).is_pending());
-        readable
-    }
-
-    #[test]
-    fn a_waker_that_a_socket_wakes() {
-        on_runtimes(|runtime| {
-            let tally = Arc::new(Tally::default());
-            for round in 1..=3 {
-                let (near, mut far) = pair(&runtime);
-                let waits = wait(&near, &tally);
-                io::Write::write_all(&mut far, b"x").unwrap();
-                await_count(&tally.wakes, 2 * round);
-                runtime.block_on(near.readable()).unwrap();
-                assert_all_usable(&runtime);
-                drop(waits);
-            }
-        });
-    }
-
-    #[test]
-    fn a_waker_that_the_end_of_the_runtime_or_the_socket_wakes() {
-        on_runtimes(|runtime| {
-            let tally = Arc::new(Tally::default());
-            let (one, _far) = pair(&runtime);
-            let waker = angry(&tally);
-            assert!(
-                one.poll_readable(&mut Context::from_waker(&waker))
-                    .is_pending()
-            );
-            drop(one);
-            assert_eq!(tally.wakes.load(SeqCst), 1);
-            let (two, _far) = pair(&runtime);
-            let waits = wait(&two, &tally);
-            drop(runtime.spawn(Thrower::new(Hazard::Drop, &tally)));
-            drop(runtime);
-            assert_eq!(tally.wakes.load(SeqCst), 3);
-            assert_eq!(tally.futures.load(SeqCst), 1);
-            drop(waits);
-        });
-    }
-}
-
 #[test]
 fn a_blocking_job() {
     on_runtimes(|runtime| {
@@ -641,4 +311,9 @@ fn a_join_error_tells_what_happened() {
         fn check<T: Send + Sync + Error>() {}
         check::<JoinError>();
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

@@ -7,7 +7,7 @@ mod common;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self};
+use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use executor::task::yield_now;
 use executor::{JoinHandle, spawn, spawn_blocking};
 
-use common::{processors, within_patience};
+use common::{hold_without_retakes, processors, within_patience};
 
 const ROUNDS: usize = 10;
 
@@ -94,6 +94,12 @@ fn p_tasks_run_at_once_after_a_blocking_job() {
 #[test]
 fn p_tasks_run_at_once_after_block_in_place() {
     all_at_once_after(|| async { executor::block_in_place(thread::yield_now) });
+}
+
+/// The monitor has taken their processors meanwhile, or not.
+#[test]
+fn p_tasks_run_at_once_after_blocking_unannounced() {
+    all_at_once_after(|| async { thread::sleep(Duration::from_micros(300)) });
 }
 
 #[cfg(feature = "time")]
@@ -308,4 +314,9 @@ fn many_workers_start_and_stop() {
         });
         runtime.block_on(join_all(tasks.collect()));
     });
+}
+
+#[test]
+fn all_of_this_holds_without_retakes() {
+    hold_without_retakes("all_of_this_holds_without_retakes");
 }

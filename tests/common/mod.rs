@@ -3,8 +3,17 @@
 // Each file uses a part of this.
 #![allow(dead_code)]
 
-use std::panic::resume_unwind;
+pub(crate) mod busy;
+pub(crate) mod homed;
+pub(crate) mod stuck;
+pub(crate) mod throwing;
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Barrier};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,4 +53,73 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// A runtime with so many processors.
 pub(crate) fn processors(count: usize) -> Runtime {
     Builder::new().worker_threads(count).build().unwrap()
+}
+
+/// Runs the body of a test with runtimes of different sizes; a hang becomes a failure.
+#[track_caller]
+pub(crate) fn on_runtimes(body: fn(Runtime)) {
+    within_patience(move || [1, 2, 4].into_iter().map(processors).for_each(body));
+}
+
+/// As many tasks as there are processors meet, and as many jobs.
+pub(crate) fn assert_all_usable(runtime: &Runtime) {
+    let count = runtime.metrics().num_workers();
+    let (tasks, jobs) = (Arc::new(Barrier::new(count)), Arc::new(Barrier::new(count)));
+    let mut handles = Vec::new();
+    for _ in 0..count {
+        let (tasks, jobs) = (tasks.clone(), jobs.clone());
+        handles.push(runtime.spawn(async move {
+            let _ = tasks.wait();
+        }));
+        handles.push(runtime.spawn_blocking(move || {
+            let _ = jobs.wait();
+        }));
+    }
+    for handle in handles {
+        runtime.block_on(handle).unwrap();
+    }
+}
+
+/// Runs the other tests of this file once more, in a process in which the monitor takes no processor from anybody: what the
+/// scheduler should do by itself must not be left to the monitor.
+pub(crate) fn hold_without_retakes(this_test: &str) {
+    const CHILD: &str = "EXECUTOR_TEST_WITHOUT_RETAKES";
+    if std::env::var_os(CHILD).is_some() {
+        return;
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--skip", this_test])
+        .env(CHILD, "1")
+        .env("EXECUTOR_DEBUG", "retake=0")
+        .output()
+        .unwrap();
+    let (printed, errors) = (child.stdout, child.stderr);
+    assert!(
+        child.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&printed),
+        String::from_utf8_lossy(&errors)
+    );
+}
+
+/// What a panic said.
+pub(crate) fn message(body: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(body)).unwrap_err();
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => (*payload.downcast::<&str>().unwrap()).to_owned(),
+    }
+}
+
+/// Polls `rounds` + 1 times; each poll but the last hands its waker to `wakers`.
+pub(crate) fn rounds(rounds: usize, wakers: mpsc::Sender<Waker>) -> impl Future<Output = usize> {
+    let mut polls = 0;
+    poll_fn(move |cx| {
+        polls += 1;
+        if polls > rounds {
+            return Poll::Ready(polls);
+        }
+        wakers.send(cx.waker().clone()).unwrap();
+        Poll::Pending
+    })
 }
