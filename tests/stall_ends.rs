@@ -247,3 +247,27 @@ fn a_detached_stuck_task_runs_to_its_end() {
         assert_empty(&runtime, 10);
     });
 }
+
+/// What they have pushed before anybody found them stuck is more than thieves look at.
+#[test]
+fn a_crowd_that_waits_for_its_children_gets_them() {
+    const CHILDREN: usize = 3;
+    within_patience(|| {
+        for stuck in [20, 60, 100, 300] {
+            let runtime = processors(2);
+            let tasks = (0..stuck).map(|_| {
+                runtime.spawn(async {
+                    let (bringer, wait) = mpsc::channel();
+                    for _ in 0..CHILDREN {
+                        let bringer = bringer.clone();
+                        drop(spawn(async move { bringer.send(()).unwrap() }));
+                    }
+                    for _ in 0..CHILDREN {
+                        assert!(Stuck::Blocked.until(&wait));
+                    }
+                })
+            });
+            join(&runtime, tasks.collect());
+        }
+    });
+}
