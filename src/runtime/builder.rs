@@ -186,11 +186,11 @@ impl Builder {
             around: around(self.on_thread_start, self.on_thread_stop),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
-            on_stall: match self.on_stall {
+            on_stall: Arc::new(match self.on_stall {
                 Some(hook) => OnStall::Call(Box::new(move |report| hook(report))),
                 None if debugging.reports_stalls => OnStall::print(),
                 None => OnStall::Ignore,
-            },
+            }),
             retakes: debugging.retakes,
         })
     }

@@ -40,7 +40,7 @@ pub(crate) struct Settings {
     pub(crate) thread_name: String,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) around: Around,
-    pub(crate) on_stall: OnStall,
+    pub(crate) on_stall: Arc<OnStall>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
 }
@@ -242,7 +242,7 @@ impl Shared {
             Err(error) => return Err((core, error)),
         };
         let Some(counted) = CountedWorker::new(self, settings.max_threads) else {
-            self.threads_are_exhausted(&settings);
+            self.threads_are_exhausted(settings.max_threads, &settings.on_stall);
             return Err((core, io::Error::other("all threads are in use")));
         };
         // The core comes back from a closure that is never called through this cell.
@@ -269,7 +269,7 @@ impl Shared {
         };
         let may = self.workers.load(Ordering::Relaxed) < settings.max_threads;
         if !may {
-            self.threads_are_exhausted(&settings);
+            self.threads_are_exhausted(settings.max_threads, &settings.on_stall);
         }
         may
     }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
 use super::Shared;
-use super::lifecycle::Settings;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
@@ -154,20 +153,19 @@ impl fmt::Debug for OnStall {
 /// Something to say, on its way to a thread of the pool.
 pub(super) struct Reporting {
     what: What,
-    settings: Arc<Settings>,
+    on_stall: Arc<OnStall>,
 }
 
 enum What {
     Stall(StallReport),
-    ThreadsExhausted,
+    ThreadsExhausted { limit: usize },
 }
 
 impl Reporting {
     pub(super) fn run(self) {
         match self.what {
-            What::Stall(report) => self.settings.on_stall.report(&report),
-            What::ThreadsExhausted => {
-                let limit = self.settings.max_threads;
+            What::Stall(report) => self.on_stall.report(&report),
+            What::ThreadsExhausted { limit } => {
                 print(format_args!(
                     "all {limit} threads (max_threads) are stuck in tasks or block; until one is free, other tasks wait"
                 ));
@@ -184,10 +182,10 @@ fn print(line: fmt::Arguments<'_>) {
 impl Shared {
     /// Reports a stall, once.
     pub(super) fn report_stall(&self, stall: &Stall, is_retaken: bool) {
-        let Ok(settings) = self.settings() else {
+        let Ok(on_stall) = self.settings().map(|settings| settings.on_stall.clone()) else {
             return;
         };
-        if matches!(settings.on_stall, OnStall::Ignore) {
+        if matches!(*on_stall, OnStall::Ignore) {
             return;
         }
         let report = StallReport {
@@ -197,17 +195,17 @@ impl Shared {
             is_retaken,
         };
         let what = What::Stall(report);
-        self.submit_report(Reporting { what, settings });
+        self.submit_report(Reporting { what, on_stall });
     }
 
     /// Says that no more threads may be started, once per runtime.
     #[cold]
-    pub(super) fn threads_are_exhausted(&self, settings: &Arc<Settings>) {
-        let silent = matches!(settings.on_stall, OnStall::Ignore);
+    pub(super) fn threads_are_exhausted(&self, limit: usize, on_stall: &Arc<OnStall>) {
+        let silent = matches!(**on_stall, OnStall::Ignore);
         if !silent && !self.said_exhausted.swap(true, Ordering::Relaxed) {
             self.submit_report(Reporting {
-                what: What::ThreadsExhausted,
-                settings: settings.clone(),
+                what: What::ThreadsExhausted { limit },
+                on_stall: on_stall.clone(),
             });
         }
     }
