@@ -19,18 +19,23 @@ pub(crate) enum Stuck {
 pub(crate) const WAYS: [Stuck; 2] = [Stuck::Blocked, Stuck::Spinning];
 
 impl Stuck {
-    /// Waits for the other end, within one poll. False: it was dropped.
-    pub(crate) fn until<T>(self, other: &Receiver<T>) -> bool {
+    /// Waits for what comes from the other end, within one poll. `None`: that was dropped.
+    pub(crate) fn receive<T>(self, other: &Receiver<T>) -> Option<T> {
         match self {
-            Stuck::Blocked => other.recv().is_ok(),
+            Stuck::Blocked => other.recv().ok(),
             Stuck::Spinning => loop {
                 match other.try_recv() {
-                    Ok(_) => return true,
-                    Err(TryRecvError::Disconnected) => return false,
+                    Ok(item) => return Some(item),
+                    Err(TryRecvError::Disconnected) => return None,
                     Err(TryRecvError::Empty) => spin_loop(),
                 }
             },
         }
+    }
+
+    /// Waits for the other end, within one poll. False: it was dropped.
+    pub(crate) fn until<T>(self, other: &Receiver<T>) -> bool {
+        self.receive(other).is_some()
     }
 
     /// Waits for a count, within one poll.
@@ -73,6 +78,11 @@ impl Count {
 
     pub(crate) fn get(&self) -> usize {
         self.0.lock().unwrap().count
+    }
+
+    /// Clones of this.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
     }
 
     /// Brings something when the count has come to this number.
