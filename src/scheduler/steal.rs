@@ -66,6 +66,17 @@ fn steal_batch(victim: &Processor, thief: &Core) -> Option<Runnable> {
     steal_one(|| (victim.stealer).steal_batch_with_limit_and_pop(&thief.queue, BATCH))
 }
 
+/// Takes a share of what stuck workers have queued, to the back of this queue: for a worker that has work of its own and
+/// would not come to steal for long.
+pub(super) fn adopt(shared: &Shared, core: &Core) {
+    for orphan in shared.orphans.iter() {
+        let attempt = || (orphan.stealer).steal_batch_with_limit(&core.queue, BATCH);
+        while attempt().is_retry() {
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// Tries until it has got one or there is none: a retry means that somebody else got something.
 pub(super) fn steal_one(mut attempt: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
     loop {

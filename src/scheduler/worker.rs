@@ -3,7 +3,8 @@
 //! # Where it looks, in this order
 //!
 //! 1. its own due timers
-//! 2. every 61st poll, and when the monitor asks for it: one runnable of the global queue, then the network
+//! 2. every 61st poll, and when the monitor asks for it: one runnable of the global queue, a share of what stuck workers
+//!    have queued, then the network
 //! 3. the next slot, at most three times in a row while the queue waits; the local queue
 //! 4. a batch of the global queue
 //! 5. the network, without waiting, if nobody else is at it
@@ -171,6 +172,7 @@ impl Worker {
         if everywhere {
             self.shared.timers.fire_all(&mut ready);
             global = self.one_global();
+            self.adopt();
             self.look_at_network(&mut ready);
         }
         self.wake_all(ready);
@@ -233,6 +235,20 @@ impl Worker {
         self.shared.idle.found();
         if self.shared.work_is_visible() {
             self.shared.wake_one();
+        }
+    }
+
+    /// What stuck workers have queued has its turn too.
+    fn adopt(&self) {
+        if self.shared.orphans.is_empty() {
+            return;
+        }
+        let retaken = local::with_core(self.shared, |core| {
+            steal::adopt(self.shared, core);
+            core.at.tenure.is_retaken()
+        });
+        if retaken == Some(true) {
+            self.shared.pushed_astray();
         }
     }
 
