@@ -266,6 +266,19 @@ fn tidying(flaw: Option<Flaw>) -> usize {
     })
 }
 
+/// The monitor takes the processor, if it is in time, and becomes the janitor.
+fn close_while_retaken(yard: &Yard) {
+    yard.spawn(|yard| {
+        yard.take_office();
+        if !yard.is_closed() {
+            yard.retake(0);
+        }
+        yard.clean_up();
+    });
+    yard.close();
+    yard.settle();
+}
+
 /// The scheduler closes while the processor of a worker is retaken that blocks until its tokens have run or are cancelled.
 fn closing(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
@@ -278,15 +291,7 @@ fn closing(flaw: Option<Flaw>) -> usize {
                 worker::work(yard, Some(core), false);
             });
         }
-        yard.spawn(|yard| {
-            yard.take_office();
-            if !yard.is_closed() {
-                yard.retake(0);
-            }
-            yard.clean_up();
-        });
-        yard.close();
-        yard.settle();
+        close_while_retaken(&yard);
     })
 }
 
@@ -298,15 +303,7 @@ fn closing_return(flaw: Option<Flaw>) -> usize {
             yard.submit_on(&core, 0);
             yard.start_as_worker(move |yard| worker::work(yard, Some(core), false));
         }
-        yard.spawn(|yard| {
-            yard.take_office();
-            if !yard.is_closed() {
-                yard.retake(0);
-            }
-            yard.clean_up();
-        });
-        yard.close();
-        yard.settle();
+        close_while_retaken(&yard);
     })
 }
 
