@@ -3,6 +3,7 @@
 //! With and without: the same binary, without by `EXECUTOR_DEBUG=retake=0`.
 
 use std::process::Child;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::support::{Gosched, Runtime, WORKERS, workloads};
 use crate::ticks::Ticks;
 use crate::{figures_of, median, show, this_program};
 
-pub(crate) const ROWS: [&str; 7] = [
+pub(crate) const ROWS: [&str; 8] = [
     "five_ms",
     "spawn",
     "yield",
@@ -21,6 +22,7 @@ pub(crate) const ROWS: [&str; 7] = [
     "burners",
     "stopped",
     "spares",
+    "steal",
 ];
 
 /// How long one figure takes; short ones vary by more than what is looked for.
@@ -28,7 +30,7 @@ const LOAD_TIME: Duration = Duration::from_secs(3);
 const BURNERS: usize = 6;
 
 pub(crate) fn is_row(name: &str) -> bool {
-    ROWS.contains(&name) || name == "load" || name == "burn"
+    ROWS.contains(&name) || ["load", "burn", "steal_beside_0", "steal_beside_200"].contains(&name)
 }
 
 pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
@@ -60,6 +62,16 @@ pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
     }
     if is_wanted("stopped") {
         println!("| stopped and continued 40 times | {} |", show(stopped()));
+    }
+    if is_wanted("steal") {
+        println!("\n| gosched, fan-out 8 x 20k, ns/op | threads that block beside |\n|--:|--:|");
+        for blocked in [0, 200] {
+            let row = format!("steal_beside_{blocked}");
+            let samples: Vec<_> = (0..rounds)
+                .flat_map(|_| figures_of(this_program(Gosched::NAME).arg(&row)))
+                .collect();
+            println!("| {} | {blocked} |", show(median(samples.iter())));
+        }
     }
     if is_wanted("spares") {
         println!(
@@ -114,11 +126,29 @@ pub(crate) fn measure(row: &str) -> Vec<f64> {
             thread::sleep(Duration::from_secs(11));
             vec![then, threads()]
         }
+        "steal_beside_0" => steal_beside(&runtime, 0),
+        "steal_beside_200" => steal_beside(&runtime, 200),
         "spawn" => per_operation(100_000, || workloads::spawn_join(&runtime, 100_000)),
         "yield" => per_operation(1_000_000, || workloads::yields(&runtime, 200, 5_000)),
         "ping_pong" => per_operation(500_000, || workloads::ping_pong(&runtime, 1, 500_000)),
         _ => unreachable!("main has checked the name"),
     }
+}
+
+/// Work that is stolen all the time, while so many threads are blocked in tasks.
+fn steal_beside(runtime: &Gosched, blocked: usize) -> Vec<f64> {
+    let (end, ends): (Vec<_>, Vec<_>) = (0..blocked).map(|_| mpsc::channel::<()>()).unzip();
+    for end in ends {
+        runtime.spawn_from_outside(async move {
+            let _ = end.recv();
+        });
+    }
+    while (runtime.metrics().retake_count() as usize) < blocked {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let figures = per_operation(160_000, || workloads::fan_out(runtime, 8, 20_000));
+    drop(end);
+    figures
 }
 
 /// Nanoseconds; the median of seven after one to warm up.
