@@ -9,8 +9,8 @@ use std::future::{Future, pending, poll_fn};
 use std::io::Write;
 use std::os::unix::net::UnixStream as StdStream;
 use std::pin::{Pin, pin};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -440,53 +440,5 @@ fn a_task_polled_in_turns_by_stuck_and_free_workers_keeps_its_order() {
     each_way(|way, runtime| {
         let tasks = (0..4).map(|_| runtime.spawn(Turns(way, 0)));
         assert_eq!(join(&runtime, tasks.collect()), [20; 4]);
-    });
-}
-
-/// A foreign waker, called by a worker that has just looked for work, blocks until a task has run.
-#[test]
-fn a_waker_that_blocks_keeps_nobody_waiting() {
-    struct Blocks(Mutex<Receiver<()>>, Sender<()>);
-
-    impl Wake for Blocks {
-        fn wake(self: Arc<Self>) {
-            self.0.lock().unwrap().recv().unwrap();
-            self.1.send(()).unwrap();
-        }
-    }
-
-    within_patience(|| {
-        for count in [1, 2] {
-            let runtime = processors(count);
-            let mut sleeps = Vec::new();
-            let (done, is_done) = mpsc::channel();
-            let releases: Vec<_> = (0..count)
-                .map(|_| {
-                    let (release, released) = mpsc::channel();
-                    let blocks = Blocks(Mutex::new(released), done.clone());
-                    let _entered = runtime.handle().enter();
-                    let mut sleeping = Box::pin(sleep(Duration::from_millis(1)));
-                    let waker = Waker::from(Arc::new(blocks));
-                    assert!(
-                        sleeping
-                            .as_mut()
-                            .poll(&mut Context::from_waker(&waker))
-                            .is_pending()
-                    );
-                    sleeps.push(sleeping);
-                    release
-                })
-                .collect();
-            // Whatever the wakers hold up by now, this runs, and so does what it spawns.
-            let task = runtime.spawn(async move {
-                sleep(Duration::from_millis(5)).await;
-                spawn(async {}).await.unwrap();
-            });
-            runtime.block_on(task).unwrap();
-            releases
-                .iter()
-                .for_each(|release| release.send(()).unwrap());
-            (0..count).for_each(|_| is_done.recv().unwrap());
-        }
     });
 }

@@ -58,7 +58,8 @@ fn a_blocked_task_is_named_once() {
             assert_eq!(report.name(), Some(&*format!("stuck {round}")));
             let location = report.location().unwrap();
             assert_eq!((location.file(), location.line()), (file!(), line));
-            assert!(report.duration() >= Duration::from_millis(10), "{report}");
+            // Less the millisecond or so before it was seen.
+            assert!(report.duration() >= Duration::from_millis(9), "{report}");
             assert!(report.is_blocked(), "{report}");
             // Nobody waits for it, but who comes later must find a processor.
             assert!(report.is_retaken(), "{report}");

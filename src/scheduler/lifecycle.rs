@@ -199,8 +199,12 @@ impl Shared {
 
     fn start_threads(&'static self) -> io::Result<()> {
         let settings = self.settings()?;
-        self.start_thread(&settings, move || monitor::run(self))?;
+        // Before the monitor begins: it would start workers for cores that lie there, and then there is one too many.
         let mut cores = self.idle.take_cores();
+        if let Err(error) = self.start_thread(&settings, move || monitor::run(self)) {
+            self.idle.put_cores(cores);
+            return Err(error);
+        }
         while let Some(core) = cores.pop() {
             if let Err((core, error)) = self.start_worker(core, false) {
                 cores.push(core);

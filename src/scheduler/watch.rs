@@ -57,8 +57,9 @@ struct Poll {
     at: &'static Processor,
     tick: u64,
     thread: u64,
-    /// Seen first.
+    /// Seen first, and since when wall time counts.
     since: Instant,
+    wall: Instant,
     /// CPU time of the thread by then. The poll may have begun a round earlier.
     cpu: Option<Duration>,
     /// Seen blocked at each look since.
@@ -93,6 +94,7 @@ impl Watch {
                     tick,
                     thread,
                     since: now,
+                    wall: now,
                     cpu: probe::cpu_time(thread),
                     blocked: None,
                     last: now,
@@ -135,7 +137,7 @@ impl Watch {
     /// The monitor has overslept.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         if let Some(poll) = &mut self.poll {
-            poll.since = now;
+            poll.wall = now;
             poll.last = now;
             poll.blocked = poll.blocked.map(|_| now);
         }
@@ -173,7 +175,7 @@ impl Poll {
     fn busy(&self, state: State, now: Instant) -> Duration {
         match probe::cpu_time(self.thread).zip(self.cpu) {
             Some((cpu, then)) if state != State::Unknown => cpu.saturating_sub(then) + self.waited,
-            _ => now - self.since,
+            _ => now - self.wall,
         }
     }
 
