@@ -5,10 +5,10 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{config, side_by_side};
+use support::{bench, config};
 
 fn benches(criterion: &mut Criterion) {
-    side_by_side!(criterion, "echo/64_connections", 6_400, echo(64, 100));
+    bench!(criterion, "echo/64_connections", 6_400, echo(64, 100));
 }
 
 criterion_group!(name = group; config = config!(); targets = benches);

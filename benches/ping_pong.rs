@@ -5,11 +5,11 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{config, side_by_side};
+use support::{bench, config};
 
 fn benches(criterion: &mut Criterion) {
-    side_by_side!(criterion, "ping_pong/1_pair", 10_000, ping_pong(1, 10_000));
-    side_by_side!(
+    bench!(criterion, "ping_pong/1_pair", 10_000, ping_pong(1, 10_000));
+    bench!(
         criterion,
         "ping_pong/1000_pairs",
         20_000,

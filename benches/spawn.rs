@@ -5,13 +5,13 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{config, side_by_side};
+use support::{bench, config};
 
 fn benches(criterion: &mut Criterion) {
-    side_by_side!(criterion, "spawn/join_10k", 10_000, spawn_join(10_000));
-    side_by_side!(criterion, "spawn/fan_out_8x2k", 16_000, fan_out(8, 2_000));
-    side_by_side!(criterion, "spawn/chained_10k", 10_000, chained(10_000));
-    side_by_side!(
+    bench!(criterion, "spawn/join_10k", 10_000, spawn_join(10_000));
+    bench!(criterion, "spawn/fan_out_8x2k", 16_000, fan_out(8, 2_000));
+    bench!(criterion, "spawn/chained_10k", 10_000, chained(10_000));
+    bench!(
         criterion,
         "spawn/remote_2x5k",
         10_000,

@@ -5,22 +5,22 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{config, side_by_side};
+use support::{bench, config};
 
 fn benches(criterion: &mut Criterion) {
-    side_by_side!(
+    bench!(
         criterion,
         "timers/timeout_of_ready",
         10_000,
         timeout_of_ready(10_000)
     );
-    side_by_side!(
+    bench!(
         criterion,
         "timers/arm_and_cancel",
         10_000,
         arm_and_cancel(10_000)
     );
-    side_by_side!(criterion, "timers/fire_10k_in_10ms", 10_000, fire(10_000));
+    bench!(criterion, "timers/fire_10k_in_10ms", 10_000, fire(10_000));
 }
 
 criterion_group!(name = group; config = config!(); targets = benches);

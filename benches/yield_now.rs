@@ -5,11 +5,11 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{config, side_by_side};
+use support::{bench, config};
 
 fn benches(criterion: &mut Criterion) {
-    side_by_side!(criterion, "yield_now/1_task", 10_000, yields(1, 10_000));
-    side_by_side!(criterion, "yield_now/200_tasks", 20_000, yields(200, 100));
+    bench!(criterion, "yield_now/1_task", 10_000, yields(1, 10_000));
+    bench!(criterion, "yield_now/200_tasks", 20_000, yields(200, 100));
 }
 
 criterion_group!(name = group; config = config!(); targets = benches);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::Runtime;
+use super::Runtime;
 
 pub(crate) const TICKERS: usize = 100;
 const TICK: Duration = Duration::from_millis(1);

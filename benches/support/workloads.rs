@@ -11,21 +11,14 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use futures::future::join_all;
 
-use super::Runtime;
-
-fn run<R: Runtime, T: Send + 'static>(
-    runtime: &R,
-    main: impl Future<Output = T> + Send + 'static,
-) -> T {
-    runtime.block_on(async { R::spawn(main).await })
-}
+use super::{Runtime, Scheduler};
 
 /// Spawns `count` empty tasks, then joins them in order.
-pub(crate) fn spawn_join<R: Runtime>(runtime: &R, count: usize) {
-    run(runtime, spawn_join_here::<R>(count));
+pub(crate) fn spawn_join<R: Scheduler>(runtime: &R, count: usize) {
+    runtime.run(spawn_join_here::<R>(count));
 }
 
-async fn spawn_join_here<R: Runtime>(count: usize) {
+async fn spawn_join_here<R: Scheduler>(count: usize) {
     let tasks: Vec<_> = (0..count).map(|_| R::spawn(async {})).collect();
     for task in tasks {
         task.await;
@@ -33,8 +26,8 @@ async fn spawn_join_here<R: Runtime>(count: usize) {
 }
 
 /// As many tasks as `spawners`, each of which does [`spawn_join`].
-pub(crate) fn fan_out<R: Runtime>(runtime: &R, spawners: usize, each: usize) {
-    run(runtime, async move {
+pub(crate) fn fan_out<R: Scheduler>(runtime: &R, spawners: usize, each: usize) {
+    runtime.run(async move {
         let spawners: Vec<_> = (0..spawners)
             .map(|_| R::spawn(spawn_join_here::<R>(each)))
             .collect();
@@ -45,8 +38,8 @@ pub(crate) fn fan_out<R: Runtime>(runtime: &R, spawners: usize, each: usize) {
 }
 
 /// Each task spawns the next one and ends.
-pub(crate) fn chained<R: Runtime>(runtime: &R, depth: usize) {
-    fn link<R: Runtime>(left: usize, done: Sender<()>) {
+pub(crate) fn chained<R: Scheduler>(runtime: &R, depth: usize) {
+    fn link<R: Scheduler>(left: usize, done: Sender<()>) {
         R::detach(async move {
             match left {
                 0 => done.try_send(()).expect("room for one"),
@@ -54,7 +47,7 @@ pub(crate) fn chained<R: Runtime>(runtime: &R, depth: usize) {
             }
         });
     }
-    run(runtime, async move {
+    runtime.run(async move {
         let (done, end) = async_channel::bounded(1);
         link::<R>(depth, done);
         end.recv().await.expect("the chain ends");
@@ -62,7 +55,7 @@ pub(crate) fn chained<R: Runtime>(runtime: &R, depth: usize) {
 }
 
 /// Threads outside of the runtime spawn `each` tasks apiece; "main" is one more such thread.
-pub(crate) fn remote_spawn<R: Runtime>(runtime: &R, threads: usize, each: usize) {
+pub(crate) fn remote_spawn<R: Scheduler>(runtime: &R, threads: usize, each: usize) {
     let left = Arc::new(AtomicUsize::new(threads * each));
     let (done, end) = async_channel::bounded(1);
     std::thread::scope(|scope| {
@@ -83,8 +76,8 @@ pub(crate) fn remote_spawn<R: Runtime>(runtime: &R, threads: usize, each: usize)
 }
 
 /// Pairs of tasks that send a token to and fro over two channels of capacity one; a trip is there and back.
-pub(crate) fn ping_pong<R: Runtime>(runtime: &R, pairs: usize, trips: usize) {
-    run(runtime, async move {
+pub(crate) fn ping_pong<R: Scheduler>(runtime: &R, pairs: usize, trips: usize) {
+    runtime.run(async move {
         let mut tasks = Vec::new();
         for _ in 0..pairs {
             let (ping, ping_out) = async_channel::bounded(1);
@@ -110,8 +103,8 @@ pub(crate) fn ping_pong<R: Runtime>(runtime: &R, pairs: usize, trips: usize) {
 }
 
 /// Tasks that do nothing but yield.
-pub(crate) fn yields<R: Runtime>(runtime: &R, tasks: usize, times: usize) {
-    run(runtime, async move {
+pub(crate) fn yields<R: Scheduler>(runtime: &R, tasks: usize, times: usize) {
+    runtime.run(async move {
         let yielder = |_| {
             R::spawn(async move {
                 for _ in 0..times {
@@ -127,8 +120,8 @@ pub(crate) fn yields<R: Runtime>(runtime: &R, tasks: usize, times: usize) {
 }
 
 /// A tree of tasks with ten children each and `leaves` leaves, a power of ten; sums their numbers.
-pub(crate) fn skynet<R: Runtime>(runtime: &R, leaves: u64) {
-    fn node<R: Runtime>(first: u64, leaves: u64) -> Pin<Box<dyn Future<Output = u64> + Send>> {
+pub(crate) fn skynet<R: Scheduler>(runtime: &R, leaves: u64) {
+    fn node<R: Scheduler>(first: u64, leaves: u64) -> Pin<Box<dyn Future<Output = u64> + Send>> {
         Box::pin(async move {
             let step = leaves / 10;
             let mut sum = 0;
@@ -146,13 +139,13 @@ pub(crate) fn skynet<R: Runtime>(runtime: &R, leaves: u64) {
             sum
         })
     }
-    let sum = run(runtime, node::<R>(0, leaves));
+    let sum = runtime.run(node::<R>(0, leaves));
     assert_eq!(sum, leaves * (leaves - 1) / 2);
 }
 
 /// One task spawns `count` tasks that each compute for `work`: all but one worker live on what they steal.
-pub(crate) fn imbalance<R: Runtime>(runtime: &R, count: usize, work: Duration) {
-    run(runtime, async move {
+pub(crate) fn imbalance<R: Scheduler>(runtime: &R, count: usize, work: Duration) {
+    runtime.run(async move {
         let busy = |_| {
             R::spawn(async move {
                 let begin = Instant::now();
@@ -170,7 +163,7 @@ pub(crate) fn imbalance<R: Runtime>(runtime: &R, count: usize, work: Duration) {
 
 /// Submits `count` empty jobs to the blocking pool, then awaits them.
 pub(crate) fn blocking_batch<R: Runtime>(runtime: &R, count: usize) {
-    run(runtime, async move {
+    runtime.run(async move {
         let jobs: Vec<_> = (0..count).map(|_| R::spawn_blocking(|| ())).collect();
         for job in jobs {
             job.await;
@@ -180,7 +173,7 @@ pub(crate) fn blocking_batch<R: Runtime>(runtime: &R, count: usize) {
 
 /// A timeout around a future that is ready at once, `count` times.
 pub(crate) fn timeout_of_ready<R: Runtime>(runtime: &R, count: usize) {
-    run(runtime, async move {
+    runtime.run(async move {
         for _ in 0..count {
             assert!(R::timeout(Duration::from_secs(1), async {}).await);
         }
@@ -189,7 +182,7 @@ pub(crate) fn timeout_of_ready<R: Runtime>(runtime: &R, count: usize) {
 
 /// Arms a timer (one poll) and drops it, `count` times.
 pub(crate) fn arm_and_cancel<R: Runtime>(runtime: &R, count: usize) {
-    run(runtime, async move {
+    runtime.run(async move {
         for _ in 0..count {
             let mut sleep = std::pin::pin!(R::sleep(Duration::from_secs(1)));
             let polled = futures::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx)));
@@ -200,7 +193,7 @@ pub(crate) fn arm_and_cancel<R: Runtime>(runtime: &R, count: usize) {
 
 /// `count` tasks sleep for one to ten milliseconds.
 pub(crate) fn fire<R: Runtime>(runtime: &R, count: u64) {
-    run(runtime, async move {
+    runtime.run(async move {
         let sleeper = |n| R::spawn(R::sleep(Duration::from_micros(1000 + n * 9000 / count)));
         for task in (0..count).map(sleeper).collect::<Vec<_>>() {
             task.await;
@@ -210,7 +203,7 @@ pub(crate) fn fire<R: Runtime>(runtime: &R, count: u64) {
 
 /// 64-byte messages over `connections` TCP connections, `trips` there and back on each. Both ends are tasks.
 pub(crate) fn echo<R: Runtime>(runtime: &R, connections: usize, trips: usize) {
-    run(runtime, async move {
+    runtime.run(async move {
         let (mut listener, addr) = R::listen().await;
         let server = R::spawn(async move {
             let mut tasks = Vec::new();
@@ -248,5 +241,24 @@ async fn drive<R: Runtime>(mut stream: R::Stream, trips: usize) {
             }
         }
         assert_eq!(message, answer);
+    }
+}
+
+/// As many tasks at once as said that each call `misbehave` and end.
+pub(crate) fn at_once<R: Scheduler>(runtime: &R, tasks: usize, misbehave: fn()) {
+    runtime.run(async move {
+        let tasks: Vec<_> = (0..tasks)
+            .map(|_| R::spawn(async move { misbehave() }))
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+    });
+}
+
+/// Computes, and looks at the clock now and then.
+pub(crate) fn spin_until(end: Instant) {
+    while Instant::now() < end {
+        (0..1000).for_each(|_| std::hint::spin_loop());
     }
 }

@@ -1,4 +1,4 @@
-//! The scenarios that all runtimes share.
+//! What a task that blocks or computes does to the others.
 
 use std::hint::spin_loop;
 use std::io::{Read, Write};
@@ -9,8 +9,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Runtime, WORKERS};
-use crate::ticks::{TICKERS, Ticks, quantile};
+use crate::support::process::threads;
+use crate::support::ticks::{TICKERS, Ticks, quantile};
+use crate::support::workloads::{at_once, spin_until};
+use crate::support::{Runtime, workers};
 
 const BLOCK: Duration = Duration::from_millis(100);
 const SPIN: Duration = Duration::from_millis(200);
@@ -18,35 +20,21 @@ const SPIN: Duration = Duration::from_millis(200);
 const CALM: Duration = Duration::from_millis(50);
 const MILLIS: f64 = 1e3;
 
-pub(crate) fn measure<R: Runtime>(runtime: &R, row: &str) -> Vec<f64> {
-    let block = || thread::sleep(BLOCK);
-    match row {
-        "block" => lateness(runtime, 4, block),
-        "spin" => lateness(runtime, 2, || spin_until(Instant::now() + SPIN)),
-        "storm" => storm(runtime, if is_stalled(R::NAME) { 1 } else { 3 }),
-        "stuck" => stuck(runtime),
-        "idle" => idle(runtime),
-        _ => unreachable!("main has checked the name"),
-    }
+/// Lateness of ticks beside tasks that block, p50 and p99.
+pub(crate) fn block<R: Runtime>(runtime: &R) -> Vec<f64> {
+    lateness(runtime, 4, || thread::sleep(BLOCK))
 }
 
-/// Runtimes on which a blocked task holds up the others.
-fn is_stalled(runtime: &str) -> bool {
-    runtime != "gosched"
-}
-
-/// Computes, and looks at the clock now and then.
-pub(crate) fn spin_until(end: Instant) {
-    while Instant::now() < end {
-        (0..1000).for_each(|_| spin_loop());
-    }
+/// Likewise beside tasks that compute.
+pub(crate) fn spin<R: Runtime>(runtime: &R) -> Vec<f64> {
+    lateness(runtime, 2, || spin_until(Instant::now() + SPIN))
 }
 
 /// So many tasks at once that misbehave; three times after a first one to warm up.
 fn lateness<R: Runtime>(runtime: &R, tasks: usize, misbehave: fn()) -> Vec<f64> {
     let mut late = Vec::new();
     for run in 0..4 {
-        let ticks = inside(runtime, async { Ticks::start::<R>(TICKERS) });
+        let ticks = runtime.run(async { Ticks::start::<R>(TICKERS) });
         thread::sleep(CALM);
         let begin = Instant::now();
         at_once(runtime, tasks, misbehave);
@@ -61,28 +49,9 @@ fn lateness<R: Runtime>(runtime: &R, tasks: usize, misbehave: fn()) -> Vec<f64> 
     vec![quantile(&late, 0.5), quantile(&late, 0.99)]
 }
 
-/// Runs a future as a task.
-pub(crate) fn inside<R: Runtime, F>(runtime: &R, future: F) -> F::Output
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    runtime.block_on(async { R::spawn(future).await })
-}
-
-pub(crate) fn at_once<R: Runtime>(runtime: &R, tasks: usize, misbehave: fn()) {
-    inside(runtime, async move {
-        let tasks: Vec<_> = (0..tasks)
-            .map(|_| R::spawn(async move { misbehave() }))
-            .collect();
-        for task in tasks {
-            task.await;
-        }
-    });
-}
-
-fn storm<R: Runtime>(runtime: &R, times: usize) -> Vec<f64> {
-    let ticks = inside(runtime, async { Ticks::start::<R>(TICKERS) });
+/// The p99 of ticks beside many tasks that block, the time it takes, and the threads.
+pub(crate) fn storm<R: Runtime>(runtime: &R, times: usize) -> Vec<f64> {
+    let ticks = runtime.run(async { Ticks::start::<R>(TICKERS) });
     thread::sleep(CALM);
     let begin = Instant::now();
     let mut most = 0.0;
@@ -94,35 +63,24 @@ fn storm<R: Runtime>(runtime: &R, times: usize) -> Vec<f64> {
     thread::sleep(CALM);
     ticks.stop();
     let late = ticks.late_between(begin, end);
-    thread::sleep(Duration::from_secs(2));
     let wall = (end - begin).as_secs_f64() * MILLIS;
-    vec![quantile(&late, 0.99), wall, most, threads()]
-}
-
-/// Threads of this process; not a number where the system does not tell.
-pub(crate) fn threads() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Threads:"));
-    line.and_then(|number| number.trim().parse().ok())
-        .unwrap_or(f64::NAN)
+    vec![quantile(&late, 0.99), wall, most]
 }
 
 /// Every worker is in a loop that nobody ends, for half a second: an echo client outside, and a ticker.
-fn stuck<R: Runtime>(runtime: &R) -> Vec<f64> {
-    let addr = inside(runtime, async {
+pub(crate) fn stuck<R: Runtime>(runtime: &R) -> Vec<f64> {
+    let addr = runtime.run(async {
         let (mut listener, addr) = R::listen().await;
         R::detach(async move { serve::<R>(R::accept(&mut listener).await).await });
         addr
     });
     let mut client = connect(addr);
     let _ = round_trip(&mut client);
-    let ticks = inside(runtime, async { Ticks::start::<R>(1) });
+    let ticks = runtime.run(async { Ticks::start::<R>(1) });
     thread::sleep(CALM);
     let stop = Arc::new(AtomicBool::new(false));
     let (begun, wait) = mpsc::channel();
-    for _ in 0..WORKERS {
+    for _ in 0..workers() {
         let (stop, begun) = (stop.clone(), begun.clone());
         runtime.spawn_from_outside(async move {
             begun.send(()).expect("somebody waits");
@@ -131,7 +89,7 @@ fn stuck<R: Runtime>(runtime: &R) -> Vec<f64> {
             }
         });
     }
-    (0..WORKERS).for_each(|_| wait.recv().expect("the loops begin"));
+    (0..workers()).for_each(|_| wait.recv().expect("the loops begin"));
     let begin = Instant::now();
     let mut trips = Vec::new();
     let mut alive = true;
@@ -184,18 +142,4 @@ fn round_trip(client: &mut TcpStream) -> Option<f64> {
     client.write_all(&buffer).ok()?;
     client.read_exact(&mut buffer).ok()?;
     Some(begin.elapsed().as_secs_f64() * MILLIS)
-}
-
-/// CPU time of the process.
-fn idle<R: Runtime>(runtime: &R) -> Vec<f64> {
-    at_once(runtime, 100, || {});
-    thread::sleep(Duration::from_millis(100));
-    let before = cpu_time();
-    thread::sleep(Duration::from_secs(2));
-    vec![(cpu_time() - before).as_secs_f64() * MILLIS]
-}
-
-pub(crate) fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -8,23 +8,17 @@ use std::time::Instant;
 
 use async_channel::Sender;
 
-use crate::support::Runtime;
+use crate::support::Scheduler;
+use crate::support::process::resident_bytes;
 
 const TASKS: usize = 1_000_000;
 
-/// Nanoseconds and bytes per task.
-pub(crate) struct Figures {
-    pub(crate) spawn: f64,
-    pub(crate) release: f64,
-    pub(crate) bytes: f64,
+/// Nanoseconds to spawn and to release, and bytes, each per task. Once in a process only: a second run would find the heap of the first.
+pub(crate) fn measure<R: Scheduler>(runtime: &R) -> Vec<f64> {
+    runtime.run(million::<R>())
 }
 
-/// Once in a process only: a second run would find the heap of the first.
-pub(crate) fn measure<R: Runtime>(runtime: &R) -> Figures {
-    runtime.block_on(async { R::spawn(million::<R>()).await })
-}
-
-async fn million<R: Runtime>() -> Figures {
+async fn million<R: Scheduler>() -> Vec<f64> {
     let (all_parked, parked) = async_channel::bounded(1);
     let (all_done, done) = async_channel::bounded(1);
     let gate: &'static Gate = Box::leak(Box::new(Gate {
@@ -55,11 +49,11 @@ async fn million<R: Runtime>() -> Figures {
     let release = begin.elapsed();
 
     let each = |total: f64| total / TASKS as f64;
-    Figures {
-        spawn: each(spawn.as_nanos() as f64),
-        release: each(release.as_nanos() as f64),
-        bytes: each(bytes),
-    }
+    vec![
+        each(spawn.as_nanos() as f64),
+        each(release.as_nanos() as f64),
+        each(bytes),
+    ]
 }
 
 /// A broadcast made by hand, so that the runtimes' tasks are compared and not their channels.
@@ -111,12 +105,4 @@ fn touched_list() -> Vec<Waker> {
     let mut list = vec![Waker::noop().clone(); TASKS];
     list.clear();
     list
-}
-
-/// The resident set of this process; not a number where there is no `/proc`.
-fn resident_bytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = kib.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
-    kib.map_or(f64::NAN, |kib| kib * 1024.0)
 }

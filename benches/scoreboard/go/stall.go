@@ -1,4 +1,4 @@
-// The scenarios of the stall benchmark in Go. Prints the figures of one row, as main.rs expects them.
+// What a goroutine that blocks or computes does to the others.
 package main
 
 import (
@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime"
 	"sort"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,7 +16,6 @@ import (
 )
 
 const (
-	workers = 2
 	tickers = 100
 	tick    = time.Millisecond
 	calm    = 50 * time.Millisecond
@@ -113,16 +111,7 @@ func lateness(n int, misbehave func()) []float64 {
 	return []float64{quantile(late, 0.5), quantile(late, 0.99)}
 }
 
-func threads() float64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(status)) {
-		var n float64
-		if _, err := fmt.Sscanf(line, "Threads: %g", &n); err == nil {
-			return n
-		}
-	}
-	return math.NaN()
-}
+func threads() float64 { return status("Threads:") }
 
 func storm() []float64 {
 	t := startTicks(tickers)
@@ -137,32 +126,15 @@ func storm() []float64 {
 	time.Sleep(calm)
 	t.stop.Store(true)
 	late := t.lateBetween(begin, end)
-	time.Sleep(2 * time.Second)
-	return []float64{quantile(late, 0.99), millis(end.Sub(begin)), most, threads()}
-}
-
-func serve(c net.Conn) {
-	buffer := make([]byte, 64)
-	for {
-		n, err := c.Read(buffer)
-		if err != nil {
-			return
-		}
-		if _, err := c.Write(buffer[:n]); err != nil {
-			return
-		}
-	}
+	return []float64{quantile(late, 0.99), millis(end.Sub(begin)), most}
 }
 
 func stuck() []float64 {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
+	listener := listen()
 	go func() {
 		c, err := listener.Accept()
 		if err == nil {
-			serve(c)
+			answer(c)
 		}
 	}()
 	// The client is a process of its own, so that it needs no processor of this one.
@@ -170,7 +142,7 @@ func stuck() []float64 {
 	t := startTicks(1)
 	time.Sleep(calm)
 	var stop atomic.Bool
-	for range workers {
+	for range runtime.GOMAXPROCS(0) {
 		go func() {
 			for !stop.Load() {
 			}
@@ -231,43 +203,4 @@ func client(addr string) {
 	for _, trip := range trips {
 		fmt.Println(trip)
 	}
-}
-
-func idle() []float64 {
-	atOnce(100, func() {})
-	time.Sleep(100 * time.Millisecond)
-	before := cpuTime()
-	time.Sleep(2 * time.Second)
-	return []float64{millis(cpuTime() - before)}
-}
-
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-func main() {
-	if os.Args[1] == "client" {
-		client(os.Args[2])
-		return
-	}
-	runtime.GOMAXPROCS(workers)
-	var figures []float64
-	switch os.Args[1] {
-	case "block":
-		figures = lateness(4, block)
-	case "spin":
-		figures = lateness(2, spin)
-	case "storm":
-		figures = storm()
-	case "stuck":
-		figures = stuck()
-	case "idle":
-		figures = idle()
-	}
-	for _, figure := range figures {
-		fmt.Print(figure, " ")
-	}
-	fmt.Println()
 }

@@ -1,20 +1,23 @@
 //! What the monitor costs, and whether it takes a processor from anybody who is not stuck.
 //!
-//! With and without: the same binary, without by `EXECUTOR_DEBUG=retake=0`.
+//! `cargo bench --bench stall [-- ROW [ROUNDS]]` prints the medians. Each measurement is a process of its own
+//! (`--child ROW`). With and without: the same binary, without by `EXECUTOR_DEBUG=retake=0`.
 
-use std::process::Child;
+mod support;
+
+use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::scenarios::{at_once, inside, spin_until, threads};
-use crate::support::{Gosched, Runtime, WORKERS, workloads};
-use crate::ticks::Ticks;
-use crate::{figures_of, median, show, this_program};
+use support::process::threads;
+use support::ticks::Ticks;
+use support::workloads::{self, at_once, spin_until};
+use support::{Gosched, Scheduler, per_operation, workers};
 
-pub(crate) const ROWS: [&str; 8] = [
+const ROWS: [&str; 8] = [
     "five_ms",
     "spawn",
     "yield",
@@ -29,11 +32,37 @@ pub(crate) const ROWS: [&str; 8] = [
 const LOAD_TIME: Duration = Duration::from_secs(3);
 const BURNERS: usize = 6;
 
-pub(crate) fn is_row(name: &str) -> bool {
+const ROUNDS: usize = 5;
+
+fn main() {
+    // cargo adds `--bench`.
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["--child", row] if is_row(row) => {
+            let words: Vec<_> = measure(row).iter().map(f64::to_string).collect();
+            println!("{}", words.join(" "));
+        }
+        [] => compare(ROUNDS, |_| true),
+        [row] if is_row(row) => compare(ROUNDS, |name| name == row),
+        [row, rounds] if is_row(row) && rounds.parse().is_ok_and(|rounds: usize| rounds > 0) => {
+            compare(rounds.parse().unwrap_or(ROUNDS), |name| name == row);
+        }
+        _ => {
+            eprintln!("usage: stall [ROW [ROUNDS]]\nrows: {}", ROWS.join(" "));
+            std::process::exit(2);
+        }
+    }
+}
+
+fn is_row(name: &str) -> bool {
     ROWS.contains(&name) || ["load", "burn", "steal_beside_0", "steal_beside_200"].contains(&name)
 }
 
-pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
+fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
     let wanted = |names: &[&str]| names.iter().any(|name| is_wanted(name));
     if wanted(&ROWS[..4]) {
         println!("\n| gosched | with retakes | without | with / without |\n|---|--:|--:|--:|");
@@ -53,7 +82,7 @@ pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
     }
     if is_wanted("burners") {
         let mut burners: Vec<_> = (0..BURNERS).map(|_| start("burn")).collect();
-        let retakes = figures_of(this_program(Gosched::NAME).arg("load"));
+        let retakes = figures_of(this_program().arg("load"));
         burners.iter_mut().for_each(end);
         println!(
             "| beside {BURNERS} processes that burn CPU | {} |",
@@ -68,7 +97,7 @@ pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
         for blocked in [0, 200] {
             let row = format!("steal_beside_{blocked}");
             let samples: Vec<_> = (0..rounds)
-                .flat_map(|_| figures_of(this_program(Gosched::NAME).arg(&row)))
+                .flat_map(|_| figures_of(this_program().arg(&row)))
                 .collect();
             println!("| {} | {blocked} |", show(median(samples.iter())));
         }
@@ -77,7 +106,7 @@ pub(crate) fn compare(rounds: usize, is_wanted: impl Fn(&str) -> bool) {
         println!(
             "\n| gosched, 200 tasks block at once | threads then | 11 s later |\n|---|--:|--:|"
         );
-        let threads = figures_of(this_program(Gosched::NAME).arg("spares"));
+        let threads = figures_of(this_program().arg("spares"));
         let at = |index| show(threads.get(index).copied());
         println!("| keep-alive 10 s | {} | {} |", at(0), at(1));
     }
@@ -87,7 +116,7 @@ fn with_and_without(row: &str, title: &str, rounds: usize) {
     let mut samples = [Vec::new(), Vec::new()];
     for round in 0..2 * rounds {
         let index = (round + round / 2) % 2;
-        let mut command = this_program(Gosched::NAME);
+        let mut command = this_program();
         if index == 1 {
             command.env("EXECUTOR_DEBUG", "retake=0");
         }
@@ -103,7 +132,7 @@ fn with_and_without(row: &str, title: &str, rounds: usize) {
     );
 }
 
-pub(crate) fn measure(row: &str) -> Vec<f64> {
+fn measure(row: &str) -> Vec<f64> {
     if row == "burn" {
         loop {
             std::hint::spin_loop();
@@ -113,9 +142,9 @@ pub(crate) fn measure(row: &str) -> Vec<f64> {
     match row {
         "five_ms" => vec![polls_of(&runtime, 8, Duration::from_millis(5), 40).as_secs_f64() * 1e3],
         "load" => {
-            let ticks = inside(&runtime, async { Ticks::start::<Gosched>(10) });
+            let ticks = runtime.run(async { Ticks::start::<Gosched>(10) });
             let poll = Duration::from_millis(2);
-            let polls = LOAD_TIME.as_millis() / poll.as_millis() * WORKERS as u128 / 4;
+            let polls = LOAD_TIME.as_millis() / poll.as_millis() * workers() as u128 / 4;
             polls_of(&runtime, 4, poll, polls as usize);
             ticks.stop();
             vec![runtime.metrics().retake_count() as f64]
@@ -128,9 +157,15 @@ pub(crate) fn measure(row: &str) -> Vec<f64> {
         }
         "steal_beside_0" => steal_beside(&runtime, 0),
         "steal_beside_200" => steal_beside(&runtime, 200),
-        "spawn" => per_operation(100_000, || workloads::spawn_join(&runtime, 100_000)),
-        "yield" => per_operation(1_000_000, || workloads::yields(&runtime, 200, 5_000)),
-        "ping_pong" => per_operation(500_000, || workloads::ping_pong(&runtime, 1, 500_000)),
+        "spawn" => vec![per_operation(100_000, 7, || {
+            workloads::spawn_join(&runtime, 100_000)
+        })],
+        "yield" => vec![per_operation(1_000_000, 7, || {
+            workloads::yields(&runtime, 200, 5_000)
+        })],
+        "ping_pong" => vec![per_operation(500_000, 7, || {
+            workloads::ping_pong(&runtime, 1, 500_000)
+        })],
         _ => unreachable!("main has checked the name"),
     }
 }
@@ -146,28 +181,16 @@ fn steal_beside(runtime: &Gosched, blocked: usize) -> Vec<f64> {
     while (runtime.metrics().retake_count() as usize) < blocked {
         thread::sleep(Duration::from_millis(1));
     }
-    let figures = per_operation(160_000, || workloads::fan_out(runtime, 8, 20_000));
+    let figure = per_operation(160_000, 7, || workloads::fan_out(runtime, 8, 20_000));
     drop(end);
-    figures
-}
-
-/// Nanoseconds; the median of seven after one to warm up.
-fn per_operation(operations: usize, work: impl Fn()) -> Vec<f64> {
-    work();
-    let run = || {
-        let begin = Instant::now();
-        work();
-        begin.elapsed().as_nanos() as f64 / operations as f64
-    };
-    let runs: Vec<_> = (0..7).map(|_| run()).collect();
-    median(runs.iter()).into_iter().collect()
+    vec![figure]
 }
 
 /// Tasks with polls of so much work each; the time for all.
 fn polls_of(runtime: &Gosched, tasks: usize, poll: Duration, polls: usize) -> Duration {
     let work = calibrate(poll);
     let begin = Instant::now();
-    inside(runtime, async move {
+    runtime.run(async move {
         let tasks: Vec<_> = (0..tasks)
             .map(|_| {
                 Gosched::spawn(async move {
@@ -199,7 +222,7 @@ fn calibrate(time: Duration) -> u64 {
 }
 
 fn start(row: &str) -> Child {
-    let mut command = this_program(Gosched::NAME);
+    let mut command = this_program();
     command.arg(row).stdout(std::process::Stdio::piped());
     command.spawn().expect("child process")
 }
@@ -221,4 +244,39 @@ fn stopped() -> Option<f64> {
     }
     let output = child.wait_with_output().ok()?;
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
+
+fn this_program() -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    command.arg("--child");
+    command
+}
+
+/// The figures that a child prints, on one line.
+fn figures_of(command: &mut Command) -> Vec<f64> {
+    let output = command.output().expect("child process");
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        eprintln!("{command:?} failed ({}): {errors}", output.status);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    (text.split_whitespace().map(|word| word.parse()))
+        .map(|figure| figure.unwrap_or(f64::NAN))
+        .collect()
+}
+
+fn median<'a>(figures: impl Iterator<Item = &'a f64>) -> Option<f64> {
+    let mut figures: Vec<f64> = figures.copied().collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
+}
+
+/// Three digits or so.
+fn show(figure: Option<f64>) -> String {
+    match figure {
+        None => "-".to_owned(),
+        Some(figure) if figure >= 100.0 => format!("{figure:.0}"),
+        Some(figure) if figure >= 10.0 => format!("{figure:.1}"),
+        Some(figure) => format!("{figure:.3}"),
+    }
 }

@@ -1,0 +1,3 @@
+//! The six models of running tasks, side by side.
+
+pub(crate) fn main(_args: &[&str]) {}

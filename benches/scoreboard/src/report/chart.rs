@@ -1,0 +1,124 @@
+//! The chart: a bar per runtime and figure, as long as its median is to ours.
+
+use std::fmt::Write;
+
+use crate::contest::Contest;
+use crate::rows::{SMOL, TOKIO};
+use crate::runtimes::go;
+use crate::support::{Gosched, Scheduler};
+
+use super::{lines, machine, number};
+
+const COLORS: [(&str, &str); 4] = [
+    (Gosched::NAME, "#1f6feb"),
+    (TOKIO, "#d4762c"),
+    (SMOL, "#7a9a4a"),
+    (go::NAME, "#8a8f98"),
+];
+const LEFT: f64 = 330.0;
+const BARS: f64 = 500.0;
+const WIDTH: f64 = LEFT + BARS + 90.0;
+const BAR: f64 = 9.0;
+const GAP: f64 = 12.0;
+/// The scale is logarithmic, from a hundredth of ours to this many times ours.
+const DECADES: (f64, f64) = (-1.0, 3.0);
+
+pub(crate) fn svg(contest: &Contest) -> String {
+    let lines: Vec<_> = lines(contest)
+        .into_iter()
+        .filter(|line| line.systems[0].is_some())
+        .collect();
+    let row_height = BAR * COLORS.len() as f64 + GAP;
+    let top = 74.0;
+    let height = top + row_height * lines.len() as f64 + 40.0;
+    let mut svg = String::new();
+    let _ = writeln!(
+        svg,
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="12" fill="#24292f">
+<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>
+<text x="12" y="24" font-size="17" font-weight="600">Cost on each runtime, ours = 1 (shorter is better, logarithmic)</text>"##
+    );
+    let mut x = 12.0;
+    for (runtime, color) in COLORS {
+        let _ = writeln!(
+            svg,
+            r##"<rect x="{x}" y="36" width="11" height="11" fill="{color}"/><text x="{}" y="46">{runtime}</text>"##,
+            x + 16.0
+        );
+        x += 90.0;
+    }
+    for decade in DECADES.0 as i32..=DECADES.1 as i32 {
+        let x = place(10f64.powi(decade));
+        let label = if decade < 0 {
+            format!("1/{}", 10i32.pow(-decade as u32))
+        } else {
+            format!("{}x", 10i32.pow(decade as u32))
+        };
+        let stroke = if decade == 0 { "#57606a" } else { "#d0d7de" };
+        let _ = writeln!(
+            svg,
+            r##"<line x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="{stroke}"/><text x="{x}" y="{}" text-anchor="middle" fill="#57606a">{label}</text>"##,
+            top - 6.0,
+            height - 34.0,
+            top - 10.0
+        );
+    }
+    for (index, line) in lines.iter().enumerate() {
+        let y = top + row_height * index as f64;
+        let [title, figure] = [line.row.title, line.figure.name].map(escaped);
+        let _ = writeln!(
+            svg,
+            r##"<text x="{}" y="{}" text-anchor="end">{title}</text><text x="{}" y="{}" text-anchor="end" fill="#57606a" font-size="10.5">{figure}, {}</text>"##,
+            LEFT - 10.0,
+            y + 15.0,
+            LEFT - 10.0,
+            y + 29.0,
+            line.figure.unit
+        );
+        let ours = line.systems[0].map_or(f64::NAN, |ours| ours.median);
+        for (bar, (system, (runtime, color))) in line.systems.iter().zip(COLORS).enumerate() {
+            let y = y + BAR * bar as f64;
+            let Some(median) = system.map(|system| system.median) else {
+                continue;
+            };
+            let compared = runtime == Gosched::NAME
+                || line.peers().contains(&runtime)
+                || line.peers() == [go::NAME]
+                || line.peers() == [TOKIO];
+            let to = if median.is_nan() {
+                LEFT + BARS
+            } else {
+                place(median / ours)
+            };
+            let opacity = if compared { 1.0 } else { 0.35 };
+            let _ = writeln!(
+                svg,
+                r##"<rect x="{LEFT}" y="{y}" width="{:.1}" height="{}" fill="{color}" fill-opacity="{opacity}"/><text x="{:.1}" y="{}" font-size="9" fill="#57606a">{}</text>"##,
+                to - LEFT,
+                BAR - 1.0,
+                to + 4.0,
+                y + BAR - 1.5,
+                number(Some(median))
+            );
+        }
+    }
+    let _ = writeln!(
+        svg,
+        r##"<text x="12" y="{}" font-size="9.5" fill="#57606a">{}</text>
+</svg>"##,
+        height - 12.0,
+        escaped(machine::describe(contest).trim())
+    );
+    svg
+}
+
+/// Where a bar of this ratio ends.
+fn place(ratio: f64) -> f64 {
+    let decades = DECADES.1 - DECADES.0;
+    let at = (ratio.max(1e-9).log10() - DECADES.0) / decades;
+    LEFT + BARS * at.clamp(0.01, 1.0)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
