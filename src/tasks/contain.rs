@@ -15,6 +15,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -173,20 +174,14 @@ pub(crate) fn discard<T>(value: T) {
 }
 
 pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
-        Running { #[pin] future: F },
-        Done,
-    }
-}
-
-pin_project! {
+    /// Whether the future is still there is told by `FINISHED` in the task's metadata: a tag of its own would cost eight
+    /// bytes per task, and often the allocator's next size class.
     struct Contained<F, H>
     where
         H: Home,
     {
         #[pin]
-        state: State<F>,
+        future: ManuallyDrop<F>,
         home: PhantomData<fn() -> H>,
     }
 
@@ -195,11 +190,16 @@ pin_project! {
         H: Home,
     {
         fn drop(this: Pin<&mut Self>) {
-            let _ = end(this.project().state);
-            current::with_meta(|meta| {
-                leave(meta);
-                H::finished(meta);
+            let is_finished = current::with_meta(|meta| {
+                meta.registration.load(Ordering::Relaxed) & registration::FINISHED != 0
             });
+            if is_finished != Some(true) {
+                // SAFETY: the future has not been dropped: only a poll that completes does that, and then async-task
+                // drops the wrapper at once, with the same metadata in place, where that poll has set `FINISHED`.
+                if let Err(payload) = unsafe { this.end() } {
+                    discard(payload);
+                }
+            }
             current::task_is_gone();
         }
     }
@@ -209,9 +209,38 @@ impl<F, H: Home> Contained<F, H> {
     #[inline]
     fn new(future: F) -> Contained<F, H> {
         Contained {
-            state: State::Running { future },
+            future: ManuallyDrop::new(future),
             home: PhantomData,
         }
+    }
+
+    /// Drops the future, and tells everybody. The error is what its destructor threw.
+    ///
+    /// # Safety
+    ///
+    /// At most once, and the future is not used afterwards.
+    #[inline]
+    unsafe fn end(self: Pin<&mut Self>) -> Result<(), Box<dyn Any + Send>> {
+        // SAFETY: the future stays where it is until it is dropped in place, the caller says for the first time.
+        let drop = || unsafe { ManuallyDrop::drop(self.project().future.get_unchecked_mut()) };
+        let dropped = match std::mem::needs_drop::<F>() {
+            true => catch_unwind(AssertUnwindSafe(drop)),
+            false => Ok(()),
+        };
+        current::with_meta(|meta| {
+            leave(meta);
+            H::finished(meta);
+        });
+        dropped
+    }
+}
+
+impl<F: Future, H: Home> Contained<F, H> {
+    #[inline]
+    fn poll_future(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let future = self.project().future;
+        // SAFETY: a projection, and the future is there: the task has not finished.
+        unsafe { future.map_unchecked_mut(|future| &mut **future) }.poll(cx)
     }
 }
 
@@ -219,61 +248,47 @@ impl<F: Future, H: Home> Future for Contained<F, H> {
     type Output = Outcome<F::Output>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
-        let mut state = self.project().state;
-        let seen =
-            current::with_meta(|meta| meta.registration.load(Ordering::Relaxed)).unwrap_or(0);
-        if current::is_cancelling() || (seen & !registration::KEY != 0 && asked_to_stop(seen)) {
-            return Poll::Ready(cancelled(state));
-        }
-        let polled = catch_unwind(AssertUnwindSafe(|| match state.as_mut().project() {
-            StateProjection::Running { future } => future.poll(cx),
-            StateProjection::Done => panic!("a finished task was polled"),
-        }));
-        match polled {
-            Ok(Poll::Pending) if seen & registration::KEY != 0 || register(cx.waker()) => {
-                Poll::Pending
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let seen = current::with_meta(|meta| meta.registration.load(Ordering::Relaxed))
+            .expect("a task is polled by `current::run` alone");
+        let polled = if current::is_cancelling()
+            || (seen & !registration::KEY != 0 && asked_to_stop(seen))
+        {
+            Ok(Poll::Pending)
+        } else {
+            let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_future(cx)));
+            if matches!(polled, Ok(Poll::Pending))
+                && (seen & registration::KEY != 0 || register(cx.waker()))
+            {
+                return Poll::Pending;
             }
-            Ok(Poll::Pending) => Poll::Ready(cancelled(state)),
-            Ok(Poll::Ready(output)) => Poll::Ready(Outcome::new(match end(state) {
-                Ok(()) => Ok(output),
-                Err(payload) => {
-                    discard(output);
-                    Err(JoinError::panic(this_id(), payload))
-                }
-            })),
-            Err(payload) => {
-                if let Err(second) = end(state) {
-                    discard(second);
-                }
-                Poll::Ready(Outcome::new(Err(JoinError::panic(this_id(), payload))))
+            polled
+        };
+        // SAFETY: this poll is the last one, and the destructor will see that the task has finished.
+        let dropped = unsafe { self.end() };
+        Poll::Ready(Outcome::new(match (polled, dropped) {
+            (Ok(Poll::Ready(output)), Ok(())) => Ok(output),
+            (Ok(Poll::Ready(output)), Err(payload)) => {
+                discard(output);
+                Err(JoinError::panic(this_id(), payload))
             }
-        }
+            (Ok(Poll::Pending), dropped) => Err(cancelled(dropped)),
+            (Err(payload), dropped) => {
+                discard(dropped);
+                Err(JoinError::panic(this_id(), payload))
+            }
+        }))
     }
 }
 
-/// Drops the future, if it is still there. The error is what its destructor threw.
-#[inline]
-fn end<F>(mut state: Pin<&mut State<F>>) -> Result<(), Box<dyn Any + Send>> {
-    if matches!(*state, State::Done) {
-        return Ok(());
-    }
-    if !std::mem::needs_drop::<F>() {
-        state.set(State::Done);
-        return Ok(());
-    }
-    catch_unwind(AssertUnwindSafe(|| state.set(State::Done)))
-}
-
+/// The task was asked to stop, or nobody would have woken it again.
 #[cold]
-fn cancelled<F, T>(state: Pin<&mut State<F>>) -> Outcome<T> {
-    if let Err(payload) = end(state) {
-        discard(payload);
-    }
-    Outcome::new(Err(match current::refusal() {
+fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
+    discard(dropped);
+    match current::refusal() {
         Some(kind) => JoinError::refused(this_id(), kind.into()),
         None => JoinError::cancelled(this_id()),
-    }))
+    }
 }
 
 fn this_id() -> Id {
