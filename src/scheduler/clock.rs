@@ -52,8 +52,8 @@ pub(super) fn forget() {
     RECENT.set(Recent::Unread);
 }
 
-/// A tick of the timer wheels is 2^16 ns, 65.536 µs.
-const TICK_SHIFT: u32 = 16;
+/// A tick of the timer wheels is 2^14 ns, 16.384 µs.
+const TICK_SHIFT: u32 = 14;
 
 /// Tick 0 of every wheel.
 fn start() -> Instant {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_tick_after_a_deadline_never_begins_before_it() {
         let base = start();
-        for nanos in [0, 1, 65_535, 65_536, 65_537, 1_000_000_007] {
+        for nanos in [0, 1, 16_383, 16_384, 16_385, 1_000_000_007] {
             let deadline = base + Duration::from_nanos(nanos);
             assert!(instant_of(tick_after(deadline)).unwrap() >= deadline);
             assert!(instant_of(tick_at(deadline)).unwrap() <= deadline);

@@ -129,6 +129,7 @@ mod local;
 mod monitor;
 mod netpoll;
 mod orphan;
+mod pace;
 mod park;
 mod probe;
 mod processor;
@@ -368,7 +369,7 @@ impl Shared {
     /// A batch of this many runnables has come into this worker's queue at once: wakes as many as it can feed. The
     /// worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken without waiting for the chain.
     fn wake_for_batch(&'static self, count: u32) {
-        if count < 2 || self.idle.after_submit() != Next::Wake {
+        if self.idle.after_submit() != Next::Wake {
             return;
         }
         self.wake_one();

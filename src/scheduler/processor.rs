@@ -20,6 +20,10 @@ use crate::tasks::Runnable;
 /// tasks that wake each other own the processor (tokio#5686), and Go needs its monitor for the same.
 const NEXT_SLOT_CAP: u8 = 3;
 
+/// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall in step with
+/// anything, and rare enough to cost nothing.
+const GLOBAL_TURNS: u32 = 61;
+
 /// The public half.
 #[derive(Debug)]
 pub(super) struct Processor {
@@ -73,6 +77,8 @@ pub(super) struct Core {
     pub(super) at: &'static Processor,
     pub(super) queue: LocalQueue<Runnable>,
     pub(super) rng: Rng,
+    /// Counts down to the turn of the global queue: cheaper than a remainder of the tick.
+    turn: Cell<u32>,
     /// Polls begun in a row from the next slot.
     streak: Cell<u8>,
     /// While set, what is submitted goes to the back of the queue and wakes nobody; counts it. See `wake_batch`.
@@ -105,7 +111,7 @@ impl Processor {
 
     /// The holder is about to poll the task of this word.
     #[inline]
-    pub(super) fn begin_poll(&self, task: u64) {
+    fn begin_poll(&self, task: u64) {
         self.task.store(task, Ordering::Relaxed);
         self.tick.add(1);
     }
@@ -146,6 +152,7 @@ impl Core {
             at,
             queue,
             rng: Rng::new(index as u64),
+            turn: Cell::new(0),
             streak: Cell::new(0),
             batch: Cell::new(None),
         })
@@ -202,6 +209,24 @@ impl Core {
         }
         self.streak.set(0);
         self.queue.pop().or_else(|| self.at.next.take())
+    }
+
+    /// Once per look. Zero: whatever lies beyond this processor has its turn, which comes every [`GLOBAL_TURNS`] looks.
+    #[inline]
+    pub(super) fn turn(&self) -> u32 {
+        let turn = self.turn.get();
+        self.turn.set(if turn == 0 {
+            GLOBAL_TURNS - 1
+        } else {
+            turn - 1
+        });
+        turn
+    }
+
+    /// The holder is about to poll this.
+    #[inline]
+    pub(super) fn begin_poll(&self, runnable: &Runnable) {
+        self.at.begin_poll(runnable.metadata().word());
     }
 
     /// The queue has its turn next, however long the slot's streak was.

@@ -41,7 +41,7 @@ mod tests;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const LEVELS: usize = 6;
-/// Ticks that the levels cover together, as a power of two (52 days); deadlines in another stretch of that length
+/// Ticks that the levels cover together, as a power of two (13 days); deadlines in another stretch of that length
 /// overflow.
 const REACH: u32 = BITS * LEVELS as u32;
 /// The list behind the slots of all levels.

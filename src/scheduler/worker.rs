@@ -26,6 +26,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::netpoll::{Netpoll, Seat};
+use super::pace::Pace;
 use super::park::Sleeper;
 use super::processor::Core;
 use super::tenure::Word;
@@ -33,13 +34,9 @@ use super::{Shared, clock, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
-/// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall in step with
-/// anything, and rare enough to cost nothing.
-const GLOBAL_TICK: u64 = 61;
-
 /// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; more often only if a
 /// poll has read it anyway.
-const TIMER_TICK: u64 = 8;
+const TIMER_TURNS: u32 = 8;
 
 /// A searcher looks this many times, [`PAUSES`] apart, before it lies down: 5 µs in all. Being woken costs the waker 12 µs
 /// and comes 25 µs later, so work that appears at once is worth waiting for (a tenth of the context switches of spawn +
@@ -58,10 +55,14 @@ pub(super) struct Worker {
     searching: Cell<bool>,
     /// Wakers that came out of the network or the timers, kept for its memory.
     ready: RefCell<Vec<Waker>>,
+    pace: Pace,
+    /// The last wait in the seat ended with several timers at once.
+    timers_are_dense: Cell<bool>,
 }
 
 /// What a look at the worker's own processor gave.
 enum Own {
+    /// Its poll has been announced.
     Task(Runnable),
     /// Something else is to be looked at first.
     Attend {
@@ -90,6 +91,8 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
             netpoll,
             searching: Cell::new(std::mem::take(&mut held.searching)),
             ready: RefCell::new(Vec::new()),
+            pace: Pace::new(),
+            timers_are_dense: Cell::new(false),
         };
         worker.work();
         held.searching = worker.searching.get();
@@ -118,14 +121,20 @@ impl Worker {
     fn work(&self) {
         loop {
             let runnable = match self.own() {
-                Own::Task(runnable) => Some(runnable),
+                Own::Task(runnable) => {
+                    self.poll(runnable);
+                    continue;
+                }
                 _ if self.shared.is_closed() => return,
                 Own::Attend { index, everywhere } => self.attend(index, everywhere),
                 Own::Nothing => self.elsewhere(),
                 Own::NoCore => None,
             };
             match runnable {
-                Some(runnable) => self.poll(runnable),
+                Some(runnable) => {
+                    local::with_core(self.shared, |core| core.begin_poll(&runnable));
+                    self.poll(runnable);
+                }
                 None => {
                     if !self.wait() {
                         return;
@@ -146,17 +155,21 @@ impl Worker {
                 }
                 core.end_streak();
             }
-            let tick = core.at.tick.get();
-            let timers = self.shared.timers.is_armed(core.index)
-                && (tick % TIMER_TICK == 0 || clock::was_read());
-            let everywhere = asked || tick % GLOBAL_TICK == 0;
+            let turn = core.turn();
+            let timers = (turn % TIMER_TURNS == 0 || clock::was_read())
+                && self.shared.timers.is_armed(core.index);
+            let everywhere = asked || turn == 0;
             if timers || everywhere {
                 return Own::Attend {
                     index: core.index,
                     everywhere,
                 };
             }
-            core.pop().map_or(Own::Nothing, Own::Task)
+            let Some(runnable) = core.pop() else {
+                return Own::Nothing;
+            };
+            core.begin_poll(&runnable);
+            Own::Task(runnable)
         })
         .unwrap_or(Own::NoCore)
     }
@@ -212,8 +225,6 @@ impl Worker {
         if self.searching.get() {
             self.stop_searching();
         }
-        let task = runnable.metadata().word();
-        local::with_core(self.shared, |core| core.at.begin_poll(task));
         clock::forget();
         // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
         // back to sleep for good.
@@ -286,7 +297,10 @@ impl Worker {
             }
             self.searching.set(true);
         }
-        for look in 0..LOOKS {
+        // With everybody else in bed, only a foreign thread could bring something, and that wakes whoever waits.
+        let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
+        let looks = if alone { 1 } else { LOOKS };
+        for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.work_is_visible() {
                 let found = self.global_batch().or_else(|| self.steal());
@@ -294,7 +308,9 @@ impl Worker {
                     return found;
                 }
             }
-            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+            if looks > 1 {
+                (0..PAUSES).for_each(|_| std::hint::spin_loop());
+            }
         }
         None
     }
@@ -309,7 +325,7 @@ impl Worker {
     }
 
     /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
-    /// once, when all is there. True: there was something.
+    /// once, when all is there, if they would come in time. True: there was something.
     fn wake_all(&self, mut ready: Vec<Waker>) -> bool {
         let any = !ready.is_empty();
         if any {
@@ -320,12 +336,14 @@ impl Worker {
             local::with_core(self.shared, Core::begin_batch);
             wake_contained(&mut ready);
             let batch = local::with_core(self.shared, |core| {
-                (core.end_batch(), core.at.tenure.is_retaken())
+                let count = core.end_batch();
+                let helped = self.pace.is_worth_help(count, core.at.tick.get());
+                (count, helped, core.at.tenure.is_retaken())
             });
             match batch {
-                Some((_, true)) => self.shared.pushed_astray(),
-                Some((count, false)) => self.shared.wake_for_batch(count),
-                None => {}
+                Some((_, _, true)) => self.shared.pushed_astray(),
+                Some((count, true, false)) => self.shared.wake_for_batch(count),
+                _ => {}
             }
         }
         self.ready.replace(ready);
@@ -342,6 +360,7 @@ impl Worker {
                 "a worker lies down on a full next slot"
             );
             core.at.counters.parks.add(1);
+            self.pace.end(core.at.tick.get());
         }
         let seat = self.netpoll.try_seat();
         self.sleeper.set_seated(seat.is_some());
@@ -367,14 +386,16 @@ impl Worker {
 
     /// Waits in the seat.
     fn sit(&self, mut seat: Seat<'_>, ready: &mut Vec<Waker>) {
-        let timeout = self.shared.timers.wait_in_seat();
+        let timeout = (self.shared.timers).wait_in_seat(self.timers_are_dense.get());
         if timeout != Some(Duration::ZERO) && !self.sleeper.has_gift() {
             let count = seat.poll(timeout, ready);
             self.shared.polled_network(count);
         }
         self.shared.timers.rise_from_seat();
         drop(seat);
+        let before = ready.len();
         self.shared.timers.fire_all(ready);
+        self.timers_are_dense.set(ready.len() - before > 1);
     }
 
     /// Waits in bed. True: this is a spare whose keep-alive has passed.
@@ -422,6 +443,7 @@ impl Worker {
             // nobody would wake the next worker; and at the limit it would lie down and get up in circles.
             let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
             self.searching.set(searching);
+            self.pace.begin(up.core.at.tick.get());
             local::put_core(up.core);
             self.shared.work_begins();
             self.wake_all(ready);

@@ -4,7 +4,8 @@
 //!
 //! # Guarantees
 //!
-//! - Nothing here ends early. How late it ends depends on the load; the timers themselves count in steps of 65.5 µs.
+//! - Nothing here ends early. How late it ends depends on the load; the timers themselves count in steps of 16 µs, and of
+//!   65 µs where several are due at a time.
 //! - Deadlines do not overflow: a duration that leads beyond the last instant, such as `Duration::MAX`, means
 //!   never.
 //! - Dropping a future takes its timer away at once; nothing is left behind.

@@ -25,7 +25,7 @@ func timersCPU() []float64 {
 	for n := range timers {
 		go func() {
 			defer all.Done()
-			time.Sleep(time.Duration(10_000+n*7919%timers*49/10) * time.Microsecond)
+			time.Sleep(time.Duration(1_000+n*7919%timers*99/100) * time.Microsecond)
 		}()
 	}
 	all.Wait()

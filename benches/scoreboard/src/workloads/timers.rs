@@ -15,7 +15,7 @@ pub(crate) fn cpu<R: Runtime>(runtime: &R) -> Vec<f64> {
         // Spread, and not in their order.
         let sleeper = |n| {
             R::spawn(R::sleep(Duration::from_micros(
-                10_000 + n * 7919 % TIMERS * 49 / 10,
+                1_000 + n * 7919 % TIMERS * 99 / 100,
             )))
         };
         for task in (0..TIMERS).map(sleeper).collect::<Vec<_>>() {
