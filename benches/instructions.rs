@@ -1,0 +1,311 @@
+//! The hot paths, one at a time and on one worker, for `ci/instructions` to count what they execute.
+//!
+//! `instructions PATH N` goes through a path `N` times; without `N` as often as the script begins with, and without
+//! arguments the program lists the paths and these numbers. No time is measured here: what a path costs is what the
+//! worker's thread executes more for a larger `N`.
+//!
+//! Everything happens on the worker: a path is a task and wakes nobody outside until its end. So the counts depend on
+//! neither threads nor the clock, and what other crates add (channels, streams) is kept out by cells of its own.
+//!
+//! Not in here, for they are not the same twice: wakes from foreign threads and `spawn_blocking`, whose counts depend on who
+//! is awake when.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use executor::net::unix::UnixStream;
+use executor::task::{unconstrained, yield_now};
+use executor::time::{sleep, sleep_until, timeout};
+use executor::{JoinHandle, Runtime, spawn};
+use futures::future::poll_fn;
+use futures::{AsyncReadExt, AsyncWriteExt};
+
+/// Each path, and how often it is gone through before anything is counted: until queues and slabs have grown, and enough
+/// for what happens once, a few thousand instructions, to be lost in ten times as many.
+const PATHS: &[(&str, usize)] = &[
+    ("spawn_join", 2_000),
+    ("spawn_await", 2_000),
+    ("detached", 2_000),
+    ("chained", 2_000),
+    ("wake_slot", 5_000),
+    ("wake_queue", 5_000),
+    ("yield", 5_000),
+    ("timeout_ready", 50_000),
+    ("timeout_pending", 2_000),
+    ("arm_cancel", 5_000),
+    ("arm_fire", 2_500),
+    ("read_write", 2_000),
+];
+
+/// Tasks that exist at the same time, in the paths that need several.
+const BATCH: usize = 100;
+
+/// What a spawned task carries: 64 bytes, so that a copy too many shows.
+type Load = [u64; 8];
+
+fn main() -> ExitCode {
+    // cargo adds `--bench`.
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let known = |name: &str| PATHS.iter().find(|path| path.0 == name);
+    let (path, times) = match args[..] {
+        [] => {
+            PATHS
+                .iter()
+                .for_each(|(path, times)| println!("{path} {times}"));
+            return ExitCode::SUCCESS;
+        }
+        [path] => (path, known(path).map(|path| path.1)),
+        [path, times] => (path, times.parse().ok().filter(|_| known(path).is_some())),
+        _ => ("", None),
+    };
+    let Some(times) = times else {
+        eprintln!("usage: instructions [PATH [N]]; without arguments it lists the paths");
+        return ExitCode::from(2);
+    };
+    go(path, times);
+    ExitCode::SUCCESS
+}
+
+fn go(path: &str, times: usize) {
+    let runtime = executor::Builder::new()
+        .worker_threads(1)
+        .build()
+        .expect("threads");
+    match path {
+        "spawn_join" => on_worker(&runtime, spawn_join(times)),
+        "spawn_await" => on_worker(&runtime, spawn_await(times)),
+        "detached" => on_worker(&runtime, detached(times)),
+        "chained" => on_worker(&runtime, chained(times)),
+        "wake_slot" => on_worker(&runtime, wake_slot(times)),
+        "wake_queue" => on_worker(&runtime, wake_queue(times)),
+        "yield" => on_worker(&runtime, yields(times)),
+        "timeout_ready" => on_worker(&runtime, timeout_ready(times)),
+        "timeout_pending" => on_worker(&runtime, timeout_pending(times)),
+        "arm_cancel" => on_worker(&runtime, arm_cancel(times)),
+        "arm_fire" => on_worker(&runtime, arm_fire(times)),
+        "read_write" => on_worker(&runtime, read_write(times)),
+        _ => unreachable!("main has checked the name"),
+    }
+}
+
+fn on_worker(runtime: &Runtime, path: impl Future<Output = ()> + Send + 'static) {
+    let main = runtime.spawn(async {
+        this_is_the_worker();
+        path.await;
+    });
+    runtime.block_on(main).expect("the path ends");
+}
+
+/// The script knows the worker's profile by this name.
+#[inline(never)]
+fn this_is_the_worker() {
+    black_box(());
+}
+
+fn spawn_one(number: usize) -> JoinHandle<u64> {
+    let load: Load = black_box([number as u64; 8]);
+    spawn(async move { black_box(load)[0] })
+}
+
+/// One task spawns a batch and joins it in order, so that it is woken by each.
+async fn spawn_join(times: usize) {
+    let mut tasks = Vec::with_capacity(BATCH);
+    for _ in 0..times / BATCH {
+        tasks.extend((0..BATCH).map(spawn_one));
+        for task in tasks.drain(..) {
+            task.await.expect("no panic");
+        }
+    }
+}
+
+/// One task spawns another and awaits it at once.
+async fn spawn_await(times: usize) {
+    for number in 0..times {
+        spawn_one(number).await.expect("no panic");
+    }
+}
+
+/// One task spawns a batch without handles and lets it run.
+async fn detached(times: usize) {
+    for _ in 0..times / BATCH {
+        (0..BATCH).for_each(|number| drop(spawn_one(number)));
+        yield_now().await;
+    }
+}
+
+/// Each task spawns the next one and ends.
+async fn chained(times: usize) {
+    fn link(left: usize, load: Load, end: &'static Flag) {
+        drop(spawn(async move {
+            match left {
+                0 => end.raise(),
+                _ => link(left - 1, black_box(load), end),
+            }
+        }));
+    }
+    let end = Flag::leak();
+    link(times, [7; 8], end);
+    end.raised().await;
+}
+
+/// Two tasks wake each other by turns: each wake goes through the next slot.
+async fn wake_slot(times: usize) {
+    let (ping, pong) = (Flag::leak(), Flag::leak());
+    let partner = spawn(async move {
+        for _ in 0..times / 2 {
+            ping.raised().await;
+            pong.raise();
+        }
+    });
+    for _ in 0..times / 2 {
+        ping.raise();
+        pong.raised().await;
+    }
+    partner.await.expect("no panic");
+}
+
+/// One task wakes a batch of others: each wake pushes the one before out of the next slot into the queue.
+async fn wake_queue(times: usize) {
+    let rounds = times / BATCH;
+    let waiter = |flag: &'static Flag| {
+        spawn(async move {
+            for _ in 0..rounds {
+                flag.raised().await;
+            }
+        })
+    };
+    let flags: Vec<_> = (0..BATCH).map(|_| Flag::leak()).collect();
+    let tasks: Vec<_> = flags.iter().copied().map(waiter).collect();
+    for _ in 0..rounds {
+        flags.iter().for_each(|flag| flag.raise());
+        yield_now().await;
+    }
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+async fn yields(times: usize) {
+    for _ in 0..times {
+        yield_now().await;
+    }
+}
+
+async fn timeout_ready(times: usize) {
+    for number in 0..times {
+        let ready = timeout(black_box(SECOND), async move { black_box(number) });
+        assert_eq!(ready.await, Ok(number));
+    }
+}
+
+/// A timeout around a future that is ready at its second poll.
+async fn timeout_pending(times: usize) {
+    for _ in 0..times {
+        assert!(timeout(black_box(SECOND), yield_now()).await.is_ok());
+    }
+}
+
+/// Arms a timer with a single poll and drops it.
+async fn arm_cancel(times: usize) {
+    for _ in 0..times {
+        let mut sleep = std::pin::pin!(sleep(black_box(SECOND)));
+        poll_fn(|cx| {
+            assert!(sleep.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// A batch of tasks sleeps until the same deadline, again and again. The first to wake sets the next one.
+async fn arm_fire(times: usize) {
+    /// Long enough for all to arm before it, also under valgrind and on a busy machine.
+    const ROUND: Duration = Duration::from_millis(50);
+    /// Many, for what is between two rounds (looking for work, waiting in the poller) differs a little each time.
+    const SLEEPERS: usize = 500;
+    let sleeper = |deadlines: &'static Deadlines| {
+        spawn(async move {
+            for round in 0..times / SLEEPERS {
+                sleep_until(deadlines.of(round, ROUND)).await;
+            }
+        })
+    };
+    let deadlines: &'static Deadlines = Box::leak(Box::default());
+    let tasks: Vec<_> = (0..SLEEPERS).map(|_| sleeper(deadlines)).collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+/// What tasks agree on that wait together in rounds.
+#[derive(Default)]
+struct Deadlines(Mutex<Option<(usize, Instant)>>);
+
+impl Deadlines {
+    fn of(&self, round: usize, time: Duration) -> Instant {
+        match &mut *self.0.lock().expect("no panic") {
+            Some((latest, deadline)) if *latest == round => *deadline,
+            latest => latest.insert((round, Instant::now() + time)).1,
+        }
+    }
+}
+
+/// Writes a byte to a socket and reads it from the other end, where it is already. In one poll: system calls are slow
+/// under valgrind, and the monitor would ask in between.
+async fn read_write(times: usize) {
+    let (mut here, mut there) = UnixStream::pair().expect("sockets");
+    unconstrained(async {
+        let mut byte = [0];
+        for _ in 0..times {
+            here.write_all(&[7]).await.expect("room for a byte");
+            there.read_exact(&mut byte).await.expect("a byte");
+        }
+    })
+    .await;
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One task waits until another has raised it. For a single worker, and for one and the same task that waits.
+#[derive(Default)]
+struct Flag {
+    /// Written and read by tasks of one thread.
+    is_up: AtomicBool,
+    waiting: OnceLock<Waker>,
+}
+
+impl Flag {
+    /// For ever: no counts of references among what is counted.
+    fn leak() -> &'static Flag {
+        Box::leak(Box::default())
+    }
+
+    fn raise(&self) {
+        self.is_up.store(true, Ordering::Relaxed);
+        if let Some(waker) = self.waiting.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Lowers it again.
+    async fn raised(&self) {
+        poll_fn(|cx| {
+            if self.is_up.load(Ordering::Relaxed) {
+                self.is_up.store(false, Ordering::Relaxed);
+                return Poll::Ready(());
+            }
+            self.waiting.get_or_init(|| cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
