@@ -40,12 +40,6 @@ pub(crate) fn recent() -> Instant {
     }
 }
 
-/// Whether somebody has read the clock in this poll.
-#[inline]
-pub(super) fn was_read() -> bool {
-    matches!(RECENT.get(), Recent::At(_))
-}
-
 /// A poll begins.
 #[inline]
 pub(super) fn forget() {

@@ -195,7 +195,10 @@ impl Timers {
         let key = {
             let mut guard = wheel.wheel.lock();
             let key = guard.insert(deadline, waker);
-            wheel.publish_next(&guard);
+            // The deadline itself, and not the slot that it waits in: for a timer alone in its wheel nobody looks before.
+            if deadline < wheel.next() {
+                wheel.next.store(deadline, Ordering::Relaxed);
+            }
             key
         };
         if processor.is_some() {

@@ -34,8 +34,8 @@ use super::{Shared, clock, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
-/// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; more often only if a
-/// poll has read it anyway.
+/// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; where polls are long, the
+/// monitor looks.
 const TIMER_TURNS: u32 = 8;
 
 /// A searcher looks this many times, [`PAUSES`] apart, before it lies down: 5 µs in all. Being woken costs the waker 12 µs
@@ -156,8 +156,7 @@ impl Worker {
                 core.end_streak();
             }
             let turn = core.turn();
-            let timers = (turn % TIMER_TURNS == 0 || clock::was_read())
-                && self.shared.timers.is_armed(core.index);
+            let timers = turn % TIMER_TURNS == 0 && self.shared.timers.is_armed(core.index);
             let everywhere = asked || turn == 0;
             if timers || everywhere {
                 return Own::Attend {
