@@ -56,7 +56,7 @@ impl Contestant {
     }
 }
 
-fn this_program() -> PathBuf {
+pub(crate) fn this_program() -> PathBuf {
     std::env::current_exe().expect("own path")
 }
 

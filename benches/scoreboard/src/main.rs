@@ -1,6 +1,6 @@
 //! The scoreboard: gosched, tokio, smol and Go side by side.
 //!
-//! `benches/scoreboard/run` builds and starts it; `README.md` beside it says what it prints and how to read it.
+//! `benches/scoreboard/run` builds and starts it.
 
 mod contest;
 mod http;
@@ -8,6 +8,7 @@ mod models;
 mod report;
 mod rows;
 mod runtimes;
+mod scaling;
 #[path = "../../support/mod.rs"]
 mod support;
 mod workloads;
@@ -37,6 +38,7 @@ fn main() {
             http::client(addr, requests.parse().expect("a number"));
         }
         ["models", ref rest @ ..] => models::main(rest),
+        ["scaling", ref rest @ ..] => scaling::main(rest),
         ref rest => match plan(rest) {
             Some((plan, record)) => {
                 let contest = Contest::run(&plan);

@@ -7,6 +7,10 @@ use crate::runtimes::go;
 use crate::support::workers;
 
 pub(crate) fn describe(contest: &Contest) -> String {
+    describe_with(&workers().to_string(), contest.rounds)
+}
+
+pub(crate) fn describe_with(workers: &str, rounds: usize) -> String {
     let cpus = std::thread::available_parallelism().map_or(0, |cpus| cpus.get());
     let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model
@@ -14,10 +18,8 @@ pub(crate) fn describe(contest: &Contest) -> String {
         .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1))
         .unwrap_or("CPU of unknown kind");
     format!(
-        "{}: {} workers each, medians of {} interleaved rounds, each measurement in a process of its own. {} on {cpus} x {model}; {}; tokio {}, smol {} (async-executor {}), {}.\n",
+        "{}: {workers} workers each, medians of {rounds} interleaved rounds, each measurement in a process of its own. {} on {cpus} x {model}; {}; tokio {}, smol {} (async-executor {}), {}.\n",
         first_line("date", &["-u", "+%Y-%m-%d"]),
-        workers(),
-        contest.rounds,
         first_line("uname", &["-srm"]),
         first_line("rustc", &["--version"]),
         locked("tokio"),

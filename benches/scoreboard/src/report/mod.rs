@@ -1,7 +1,7 @@
 //! What has been measured, as tables and a chart.
 
 mod chart;
-mod machine;
+pub(crate) mod machine;
 
 use std::fmt::Write;
 use std::path::Path;
