@@ -16,9 +16,12 @@ use super::tenure::Tenure;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tasks::Runnable;
 
-/// Polls in a row that may come from the next slot while the local queue waits. tokio's figure: without a cap two
-/// tasks that wake each other own the processor (tokio#5686), and Go needs its monitor for the same.
-const NEXT_SLOT_CAP: u8 = 3;
+/// Polls in a row that may come from the next slot while the local queue waits. Without a cap two tasks that wake each
+/// other own the processor (tokio#5686), and Go needs its monitor for the same; here the monitor ends a streak after
+/// 10 ms too, so the cap is for short polls. More in a row use the pair's data while it is in the cache: a thousand
+/// pairs take 0.95 of the time with 6 or 7 instead of tokio's 3. With 15 it is 0.92, but then a pair has sixteen turns
+/// to one of a task in the queue.
+const NEXT_SLOT_CAP: u8 = 6;
 
 /// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall in step with
 /// anything, and rare enough to cost nothing.

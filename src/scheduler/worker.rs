@@ -5,7 +5,7 @@
 //! 1. its own due timers
 //! 2. every 61st poll, and when the monitor asks for it: one runnable of the global queue, one of a stuck worker's, then the
 //!    network
-//! 3. the next slot, at most three times in a row while the queue waits; the local queue
+//! 3. the next slot, at most six times in a row while the queue waits; the local queue
 //! 4. a batch of the global queue
 //! 5. the network, without waiting, if nobody else is at it
 //! 6. other processors' queues ([`super::steal`]), if not half of the busy ones search already
