@@ -100,7 +100,7 @@
 //! | waits that were seen counted towards the slice / not | 100 polls that look and sleep 200 µs in turn: rescued in 1 s / 20 s and more |
 //! | the next slot's streak at most 3 / 7 / 15 polls | ping-pong of 1000 pairs 109 / 104 / 100 ns (tokio 105); one pair and spawn + join tie. 6, for fairness |
 //! | a helper for every batch of timers or events / only where it would come in time ([`pace`]) | 100,000 timers 4136 / 2753 ns of CPU each (over 490 ms; with 16 µs ticks too), HTTP 0.96 of the CPU |
-//! | spinning before lying down also when everybody else is in bed / not then | part of the above: 5 µs per wake |
+//! | spinning before lying down also when everybody else is in bed / not then | part of the above: 5 µs per wake. Without exception it made `spawn_blocking` one at a time 36 µs instead of 5, so it is not after a job was sent off |
 //! | wheel ticks of 65 / 16 µs, but 65 where timers are dense | a lone sleep ends 60 / 36 µs late (p50) |
 //! | looking at the timers after each poll that read the clock / each 8th poll | a timeout that waits 1209 / 965 instructions |
 //! | a tag beside the future / the finished mark in the metadata | 113 / 97 bytes per parked task |
@@ -291,6 +291,7 @@ impl Shared {
 
     /// A new job for the blocking pool.
     pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
+        local::with_core(self, Core::send_job);
         if self.count_foreign_spawn() {
             self.submit_blocking(runnable);
         } else {

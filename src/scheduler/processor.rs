@@ -84,6 +84,8 @@ pub(super) struct Core {
     turn: Cell<u32>,
     /// Polls begun in a row from the next slot.
     streak: Cell<u8>,
+    /// A job has gone to the blocking pool and may be back at once.
+    awaits_job: Cell<bool>,
     /// While set, what is submitted goes to the back of the queue and wakes nobody; counts it. See `wake_batch`.
     batch: Cell<Option<u32>>,
 }
@@ -157,6 +159,7 @@ impl Core {
             rng: Rng::new(index as u64),
             turn: Cell::new(0),
             streak: Cell::new(0),
+            awaits_job: Cell::new(false),
             batch: Cell::new(None),
         })
     }
@@ -242,6 +245,16 @@ impl Core {
         if let Some(runnable) = self.at.next.take() {
             self.queue.push(runnable);
         }
+    }
+
+    /// A job goes to the blocking pool.
+    pub(super) fn send_job(&self) {
+        self.awaits_job.set(true);
+    }
+
+    /// Whether one has gone since this was asked last.
+    pub(super) fn awaits_job(&self) -> bool {
+        self.awaits_job.take()
     }
 
     /// From here to [`Core::end_batch`] submissions collect in the queue and wake nobody.

@@ -296,9 +296,10 @@ impl Worker {
             }
             self.searching.set(true);
         }
-        // With everybody else in bed, only a foreign thread could bring something, and that wakes whoever waits.
+        // With everybody else in bed, what comes from other threads wakes whoever waits; only of jobs some are expected.
         let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
-        let looks = if alone { 1 } else { LOOKS };
+        let expecting = local::with_core(self.shared, Core::awaits_job) == Some(true);
+        let looks = if alone && !expecting { 1 } else { LOOKS };
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.work_is_visible() {
