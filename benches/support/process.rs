@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+const STATUS: &str = "/proc/self/status";
+const KIB: f64 = 1024.0;
+
 /// CPU time of all its threads.
 pub(crate) fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -10,18 +13,30 @@ pub(crate) fn cpu_time() -> Duration {
 
 /// Its threads; not a number where there is no `/proc`.
 pub(crate) fn threads() -> f64 {
-    status("Threads:")
+    number_of(STATUS, "Threads:")
 }
 
 /// Its resident set; not a number where there is no `/proc`.
 pub(crate) fn resident_bytes() -> f64 {
-    status("VmRSS:") * 1024.0
+    number_of(STATUS, "VmRSS:") * KIB
 }
 
-/// A number of `/proc/self/status`.
-fn status(name: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let rest = status.lines().find_map(|line| line.strip_prefix(name));
+/// Its address space, used or not; not a number where there is no `/proc`.
+pub(crate) fn virtual_bytes() -> f64 {
+    number_of(STATUS, "VmSize:") * KIB
+}
+
+/// What the kernel itself keeps for all processes: stacks of threads, page tables, its own objects.
+pub(crate) fn kernel_bytes() -> f64 {
+    let kept = ["KernelStack:", "PageTables:", "SUnreclaim:"];
+    let sizes = kept.map(|name| number_of("/proc/meminfo", name));
+    sizes.iter().sum::<f64>() * KIB
+}
+
+/// A number of a file that has a name and a number on each line.
+fn number_of(file: &str, name: &str) -> f64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let rest = text.lines().find_map(|line| line.strip_prefix(name));
     let number = rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
     number.unwrap_or(f64::NAN)
 }

@@ -119,6 +119,6 @@ fn place(ratio: f64) -> f64 {
     LEFT + BARS * at.clamp(0.01, 1.0)
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }

@@ -11,6 +11,18 @@ pub(crate) fn describe(contest: &Contest) -> String {
 }
 
 pub(crate) fn describe_with(workers: &str, rounds: usize) -> String {
+    format!(
+        "{}; tokio {}, smol {} (async-executor {}), {}.\n",
+        setting(workers, rounds),
+        locked("tokio"),
+        locked("smol"),
+        locked("async-executor"),
+        go::version().unwrap_or("no Go".to_owned()),
+    )
+}
+
+/// Without the peers.
+pub(crate) fn setting(workers: &str, rounds: usize) -> String {
     let cpus = std::thread::available_parallelism().map_or(0, |cpus| cpus.get());
     let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model
@@ -18,14 +30,10 @@ pub(crate) fn describe_with(workers: &str, rounds: usize) -> String {
         .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1))
         .unwrap_or("CPU of unknown kind");
     format!(
-        "{}: {workers} workers each, medians of {rounds} interleaved rounds, each measurement in a process of its own. {} on {cpus} x {model}; {}; tokio {}, smol {} (async-executor {}), {}.\n",
+        "{}: {workers} workers each, medians of {rounds} interleaved rounds, each measurement in a process of its own. {} on {cpus} x {model}; {}",
         first_line("date", &["-u", "+%Y-%m-%d"]),
         first_line("uname", &["-srm"]),
         first_line("rustc", &["--version"]),
-        locked("tokio"),
-        locked("smol"),
-        locked("async-executor"),
-        go::version().unwrap_or("no Go".to_owned()),
     )
 }
 
@@ -37,7 +45,7 @@ fn first_line(program: &str, args: &[&str]) -> String {
 }
 
 /// The version of a package that this was built with.
-fn locked(package: &str) -> &'static str {
+pub(crate) fn locked(package: &str) -> &'static str {
     const LOCK: &str = include_str!("../../Cargo.lock");
     let name = format!("name = \"{package}\"\nversion = \"");
     let rest = LOCK.split_once(name.as_str()).map(|(_, rest)| rest);

@@ -1,6 +1,6 @@
 //! What has been measured, as tables and a chart.
 
-mod chart;
+pub(crate) mod chart;
 pub(crate) mod machine;
 
 use std::fmt::Write;

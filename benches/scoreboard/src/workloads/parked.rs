@@ -1,4 +1,4 @@
-//! A million tasks that wait for one event: the time to spawn and to release them, the memory of each.
+//! A million tasks, or as many as said, that wait for one event: the time to spawn and to release them, the memory of each.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,31 +9,38 @@ use std::time::Instant;
 use async_channel::Sender;
 
 use crate::support::Scheduler;
-use crate::support::process::resident_bytes;
+use crate::support::process::{kernel_bytes, resident_bytes, virtual_bytes};
 
-const TASKS: usize = 1_000_000;
-
-/// Nanoseconds to spawn and to release, and bytes, each per task. Once in a process only: a second run would find the heap of the first.
+/// Nanoseconds to spawn and to release, and resident bytes, each per task. Once in a process only: a second run would find the heap of the first.
 pub(crate) fn measure<R: Scheduler>(runtime: &R) -> Vec<f64> {
-    runtime.run(million::<R>())
+    let mut figures = so_many(runtime, 1_000_000);
+    figures.truncate(3);
+    figures
 }
 
-async fn million<R: Scheduler>() -> Vec<f64> {
+/// The same with as many tasks as said; then bytes of address space, and bytes that the kernel keeps beside the process.
+pub(crate) fn so_many<R: Scheduler>(runtime: &R, tasks: usize) -> Vec<f64> {
+    runtime.run(at_a_gate::<R>(tasks))
+}
+
+async fn at_a_gate<R: Scheduler>(tasks: usize) -> Vec<f64> {
     let (all_parked, parked) = async_channel::bounded(1);
     let (all_done, done) = async_channel::bounded(1);
     let gate: &'static Gate = Box::leak(Box::new(Gate {
         state: Mutex::new(State {
-            wakers: Some(touched_list()),
+            wakers: Some(touched_list(tasks)),
+            tasks,
             all_parked,
         }),
-        left: AtomicUsize::new(TASKS),
+        left: AtomicUsize::new(tasks),
         all_done,
     }));
     R::spawn(async {}).await; // what the runtime allocates on first use is not the tasks'
 
-    let before = resident_bytes();
+    let sizes = || [resident_bytes(), virtual_bytes(), kernel_bytes()];
+    let before = sizes();
     let begin = Instant::now();
-    for _ in 0..TASKS {
+    for _ in 0..tasks {
         R::detach(async move {
             poll_fn(|cx| gate.pass(cx)).await;
             gate.leave();
@@ -41,18 +48,21 @@ async fn million<R: Scheduler>() -> Vec<f64> {
     }
     parked.recv().await.expect("the last to park says so");
     let spawn = begin.elapsed();
-    let bytes = resident_bytes() - before;
+    let after = sizes();
 
     let begin = Instant::now();
     gate.open();
     done.recv().await.expect("the last to leave says so");
     let release = begin.elapsed();
 
-    let each = |total: f64| total / TASKS as f64;
+    let each = |total: f64| total / tasks as f64;
+    let bytes = |size: usize| each(after[size] - before[size]);
     vec![
         each(spawn.as_nanos() as f64),
         each(release.as_nanos() as f64),
-        each(bytes),
+        bytes(0),
+        bytes(1),
+        bytes(2),
     ]
 }
 
@@ -67,6 +77,8 @@ struct Gate {
 struct State {
     /// `None` once the gate is open.
     wakers: Option<Vec<Waker>>,
+    /// How many come.
+    tasks: usize,
     all_parked: Sender<()>,
 }
 
@@ -78,11 +90,12 @@ impl Gate {
     fn pass(&self, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut state = self.state();
+        let expected = state.tasks;
         let Some(wakers) = &mut state.wakers else {
             return Poll::Ready(());
         };
         wakers.push(waker);
-        if wakers.len() == TASKS {
+        if wakers.len() == expected {
             state.all_parked.try_send(()).expect("room for one");
         }
         Poll::Pending
@@ -101,8 +114,8 @@ impl Gate {
 }
 
 /// An empty list with room for all wakers, its pages already in memory: they are the gate's and not the tasks'.
-fn touched_list() -> Vec<Waker> {
-    let mut list = vec![Waker::noop().clone(); TASKS];
+fn touched_list(tasks: usize) -> Vec<Waker> {
+    let mut list = vec![Waker::noop().clone(); tasks];
     list.clear();
     list
 }
