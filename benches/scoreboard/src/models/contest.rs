@@ -23,12 +23,18 @@ impl Contest {
     pub(super) fn run(rounds: usize, rows: &[&'static Row]) -> Contest {
         let mut samples: HashMap<_, Vec<_>> = HashMap::new();
         for row in rows {
-            let models: Vec<_> = MODELS.iter().filter(|&entry| (row.takes_part)(entry)).collect();
+            let models: Vec<_> = MODELS
+                .iter()
+                .filter(|&entry| (row.takes_part)(entry))
+                .collect();
             for round in 0..rounds {
                 for turn in 0..models.len() {
                     let entry = models[(round + turn) % models.len()];
                     let figures = figures(entry, row);
-                    samples.entry((row.name, entry.name)).or_default().push(figures);
+                    samples
+                        .entry((row.name, entry.name))
+                        .or_default()
+                        .push(figures);
                 }
             }
             eprintln!("{}", row.name);

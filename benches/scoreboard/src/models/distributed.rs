@@ -20,15 +20,20 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use async_task::{Runnable, Task};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
 use super::places::Places;
 use super::{Model, create, outside, start_thread, yield_to_queue};
+use crate::support::ticks::quantile;
 use crate::support::{Scheduler, workers};
 
 const GLOBAL_FIRST: u32 = 61;
+/// A steal takes half of a queue, and at most so many; this crate has the same number.
+const BATCH: usize = 128;
+const SAMPLES: usize = 100_000;
 
 static EXECUTOR: OnceLock<Executor> = OnceLock::new();
 
@@ -48,9 +53,17 @@ struct Executor {
     /// Threads on the search, and threads that have been woken for it. Written by all; read by whoever submits, see step 1.
     searching: AtomicUsize,
     places: Places,
-    /// Statistics, written by thieves: searches of other threads' queues that found something, and queues looked at in all.
-    steals: AtomicU64,
+    searches: Searches,
+}
+
+/// Statistics of searches of other threads' queues. Written by thieves, read when all is done.
+#[derive(Default)]
+struct Searches {
+    /// Nanoseconds of each of the first [`SAMPLES`]; of each and not in all, as some are interrupted.
+    times: Mutex<Vec<f64>>,
+    /// Queues looked at, also before a thread sleeps.
     looks: AtomicU64,
+    found: AtomicU64,
 }
 
 #[derive(Default)]
@@ -68,8 +81,7 @@ fn executor() -> &'static Executor {
         asleep: AtomicUsize::new(0),
         searching: AtomicUsize::new(0),
         places: Places::new(workers(), || executor().run()),
-        steals: AtomicU64::new(0),
-        looks: AtomicU64::new(0),
+        searches: Searches::default(),
     })
 }
 
@@ -155,17 +167,25 @@ impl Executor {
         }
         QUEUE.with_borrow(|queue| {
             let queue = queue.as_ref()?;
+            let begin = Instant::now();
             let queues = self.queues();
             let (before, after) = queues.split_at(random() as usize % queues.len());
             let mut looks = 0;
             let found = after.iter().chain(before).find_map(|victim| {
                 looks += 1;
-                finally(|| victim.steal_batch_and_pop(queue))
+                finally(|| victim.steal_batch_with_limit_and_pop(queue, BATCH))
             });
-            self.looks.fetch_add(looks, Ordering::Relaxed);
-            if found.is_some() {
-                self.steals.fetch_add(1, Ordering::Relaxed);
+            let nanos = begin.elapsed().as_nanos() as f64;
+            let searches = &self.searches;
+            let mut times = searches.times.lock().expect("nobody panics");
+            if times.len() < SAMPLES {
+                times.push(nanos);
             }
+            drop(times);
+            searches.looks.fetch_add(looks, Ordering::Relaxed);
+            searches
+                .found
+                .fetch_add(u64::from(found.is_some()), Ordering::Relaxed);
             found
         })
     }
@@ -178,7 +198,7 @@ impl Executor {
                 looks += 1;
                 !queue.is_empty()
             });
-        self.looks.fetch_add(looks, Ordering::Relaxed);
+        self.searches.looks.fetch_add(looks, Ordering::Relaxed);
         found
     }
 
@@ -229,9 +249,13 @@ impl Model for Distributed {
         executor().places.lend_during(call);
     }
 
-    fn looks() -> Option<f64> {
-        let steals = executor().steals.load(Ordering::Relaxed);
-        Some(executor().looks.load(Ordering::Relaxed) as f64 / steals as f64)
+    fn searches() -> [f64; 2] {
+        let searches = &executor().searches;
+        let [looks, found] = [&searches.looks, &searches.found];
+        let [looks, found] = [looks, found].map(|count| count.load(Ordering::Relaxed) as f64);
+        let mut times = searches.times.lock().expect("nobody panics").clone();
+        times.sort_by(f64::total_cmp);
+        [looks / found, quantile(&times, 0.5)]
     }
 }
 

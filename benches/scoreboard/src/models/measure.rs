@@ -1,7 +1,8 @@
 //! The rows as run on one model.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ const BLOCKS: usize = 5;
 const PERIOD: Duration = Duration::from_millis(1);
 const CALM: Duration = Duration::from_millis(20);
 
-const UNEVEN_TASKS: usize = 20_000;
-const UNEVEN_WORK: Duration = Duration::from_micros(1);
+const HOARD: usize = 10_000;
+const HOARDS: usize = 21;
 /// `wakes::from_outside` has so many.
 const WAKES: f64 = 1_000.0;
 
@@ -124,8 +125,8 @@ fn block<M: Model>(model: &M, blockers: usize, told: bool) {
     first.recv().expect("one of them begins");
 }
 
-/// Work that has to be stolen, while so many threads are blocked in tasks: 16 tasks that spawn 10,000 each, then one that spawns
-/// 20,000 which compute for a microsecond. Then wakes of an idle scheduler: the thread that has been woken looks everywhere before it sleeps.
+/// While so many threads are blocked in tasks: 16 tasks that spawn 10,000 each; a hoard that others have to steal; then wakes of
+/// an idle scheduler, as a thread that has been woken looks everywhere before it sleeps.
 fn stealing_beside<M: Model>(model: &M, blocked: usize) -> Vec<f64> {
     static BLOCKED: AtomicUsize = AtomicUsize::new(0);
     let (ends, calls): (Vec<_>, Vec<_>) = (0..blocked).map(|_| mpsc::channel::<()>()).unzip();
@@ -143,13 +144,46 @@ fn stealing_beside<M: Model>(model: &M, blocked: usize) -> Vec<f64> {
     // The last one's place has to be filled, too.
     thread::sleep(CALM);
     let fan_out = per_operation(160_000, RUNS, || workloads::fan_out(model, 16, 10_000));
-    let uneven = per_operation(UNEVEN_TASKS, RUNS, || {
-        workloads::imbalance(model, UNEVEN_TASKS, UNEVEN_WORK);
-    });
-    let looks = M::looks();
+    let mut hoards: Vec<f64> = (0..HOARDS).map(|_| model.run(hoard::<M>())).collect();
+    hoards.sort_by(f64::total_cmp);
+    let [looks, search] = M::searches();
     let before = cpu_time();
     wakes::from_outside(model);
     let per_wake = (cpu_time() - before).as_secs_f64() * 1e6 / WAKES;
     drop(ends);
-    vec![fan_out, uneven, per_wake, looks.unwrap_or(f64::NAN)]
+    vec![fan_out, quantile(&hoards, 0.25), looks, search, per_wake]
+}
+
+/// Spawns many tasks and keeps its thread, while another one keeps the other workers away; then that one ends, and all there is to run has
+/// to be fetched by a worker that does not have it. Nanoseconds per task, from there. Needs a CPU for each worker.
+async fn hoard<M: Model>() -> f64 {
+    let (begun, go) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    for _ in 1..workers() {
+        let (begun, go) = (begun.clone(), go.clone());
+        M::detach(async move {
+            begun.fetch_add(1, Ordering::Release);
+            while !go.load(Ordering::Acquire) {
+                spin_loop();
+            }
+        });
+    }
+    while begun.load(Ordering::Acquire) + 1 < workers() {
+        spin_loop();
+    }
+    let left = Arc::new(AtomicUsize::new(HOARD));
+    for _ in 0..HOARD {
+        let left = left.clone();
+        M::detach(async move {
+            left.fetch_sub(1, Ordering::Release);
+        });
+    }
+    let begin = Instant::now();
+    go.store(true, Ordering::Release);
+    while left.load(Ordering::Acquire) > 0 {
+        spin_loop();
+    }
+    begin.elapsed().as_nanos() as f64 / HOARD as f64
 }

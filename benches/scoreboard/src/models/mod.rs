@@ -8,6 +8,7 @@ mod contest;
 mod distributed;
 mod measure;
 mod one_thread;
+mod panel;
 mod places;
 mod report;
 mod rows;
@@ -39,9 +40,9 @@ trait Model: Scheduler {
         call();
     }
 
-    /// Queues looked at per search that found something, where somebody counts.
-    fn looks() -> Option<f64> {
-        None
+    /// Queues looked at per search that found something, and the nanoseconds of a search. Not a number where nobody counts.
+    fn searches() -> [f64; 2] {
+        [f64::NAN; 2]
     }
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn main(args: &[&str]) {
         _ => match plan(args) {
             Some((rounds, wanted, record)) => {
                 let contest = Contest::run(rounds, &wanted);
-                print!("{}", report::tables(&contest));
+                print!("{}", report::all(&contest, &wanted));
                 if let Some(folder) = record {
                     report::record(&contest, &folder).expect("the checkout can be written");
                 }

@@ -12,15 +12,16 @@ pub(super) struct Row {
     pub(super) takes_part: fn(&Entry) -> bool,
 }
 
-/// The models whose tasks share threads, and among them those with more than one thread.
 fn all(_: &Entry) -> bool {
     true
 }
 
+/// Those that have a number of workers.
 fn grows(entry: &Entry) -> bool {
     !matches!(entry.name, "thread_per_task" | "one_thread")
 }
 
+/// Those whose threads look for tasks that wait without a thread.
 fn has_queues(entry: &Entry) -> bool {
     matches!(entry.name, "shared_queue" | "distributed" | "gosched")
 }
@@ -62,9 +63,10 @@ const LATENESS: &[&str] = &[
 ];
 const STEALING: &[&str] = &[
     "fan-out, ns/task",
-    "uneven, ns/task",
-    "CPU per wake, us",
+    "all stolen, ns/task",
     "queues looked at per steal",
+    "search, ns",
+    "CPU per wake, us",
 ];
 
 pub(super) const PARKED: &str = "parked";
@@ -109,7 +111,12 @@ pub(super) const ROWS: &[Row] = &[
     growing(16, GROW[4].1, "fan-out, 16 workers", grows),
     row(BLOCK_ONE, "one task blocks 100 ms", LATENESS, all),
     row(BLOCK_ALL, "a task per worker blocks 100 ms", LATENESS, all),
-    row(BLOCK_UNTOLD, "likewise, and nobody says so", LATENESS, has_queues),
+    row(
+        BLOCK_UNTOLD,
+        "likewise, and nobody says so",
+        LATENESS,
+        has_queues,
+    ),
     row(STEAL_BESIDE_0, "stealing", STEALING, has_queues),
     row(
         STEAL_BESIDE_200,
