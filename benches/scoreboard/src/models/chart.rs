@@ -41,11 +41,13 @@ pub(super) fn svg(contest: &Contest) -> String {
         );
     }
     let setting = escaped(&setting(contest));
-    let (first, second) = setting.split_once("own. ").unwrap_or(("", &setting));
+    let end = setting.find(". ").map_or(0, |end| end + 1);
+    let (first, second) = setting.split_at(end);
     for (text, y) in [(first, HEIGHT - 24.0), (second, HEIGHT - 10.0)] {
         let _ = writeln!(
             svg,
-            "<text x=\"12\" y=\"{y}\" font-size=\"9.5\" fill=\"{GREY}\">{text}</text>"
+            "<text x=\"12\" y=\"{y}\" font-size=\"9.5\" fill=\"{GREY}\">{}</text>",
+            text.trim()
         );
     }
     svg.push_str("</svg>\n");

@@ -1,4 +1,5 @@
-//! Rounds of all rows on all models in rotated order, each measurement in a process of its own.
+//! Rounds of all rows on all models in rotated order, each measurement in a process of its own. All rows are within a round: they
+//! are compared as well, so a slow minute should not be one row's.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -22,22 +23,19 @@ pub(super) struct Contest {
 impl Contest {
     pub(super) fn run(rounds: usize, rows: &[&'static Row]) -> Contest {
         let mut samples: HashMap<_, Vec<_>> = HashMap::new();
-        for row in rows {
-            let models: Vec<_> = MODELS
-                .iter()
-                .filter(|&entry| (row.takes_part)(entry))
-                .collect();
-            for round in 0..rounds {
+        for round in 0..rounds {
+            for row in rows {
+                let models: Vec<_> = (MODELS.iter())
+                    .filter(|&entry| (row.takes_part)(entry))
+                    .collect();
                 for turn in 0..models.len() {
                     let entry = models[(round + turn) % models.len()];
+                    let key = (row.name, entry.name);
                     let figures = figures(entry, row);
-                    samples
-                        .entry((row.name, entry.name))
-                        .or_default()
-                        .push(figures);
+                    samples.entry(key).or_default().push(figures);
                 }
             }
-            eprintln!("{}", row.name);
+            eprintln!("round {} of {rounds}", round + 1);
         }
         Contest { rounds, samples }
     }
