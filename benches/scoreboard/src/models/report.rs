@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use crate::report::{machine, number, replace};
+use crate::support::workers;
 
 use crate::support::{Gosched, Scheduler};
 
@@ -59,7 +60,7 @@ pub(super) fn setting(contest: &Contest) -> String {
     let [task, deque] = ["async-task", "crossbeam-deque"].map(machine::locked);
     format!(
         "{}, async-task {task}, crossbeam-deque {deque}",
-        machine::setting(contest.rounds)
+        machine::setting(&workers().to_string(), contest.rounds)
     )
 }
 
