@@ -139,7 +139,8 @@ fn growth(contest: &Contest) -> Panel {
         .flatten()
         .flatten()
         .fold(1.0, |most, &y| f64::max(most, y));
-    let most = (most / 2.0).ceil() * 2.0;
+    // So that its quarters are whole.
+    let most = (most / 4.0).ceil() * 4.0;
     let at = |index: usize, y: f64| {
         let x = BEGIN + (END - BEGIN) * index as f64 / (GROW.len() - 1) as f64;
         [x, BOTTOM - (BOTTOM - TOP) * y / most]
@@ -236,7 +237,7 @@ fn stealing(contest: &Contest) -> Panel {
                     let bound = 4.0 * crate::support::workers() as f64;
                     (
                         place(bound, (0.8, 1e3)),
-                        format!("at most {bound}, by design"),
+                        format!("at most {bound} a search"),
                     )
                 }
             };
