@@ -18,7 +18,7 @@ fn benches(criterion: &mut Criterion) {
         criterion,
         "timers/arm_and_cancel",
         10_000,
-        arm_and_cancel(10_000)
+        arm_and_cancel(1, 10_000)
     );
     bench!(criterion, "timers/fire_10k_in_10ms", 10_000, fire(10_000));
 }

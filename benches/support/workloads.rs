@@ -180,13 +180,21 @@ pub(crate) fn timeout_of_ready<R: Runtime>(runtime: &R, count: usize) {
     });
 }
 
-/// Arms a timer (one poll) and drops it, `count` times.
-pub(crate) fn arm_and_cancel<R: Runtime>(runtime: &R, count: usize) {
+/// So many tasks that each arm a timer (one poll) and drop it, `each` times.
+pub(crate) fn arm_and_cancel<R: Runtime>(runtime: &R, tasks: usize, each: usize) {
     runtime.run(async move {
-        for _ in 0..count {
-            let mut sleep = std::pin::pin!(R::sleep(Duration::from_secs(1)));
-            let polled = futures::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx)));
-            assert!(polled.await.is_pending());
+        let task = |_| {
+            R::spawn(async move {
+                for _ in 0..each {
+                    let mut sleep = std::pin::pin!(R::sleep(Duration::from_secs(1)));
+                    let polled =
+                        futures::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx)));
+                    assert!(polled.await.is_pending());
+                }
+            })
+        };
+        for task in (0..tasks).map(task).collect::<Vec<_>>() {
+            task.await;
         }
     });
 }

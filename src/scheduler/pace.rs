@@ -1,4 +1,6 @@
-//! How long this worker's polls take: tells whether a helper would come in time.
+//! What a worker learns of its own polls and sleeps: whether a helper would come in time, and whether to sleep at all.
+//!
+//! # Helpers
 //!
 //! The call costs the caller `c` = 12 µs and the helper begins `a` = 25 to 34 µs after it (measured on virtual CPUs that
 //! halt when idle). Alone, the caller runs a batch of `T` in `T`; with help it is done after `(T + a + c) / 2`. So help is
@@ -8,6 +10,12 @@
 //! The estimate is cautious. It is the mean of the polls since the last look, but it falls by an eighth per look only, so
 //! a long poll now and then keeps helpers coming. If a long poll comes after many short ones all the same, what waits
 //! behind it is found by the monitor: within 1.1 ms, once.
+//!
+//! # Sleeps
+//!
+//! A worker that is woken before it has slept for as long as sleeping and waking cost was wrong to sleep: after that it searches
+//! for longer, with pauses in which something worth stealing comes together. A task that spawns short ones while a
+//! thief empties its queue is the case: there the spawner paid for a wake-up every few tasks.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -25,6 +33,9 @@ pub(super) struct Pace {
     /// When the polls that will be counted next began, and the processor's tick then. `None` while the worker waits.
     since: Cell<Option<(Instant, u64)>>,
     poll: Cell<Duration>,
+    /// When it went to sleep last.
+    slept: Cell<Option<Instant>>,
+    restless: Cell<bool>,
 }
 
 impl Pace {
@@ -32,18 +43,32 @@ impl Pace {
         Pace {
             since: Cell::new(None),
             poll: Cell::new(UNKNOWN),
+            slept: Cell::new(None),
+            restless: Cell::new(false),
         }
     }
 
-    /// The worker begins to poll.
-    pub(super) fn begin(&self, tick: u64) {
-        self.since.set(Some((clock::now(), tick)));
+    /// The worker begins to poll. `called`: somebody has woken it for work.
+    pub(super) fn begin(&self, tick: u64, called: bool) {
+        let now = clock::now();
+        self.since.set(Some((now, tick)));
+        let slept = self.slept.take();
+        let slept = slept.map(|slept| now.saturating_duration_since(slept));
+        self.restless
+            .set(called && slept.is_some_and(|slept| slept < WORTH));
     }
 
-    /// The worker stops polling.
+    /// The worker stops polling and lies down.
     pub(super) fn end(&self, tick: u64) {
-        self.look(tick, clock::now());
+        let now = clock::now();
+        self.look(tick, now);
         self.since.set(None);
+        self.slept.set(Some(now));
+    }
+
+    /// Its last sleep was over before it had paid: the sleep itself, and being woken.
+    pub(super) fn is_restless(&self) -> bool {
+        self.restless.get()
     }
 
     /// Learns from the polls since the last look. A tick that has gone back is another processor's.
@@ -82,6 +107,22 @@ mod tests {
         let pace = Pace::new();
         assert!(pace.is_worth_help(2, 0));
         assert!(!pace.is_worth_help(1, 0));
+    }
+
+    #[test]
+    fn only_a_short_sleep_that_somebody_ended_makes_restless() {
+        let pace = Pace::new();
+        for (slept, called, restless) in [
+            (Duration::ZERO, true, true),
+            (Duration::ZERO, false, false),
+            (2 * WORTH, true, false),
+        ] {
+            pace.end(0);
+            pace.slept.set(clock::now().checked_sub(slept));
+            pace.begin(0, called);
+            // A machine that halts in between makes a short sleep long, never a long one short.
+            assert!(restless || !pace.is_restless());
+        }
     }
 
     #[test]

@@ -47,6 +47,11 @@ const LOOKS: u32 = 5;
 /// its queue's cache lines back for each theft: 12 looks, 0.4 µs apart, cost spawn + join 20 % more than 5, 1 µs apart.
 const PAUSES: u32 = 40;
 
+/// After a sleep that was too short to be worth it: 48 µs in all, about what sleeping and being woken costs both sides, and
+/// 16 µs apart, so that a thief finds a batch.
+const RESTLESS_LOOKS: u32 = 4;
+const RESTLESS_PAUSES: u32 = 640;
+
 pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
@@ -299,7 +304,11 @@ impl Worker {
         // With everybody else in bed, what comes from other threads wakes whoever waits; only of jobs some are expected.
         let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
         let expecting = local::with_core(self.shared, Core::awaits_job) == Some(true);
-        let looks = if alone && !expecting { 1 } else { LOOKS };
+        let (looks, pauses) = match self.pace.is_restless() {
+            true => (RESTLESS_LOOKS, RESTLESS_PAUSES),
+            false if alone && !expecting => (1, 0),
+            false => (LOOKS, PAUSES),
+        };
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.work_is_visible() {
@@ -308,9 +317,7 @@ impl Worker {
                     return found;
                 }
             }
-            if looks > 1 {
-                (0..PAUSES).for_each(|_| std::hint::spin_loop());
-            }
+            (0..pauses).for_each(|_| std::hint::spin_loop());
         }
         None
     }
@@ -443,7 +450,7 @@ impl Worker {
             // nobody would wake the next worker; and at the limit it would lie down and get up in circles.
             let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
             self.searching.set(searching);
-            self.pace.begin(up.core.at.tick.get());
+            self.pace.begin(up.core.at.tick.get(), up.searching);
             local::put_core(up.core);
             self.shared.work_begins();
             self.wake_all(ready);

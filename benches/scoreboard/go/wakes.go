@@ -72,10 +72,12 @@ func timeouts() []float64 {
 			cancel()
 		}
 	})
-	arm := perOperation(count, func() {
-		for range count {
-			time.NewTimer(time.Second).Stop()
-		}
+	arm := perOperation(160_000, func() {
+		atOnce(8, func() {
+			for range 20_000 {
+				time.NewTimer(time.Second).Stop()
+			}
+		})
 	})
 	return append(timeout, arm...)
 }
