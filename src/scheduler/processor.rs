@@ -74,7 +74,9 @@ impl Counter {
     }
 }
 
-/// The private half: whoever owns this box holds the processor.
+/// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
+/// poll: beside another core, which some allocators like to put there, both would be twice as slow.
+#[repr(align(128))]
 pub(super) struct Core {
     pub(super) index: usize,
     pub(super) at: &'static Processor,

@@ -52,6 +52,10 @@ const PAUSES: u32 = 40;
 const RESTLESS_LOOKS: u32 = 4;
 const RESTLESS_PAUSES: u32 = 640;
 
+/// For a job that was sent off, when there is nothing else to do: as long as a halted CPU takes to begin with it, and a little
+/// more. Then both CPUs stay awake and the next job takes 5 µs; sleeping at once, each took 20 to 36.
+const JOB_LOOKS: u32 = 48;
+
 pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
@@ -305,8 +309,9 @@ impl Worker {
         let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
         let expecting = local::with_core(self.shared, Core::awaits_job) == Some(true);
         let (looks, pauses) = match self.pace.is_restless() {
+            _ if alone && expecting => (JOB_LOOKS, PAUSES),
             true => (RESTLESS_LOOKS, RESTLESS_PAUSES),
-            false if alone && !expecting => (1, 0),
+            false if alone => (1, 0),
             false => (LOOKS, PAUSES),
         };
         for look in 0..looks {

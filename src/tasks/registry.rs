@@ -43,13 +43,61 @@ pub(crate) struct Registry {
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
 }
 
-/// Slots of one shard: a vector with a free list threaded through it.
+/// Slots of one shard, with a free list threaded through them.
 struct Shard {
     closed: bool,
     live: usize,
     /// First free slot plus one; 0 when there is none.
     free: u32,
-    slots: Vec<Slot>,
+    slots: Slots,
+}
+
+/// A vector in pieces: when it grows nothing moves, so nobody waits for the lock while megabytes are copied, and the
+/// allocator is not left with the old copies.
+struct Slots {
+    /// All but the last are full.
+    pieces: Vec<Vec<Slot>>,
+}
+
+/// Slots of a piece: 4 KiB.
+const PIECE: usize = 256;
+
+impl Slots {
+    const fn new() -> Slots {
+        Slots { pieces: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        match self.pieces.split_last() {
+            Some((last, full)) => full.len() * PIECE + last.len(),
+            None => 0,
+        }
+    }
+
+    fn push(&mut self, slot: Slot) {
+        match self.pieces.last_mut() {
+            Some(last) if last.len() < PIECE => last.push(slot),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE);
+                piece.push(slot);
+                self.pieces.push(piece);
+            }
+        }
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<&Slot> {
+        self.pieces.get(index / PIECE)?.get(index % PIECE)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot> {
+        self.pieces.get_mut(index / PIECE)?.get_mut(index % PIECE)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.pieces.iter().flatten()
+    }
 }
 
 /// 16 bytes: `Free` lives in the niche of the waker's vtable reference.
@@ -179,7 +227,7 @@ impl Shard {
         closed: false,
         live: 0,
         free: 0,
-        slots: Vec::new(),
+        slots: Slots::new(),
     };
 
     /// A shard that has been this large and is empty again gives its memory back.
@@ -194,18 +242,17 @@ impl Shard {
 
     fn insert(&mut self, waker: Waker) -> u32 {
         self.live += 1;
-        match self.free {
-            0 => {
-                self.slots.push(Slot::Live(waker));
-                (self.slots.len() - 1) as u32
-            }
-            free => {
-                let slot = free - 1;
-                let previous = std::mem::replace(&mut self.slots[slot as usize], Slot::Live(waker));
-                if let Slot::Free(next) = previous {
+        let free = self.free.wrapping_sub(1);
+        match self.slots.get_mut(free as usize) {
+            Some(slot) => {
+                if let Slot::Free(next) = std::mem::replace(slot, Slot::Live(waker)) {
                     self.free = next;
                 }
-                slot
+                free
+            }
+            None => {
+                self.slots.push(Slot::Live(waker));
+                (self.slots.len() - 1) as u32
             }
         }
     }
@@ -286,7 +333,7 @@ mod tests {
             registry
                 .shards
                 .iter()
-                .all(|shard| shard.lock().slots.capacity() == 0)
+                .all(|shard| shard.lock().slots.pieces.capacity() == 0)
         );
         registry.release();
     }
