@@ -8,6 +8,13 @@ pub(crate) struct Meta {
     pub(crate) number: usize,
 }
 
+impl Meta {
+    /// What a processor publishes of the task that it polls.
+    pub(crate) fn word(&self) -> u64 {
+        self.number as u64
+    }
+}
+
 pub(crate) type Runnable = async_task::Runnable<Meta>;
 
 pub(crate) fn token(number: usize) -> Runnable {

@@ -59,7 +59,7 @@ fn foreign_timer(flaw: Option<Flaw>) -> usize {
                 let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
                     shared.timers.wait_in_bed()
                 } else {
-                    shared.timers.wait_in_seat()
+                    shared.timers.wait_in_seat(true)
                 };
                 // With a time-out it comes back by itself, in good time for the timer.
                 if timeout.is_none() {
