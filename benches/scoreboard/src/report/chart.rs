@@ -15,7 +15,7 @@ const COLORS: [(&str, &str); 4] = [
     (SMOL, "#7a9a4a"),
     (go::NAME, "#8a8f98"),
 ];
-const LEFT: f64 = 330.0;
+const LEFT: f64 = 420.0;
 const BARS: f64 = 500.0;
 const WIDTH: f64 = LEFT + BARS + 90.0;
 const BAR: f64 = 9.0;
@@ -30,7 +30,7 @@ pub(crate) fn svg(contest: &Contest) -> String {
         .collect();
     let row_height = BAR * COLORS.len() as f64 + GAP;
     let top = 74.0;
-    let height = top + row_height * lines.len() as f64 + 40.0;
+    let height = top + row_height * lines.len() as f64 + 62.0;
     let mut svg = String::new();
     let _ = writeln!(
         svg,
@@ -59,7 +59,7 @@ pub(crate) fn svg(contest: &Contest) -> String {
             svg,
             r##"<line x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="{stroke}"/><text x="{x}" y="{}" text-anchor="middle" fill="#57606a">{label}</text>"##,
             top - 6.0,
-            height - 34.0,
+            height - 58.0,
             top - 10.0
         );
     }
@@ -102,13 +102,21 @@ pub(crate) fn svg(contest: &Contest) -> String {
             );
         }
     }
-    let _ = writeln!(
-        svg,
-        r##"<text x="12" y="{}" font-size="9.5" fill="#57606a">{}</text>
-</svg>"##,
-        height - 12.0,
-        escaped(machine::describe(contest).trim())
-    );
+    // One line for the measurement, one for the machine, one for the versions.
+    let text = machine::describe(contest);
+    let text = text
+        .trim()
+        .replace(". Linux", ".\nLinux")
+        .replace("; tokio", ";\ntokio");
+    for (line, text) in text.lines().enumerate() {
+        let _ = writeln!(
+            svg,
+            r##"<text x="12" y="{}" font-size="10" fill="#57606a">{}</text>"##,
+            height - 42.0 + 14.0 * line as f64,
+            escaped(text)
+        );
+    }
+    svg.push_str("</svg>\n");
     svg
 }
 
