@@ -52,6 +52,10 @@ impl Pace {
     pub(super) fn begin(&self, tick: u64, called: bool) {
         let now = clock::now();
         self.since.set(Some((now, tick)));
+        self.rise(now, called);
+    }
+
+    fn rise(&self, now: Instant, called: bool) {
         let slept = self.slept.take();
         let slept = slept.map(|slept| now.saturating_duration_since(slept));
         self.restless
@@ -112,16 +116,15 @@ mod tests {
     #[test]
     fn only_a_short_sleep_that_somebody_ended_makes_restless() {
         let pace = Pace::new();
+        let evening = clock::now();
         for (slept, called, restless) in [
-            (Duration::ZERO, true, true),
-            (Duration::ZERO, false, false),
-            (2 * WORTH, true, false),
+            (WORTH / 2, true, true),
+            (WORTH / 2, false, false),
+            (WORTH, true, false),
         ] {
-            pace.end(0);
-            pace.slept.set(clock::now().checked_sub(slept));
-            pace.begin(0, called);
-            // A machine that halts in between makes a short sleep long, never a long one short.
-            assert!(restless || !pace.is_restless());
+            pace.slept.set(Some(evening));
+            pace.rise(evening + slept, called);
+            assert_eq!(pace.is_restless(), restless);
         }
     }
 
