@@ -30,7 +30,12 @@ pub(crate) struct Report {
 
 /// Filters all `files` into `output` on a runtime of its own with so many workers.
 pub(crate) fn run(files: &[PathBuf], output: &Path, workers: usize) -> io::Result<Report> {
-    let runtime = executor::Builder::new().worker_threads(workers).build()?;
+    let mut builder = executor::Builder::new().worker_threads(workers);
+    if workers == 1 {
+        // Else a filter of more than 10 ms gives its processor to another thread, and one worker keeps two CPUs busy.
+        builder = builder.max_threads(1);
+    }
+    let runtime = builder.build()?;
     let bar = ProgressBar::new(files.len() as u64); // hidden when standard error is no terminal
     let (results, results_out) = async_channel::unbounded();
     // At most four images a worker are in memory at once, however many files there are.
