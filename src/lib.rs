@@ -67,6 +67,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
+#[cfg(any(
+    feature = "tokio-io",
+    feature = "tokio-compat",
+    feature = "hyper",
+    feature = "axum-0-8",
+    feature = "futures-task",
+    feature = "quinn-0-11",
+    feature = "hickory-0-26",
+))]
+pub mod compat;
 #[cfg(all(feature = "net", unix))]
 pub mod io;
 mod join_set;

@@ -41,8 +41,8 @@
 
 mod addr;
 mod socket;
-mod split;
-mod stream;
+pub(crate) mod split;
+pub(crate) mod stream;
 mod sys;
 mod tcp_listener;
 mod tcp_stream;

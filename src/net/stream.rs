@@ -4,6 +4,8 @@
 //! for any [`Socket`]; the macro at the end only puts them on both public types.
 
 use std::io::{self, IoSlice, IoSliceMut};
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
@@ -46,10 +48,18 @@ pub(super) fn poll_read<S: Socket>(
     cx: &mut Context<'_>,
     buf: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    let wanted = buf.len();
-    let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
-    let op = |socket: &S| sys::recv(socket, buf);
-    io.poll_io(Direction::Read, None, cx, op, drained)
+    poll_recv(io, cx, buf.len(), |socket| sys::recv(socket, buf))
+}
+
+/// Reads into a buffer that nobody has cleared. Ready with `n`: its first `n` bytes are initialised.
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+#[inline]
+pub(crate) fn poll_read_uninit<S: Socket>(
+    io: &Async<S>,
+    cx: &mut Context<'_>,
+    buf: &mut [MaybeUninit<u8>],
+) -> Poll<io::Result<usize>> {
+    poll_recv(io, cx, buf.len(), |socket| sys::recv_uninit(socket, buf))
 }
 
 #[inline]
@@ -58,14 +68,23 @@ pub(super) fn poll_read_vectored<S: Socket>(
     cx: &mut Context<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> Poll<io::Result<usize>> {
-    let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
+    let wanted = bufs.iter().map(|buf| buf.len()).sum();
+    poll_recv(io, cx, wanted, |socket| sys::recv_vectored(socket, bufs))
+}
+
+#[inline]
+fn poll_recv<S: Socket>(
+    io: &Async<S>,
+    cx: &mut Context<'_>,
+    wanted: usize,
+    op: impl FnMut(&S) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
     let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
-    let op = |socket: &S| sys::recv_vectored(socket, bufs);
     io.poll_io(Direction::Read, None, cx, op, drained)
 }
 
 #[inline]
-pub(super) fn poll_write<S: Socket>(
+pub(crate) fn poll_write<S: Socket>(
     io: &Async<S>,
     cx: &mut Context<'_>,
     buf: &[u8],
@@ -74,7 +93,7 @@ pub(super) fn poll_write<S: Socket>(
 }
 
 #[inline]
-pub(super) fn poll_write_vectored<S: Socket>(
+pub(crate) fn poll_write_vectored<S: Socket>(
     io: &Async<S>,
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],
@@ -83,7 +102,7 @@ pub(super) fn poll_write_vectored<S: Socket>(
 }
 
 /// Closing a stream is shutting its sending side down. A peer that is gone already is no failure.
-pub(super) fn close<S: Socket>(io: &Async<S>) -> io::Result<()> {
+pub(crate) fn close<S: Socket>(io: &Async<S>) -> io::Result<()> {
     match io.get_ref().shut_down(Shutdown::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
         result => result,

@@ -91,6 +91,16 @@ pub(super) fn recv(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
     Ok(len)
 }
 
+/// As [`recv`]; the bytes counted have been initialised.
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+pub(super) fn recv_uninit(
+    socket: impl AsFd,
+    buf: &mut [std::mem::MaybeUninit<u8>],
+) -> io::Result<usize> {
+    let ((read, _), _) = rustix::net::recv(socket, buf, RecvFlags::empty())?;
+    Ok(read.len())
+}
+
 pub(super) fn peek(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
     let (len, _) = rustix::net::recv(socket, buf, RecvFlags::PEEK)?;
     Ok(len)

@@ -38,6 +38,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
+    let foreign = handle.foreign.clone();
+    let _in_foreign = foreign.enter();
     let _entered = context::enter(handle);
     let _away = handoff::away();
     let _budget = budget::unlimited();

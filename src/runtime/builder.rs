@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::debug::Debugging;
+use super::foreign::Foreign;
 use super::{Handle, Runtime, StallReport, context};
 use crate::scheduler::{Around, Lease, OnStall, Settings};
 use crate::sync::{Arc, thread};
@@ -43,6 +44,7 @@ pub struct Builder {
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     on_stall: Option<StallHook>,
+    foreign: Foreign,
 }
 
 impl Builder {
@@ -58,6 +60,7 @@ impl Builder {
             on_thread_start: None,
             on_thread_stop: None,
             on_stall: None,
+            foreign: Foreign::default(),
         }
     }
 
@@ -145,6 +148,27 @@ impl Builder {
         self
     }
 
+    /// The tokio runtime whose context the threads of this one are in, and the callers of its `block_on`.
+    ///
+    /// Default: one for the whole process, with one thread, started with the first runtime and never dropped. The
+    /// handle's runtime has to live as long as this one: what needs it afterwards panics, as tokio has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// let runtime = executor::runtime::Builder::new().tokio_handle(tokio.handle().clone()).build()?;
+    /// let task = runtime.spawn(async { tokio::runtime::Handle::current().id() });
+    /// assert_eq!(runtime.block_on(task)?, tokio.handle().id());
+    /// drop(runtime);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "tokio-compat")]
+    pub fn tokio_handle(mut self, handle: tokio::runtime::Handle) -> Builder {
+        self.foreign = Foreign::with_tokio(handle);
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -152,11 +176,11 @@ impl Builder {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, when one is unusable; else what the system
     /// says when threads or the reactor cannot be created. Threads that were started by then have ended again.
     pub fn build(self) -> io::Result<Runtime> {
-        let settings = self.check()?;
-        Ok(Runtime::new(Handle::new(Lease::open(settings)?)))
+        let (settings, foreign) = self.check()?;
+        Ok(Runtime::new(Handle::new(Lease::open(settings)?, foreign)))
     }
 
-    fn check(self) -> io::Result<Settings> {
+    fn check(self) -> io::Result<(Settings, Foreign)> {
         let worker_threads = match self.worker_threads {
             Some(count) => usable_workers(count, "worker_threads")?,
             None => default_workers()?,
@@ -178,12 +202,13 @@ impl Builder {
             return Err(unusable("thread_name", "must not contain a NUL byte"));
         }
         let debugging = Debugging::from_environment();
-        Ok(Settings {
+        let foreign = self.foreign.completed()?;
+        let settings = Settings {
             worker_threads,
             max_threads,
             max_blocking_threads: self.max_blocking_threads,
             thread_keep_alive: self.thread_keep_alive,
-            around: around(self.on_thread_start, self.on_thread_stop),
+            around: around(foreign.clone(), self.on_thread_start, self.on_thread_stop),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
             on_stall: Arc::new(match self.on_stall {
@@ -192,7 +217,8 @@ impl Builder {
                 None => OnStall::Ignore,
             }),
             retakes: debugging.retakes,
-        })
+        };
+        Ok((settings, foreign))
     }
 }
 
@@ -215,19 +241,21 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// What each thread of the runtime is wrapped in: its context and the user's hooks.
-fn around(start: Option<Hook>, stop: Option<Hook>) -> Around {
+/// What each thread of the runtime is wrapped in: its contexts and the user's hooks.
+fn around(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> Around {
     fn call(hook: &Option<Hook>) {
         if let Some(hook) = hook {
             contained(|| hook());
         }
     }
     Box::new(move |lease, body| {
-        let entered = context::enter(Handle::new(lease.clone()));
+        let in_foreign = foreign.enter();
+        let entered = context::enter(Handle::new(lease.clone(), foreign.clone()));
         call(&start);
         body();
         call(&stop);
         drop(entered);
+        drop(in_foreign);
     })
 }
 

@@ -145,8 +145,17 @@ where
     }
 }
 
+/// Whether a `block_on` of this thread could run local tasks.
+#[cfg(feature = "futures-task")]
+pub(crate) fn in_block_on() -> bool {
+    FRAMES
+        .try_with(|frames| !frames.borrow().is_empty())
+        .unwrap_or(false)
+}
+
+/// As [`spawn_local`], with the reason if that is not possible.
 #[track_caller]
-fn try_spawn_local<F>(future: F) -> Result<JoinHandle<F::Output>, &'static str>
+pub(crate) fn try_spawn_local<F>(future: F) -> Result<JoinHandle<F::Output>, &'static str>
 where
     F: Future + 'static,
     F::Output: 'static,

@@ -16,6 +16,7 @@ pub(crate) mod block_on;
 mod builder;
 pub(crate) mod context;
 mod debug;
+mod foreign;
 mod local_set;
 mod metrics;
 mod signal;
@@ -24,7 +25,12 @@ pub(crate) mod spawn;
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use local_set::spawn_local;
+#[cfg(feature = "futures-task")]
+pub(crate) use local_set::{in_block_on, try_spawn_local};
 pub use metrics::RuntimeMetrics;
+
+#[cfg(feature = "tokio-compat")]
+pub(crate) use foreign::Foreign;
 
 pub use crate::scheduler::stall::StallReport;
 
@@ -144,11 +150,18 @@ impl fmt::Debug for Runtime {
 #[derive(Clone)]
 pub struct Handle {
     lease: Arc<Lease>,
+    foreign: foreign::Foreign,
 }
 
 impl Handle {
-    pub(crate) fn new(lease: Arc<Lease>) -> Handle {
-        Handle { lease }
+    fn new(lease: Arc<Lease>, foreign: foreign::Foreign) -> Handle {
+        Handle { lease, foreign }
+    }
+
+    /// Whether the runtime has shut down, or is about to.
+    #[cfg(feature = "futures-task")]
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shared().is_closed()
     }
 
     #[inline]

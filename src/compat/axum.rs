@@ -1,0 +1,111 @@
+//! axum's `Listener` for our listeners, so that `axum::serve` takes them (feature `axum-0-8`).
+//!
+//! Our listeners are axum's `Listener`. `axum::serve` itself calls `tokio::spawn`, so it needs a tokio context: turn on
+//! `tokio-compat`, or hand the future to another executor that has one. Without tokio, serve a `Router` through hyper-util.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! executor::block_on(async {
+//!     let listener = executor::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     let app = Router::new().route("/", get(|| async { "hello" }));
+//!     axum::serve(listener, app).await
+//! })
+//! # }
+//! ```
+//!
+//! The peer's address: `ConnectInfo<SocketAddr>` cannot come from here, since neither type is ours (the orphan rule). Wrap the
+//! address in a type of your own:
+//!
+//! ```
+//! use axum::extract::connect_info::Connected;
+//! use axum::serve::IncomingStream;
+//! use executor::net::TcpListener;
+//!
+//! #[derive(Clone, Debug)]
+//! struct Peer(std::net::SocketAddr);
+//!
+//! impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+//!     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
+//!         Peer(*stream.remote_addr())
+//!     }
+//! }
+//! ```
+//!
+//! and serve `app.into_make_service_with_connect_info::<Peer>()`. Options of the accepted sockets are set by `tap_io`, of
+//! [`ListenerExt`](axum::serve::ListenerExt):
+//!
+//! ```
+//! use axum::serve::{Listener, ListenerExt};
+//!
+//! async fn without_delay() -> std::io::Result<impl Listener> {
+//!     let listener = executor::net::TcpListener::bind("127.0.0.1:0").await?;
+//!     Ok(listener.tap_io(|stream| drop(stream.set_nodelay(true))))
+//! }
+//! ```
+//!
+//! An error of `accept` that would come again at once, such as too many open files, is printed to standard error, and the next
+//! attempt made a second later, as axum's own listener does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::SocketAddr as UnixAddr;
+use std::time::Duration;
+
+use axum::serve::Listener;
+
+use crate::net::unix::{UnixListener, UnixStream};
+use crate::net::{TcpListener, TcpStream};
+use crate::time::sleep;
+
+/// How long a listener waits after an error that would come again at once, such as too many open files.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match TcpListener::accept(self).await {
+                Ok(accepted) => return accepted,
+                Err(error) => recover(error).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        TcpListener::local_addr(self)
+    }
+}
+
+impl Listener for UnixListener {
+    type Io = UnixStream;
+    type Addr = UnixAddr;
+
+    async fn accept(&mut self) -> (UnixStream, UnixAddr) {
+        loop {
+            match UnixListener::accept(self).await {
+                Ok(accepted) => return accepted,
+                Err(error) => recover(error).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<UnixAddr> {
+        UnixListener::local_addr(self)
+    }
+}
+
+/// The trait has no way to return an error: the server goes on, at once if only the one connection was concerned.
+async fn recover(error: io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        eprintln!("executor: accept: {error}; trying again in {PAUSE:?}");
+        sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,156 @@
+//! hyper's runtime traits: [`Executor`](hyper::rt::Executor), [`Timer`], and its I/O traits on our streams.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Sleep as HyperSleep, Timer};
+
+use crate::time::{self, Sleep};
+
+/// Runs hyper's tasks as tasks of the current runtime, else of the default one.
+///
+/// hyper needs it for HTTP/2, where a connection runs tasks of its own: `http2::Builder::new(HyperExecutor)`, or
+/// `auto::Builder::new(HyperExecutor)` of hyper-util, with `.timer(HyperTimer)`; connections are our streams as they are.
+///
+/// # Examples
+///
+/// ```
+/// use executor::compat::HyperExecutor;
+/// use hyper::rt::Executor;
+/// use std::sync::mpsc;
+///
+/// let (tx, rx) = mpsc::channel();
+/// HyperExecutor.execute(async move { tx.send("from a task").unwrap() });
+/// assert_eq!(rx.recv().unwrap(), "from a task");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HyperExecutor;
+
+impl<F> hyper::rt::Executor<F> for HyperExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    #[track_caller]
+    fn execute(&self, future: F) {
+        drop(crate::spawn(future));
+    }
+}
+
+/// hyper's timeouts by our timers. A reset moves the timer where it is: no allocation, also after it has fired.
+///
+/// # Examples
+///
+/// ```
+/// use executor::compat::HyperTimer;
+/// use hyper::rt::Timer;
+/// use std::time::{Duration, Instant};
+///
+/// executor::block_on(async {
+///     let start = Instant::now();
+///     let mut sleep = HyperTimer.sleep(Duration::from_secs(3600));
+///     HyperTimer.reset(&mut sleep, start + Duration::from_millis(5));
+///     sleep.await;
+///     assert!(start.elapsed() >= Duration::from_millis(5));
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HyperTimer;
+
+impl Timer for HyperTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn HyperSleep>> {
+        Box::pin(time::sleep(duration))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn HyperSleep>> {
+        Box::pin(time::sleep_until(deadline))
+    }
+
+    fn now(&self) -> Instant {
+        time::now()
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn HyperSleep>>, deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
+            Some(sleep) => sleep.reset(deadline),
+            // Another timer made it.
+            None => *sleep = self.sleep_until(deadline),
+        }
+    }
+}
+
+impl HyperSleep for Sleep {}
+
+#[cfg(unix)]
+mod io {
+    //! Reads go into hyper's buffer as it is, uninitialised; writes are vectored.
+
+    use std::io::{self, IoSlice};
+    use std::task::ready;
+
+    use hyper::rt::{Read, ReadBufCursor, Write};
+
+    use super::{Context, Pin, Poll};
+    use crate::net::split::Shared;
+    use crate::net::unix::UnixStream;
+    use crate::net::{TcpStream, stream};
+
+    macro_rules! impl_io {
+        ($Stream:ident) => {
+            impl Read for $Stream {
+                fn poll_read(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    mut buf: ReadBufCursor<'_>,
+                ) -> Poll<io::Result<()>> {
+                    // SAFETY: nothing is de-initialised: the socket's bytes are all that is written.
+                    let unfilled = unsafe { buf.as_mut() };
+                    let read = ready!(stream::poll_read_uninit(self.io(), cx, unfilled))?;
+                    // SAFETY: the call says that it has initialised as many bytes, from the start.
+                    unsafe { buf.advance(read) };
+                    Poll::Ready(Ok(()))
+                }
+            }
+
+            impl Write for $Stream {
+                fn poll_write(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    buf: &[u8],
+                ) -> Poll<io::Result<usize>> {
+                    stream::poll_write(self.io(), cx, buf)
+                }
+
+                fn poll_write_vectored(
+                    self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    bufs: &[IoSlice<'_>],
+                ) -> Poll<io::Result<usize>> {
+                    stream::poll_write_vectored(self.io(), cx, bufs)
+                }
+
+                fn is_write_vectored(&self) -> bool {
+                    true
+                }
+
+                /// Ready at once: nothing is buffered here.
+                fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                    Poll::Ready(Ok(()))
+                }
+
+                /// Shuts the sending side down.
+                fn poll_shutdown(
+                    self: Pin<&mut Self>,
+                    _: &mut Context<'_>,
+                ) -> Poll<io::Result<()>> {
+                    Poll::Ready(stream::close(self.io()))
+                }
+            }
+        };
+    }
+
+    impl_io!(TcpStream);
+    impl_io!(UnixStream);
+}

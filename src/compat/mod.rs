@@ -1,0 +1,38 @@
+//! Adapters for libraries that need a runtime. Each is a feature of its own; none is on by default.
+//!
+//! | feature | for | what to do |
+//! |---|---|---|
+//! | `tokio-io` | libraries over tokio's `AsyncRead` and `AsyncWrite` | hand them a stream, a half of one, or an `Async` |
+//! | `tokio-compat` | libraries that need a live tokio context | nothing: our tasks have one. `Compat` for a future elsewhere |
+//! | `hyper` | hyper 1, hyper-util | hand over the stream; `HyperExecutor`, `HyperTimer` |
+//! | `axum-0-8` | `axum::serve` | hand it a `TcpListener` or `UnixListener` |
+//! | `futures-task` | libraries that take a `futures` `Spawn` or `LocalSpawn` | hand them a [`Handle`](crate::Handle) |
+//! | `quinn-0-11` | QUIC | `QuinnRuntime` |
+//! | `hickory-0-26` | DNS | `HickoryRuntime` |
+//!
+//! Libraries that only use the traits of `futures`, or have threads of their own (async-fs, async-process, zbus), need no
+//! feature.
+
+#[cfg(all(feature = "axum-0-8", unix))]
+pub mod axum;
+#[cfg(feature = "futures-task")]
+pub mod futures_task;
+#[cfg(all(feature = "hickory-0-26", unix))]
+mod hickory;
+#[cfg(feature = "hyper")]
+mod hyper;
+#[cfg(all(feature = "quinn-0-11", unix))]
+mod quinn;
+#[cfg(feature = "tokio-compat")]
+pub mod tokio_context;
+#[cfg(all(feature = "tokio-io", unix))]
+pub mod tokio_io;
+
+#[cfg(all(feature = "hickory-0-26", unix))]
+pub use self::hickory::HickoryRuntime;
+#[cfg(feature = "hyper")]
+pub use self::hyper::{HyperExecutor, HyperTimer};
+#[cfg(all(feature = "quinn-0-11", unix))]
+pub use self::quinn::QuinnRuntime;
+#[cfg(feature = "tokio-compat")]
+pub use self::tokio_context::Compat;

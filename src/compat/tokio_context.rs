@@ -1,0 +1,119 @@
+//! [`Compat`]: a tokio context for a single future (feature `tokio-compat`).
+//!
+//! Every thread of a runtime (workers, spare and blocking threads) and every caller of `block_on` is in a tokio context, so
+//! libraries that call `tokio::spawn`, `tokio::time` or `tokio::net` work inside our tasks as they are.
+//!
+//! ```
+//! let sum = executor::block_on(executor::spawn(async {
+//!     let one = tokio::spawn(async {
+//!         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+//!         1
+//!     });
+//!     one.await.unwrap() + 1
+//! }));
+//! assert_eq!(sum.unwrap(), 2);
+//! ```
+//!
+//! - One tokio runtime with one worker thread (`executor-tokio`) is started with the first of our runtimes, for the whole
+//!   process, and is never dropped. [`Builder::tokio_handle`](crate::runtime::Builder::tokio_handle) brings another. A context that
+//!   happens to be around is not adopted.
+//! - What the library spawns runs on that thread, not on our processors, and its sockets and timers are tokio's; its futures that
+//!   our tasks await run in our tasks. A task there that blocks holds up the others there: for heavy use bring a handle with more
+//!   workers.
+//! - tokio's cooperative budget does not reach our tasks: a loop over a tokio socket that is always ready yields only where it does
+//!   so itself.
+//! - `tokio::task::spawn_local` and `tokio::task::LocalSet` need tokio's own `block_on`. `tokio::task::block_in_place` just
+//!   calls: our monitor notices a poll that blocks.
+//! - An entered [`Handle`](crate::Handle::enter) alone does not enter tokio.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::runtime::Foreign;
+
+pin_project! {
+    /// Gives one future a tokio context wherever it is polled: on another executor, or in a runtime of ours that works
+    /// without.
+    ///
+    /// Inside our own tasks it is not needed: their threads have entered a context. This one is entered for each poll and
+    /// for the drop of the future, and left again, so nothing else on the thread sees it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::compat::Compat;
+    /// use std::time::Duration;
+    ///
+    /// let later = Compat::new(async {
+    ///     tokio::time::sleep(Duration::from_millis(1)).await;
+    ///     tokio::spawn(async { 42 }).await.unwrap()
+    /// });
+    /// // Any executor; this one knows neither tokio nor us.
+    /// assert_eq!(futures::executor::block_on(later), 42);
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Compat<F> {
+        context: Foreign,
+        // `None` only while it is being dropped.
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Compat<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.context.enter();
+            this.future.set(None);
+        }
+    }
+}
+
+impl<F> Compat<F> {
+    /// The context is that of the runtime the calling thread is in, else the one of the process.
+    ///
+    /// # Panics
+    ///
+    /// When the tokio runtime of the process is needed and cannot be started. [`Compat::try_new`] returns that.
+    pub fn new(future: F) -> Compat<F> {
+        match Compat::try_new(future) {
+            Ok(compat) => compat,
+            Err(error) => panic!("Compat::new: tokio could not be started: {error}"),
+        }
+    }
+
+    /// As [`Compat::new`].
+    ///
+    /// # Errors
+    ///
+    /// When the tokio runtime of the process is needed and cannot be started. The future is dropped.
+    pub fn try_new(future: F) -> io::Result<Compat<F>> {
+        Ok(Compat {
+            context: Foreign::current()?,
+            future: Some(future),
+        })
+    }
+}
+
+impl<F: Future> Future for Compat<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = this.context.enter();
+        match this.future.as_pin_mut() {
+            Some(future) => future.poll(cx),
+            None => unreachable!("taken out by drop, after which nobody polls"),
+        }
+    }
+}
+
+impl<F: fmt::Debug> fmt::Debug for Compat<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Compat").field(&self.future).finish()
+    }
+}

@@ -1,0 +1,115 @@
+//! The contexts of other runtimes that our threads are in. Empty without the features that ask for one.
+//!
+//! Feature `tokio-compat`: a tokio context is a thread-local handle on a tokio runtime. `tokio::spawn`, tokio's sockets and
+//! timers look for it when they are made, and some when they are polled or dropped. So each thread that runs foreign code
+//! on our behalf has one:
+//!
+//! 1. The first of our runtimes starts one tokio runtime for the whole process, with one worker; it is never dropped. A
+//!    runtime that was given a handle by [`Builder::tokio_handle`](super::Builder::tokio_handle) uses that.
+//! 2. Each thread of a runtime enters the handle once, before anything else, and leaves it last: workers, spare threads
+//!    that take over a processor, blocking threads, the reactor's. Nothing is paid per poll.
+//! 3. So does the caller of each `block_on`, for as long as that takes. What it had entered before is there again
+//!    afterwards, also when the future panics.
+//!
+//! A context that happens to be around is never adopted: it belongs to a runtime that may end before ours does.
+//!
+//! [`Handle::enter`](super::Handle::enter) does not enter it: tokio panics when guards are dropped out of order, and ours
+//! do not.
+
+use std::io;
+use std::marker::PhantomData;
+
+/// Which contexts a runtime gives to its threads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Foreign {
+    /// `None` until the runtime is built.
+    #[cfg(feature = "tokio-compat")]
+    tokio: Option<tokio::runtime::Handle>,
+}
+
+/// The contexts are entered while this is alive.
+#[derive(Debug)]
+pub(crate) struct Entered<'a> {
+    #[cfg(feature = "tokio-compat")]
+    _tokio: Option<tokio::runtime::EnterGuard<'a>>,
+    _foreign: PhantomData<&'a Foreign>,
+}
+
+impl Foreign {
+    /// With this tokio runtime instead of the one of the process.
+    #[cfg(feature = "tokio-compat")]
+    pub(super) fn with_tokio(handle: tokio::runtime::Handle) -> Foreign {
+        Foreign {
+            tokio: Some(handle),
+        }
+    }
+
+    /// Those of the runtime this thread is in, else of the process.
+    #[cfg(feature = "tokio-compat")]
+    pub(crate) fn current() -> io::Result<Foreign> {
+        match super::context::current_handle() {
+            Some(handle) => Ok(handle.foreign),
+            None => Foreign::default().completed(),
+        }
+    }
+
+    /// Fills in what the user has not set.
+    ///
+    /// # Errors
+    ///
+    /// When threads or descriptors cannot be created.
+    #[cfg_attr(
+        not(feature = "tokio-compat"),
+        allow(unused_mut, clippy::unnecessary_wraps)
+    )]
+    pub(super) fn completed(mut self) -> io::Result<Foreign> {
+        #[cfg(feature = "tokio-compat")]
+        if self.tokio.is_none() {
+            self.tokio = Some(tokio_of_process()?);
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        Entered {
+            #[cfg(feature = "tokio-compat")]
+            _tokio: self.tokio.as_ref().and_then(enter_tokio),
+            _foreign: PhantomData,
+        }
+    }
+}
+
+#[cfg(feature = "tokio-compat")]
+fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
+    use tokio::runtime::{Builder, Runtime};
+
+    static PROCESS: crate::sync::OnceLock<Runtime> = crate::sync::OnceLock::new();
+    if let Some(runtime) = PROCESS.get() {
+        return Ok(runtime.handle().clone());
+    }
+    let mut built = Some(
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("executor-tokio")
+            .enable_all()
+            .build()?,
+    );
+    let runtime = PROCESS.get_or_init(|| match built.take() {
+        Some(runtime) => runtime,
+        None => unreachable!("an initialiser runs once"),
+    });
+    // Of two threads that came here at once, one is late. A plain drop would wait, which panics inside a tokio task.
+    if let Some(late) = built {
+        late.shutdown_background();
+    }
+    Ok(runtime.handle().clone())
+}
+
+/// `None` while the thread's locals are being destroyed: then tokio has no context.
+#[cfg(feature = "tokio-compat")]
+fn enter_tokio(handle: &tokio::runtime::Handle) -> Option<tokio::runtime::EnterGuard<'_>> {
+    match tokio::runtime::Handle::try_current() {
+        Err(error) if error.is_thread_local_destroyed() => None,
+        _ => Some(handle.enter()),
+    }
+}
