@@ -1,6 +1,6 @@
 //! `futures`' own `Spawn` and `LocalSpawn`, for [`Handle`] (feature `futures-task`).
 //!
-//! [`Handle`](crate::Handle) is a `Spawn`, and a `LocalSpawn` for the innermost `block_on` of the calling thread.
+//! [`Handle`] is a `Spawn`, and a `LocalSpawn` for the innermost `block_on` of the calling thread.
 //!
 //! ```
 //! use futures::task::{LocalSpawnExt, SpawnExt};
