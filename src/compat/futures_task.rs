@@ -12,6 +12,8 @@
 //!     assert_eq!(far.await + near.await, 42);
 //! });
 //! ```
+//!
+//! Where both are in sight, `handle.spawn(..)` is our own method; the trait's is `SpawnExt::spawn(&handle, ..)`.
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
