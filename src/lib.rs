@@ -64,6 +64,18 @@
 //! |---|---|---|
 //! | `net` | yes | [`net`], [`io`] and the reactor |
 //! | `time` | yes | [`time`] |
+//! | `tokio-io` | | tokio's `AsyncRead` and `AsyncWrite` on streams, their halves and [`io::Async`] |
+//! | `tokio-compat` | | a live tokio context in all tasks and `block_on`s, for reqwest, sqlx, tonic and others |
+//! | `hyper` | | hyper's I/O traits on streams, its `Executor` and `Timer` |
+//! | `axum-0-8` | | `axum::serve` takes our listeners; implies `tokio-io` |
+//! | `futures-task` | | [`Handle`] is `Spawn` and `LocalSpawn` |
+//! | `quinn-0-11` | | quinn's `Runtime` |
+//! | `hickory-0-26` | | hickory's `RuntimeProvider` |
+//! | `tracing` | | a span per task and events of its wakers, in the dialect of tokio-console |
+//! | `metrics` | | `RuntimeMetrics::publish` gives the figures to a recorder of the `metrics` crate |
+//!
+//! Each is independent of the others unless it says so, and adds only. `compat` documents those that adapt other libraries.
+//! Features named with a version follow that version of the library; one for its next version will stand beside it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;

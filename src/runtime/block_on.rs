@@ -16,6 +16,7 @@ use super::{Handle, context};
 use crate::scheduler::handoff;
 use crate::sync::Arc;
 use crate::tasks::budget;
+use crate::tasks::observe::{Kind, observed};
 
 /// Runs a future to completion on the calling thread.
 ///
@@ -37,6 +38,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     block_on_in(context::current_handle_or_default(), future)
 }
 
+#[track_caller]
 pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
     let foreign = handle.foreign.clone();
     let _in_foreign = foreign.enter();
@@ -47,7 +49,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
     let waker = Waker::from(signal.clone());
     // Ends the local tasks, also when the future panics; after the future, which may own their handles.
     let frame = Frame::enter(signal.clone());
-    let mut future = pin!(future);
+    let mut future = pin!(observed(future, Kind::BlockOn, None, None));
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {

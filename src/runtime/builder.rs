@@ -249,13 +249,12 @@ fn around(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> Around {
         }
     }
     Box::new(move |lease, body| {
-        let in_foreign = foreign.enter();
+        let _in_foreign = foreign.enter();
         let entered = context::enter(Handle::new(lease.clone(), foreign.clone()));
         call(&start);
         body();
         call(&stop);
         drop(entered);
-        drop(in_foreign);
     })
 }
 

@@ -19,6 +19,8 @@ mod debug;
 mod foreign;
 mod local_set;
 mod metrics;
+#[cfg(feature = "metrics")]
+mod publish;
 mod signal;
 pub(crate) mod spawn;
 

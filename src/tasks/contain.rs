@@ -24,6 +24,7 @@ use async_task::{Builder, ScheduleInfo, WithInfo};
 use pin_project_lite::pin_project;
 
 use super::control::{self, Control};
+use super::observe::{Kind, Observed, observed};
 use super::registry::Registry;
 use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration};
 use crate::sync::atomic::Ordering;
@@ -46,9 +47,21 @@ where
     F::Output: Send + 'static,
     H: Home,
 {
+    create_as::<F, H>(future, home, Kind::Task)
+}
+
+#[track_caller]
+#[inline]
+fn create_as<F, H>(future: F, home: &Registry, kind: Kind) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    H: Home,
+{
     let meta = Meta::new(Id::next(), origin_of(home), 0);
+    let future = observed(future, kind, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
-        move |_| Contained::<F, H>::new(future),
+        move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(H::schedule),
     );
     (runnable, JoinHandle::new(task))
@@ -76,8 +89,9 @@ where
     let id = Id::next();
     Control::insert(id, Some(name.into()));
     let meta = Meta::new(id, origin_of(home), registration::CONTROLLED);
+    let future = observed(future, Kind::Task, Some(id), Some(name));
     let (runnable, task) = Builder::new().metadata(meta).spawn(
-        move |_| Contained::<F, H>::new(future),
+        move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(H::schedule),
     );
     (runnable, JoinHandle::new(task))
@@ -103,9 +117,11 @@ where
     }
 
     let meta = Meta::new(Id::next(), origin_of(home), 0);
-    let (runnable, task) = Builder::new()
-        .metadata(meta)
-        .spawn_local(move |_| Contained::<F, Local>::new(future), schedule);
+    let future = observed(future, Kind::Local, Some(meta.id()), None);
+    let (runnable, task) = Builder::new().metadata(meta).spawn_local(
+        move |_| Contained::<Observed<F>, Local>::new(future),
+        schedule,
+    );
     (runnable, JoinHandle::new(task))
 }
 
@@ -117,7 +133,7 @@ where
     T: Send + 'static,
     H: Home,
 {
-    create::<_, H>(Call(Some(f)), home)
+    create_as::<_, H>(Call(Some(f)), home, Kind::Blocking)
 }
 
 /// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.
