@@ -33,10 +33,10 @@ pub(crate) trait Http: Runtime {
 }
 
 impl Http for Gosched {
-    type Io = FuturesIo<Self::Stream>;
+    type Io = Self::Stream;
 
     fn io(stream: Self::Stream) -> Self::Io {
-        FuturesIo(stream)
+        stream
     }
 }
 
@@ -91,9 +91,29 @@ impl<S: AsyncWrite + Unpin> Write for FuturesIo<S> {
     }
 }
 
-/// CPU nanoseconds of this process per request.
+/// CPU nanoseconds of this process per request, with a client of ours.
 pub(crate) fn server_cpu<R: Http>(runtime: &R) -> Vec<f64> {
-    let addr = runtime.run(async {
+    let addr = start(runtime);
+    per_request(
+        || ask(addr, WARM_UP),
+        || {
+            ask(addr, REQUESTS);
+            CONNECTIONS * REQUESTS
+        },
+    )
+}
+
+/// The same with `wrk -t1 -c64`. No figure where there is no such program.
+pub(crate) fn server_cpu_by_wrk<R: Http>(runtime: &R) -> Vec<f64> {
+    let addr = start(runtime);
+    match wrk(addr, 1) {
+        Some(_) => per_request(|| (), || wrk(addr, 2).expect("wrk worked before")),
+        None => Vec::new(),
+    }
+}
+
+fn start<R: Http>(runtime: &R) -> SocketAddr {
+    runtime.run(async {
         let (mut listener, addr) = R::listen().await;
         R::detach(async move {
             loop {
@@ -102,16 +122,37 @@ pub(crate) fn server_cpu<R: Http>(runtime: &R) -> Vec<f64> {
             }
         });
         addr
-    });
-    ask(addr, WARM_UP);
-    let run = || {
+    })
+}
+
+/// The median of three runs, each of which tells its requests.
+fn per_request(warm_up: impl Fn(), run: impl Fn() -> usize) -> Vec<f64> {
+    warm_up();
+    let measure = || {
         let before = cpu_time();
-        ask(addr, REQUESTS);
-        (cpu_time() - before).as_nanos() as f64 / (CONNECTIONS * REQUESTS) as f64
+        let requests = run();
+        (cpu_time() - before).as_nanos() as f64 / requests as f64
     };
-    let mut figures = [run(), run(), run()];
+    let mut figures = [measure(), measure(), measure()];
     figures.sort_by(f64::total_cmp);
     vec![figures[1]]
+}
+
+/// The requests that wrk got answered in so many seconds.
+fn wrk(addr: SocketAddr, seconds: usize) -> Option<usize> {
+    let output = Command::new("wrk")
+        .args([
+            "-t1",
+            "-c64",
+            &format!("-d{seconds}s"),
+            &format!("http://{addr}/"),
+        ])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("Socket errors"), "{text}");
+    let (requests, _) = text.split_once(" requests in ")?;
+    requests.rsplit_once(' ')?.1.parse().ok()
 }
 
 async fn serve(io: impl Read + Write + Unpin + Send + 'static) {

@@ -148,6 +148,12 @@ pub(crate) const ROWS: &[Row] = &[
         note: "hyper on the Rust side, net/http in Go; the client is a process of its own with 64 connections, the same for all.",
     },
     Row {
+        name: "http_wrk",
+        title: "HTTP hello world, server, under wrk -t1 -c64",
+        figures: &[against(&[TOKIO], "CPU", "ns/request", 0.9)],
+        note: "hyper again; the client is wrk, where it is installed. Go does not take part.",
+    },
+    Row {
         name: "blocking",
         title: "spawn_blocking",
         figures: &[
@@ -237,6 +243,7 @@ pub(crate) fn measure<R: Http>(runtime: &R, row: &str) -> Vec<f64> {
         "echo_64" => time(64_000, &|| w::echo(runtime, 64, 1_000)),
         "echo_1024" => time(102_400, &|| w::echo(runtime, 1_024, 100)),
         "http" => http::server_cpu(runtime),
+        "http_wrk" => http::server_cpu_by_wrk(runtime),
         "blocking" => blocking::measure(runtime),
         "block" => stall::block(runtime),
         "spin" => stall::spin(runtime),
