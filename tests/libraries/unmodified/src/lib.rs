@@ -1,1 +1,3 @@
 //! What these tests share.
+
+mod recipes;
