@@ -17,9 +17,10 @@ mod thread_per_task;
 mod thread_pool;
 
 use std::future::{Future, poll_fn};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::{fs, io};
 
 use async_task::{Runnable, Task};
 
@@ -90,7 +91,7 @@ pub(crate) fn main(args: &[&str]) {
                 let contest = Contest::run(rounds, &wanted);
                 print!("{}", report::all(&contest, &wanted));
                 if let Some(folder) = record {
-                    report::record(&contest, &folder).expect("the checkout can be written");
+                    write(&contest, &folder).expect("the checkout can be written");
                 }
             }
             None => {
@@ -100,6 +101,12 @@ pub(crate) fn main(args: &[&str]) {
             }
         },
     }
+}
+
+/// Tables and picture.
+fn write(contest: &Contest, checkout: &Path) -> io::Result<()> {
+    report::record(contest, &checkout.join("docs/models.md"))?;
+    fs::write(checkout.join("docs/models.svg"), chart::svg(contest))
 }
 
 /// What the arguments ask for: rounds, rows, and where to record.

@@ -2,7 +2,6 @@
 //! docs/models.md.
 
 use std::fmt::Write;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -16,7 +15,7 @@ use super::rows::{
     BLOCK_ALL, BLOCK_ONE, BLOCK_UNTOLD, GROW, PARKED, PING_PONG, Row, SPAWN_JOIN, STEAL_BESIDE_0,
     STEAL_BESIDE_200, YIELD,
 };
-use super::{Entry, MODELS, chart};
+use super::{Entry, MODELS};
 
 /// A part of the page: its mark and what stands there.
 type Part = (&'static str, String);
@@ -38,12 +37,11 @@ pub(super) fn all(contest: &Contest, rows: &[&Row]) -> String {
     text
 }
 
-pub(super) fn record(contest: &Contest, checkout: &Path) -> io::Result<()> {
-    let page = checkout.join("docs/models.md");
-    for (mark, text) in parts(contest) {
-        replace(&page, mark, &text)?;
-    }
-    fs::write(checkout.join("docs/models.svg"), chart::svg(contest))
+/// Puts the tables into the page.
+pub(super) fn record(contest: &Contest, page: &Path) -> io::Result<()> {
+    parts(contest)
+        .iter()
+        .try_for_each(|(mark, text)| replace(page, mark, text))
 }
 
 fn parts(contest: &Contest) -> [Part; 5] {
