@@ -140,7 +140,7 @@ fn the_single_thread_of_a_local_pool_serves_many_tasks() {
                 let (out, mut byte) = ([n], [0]);
                 for _ in 0..20 {
                     let (sent, read) = join!(a.write_all(&out), b.read_exact(&mut byte));
-                    (sent.unwrap(), read.unwrap());
+                    sent.and(read).unwrap();
                     sleep(Duration::from_micros(u64::from(n) * 10)).await;
                     assert_eq!(byte, out);
                     done.fetch_add(1, SeqCst);
