@@ -16,8 +16,8 @@ use libraries_unmodified::{ANY, bytes, connected, everywhere};
 /// Many times what one call moves, and no multiple of a buffer's size.
 const LEN: usize = 1024 * 1024 + 1;
 
-/// More than the buffers of two TCP sockets hold.
-const MORE: usize = 10 * LEN;
+/// More than the buffers of two TCP sockets hold while nobody reads.
+const MORE: usize = 4 * LEN;
 
 /// Sends and receives at the same time, on halves made by `split`, in two tasks.
 async fn exchange<S>(stream: S, out: Vec<u8>) -> Vec<u8>
