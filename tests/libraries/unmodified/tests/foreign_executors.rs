@@ -204,7 +204,7 @@ fn what_waits_elsewhere_for_a_runtime_that_has_ended_learns_of_it() {
             let datagrams = UdpSocket::bind(ANY).await.unwrap();
             let (mut stream, _peer) = connected().await;
             let begin = Instant::now();
-            let mut nap = Box::pin(sleep(Duration::from_millis(20)));
+            let mut nap = Box::pin(sleep(Duration::from_millis(50)));
             let mut task = spawn(pending::<()>());
             drop(guard);
 
@@ -215,7 +215,8 @@ fn what_waits_elsewhere_for_a_runtime_that_has_ended_learns_of_it() {
             assert!(poll!(&mut accept).is_pending());
             assert!(poll!(&mut receive).is_pending());
             assert!(poll!(&mut read).is_pending());
-            assert!(poll!(&mut nap).is_pending());
+            // On a busy machine it may be over.
+            let _ = poll!(&mut nap);
             assert!(poll!(&mut task).is_pending());
             drop(runtime);
             accept.await.unwrap_err();
@@ -223,7 +224,7 @@ fn what_waits_elsewhere_for_a_runtime_that_has_ended_learns_of_it() {
             read.await.unwrap_err();
             assert!(task.await.unwrap_err().is_cancelled());
             nap.await;
-            assert!(begin.elapsed() >= Duration::from_millis(20));
+            assert!(begin.elapsed() >= Duration::from_millis(50));
         });
     });
 }
