@@ -1,7 +1,7 @@
 //! Our sockets, timers and handles polled by the executors of others, and theirs inside our tasks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use executor::net::unix::UnixStream;
 use executor::net::{TcpListener, TcpStream, UdpSocket};
 use executor::runtime::Builder;
 use executor::task::JoinSet;
-use executor::time::{interval, sleep, timeout};
+use executor::time::{interval, sleep, sleep_until, timeout};
 use executor::{spawn, spawn_blocking};
 use futures::executor::LocalPool;
 use futures::future::{LocalBoxFuture, join_all, pending};
@@ -194,37 +194,61 @@ fn tasks_of_an_async_executor_move_between_its_threads_with_our_sockets() {
     });
 }
 
+/// Polls something in the `block_on` of another, on a thread, and returns once it waits there.
+fn waiting<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> thread::JoinHandle<T> {
+    let (waits, begun) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        futures_lite::future::block_on(async {
+            let mut future = Box::pin(future);
+            assert!(poll!(&mut future).is_pending());
+            waits.send(()).unwrap();
+            future.await
+        })
+    });
+    begun.recv().unwrap();
+    thread
+}
+
 #[test]
 fn what_waits_elsewhere_for_a_runtime_that_has_ended_learns_of_it() {
     within_patience(|| {
-        futures::executor::block_on(async {
-            let runtime = Builder::new().worker_threads(2).build().unwrap();
-            let guard = runtime.handle().enter();
-            let listener = TcpListener::bind(ANY).await.unwrap();
-            let datagrams = UdpSocket::bind(ANY).await.unwrap();
-            let (mut stream, _peer) = connected().await;
-            let begin = Instant::now();
-            let mut nap = Box::pin(sleep(Duration::from_millis(50)));
-            let mut task = spawn(pending::<()>());
-            drop(guard);
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        let guard = runtime.handle().enter();
+        let (listener, datagrams, (mut stream, _peer)) = futures::executor::block_on(async {
+            join!(TcpListener::bind(ANY), UdpSocket::bind(ANY), connected())
+        });
+        let (listener, datagrams) = (listener.unwrap(), datagrams.unwrap());
+        let task = spawn(pending::<()>());
+        drop(guard);
 
-            let (mut byte, mut buf) = ([0], [0]);
-            let mut accept = Box::pin(listener.accept());
-            let mut receive = Box::pin(datagrams.recv_from(&mut buf));
-            let mut read = stream.read(&mut byte);
-            assert!(poll!(&mut accept).is_pending());
-            assert!(poll!(&mut receive).is_pending());
-            assert!(poll!(&mut read).is_pending());
-            // On a busy machine it may be over.
+        let accept = waiting(async move { listener.accept().await });
+        let receive = waiting(async move { datagrams.recv_from(&mut [0]).await });
+        let read = waiting(async move { stream.read(&mut [0]).await });
+        let task = waiting(task);
+        drop(runtime);
+        accept.join().unwrap().unwrap_err();
+        receive.join().unwrap().unwrap_err();
+        read.join().unwrap().unwrap_err();
+        assert!(task.join().unwrap().unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn a_sleep_that_outlives_its_runtime_ends_at_its_deadline_elsewhere() {
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let mut nap = Box::pin(sleep_until(deadline));
+        futures::executor::block_on(async {
+            let guard = runtime.handle().enter();
+            // On a busy machine it may be over already.
             let _ = poll!(&mut nap);
-            assert!(poll!(&mut task).is_pending());
+            drop(guard);
             drop(runtime);
-            accept.await.unwrap_err();
-            receive.await.unwrap_err();
-            read.await.unwrap_err();
-            assert!(task.await.unwrap_err().is_cancelled());
             nap.await;
-            assert!(begin.elapsed() >= Duration::from_millis(50));
+            assert!(Instant::now() >= deadline);
         });
     });
 }
