@@ -15,6 +15,21 @@
 //! # }
 //! ```
 //!
+//! `axum::serve` spawns its connections onto that context, where they share few threads, by default one: a handler that blocks
+//! there holds up all of them. A layer hands each request to a task of ours, so that handlers run on all processors and may block:
+//!
+//! ```
+//! use axum::{extract::Request, http::StatusCode, middleware::Next, response::Response};
+//!
+//! async fn spread(request: Request, next: Next) -> Result<Response, StatusCode> {
+//!     let answer = executor::spawn(next.run(request)).await;
+//!     answer.map_err(|_panicked| StatusCode::INTERNAL_SERVER_ERROR)
+//! }
+//! # let _: axum::Router =
+//! axum::Router::new().layer(axum::middleware::from_fn(spread))
+//! # ;
+//! ```
+//!
 //! The peer's address: `ConnectInfo<SocketAddr>` cannot come from here, since neither type is ours (the orphan rule). Wrap the
 //! address in a type of your own:
 //!
