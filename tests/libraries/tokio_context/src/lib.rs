@@ -1,5 +1,7 @@
 //! What these tests share: a bound in time, and the places where a future can be awaited.
 
+pub mod context;
+
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};

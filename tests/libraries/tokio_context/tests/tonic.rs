@@ -335,6 +335,14 @@ fn a_stream_from_the_server_misses_no_change() {
     });
 }
 
+/// The listener is closed once nobody can connect.
+async fn refused(address: SocketAddr) {
+    while let Ok(late) = TcpStream::connect(address).await {
+        drop(late);
+        executor::task::yield_now().await;
+    }
+}
+
 #[test]
 fn a_graceful_shutdown_waits_for_the_streams_that_are_open() {
     everywhere_over(|listener| async move {
@@ -345,13 +353,8 @@ fn a_graceful_shutdown_waits_for_the_streams_that_are_open() {
         assert_eq!(next(&mut watch).await, Serving as i32);
 
         health.stop.send(()).unwrap();
-        // A listener that goes with its stream is closed once nobody can connect.
-        while !matches!(listener, Listener::Borrowed) {
-            match TcpStream::connect(address).await {
-                Ok(late) => drop(late),
-                Err(_) => break,
-            }
-            executor::task::yield_now().await;
+        if !matches!(listener, Listener::Borrowed) {
+            refused(address).await;
         }
         assert!(!health.task.is_finished());
         reporter.set_service_status("", NotServing).await;
