@@ -128,6 +128,10 @@ fn compat_works_on_another_executor() {
 }
 
 #[test]
+#[allow(
+    clippy::async_yields_async,
+    reason = "it is made here and awaited elsewhere"
+)]
 fn compat_takes_the_context_of_the_runtime_it_is_made_in() {
     bounded(|| {
         let tokio = tokio_runtime();

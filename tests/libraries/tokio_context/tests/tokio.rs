@@ -387,6 +387,10 @@ fn timers_wake_while_processors_are_taken_away() {
 
 /// Polled first on a worker of one runtime, then of another, then in a `block_on`, then on a thread without any context.
 #[test]
+#[allow(
+    clippy::async_yields_async,
+    reason = "it is polled once here and awaited elsewhere"
+)]
 fn timers_and_sockets_move_between_runtimes_while_they_wait() {
     bounded(|| {
         let (first, second) = (processors(1), processors(1));
