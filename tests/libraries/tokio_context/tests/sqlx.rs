@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures::FutureExt;
 use libraries_tokio_context::{bounded, everywhere, output, processors};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Error, SqlitePool};
@@ -191,10 +192,13 @@ fn closing_ends_those_who_wait_and_waits_for_those_who_hold() {
     everywhere(|| async {
         let (_folder, pool) = pool_of(1).await;
         let held = pool.acquire().await.unwrap();
+        // They wait when the pool closes: it may miss one that is just about to (it looks whether the pool is closed, then
+        // starts to listen for that).
         let waiters: Vec<_> = (0..10)
             .map(|_| {
-                let pool = pool.clone();
-                executor::spawn(async move { pool.acquire().await.map(drop) })
+                let mut acquire = Box::pin(pool.acquire());
+                assert!((&mut acquire).now_or_never().is_none());
+                executor::spawn(async move { acquire.await.map(drop) })
             })
             .collect();
         let closer = pool.clone();
