@@ -235,6 +235,23 @@ fn an_end_reaches_every_reader() {
 }
 
 #[test]
+fn an_owned_stream_of_connections_closes_its_listener() {
+    executor::block_on(async {
+        let listener = TcpListener::bind(ANY).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut incoming = listener.into_incoming();
+        for _ in 0..3 {
+            let (client, server) = futures::join!(TcpStream::connect(address), incoming.next());
+            let (client, server) = (client.unwrap(), server.unwrap().unwrap());
+            assert_eq!(server.peer_addr().unwrap(), client.local_addr().unwrap());
+        }
+        drop(incoming);
+        let error = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
 fn a_thousand_connections_echo_at_once() {
     const CONNECTIONS: usize = 1000;
     // Both ends of each are ours; a small limit would only test the limit.

@@ -74,6 +74,13 @@ fn a_listener_accepts_at_its_path() {
         let mut incoming = listener.incoming();
         let (_read, write) = incoming.next().await.unwrap().unwrap().into_split();
         drop(write);
+
+        let _third = UnixStream::connect_addr(&address).await.unwrap();
+        let mut incoming = listener.into_incoming();
+        incoming.next().await.unwrap().unwrap();
+        drop(incoming);
+        let error = UnixStream::connect_addr(&address).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     });
 }
 

@@ -30,33 +30,23 @@
 //! # ;
 //! ```
 //!
-//! The peer's address: `ConnectInfo<SocketAddr>` cannot come from here, since neither type is ours (the orphan rule). Wrap the
-//! address in a type of your own:
+//! Options of the accepted sockets are set by `tap_io`, of [`ListenerExt`](axum::serve::ListenerExt). It is also what gives handlers
+//! the peer's address: axum implements its `Connected` for that wrapper and for its own listeners, and we cannot for ours, since
+//! neither the trait nor `SocketAddr` is ours.
 //!
 //! ```
-//! use axum::extract::connect_info::Connected;
-//! use axum::serve::IncomingStream;
-//! use executor::net::TcpListener;
+//! use axum::extract::ConnectInfo;
+//! use axum::serve::ListenerExt;
+//! use axum::{Router, routing::get};
+//! use std::net::SocketAddr;
 //!
-//! #[derive(Clone, Debug)]
-//! struct Peer(std::net::SocketAddr);
-//!
-//! impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-//!     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
-//!         Peer(*stream.remote_addr())
-//!     }
-//! }
-//! ```
-//!
-//! and serve `app.into_make_service_with_connect_info::<Peer>()`. Options of the accepted sockets are set by `tap_io`, of
-//! [`ListenerExt`](axum::serve::ListenerExt):
-//!
-//! ```
-//! use axum::serve::{Listener, ListenerExt};
-//!
-//! async fn without_delay() -> std::io::Result<impl Listener> {
-//!     let listener = executor::net::TcpListener::bind("127.0.0.1:0").await?;
-//!     Ok(listener.tap_io(|stream| drop(stream.set_nodelay(true))))
+//! # #[allow(dead_code)]
+//! async fn serve() -> std::io::Result<()> {
+//!     let hello = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { format!("hello {peer}") };
+//!     let app = Router::new().route("/", get(hello));
+//!     let listener = executor::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+//!     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 //! }
 //! ```
 //!

@@ -53,6 +53,6 @@ pub mod unix;
 pub use self::addr::{ToSocketAddrs, lookup_host};
 pub use self::socket::TcpSocket;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
-pub use self::tcp_listener::{Incoming, TcpListener};
+pub use self::tcp_listener::{Incoming, IntoIncoming, TcpListener};
 pub use self::tcp_stream::TcpStream;
 pub use self::udp::UdpSocket;

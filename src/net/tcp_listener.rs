@@ -106,6 +106,11 @@ impl TcpListener {
         Incoming { listener: self }
     }
 
+    /// As [`incoming`](TcpListener::incoming), but the stream owns the listener and closes it when it is dropped.
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming { listener: self }
+    }
+
     fn register(&self, (socket, peer): sys::Accepted) -> io::Result<(TcpStream, SocketAddr)> {
         let socket = StdTcpStream::from(socket);
         let peer = match peer.map(SocketAddr::try_from) {
@@ -158,5 +163,20 @@ impl Stream for Incoming<'_> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let accepted = self.listener.poll_accept(cx);
         accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}
+
+/// The stream of a listener's connections; see [`TcpListener::into_incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct IntoIncoming {
+    listener: TcpListener,
+}
+
+impl Stream for IntoIncoming {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.listener.incoming()).poll_next(cx)
     }
 }

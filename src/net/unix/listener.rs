@@ -97,6 +97,11 @@ impl UnixListener {
         Incoming { listener: self }
     }
 
+    /// As [`incoming`](UnixListener::incoming), but the stream owns the listener and closes it when it is dropped.
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming { listener: self }
+    }
+
     fn register(
         &self,
         (socket, peer): (StdUnixStream, SocketAddr),
@@ -129,5 +134,20 @@ impl Stream for Incoming<'_> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let accepted = self.listener.poll_accept(cx);
         accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}
+
+/// The stream of a listener's connections; see [`UnixListener::into_incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct IntoIncoming {
+    listener: UnixListener,
+}
+
+impl Stream for IntoIncoming {
+    type Item = io::Result<UnixStream>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.listener.incoming()).poll_next(cx)
     }
 }

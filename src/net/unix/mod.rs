@@ -10,7 +10,7 @@ mod stream;
 pub use std::os::unix::net::SocketAddr;
 
 pub use self::datagram::UnixDatagram;
-pub use self::listener::{Incoming, UnixListener};
+pub use self::listener::{Incoming, IntoIncoming, UnixListener};
 pub use self::stream::UnixStream;
 
 /// The reading half of a [`UnixStream`].

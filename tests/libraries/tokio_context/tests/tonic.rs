@@ -1,8 +1,8 @@
 //! tonic: server and client, with the health service that it brings.
 //!
 //! The server takes a stream of connections. tokio's own are known to it; ours need a type that adds `Connected`, since
-//! neither the trait nor our stream belongs to who uses them: that is all of [`ours`]. A stream that owns its listener
-//! closes it when a graceful shutdown begins; `incoming()` borrows, so the listener stays open until all has ended.
+//! neither the trait nor our stream belongs to who uses them: that is all of [`ours`]. `into_incoming()`
+//! owns the listener and closes it when a graceful shutdown begins; `incoming()` borrows it, so it stays open until all has ended.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use executor::JoinHandle;
 use executor::net::{TcpListener, TcpStream};
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use hyper_util::rt::TokioIo;
 use libraries_tokio_context::{bounded, everywhere, output, processors};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -105,7 +105,7 @@ struct Health {
 #[derive(Clone, Copy)]
 enum Listener {
     Tokio,
-    /// Ours, by `poll_accept`.
+    /// Ours, by `into_incoming()`.
     Owned,
     /// Ours, by `incoming()`.
     Borrowed,
@@ -126,10 +126,7 @@ impl Health {
             }
             Listener::Owned => {
                 let (address, listener) = bind().await;
-                let incoming = stream::poll_fn(move |cx| {
-                    let accepted = listener.poll_accept(cx);
-                    accepted.map(|accepted| Some(accepted.and_then(|(stream, _)| served(stream))))
-                });
+                let incoming = listener.into_incoming().map(|stream| served(stream?));
                 let serve = serve(reporter.clone(), seen.clone(), incoming, stopped);
                 (address, executor::spawn(serve))
             }
