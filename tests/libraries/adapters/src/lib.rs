@@ -4,6 +4,7 @@
 pub mod certificates;
 
 use std::future::Future;
+use std::io::{self, Write};
 use std::panic::Location;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -36,7 +37,12 @@ impl Watchdog {
         let (alive, watched) = mpsc::channel();
         thread::spawn(move || {
             if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("hung: the test at {place}; {}", handle.metrics());
+                // Not by `eprintln`, which a test's threads do not print but keep.
+                let _ = writeln!(
+                    io::stderr(),
+                    "hung: the test at {place}; {}",
+                    handle.metrics()
+                );
                 std::process::exit(101);
             }
         });

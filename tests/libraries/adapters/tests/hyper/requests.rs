@@ -25,7 +25,9 @@ async fn many_clients(version: Version, address: SocketAddr, clients: usize, req
     let tasks = (0..clients).map(|id| {
         executor::spawn(async move {
             assert_no_tokio_context();
-            let client = client(version, Connector::limited(address, 1));
+            let connector = Connector::limited(address, 1);
+            let budget = connector.budget.clone();
+            let client = client(version, connector);
             for n in 0..requests {
                 let number = id * requests + n;
                 assert_eq!(
@@ -33,6 +35,8 @@ async fn many_clients(version: Version, address: SocketAddr, clients: usize, req
                     number.to_string()
                 );
             }
+            // hyper may have begun to make another, in vain, which would wait for ever.
+            budget.close();
         })
     });
     for task in tasks.collect::<Vec<_>>() {

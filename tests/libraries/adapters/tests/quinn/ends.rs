@@ -12,7 +12,7 @@ use quinn::{
     ApplicationClose, ConnectError, Connection, ConnectionError, Runtime, TransportConfig, VarInt,
 };
 
-use crate::support::{Server, client, client_on, small_socket};
+use crate::support::{Server, client, client_on, patient, small_socket};
 
 fn idle_after(timeout: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
@@ -48,7 +48,7 @@ fn a_silent_connection_times_out_and_not_before_its_time() {
     const TIMEOUT: Duration = Duration::from_millis(300);
     test(async {
         let before = alive_tasks();
-        let server = Server::start(TransportConfig::default());
+        let server = Server::start(patient());
         let client = client_on(small_socket(), Arc::new(QuinnRuntime), idle_after(TIMEOUT));
         let connection = client.connect(server.address, NAME).unwrap().await.unwrap();
         // Each packet puts the timeout off.
@@ -74,7 +74,7 @@ fn a_silent_connection_times_out_and_not_before_its_time() {
 fn keep_alives_keep_a_silent_connection() {
     const TIMEOUT: Duration = Duration::from_secs(2);
     test(async {
-        let server = Server::start(TransportConfig::default());
+        let server = Server::start(patient());
         let mut transport = idle_after(TIMEOUT);
         transport.keep_alive_interval(Some(Duration::from_millis(50)));
         let client = client_on(small_socket(), Arc::new(QuinnRuntime), transport);
@@ -103,7 +103,7 @@ fn a_server_that_is_not_there_is_a_timeout() {
 #[test]
 fn a_wrong_name_fails() {
     test(async {
-        let server = Server::start(TransportConfig::default());
+        let server = Server::start(patient());
         let client = client();
         let connecting = client.connect(server.address, "elsewhere.invalid").unwrap();
         assert!(matches!(
@@ -119,7 +119,7 @@ fn a_wrong_name_fails() {
 fn a_close_is_seen_by_the_peer_and_waits_until_it_is_idle() {
     test(async {
         let before = alive_tasks();
-        let server = Server::start(TransportConfig::default());
+        let server = Server::start(patient());
         let client = client();
         let mut connections = Vec::new();
         for _ in 0..10 {
@@ -160,7 +160,7 @@ fn a_close_is_seen_by_the_peer_and_waits_until_it_is_idle() {
 fn all_dropped_in_the_middle_leaves_no_task_behind() {
     test(async {
         let before = alive_tasks();
-        let server = Server::start(TransportConfig::default());
+        let server = Server::start(patient());
         for _ in 0..10 {
             let client = client();
             let connection = client.connect(server.address, NAME).unwrap().await.unwrap();

@@ -9,7 +9,7 @@ use libraries_adapters::{assert_no_tokio_context, pattern, test, until};
 use quinn::{Connection, TransportConfig, VarInt};
 use ring::digest::{SHA256, digest};
 
-use crate::support::{Server, client};
+use crate::support::{Server, client, patient};
 
 const MIB: usize = 1 << 20;
 
@@ -45,7 +45,7 @@ fn connected(transport: TransportConfig, body: impl AsyncFnOnce(Connection, &Ser
 
 #[test]
 fn ten_mebibytes_come_back_the_same() {
-    connected(TransportConfig::default(), async |connection, server| {
+    connected(patient(), async |connection, server| {
         echo(&connection, pattern(10 * MIB, 1)).await;
         assert_eq!(server.seen.streams.load(Relaxed), 1);
     });
@@ -53,7 +53,7 @@ fn ten_mebibytes_come_back_the_same() {
 
 #[test]
 fn ten_mebibytes_in_one_direction_are_counted_to_the_byte() {
-    connected(TransportConfig::default(), async |connection, server| {
+    connected(patient(), async |connection, server| {
         let mut send = connection.open_uni().await.unwrap();
         send.write_all(&pattern(10 * MIB, 2)).await.unwrap();
         send.finish().unwrap();
@@ -66,7 +66,7 @@ fn ten_mebibytes_in_one_direction_are_counted_to_the_byte() {
 
 #[test]
 fn many_streams_of_one_connection_do_not_mix_up_their_bytes() {
-    connected(TransportConfig::default(), async |connection, server| {
+    connected(patient(), async |connection, server| {
         let tasks = (0..200).map(|n| {
             let connection = connection.clone();
             executor::spawn(async move { echo(&connection, pattern(n * 100, n as u64)).await })
@@ -82,7 +82,7 @@ fn many_streams_of_one_connection_do_not_mix_up_their_bytes() {
 /// The limit on open streams makes writers wait for each other.
 #[test]
 fn more_streams_than_may_be_open_at_once_all_get_their_turn() {
-    let mut transport = TransportConfig::default();
+    let mut transport = patient();
     transport.max_concurrent_uni_streams(VarInt::from_u32(3));
     connected(transport, async |connection, server| {
         let tasks = (0..100).map(|n| {
@@ -104,7 +104,7 @@ fn more_streams_than_may_be_open_at_once_all_get_their_turn() {
 
 #[test]
 fn datagrams_come_back_one_by_one() {
-    connected(TransportConfig::default(), async |connection, server| {
+    connected(patient(), async |connection, server| {
         for n in 0..200 {
             let datagram = Bytes::from(pattern(1 + n * 5, n as u64));
             connection.send_datagram(datagram.clone()).unwrap();

@@ -33,6 +33,13 @@ pub fn client_settings(transport: TransportConfig) -> ClientConfig {
     config
 }
 
+/// No time is up by itself: on a machine that is very busy a connection may be silent for long.
+pub fn patient() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.max_idle_timeout(None);
+    transport
+}
+
 /// A socket whose send buffer is as small as the system allows.
 pub fn small_socket() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
