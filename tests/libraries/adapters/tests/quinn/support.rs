@@ -153,11 +153,11 @@ async fn take_datagrams(connection: Connection, seen: Arc<Seen>) {
     }
 }
 
-/// `QuinnRuntime`, watched: how many connections found the socket full.
+/// `QuinnRuntime`, watched: how many connections find the socket full.
 #[derive(Debug, Default)]
 pub struct Watched {
-    /// Connections that had to wait for room at least once.
-    pub waited: Arc<AtomicUsize>,
+    /// Connections that wait for room at this moment.
+    pub waiting: Arc<AtomicUsize>,
 }
 
 impl Runtime for Watched {
@@ -173,7 +173,7 @@ impl Runtime for Watched {
         let socket = QuinnRuntime.wrap_udp_socket(socket)?;
         Ok(Arc::new(WatchedSocket {
             socket,
-            waited: self.waited.clone(),
+            waiting: self.waiting.clone(),
         }))
     }
 
@@ -185,7 +185,7 @@ impl Runtime for Watched {
 #[derive(Debug)]
 struct WatchedSocket {
     socket: Arc<dyn AsyncUdpSocket>,
-    waited: Arc<AtomicUsize>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl AsyncUdpSocket for WatchedSocket {
@@ -193,8 +193,8 @@ impl AsyncUdpSocket for WatchedSocket {
         let poller = self.socket.clone().create_io_poller();
         Box::pin(WatchedPoller {
             poller,
-            waited: self.waited.clone(),
-            counted: AtomicBool::new(false),
+            waiting: self.waiting.clone(),
+            waits: AtomicBool::new(false),
         })
     }
 
@@ -230,16 +230,21 @@ impl AsyncUdpSocket for WatchedSocket {
 
 struct WatchedPoller {
     poller: Pin<Box<dyn UdpPoller>>,
-    waited: Arc<AtomicUsize>,
-    /// Whether `waited` counts this one already.
-    counted: AtomicBool,
+    waiting: Arc<AtomicUsize>,
+    /// Whether `waiting` counts this one.
+    waits: AtomicBool,
 }
 
 impl UdpPoller for WatchedPoller {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = self.poller.as_mut().poll_writable(cx);
-        if poll.is_pending() && !self.counted.swap(true, Relaxed) {
-            self.waited.fetch_add(1, Relaxed);
+        match (
+            poll.is_pending(),
+            self.waits.swap(poll.is_pending(), Relaxed),
+        ) {
+            (true, false) => drop(self.waiting.fetch_add(1, Relaxed)),
+            (false, true) => drop(self.waiting.fetch_sub(1, Relaxed)),
+            _ => {}
         }
         poll
     }
