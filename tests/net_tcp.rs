@@ -235,6 +235,36 @@ fn an_end_reaches_every_reader() {
 }
 
 #[test]
+fn vectored_writes_of_all_sizes_arrive_in_order() {
+    let data: Vec<u8> = (0..100_000u32).map(|n| (n % 251) as u8).collect();
+    executor::block_on(async {
+        let (mut a, mut b) = pair().await;
+        for size in [1, 2, 511, 512, 513, 1024, 100_000] {
+            // Slices of many lengths, empty ones among them.
+            let mut rest = &data[..size];
+            let mut slices = vec![IoSlice::new(&[])];
+            for len in (1..).map(|n| n * n) {
+                let (slice, after) = rest.split_at(rest.len().min(len));
+                slices.extend([IoSlice::new(slice), IoSlice::new(&[])]);
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            let mut received = vec![0; size];
+            let send = async {
+                let sent = a.write_vectored(&slices).await.unwrap();
+                a.write_all(&data[sent..size]).await.unwrap();
+            };
+            let (received_all, ()) = futures::join!(b.read_exact(&mut received), send);
+            received_all.unwrap();
+            assert_eq!(received, data[..size], "{size} bytes");
+        }
+        assert_eq!(a.write_vectored(&[]).await.unwrap(), 0);
+    });
+}
+
+#[test]
 fn an_owned_stream_of_connections_closes_its_listener() {
     executor::block_on(async {
         let listener = TcpListener::bind(ANY).await.unwrap();
