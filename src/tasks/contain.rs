@@ -27,6 +27,7 @@ use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
 use super::registry::Registry;
 use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration};
+use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
 /// Who runs a kind of task. A type without values: see "why the schedule function captures nothing" in [`super`].
@@ -244,8 +245,12 @@ impl<F, H: Home> Contained<F, H> {
             false => Ok(()),
         };
         current::with_meta(|meta| {
-            leave(meta);
+            let control = leave(meta);
             H::finished(meta);
+            // Last: who sees by an abort handle that the task has finished finds it gone from the counts, too.
+            if let Some(control) = control {
+                control.finish();
+            }
         });
         dropped
     }
@@ -340,25 +345,25 @@ fn register(waker: &Waker) -> bool {
     .unwrap_or(true)
 }
 
-/// The counterpart of [`register`]: the future is gone.
+/// The counterpart of [`register`]: the future is gone. Gives back the control that is still to be told, if there is one.
 #[inline]
-fn leave(meta: &Meta) {
+fn leave(meta: &Meta) -> Option<Arc<Control>> {
     let seen = meta
         .registration
         .swap(registration::FINISHED, Ordering::AcqRel);
-    if seen != 0 {
-        leave_registered(meta, seen);
+    match seen {
+        0 => None,
+        _ => leave_registered(meta, seen),
     }
 }
 
 #[cold]
-fn leave_registered(meta: &Meta, seen: u32) {
+fn leave_registered(meta: &Meta, seen: u32) -> Option<Arc<Control>> {
     if seen & registration::KEY != 0 {
         drop(meta.registry().remove(seen & registration::KEY));
     }
-    if seen & registration::CONTROLLED != 0 {
-        if let Some(control) = Control::remove(meta.id()) {
-            control.finish();
-        }
+    match seen & registration::CONTROLLED {
+        0 => None,
+        _ => Control::remove(meta.id()),
     }
 }
