@@ -42,6 +42,7 @@ use super::{Shared, probe, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
+use crate::tasks;
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -310,13 +311,16 @@ impl Rounds {
                 .stuck()
                 .filter(|_| self.retakes && self.shared.has_staff());
             if let Some(stuck) = stuck {
+                // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
+                let task = for_long.then(|| tasks::describe(stuck.task()));
                 if self.shared.retake(index, stuck) {
                     *waiting = waiting.saturating_sub(1);
                     self.eager_until = self.last + EAGER_TIME;
                     if let Some((orphan, mut stall)) = watch.take_stall() {
-                        if for_long && !std::mem::replace(&mut stall.reported, true) {
+                        let task = task.filter(|_| !std::mem::replace(&mut stall.reported, true));
+                        if let Some(task) = task {
                             // Now, for it may be over before the next round.
-                            self.shared.report_stall(&stall, true);
+                            self.shared.report_stall(&stall, task, true);
                         }
                         self.stalls.push((orphan, stall));
                     }
@@ -326,7 +330,8 @@ impl Rounds {
         }
         if for_long {
             if let Some(stall) = watch.report() {
-                self.shared.report_stall(&stall, false);
+                self.shared
+                    .report_stall(&stall, tasks::describe(stall.task), false);
             }
         }
     }
@@ -341,8 +346,11 @@ impl Rounds {
             }
             found |= shared.look_after(orphan);
             let lasts = stall.since.elapsed() >= STALL;
-            if lasts && !stall.reported && orphan.tick.get() == stall.tick {
-                shared.report_stall(stall, true);
+            if lasts && !stall.reported {
+                let task = tasks::describe(stall.task);
+                if orphan.tick.get() == stall.tick {
+                    shared.report_stall(stall, task, true);
+                }
             }
             !lasts
         });

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
 use super::Shared;
+use super::watch::STALL;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
@@ -180,8 +181,8 @@ fn print(line: fmt::Arguments<'_>) {
 }
 
 impl Shared {
-    /// Reports a stall, once.
-    pub(super) fn report_stall(&self, stall: &Stall, is_retaken: bool) {
+    /// Reports a stall, once. The task was described while it was stuck.
+    pub(super) fn report_stall(&self, stall: &Stall, task: tasks::Description, is_retaken: bool) {
         let Ok(on_stall) = self.settings().map(|settings| settings.on_stall.clone()) else {
             return;
         };
@@ -189,8 +190,9 @@ impl Shared {
             return;
         }
         let report = StallReport {
-            task: tasks::describe(stall.task),
-            duration: stall.since.elapsed(),
+            task,
+            // What was seen of it, which may be less than what is known by the CPU time.
+            duration: stall.since.elapsed().max(STALL),
             is_blocked: stall.is_blocked,
             is_retaken,
         };
