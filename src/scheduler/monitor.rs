@@ -36,8 +36,8 @@
 use std::time::{Duration, Instant};
 
 use super::processor::Processor;
-use super::stall::Stall;
-use super::watch::{STALL, Verdict, Watch};
+use super::stall::{STALL, Stall};
+use super::watch::{Verdict, Watch};
 use super::{Shared, probe, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};

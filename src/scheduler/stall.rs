@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
 use super::Shared;
-use super::watch::STALL;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
+
+/// A poll that keeps its thread for so long is reported. A shorter wait costs the others at most 0.1 ms and is not worth
+/// a line; it is retaken without a word.
+pub(super) const STALL: Duration = Duration::from_millis(10);
 
 /// A poll that keeps its thread, as the monitor sees it.
 #[derive(Debug)]

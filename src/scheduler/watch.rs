@@ -19,17 +19,13 @@ use std::time::{Duration, Instant};
 
 use super::probe::{self, Probe, State};
 use super::processor::Processor;
-use super::stall::Stall;
+use super::stall::{STALL, Stall};
 
 /// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
 const BLOCKED: Duration = Duration::from_micros(100);
 
 /// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
 const RUNNING: Duration = Duration::from_millis(9);
-
-/// A poll that keeps its thread for so long is reported. A shorter wait costs the others at most 0.1 ms and is not worth
-/// a line; it is retaken without a word.
-pub(super) const STALL: Duration = Duration::from_millis(10);
 
 /// What a look gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::support::{
     BOTH, Body, Connector, Version, builder, client, collect, page, server, server_with,
 };
 
-const TIMEOUT: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
