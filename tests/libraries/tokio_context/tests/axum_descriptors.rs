@@ -4,8 +4,9 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Instant;
 
 use axum::Router;
@@ -16,6 +17,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Set in the process whose descriptors run out.
 const INSIDE: &str = "TEST_DESCRIPTORS_RUN_OUT";
+const HELLO: &str = "\r\n\r\nhello";
 const NAME: &str = "a_server_without_descriptors_pauses_and_goes_on";
 
 #[test]
@@ -26,7 +28,7 @@ fn a_server_without_descriptors_pauses_and_goes_on() {
     }
 }
 
-/// Tells the other process to go on after its second attempt; counts its attempts, which are a second apart.
+/// Keeps asking the other process; tells it to go on after its second attempt to accept. Counts these: they are a second apart.
 fn outside() {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", NAME, "--nocapture"])
@@ -39,12 +41,23 @@ fn outside() {
     let mut stdin = child.stdin.take().unwrap();
     let begin = Instant::now();
     let mut attempts = 0;
+    let goes_on = Arc::new(AtomicBool::new(false));
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
-        if line.starts_with("executor: accept: ") {
+        if let Some(address) = line.strip_prefix("serving on ") {
+            let address = address.parse().unwrap();
+            let goes_on = goes_on.clone();
+            // One that is answered found a descriptor that the runtime itself had just closed.
+            std::thread::spawn(move || {
+                while !goes_on.load(SeqCst) {
+                    assert!(ask(address).unwrap().ends_with(HELLO));
+                }
+            });
+        } else if line.starts_with("executor: accept: ") {
             assert!(line.contains("Too many open files"), "{line}");
             attempts += 1;
             if attempts == 2 {
+                goes_on.store(true, SeqCst);
                 stdin.write_all(b"go on\n").unwrap();
             }
         } else {
@@ -66,27 +79,34 @@ fn inside() {
     let app = Router::new().route("/", get(|| async { "hello" }));
     let server = runtime.spawn(async { axum::serve(listener, app).await });
 
-    // A connection needs two descriptors: the client's is the last one that there is. Nothing was accepted before, whose
-    // descriptor could be free again a moment later.
-    let spare = std::fs::File::open("/dev/null").unwrap();
     let before = getrlimit(Resource::Nofile);
     let mut lowered = before;
-    lowered.current = Some(spare.as_raw_fd() as u64 + 1);
-    let mut filling = Vec::new();
+    lowered.current = Some(256);
     setrlimit(Resource::Nofile, lowered).unwrap();
-    while let Ok(file) = std::fs::File::open("/dev/null") {
-        filling.push(file);
-    }
-    drop(spare);
-    let waiting = std::thread::spawn(move || ask(address));
+    // Again and again: the runtime's monitor opens and closes a file now and then.
+    let go_on = Arc::new(AtomicBool::new(false));
+    let filler = std::thread::spawn({
+        let go_on = go_on.clone();
+        move || {
+            let mut filling = Vec::new();
+            while !go_on.load(SeqCst) {
+                match std::fs::File::open("/dev/null") {
+                    Ok(file) => filling.push(file),
+                    Err(_) => std::thread::yield_now(),
+                }
+            }
+        }
+    });
+    eprintln!("serving on {address}");
 
     let mut line = String::new();
     io::stdin().read_line(&mut line).unwrap();
     assert_eq!(line, "go on\n");
+    go_on.store(true, SeqCst);
+    filler.join().unwrap();
     setrlimit(Resource::Nofile, before).unwrap();
-    assert!(waiting.join().unwrap().unwrap().ends_with("\r\n\r\nhello"));
     for _ in 0..10 {
-        assert!(ask(address).unwrap().ends_with("\r\n\r\nhello"));
+        assert!(ask(address).unwrap().ends_with(HELLO));
     }
     server.abort();
     assert!(runtime.block_on(server).unwrap_err().is_cancelled());
