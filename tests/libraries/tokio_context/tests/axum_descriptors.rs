@@ -42,17 +42,23 @@ fn outside() {
     let begin = Instant::now();
     let mut attempts = 0;
     let goes_on = Arc::new(AtomicBool::new(false));
+    let mut asking = None;
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         if let Some(address) = line.strip_prefix("serving on ") {
             let address = address.parse().unwrap();
             let goes_on = goes_on.clone();
             // One that is answered found a descriptor that the runtime itself had just closed.
-            std::thread::spawn(move || {
-                while !goes_on.load(SeqCst) {
-                    assert!(ask(address).unwrap().ends_with(HELLO));
+            asking = Some(std::thread::spawn(move || {
+                loop {
+                    let answer = ask(address);
+                    if goes_on.load(SeqCst) {
+                        // The process may have ended before this answer was out.
+                        return;
+                    }
+                    assert!(answer.unwrap().ends_with(HELLO));
                 }
-            });
+            }));
         } else if line.starts_with("executor: accept: ") {
             assert!(line.contains("Too many open files"), "{line}");
             attempts += 1;
@@ -65,6 +71,7 @@ fn outside() {
         }
     }
     assert!(child.wait().unwrap().success());
+    asking.unwrap().join().unwrap();
     assert!(attempts >= 2);
     assert!(
         attempts <= 1 + begin.elapsed().as_secs(),
