@@ -1,4 +1,4 @@
-//! The hot paths, one at a time and on one worker, for `ci/instructions` to count what they execute.
+//! The hot paths, one at a time and on one worker, for `ci/instructions.sh` to count what they execute.
 //!
 //! `instructions PATH N` goes through a path `N` times; without `N` as often as the script begins with, and without
 //! arguments the program lists the paths and these numbers. No time is measured here: what a path costs is what the

@@ -18,7 +18,7 @@
 
 #[cfg(not(any(executor_loom, executor_shuttle)))]
 compile_error!(
-    "run ci/models: these models need `--cfg executor_loom` or `--cfg executor_shuttle`"
+    "run ci/models.sh: these models need `--cfg executor_loom` or `--cfg executor_shuttle`"
 );
 
 #[allow(dead_code, unused_imports)]

@@ -2,7 +2,7 @@
 # Checks the models in tests/model/ with loom (every interleaving, weak memory) and with shuttle (many schedules, larger
 # models). Prints how much was explored, and that each seeded bug was found.
 #
-#   ci/models [FILTER]     only models whose name contains FILTER
+#   ci/models.sh [FILTER]     only models whose name contains FILTER
 #
 # CHECKERS: "loom shuttle" unless given. LOOM_MAX_PREEMPTIONS: instead of the bound that each model names. MODEL_SCHEDULES: shuttle's, for each of its two
 # schedulers. To see one failure in full: the program that this builds, with `--only NAME`.

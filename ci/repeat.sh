@@ -2,7 +2,7 @@
 # Runs the whole test suite again and again, to find tests that fail now and then. Each repeat runs each test binary with
 # 1, 2 and 8 workers, and with 2 workers on one CPU (the interleavings of a single core).
 #
-#   ci/repeat [TIMES] [FILTER]     TIMES: 100 unless given; FILTER: only test binaries whose name contains it
+#   ci/repeat.sh [TIMES] [FILTER]     TIMES: 100 unless given; FILTER: only test binaries whose name contains it
 #
 # LIMIT: seconds that one run of one binary may take (300); longer counts as a hang. VARIANTS: a pattern, only the variants
 # that match it ("8 workers", "CPU"). Further arguments for the test binaries in TEST_ARGS. Stops at the first failure and

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Counts what the hot paths execute, and fails when one has become dearer than ci/instructions.txt says.
 #
-#   ci/instructions [PATH]      all paths unless given; see benches/instructions.rs
-#   ci/instructions --record    writes ci/instructions.txt anew; say in the commit what changed the counts
+#   ci/instructions.sh [PATH]      all paths unless given; see benches/instructions.rs
+#   ci/instructions.sh --record    writes ci/instructions.txt anew; say in the commit what changed the counts
 #
 # Counted are the instructions of the worker's thread, under valgrind, for N operations and for 11 N; a tenth of the
 # difference is what N operations cost, without what happens once. Other threads and the clock have next to no part in it, so
@@ -16,7 +16,7 @@
 # With another C library than recorded "all" is not compared, and with another compiler or kind of machine nothing is.
 #
 # KEEP: a folder for the profiles, with line numbers, to see where a path spends them:
-#   KEEP=/tmp/profiles ci/instructions spawn_join && callgrind_annotate --inclusive=yes /tmp/profiles/spawn_join
+#   KEEP=/tmp/profiles ci/instructions.sh spawn_join && callgrind_annotate --inclusive=yes /tmp/profiles/spawn_join
 set -euo pipefail
 cd "$(dirname "$0")/.."
 recorded=ci/instructions.txt
@@ -24,7 +24,7 @@ recorded=ci/instructions.txt
 tolerance=3
 
 fail() {
-    printf 'ci/instructions: %s\n' "$*" >&2
+    printf 'ci/instructions.sh: %s\n' "$*" >&2
     exit 1
 }
 
@@ -32,7 +32,7 @@ record=
 only=
 case ${1-} in
 --record) record=1 ;;
--*) fail "usage: ci/instructions [PATH | --record]" ;;
+-*) fail "usage: ci/instructions.sh [PATH | --record]" ;;
 *) only=${1-} ;;
 esac
 valgrind=$(command -v valgrind) || fail "needs valgrind; on Debian and Ubuntu: apt-get install valgrind"
@@ -116,7 +116,7 @@ columns=$(printf '%-16s %9s %9s %9s' path all own locked)
 
 if [ -n "$record" ]; then
     {
-        echo "# Instructions per operation on the worker's thread; counted and written by ci/instructions --record."
+        echo "# Instructions per operation on the worker's thread; counted and written by ci/instructions.sh --record."
         echo "date: $(date -u +%Y-%m-%d)"
         cat "$scratch/head"
         echo
@@ -128,7 +128,7 @@ if [ -n "$record" ]; then
     exit
 fi
 
-[ -f "$recorded" ] || fail "nothing is recorded yet; to record: ci/instructions --record"
+[ -f "$recorded" ] || fail "nothing is recorded yet; to record: ci/instructions.sh --record"
 cat "$scratch/head"
 echo
 for key in rustc target; do
@@ -145,7 +145,7 @@ if ! grep -qxF "$(grep ^libc: "$scratch/head")" "$recorded"; then
     same_libc=0
     echo "another C library than in $recorded, which says '$(grep ^libc: "$recorded")': 'all' is not compared"
 fi
-awk -v tolerance="$tolerance" -v same_libc="$same_libc" -v only="$only" -v record="ci/instructions --record" '
+awk -v tolerance="$tolerance" -v same_libc="$same_libc" -v only="$only" -v record="ci/instructions.sh --record" '
     function compare(what, old, new) {
         change = old == new ? 0 : old ? (new - old) / old * 100 : 100
         text = sprintf("%s, %s: %.1f instead of %.1f, %+.1f %%", $1, what, new, old, change)
