@@ -1,9 +1,10 @@
 //! Shutdown: every future is dropped exactly once, and nothing hangs or leaks.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use executor::runtime::Builder;
@@ -18,6 +19,23 @@ struct Counted(Arc<AtomicUsize>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Wakes>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "not yet: {what}");
+        std::thread::yield_now();
     }
 }
 
@@ -224,6 +242,51 @@ fn an_infinite_shutdown_timeout_is_no_overflow() {
     runtime().shutdown_background();
 }
 
+/// Whether this is a process of the test's own; if not, runs the test in one. Other tests of this file come and go with
+/// threads.
+fn alone(this_test: &str) -> bool {
+    if std::env::var_os("EXECUTOR_SHUTDOWN_CHILD").is_some() {
+        return true;
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([this_test, "--exact"])
+        .env("EXECUTOR_SHUTDOWN_CHILD", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    false
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_task_that_meets_the_end_with_a_sleep_does_not_start_the_default_runtime() {
+    if !alone("a_task_that_meets_the_end_with_a_sleep_does_not_start_the_default_runtime") {
+        return;
+    }
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let without = threads();
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    // tokio's one thread stays.
+    let ended = without + usize::from(cfg!(feature = "tokio-compat"));
+    wait_until("its threads are gone", || threads() == ended);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut sleep = pin!(executor::time::sleep(Duration::from_millis(1)));
+    let guard = handle.enter();
+    assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    // A task of the runtime would now be cancelled.
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    assert_eq!(threads(), ended);
+    // Whoever polls again waits for the deadline.
+    assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    wait_until("it is woken", || wakes.0.load(Ordering::SeqCst) == 2);
+    drop(guard);
+    assert!(sleep.as_mut().poll(&mut cx).is_ready());
+}
+
 #[test]
 fn a_thousand_runtimes_leave_no_thread_or_descriptor() {
     fn count(of: &str) -> usize {
@@ -234,17 +297,7 @@ fn a_thousand_runtimes_leave_no_thread_or_descriptor() {
         drop(runtime.spawn(pending::<()>()));
         runtime.block_on(runtime.spawn(async {})).unwrap();
     };
-    if std::env::var_os("EXECUTOR_SHUTDOWN_CHILD").is_none() {
-        // In a process of its own: other tests of this file come and go with threads.
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([
-                "a_thousand_runtimes_leave_no_thread_or_descriptor",
-                "--exact",
-            ])
-            .env("EXECUTOR_SHUTDOWN_CHILD", "1")
-            .status()
-            .unwrap();
-        assert!(status.success());
+    if !alone("a_thousand_runtimes_leave_no_thread_or_descriptor") {
         return;
     }
     // The one thread of the process's tokio runtime stays.
@@ -254,12 +307,7 @@ fn a_thousand_runtimes_leave_no_thread_or_descriptor() {
     (0..1000).for_each(|_| round());
     assert_eq!(count("/proc/self/fd"), descriptors);
     // The system lists a thread for a moment after it could be joined.
-    let begin = Instant::now();
-    while count("/proc/self/task") != threads {
-        assert!(
-            begin.elapsed() < Duration::from_secs(20),
-            "threads are left"
-        );
-        std::thread::yield_now();
-    }
+    wait_until("its threads are gone", || {
+        count("/proc/self/task") == threads
+    });
 }

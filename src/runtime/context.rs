@@ -33,12 +33,15 @@ pub(crate) fn current_or_default() -> &'static Shared {
     }
 }
 
-/// As [`current_or_default`], but never one that has shut down: for what must go on working elsewhere.
+/// As [`current_or_default`], but never one that has shut down: for what must go on working elsewhere. The first time that the
+/// current one has, there is none, and `refused` keeps that in mind: one of its own tasks will not ask again.
 #[cfg(feature = "time")]
-pub(crate) fn current_alive_or_default() -> &'static Shared {
+#[inline]
+pub(crate) fn alive_or_default(refused: &mut bool) -> Option<&'static Shared> {
     match current() {
-        Some(shared) if !shared.is_closed() => shared,
-        _ => default_handle().shared(),
+        Some(shared) if !shared.is_closed() => Some(shared),
+        Some(_) if !std::mem::replace(refused, true) => None,
+        _ => Some(default_handle().shared()),
     }
 }
 

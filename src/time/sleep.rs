@@ -8,6 +8,9 @@
 //! 2. Else arm the timer with this poll's waker. [`Timer::arm`] does as little as it can: a timer that is armed already
 //!    stays where it is, on whichever runtime; only a waker that changed is replaced. One that has fired, or whose
 //!    runtime has gone, is armed anew on the current runtime.
+//! 3. If that is shutting down, the first poll that finds so wakes itself and arms nothing: a task of that runtime is not
+//!    polled again but cancelled, and the default runtime need not be started for it. Whoever does poll again (a thread in
+//!    `block_on`, which waits on) is served by the default runtime.
 //!
 //! If the timer fires between the two steps, arming it once more does no harm: its firing has woken the task, and the
 //! poll that follows finds the deadline due.
@@ -92,7 +95,12 @@ pub struct Sleep {
 
 enum State {
     /// Ready at the deadline. The timer is armed from the first poll on, until it fires.
-    Waiting { timer: Timer, polled: bool },
+    Waiting {
+        timer: Timer,
+        polled: bool,
+        /// A poll found that the runtime shuts down (step 3).
+        refused: bool,
+    },
     /// There is no deadline and no timer; the waker of the last poll is kept for a reset.
     Never(Option<Waker>),
     /// Ready, whatever the clock says.
@@ -104,6 +112,7 @@ impl State {
         State::Waiting {
             timer: Timer::new(),
             polled: false,
+            refused: false,
         }
     }
 }
@@ -189,7 +198,11 @@ impl Sleep {
             State::Elapsed => return Poll::Ready(()),
             State::Never(Some(waiting)) => waiting.clone_from(cx.waker()),
             State::Never(waiting) => *waiting = Some(cx.waker().clone()),
-            State::Waiting { timer, polled } => {
+            State::Waiting {
+                timer,
+                polled,
+                refused,
+            } => {
                 let now = if *polled {
                     clock::now()
                 } else {
@@ -201,11 +214,11 @@ impl Sleep {
                     return Poll::Ready(());
                 }
                 *polled = true;
-                timer.arm(
-                    context::current_alive_or_default(),
-                    self.deadline,
-                    cx.waker(),
-                );
+                let Some(shared) = context::alive_or_default(refused) else {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                };
+                timer.arm(shared, self.deadline, cx.waker());
             }
         }
         Poll::Pending
