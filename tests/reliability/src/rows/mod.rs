@@ -1,0 +1,51 @@
+//! The rows of the scorecard, one file each: what is measured in a process of its own, and what is made of it.
+
+mod start_stop;
+
+use crate::child::Child;
+use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
+
+/// The contestants, ours first.
+pub(crate) const RUNTIMES: [&str; 3] = [Gosched::NAME, Tokio::NAME, Smol::NAME];
+
+pub(crate) static ROWS: &[Row] = &[start_stop::ROW];
+
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// What is done, for someone who reads the scorecard alone.
+    pub(crate) what: &'static str,
+    pub(crate) figures: &'static [Figure],
+    /// Runs the scenario in this process, by contestant, and gives what [`Row::measure`] reads.
+    pub(crate) scenario: [fn(&[String]) -> Vec<f64>; 3],
+    /// Runs the child as often and under whatever it needs, and gives the figures, in their order.
+    pub(crate) measure: fn(&Child) -> Vec<f64>,
+}
+
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    /// What ours must not exceed.
+    pub(crate) at_most: Option<f64>,
+}
+
+/// Something did not happen within the time given to it.
+pub(crate) const NEVER: f64 = f64::INFINITY;
+/// It does not apply to this runtime, or could not be measured here.
+#[allow(dead_code)]
+pub(crate) const NONE: f64 = f64::NAN;
+
+/// The three instances of a generic scenario.
+macro_rules! scenario {
+    ($scenario:ident) => {
+        [
+            $scenario::<crate::runtimes::Gosched>,
+            $scenario::<crate::runtimes::Tokio>,
+            $scenario::<crate::runtimes::Smol>,
+        ]
+    };
+}
+use scenario;
+
+pub(crate) fn find(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
