@@ -15,8 +15,8 @@ use super::signal::Signal;
 use super::{Handle, context};
 use crate::scheduler::handoff;
 use crate::sync::Arc;
-use crate::tasks::budget;
 use crate::tasks::observe::{Kind, observed};
+use crate::tasks::{self, budget};
 
 /// Runs a future to completion on the calling thread.
 ///
@@ -56,7 +56,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
             return output;
         }
         while !signal.take() {
-            if !frame.run_local_tasks() {
+            if !frame.run_local_tasks() && !tasks::end_put_off() {
                 signal.park();
             }
         }

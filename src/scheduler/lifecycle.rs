@@ -311,15 +311,12 @@ impl Shared {
     /// Submits a job to the blocking pool; one that cannot be taken ends at once.
     pub(crate) fn submit_blocking(&self, runnable: Runnable) {
         let Some(pool) = self.blocking() else {
-            return tasks::cancel(runnable);
+            return tasks::reject(runnable, None);
         };
         if let Err((BlockingJob::Task(runnable), error)) = pool.submit(BlockingJob::Task(runnable))
         {
-            if self.is_closed() {
-                tasks::cancel(runnable);
-            } else {
-                tasks::refuse(runnable, error.kind());
-            }
+            let refused = (!self.is_closed()).then(|| error.kind());
+            tasks::reject(runnable, refused);
         }
     }
 

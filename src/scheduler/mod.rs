@@ -289,7 +289,7 @@ impl Shared {
         } else if self.count_foreign_spawn() {
             self.submit_global(runnable);
         } else {
-            tasks::cancel(runnable);
+            tasks::reject(runnable, None);
         }
     }
 
@@ -299,7 +299,7 @@ impl Shared {
         if self.count_foreign_spawn() {
             self.submit_blocking(runnable);
         } else {
-            tasks::cancel(runnable);
+            tasks::reject(runnable, None);
         }
     }
 

@@ -33,13 +33,15 @@ mod join;
 pub(crate) mod observe;
 pub(crate) mod origin;
 pub(crate) mod registry;
+mod reject;
 mod yield_now;
 
 pub(crate) use contain::{
     Home, contained, create, create_local, create_named, create_ready, discard,
 };
-pub(crate) use current::{cancel, current_id, refuse, run};
+pub(crate) use current::{cancel, current_id, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub(crate) use reject::{end_put_off, reject};
 pub use yield_now::{YieldNow, yield_now};
 
 use contain::Outcome;
