@@ -26,7 +26,7 @@ use crate::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering::AcqRel},
 };
-use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, budget};
+use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, budget, contained, discard};
 
 /// A set of tasks with results of one type, joined in the order in which they finish.
 ///
@@ -108,9 +108,15 @@ impl Wake for Entry {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(waiter) = self.list() {
-            waiter.wake();
+            wake(waiter);
         }
     }
+}
+
+/// Whoever waits may have a waker that throws. The task that ends here is not the one to bear that: `async-task` would end the
+/// process; nor is who polls or drops the set: a number taken off the list would be lost.
+fn wake(waiter: Waker) {
+    contained(|| waiter.wake());
 }
 
 impl Shared {
@@ -133,7 +139,7 @@ impl Shared {
             list.waiter.replace(mine)
         };
         drop(list);
-        drop(unused);
+        discard(unused);
         number
     }
 }
@@ -287,7 +293,7 @@ impl<T> JoinSet<T> {
     /// The waiter may be the task that owns this set: kept, each would keep the other alive.
     fn forget_waiter(&self) {
         let waiter = self.shared.list.lock().waiter.take();
-        drop(waiter);
+        discard(waiter);
     }
 
     fn insert(&mut self, handle: JoinHandle<T>) {
@@ -296,7 +302,7 @@ impl<T> JoinSet<T> {
         slot.handle = Some(handle);
         // Whoever polled the set before must poll again: the new handle does not know its waker yet.
         if let Some(waiter) = slot.entry.list() {
-            waiter.wake();
+            wake(waiter);
         }
     }
 
