@@ -1,15 +1,26 @@
 //! No descriptors left: an error each time, never a spin or a hang, and everything works again afterwards.
 //!
-//! Alone in its file, because the limit is the whole process's.
+//! Alone in their file, and one at a time, because the limit is the whole process's.
 #![cfg(all(unix, feature = "net"))]
+
+mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use executor::net::{TcpListener, TcpStream, UdpSocket};
 use futures::StreamExt;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors come and go with the tests of this file.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Forbids descriptors from the lowest free number on; gives the limit back when dropped.
 struct NoDescriptors(Rlimit);
@@ -35,6 +46,7 @@ impl Drop for NoDescriptors {
 
 #[test]
 fn running_out_of_descriptors_is_an_error_each_time_and_passes() {
+    let _alone = alone();
     executor::block_on(async {
         let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
         let listener = TcpListener::bind(any).await.unwrap();
@@ -66,6 +78,53 @@ fn running_out_of_descriptors_is_an_error_each_time_and_passes() {
         server.read_exact(&mut buf).await.unwrap();
         assert_eq!(&buf, b"hello");
     });
+}
+
+/// A server that answers an error by trying again is busy then, as any loop is, and no worse: others have their turns.
+#[test]
+fn an_accept_loop_at_the_limit_keeps_nobody_from_running_and_goes_on_afterwards() {
+    let _alone = alone();
+    common::within_patience(accept_at_the_limit);
+}
+
+fn accept_at_the_limit() {
+    let runtime = executor::Builder::new().worker_threads(1).build().unwrap();
+    let errors = Arc::new(AtomicUsize::new(0));
+    let (counted, others) = (errors.clone(), errors.clone());
+    let (listener, client) = runtime
+        .block_on(runtime.spawn(async {
+            let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+            let listener = TcpListener::bind(any).await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+            (listener, client.unwrap())
+        }))
+        .unwrap();
+    let limit = NoDescriptors::new();
+    let accepts = runtime.spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((server, _)) => return server,
+                Err(error) => assert_eq!(error.raw_os_error(), Some(EMFILE)),
+            }
+            counted.fetch_add(1, SeqCst);
+        }
+    });
+    // One poll of the loop is a budget of errors.
+    let turns = runtime.spawn(async move {
+        while others.load(SeqCst) == 0 {
+            executor::task::yield_now().await;
+        }
+        let before = others.load(SeqCst);
+        for _ in 0..100 {
+            executor::task::yield_now().await;
+        }
+        others.load(SeqCst) - before
+    });
+    let between = runtime.block_on(turns).unwrap();
+    assert!(between <= 2 * 100 * 128, "{between} errors in 100 turns");
+    drop(limit);
+    let server = runtime.block_on(accepts).unwrap();
+    assert_eq!(server.peer_addr().unwrap(), client.local_addr().unwrap());
 }
 
 /// "Too many open files", the same number on every Unix.
