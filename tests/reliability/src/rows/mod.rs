@@ -1,6 +1,8 @@
 //! The rows of the scorecard, one file each: what is measured in a process of its own, and what is made of it.
 
+mod panics;
 mod start_stop;
+mod starvation;
 
 use crate::child::Child;
 use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
@@ -8,7 +10,7 @@ use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
 /// The contestants, ours first.
 pub(crate) const RUNTIMES: [&str; 3] = [Gosched::NAME, Tokio::NAME, Smol::NAME];
 
-pub(crate) static ROWS: &[Row] = &[start_stop::ROW];
+pub(crate) static ROWS: &[Row] = &[start_stop::ROW, starvation::ROW, panics::ROW];
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,
