@@ -1,13 +1,15 @@
 //! Hazards of `spawn_blocking`: jobs lost, jobs that wait for each other, threads that stay, shutdown that hangs.
 
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use executor::runtime::{Builder, Handle, Runtime};
-use executor::{JoinHandle, block_on};
+use executor::{JoinHandle, block_on, spawn, spawn_blocking};
 
 /// After this something counts as hung.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -119,6 +121,28 @@ fn a_nested_job_at_the_limit_runs_after_its_parent() {
     let parent = runtime.spawn_blocking(|| executor::spawn_blocking(|| 5));
     let child = block_on(parent).unwrap();
     assert_eq!(block_on(child).unwrap(), 5);
+}
+
+/// What ends a job, and who waits for it, needs no place in the pool: here each job is spawned by a task that awaits it, and
+/// leaves the next task behind.
+#[test]
+fn a_chain_of_jobs_and_tasks_needs_one_thread() {
+    fn link(left: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
+        Box::pin(async move {
+            let job = spawn_blocking(move || (left > 0).then(|| spawn(link(left - 1))));
+            match job.await.unwrap() {
+                Some(next) => 1 + next.await.unwrap(),
+                None => 1,
+            }
+        })
+    }
+    let runtime = runtime(1);
+    // Several at once, so that the pool always has a queue.
+    let chains: Vec<_> = (0..10).map(|_| runtime.spawn(link(100))).collect();
+    for chain in chains {
+        assert_eq!(block_on(chain).unwrap(), 101);
+    }
+    assert!(runtime.metrics().num_blocking_threads() <= 1);
 }
 
 /// Job k waits for job k + 1, which is queued after it.

@@ -313,13 +313,12 @@ fn a_waker_may_call_the_runtime_whatever_it_is_asked_to_do() {
         for at in CALLS {
             let odd = Odd::new(at, Does::CallsBack, runtime.handle());
             all(&runtime, &odd);
+            // None is kept; from then on no worker is about to call one.
+            wait_until("all are dropped", || Arc::strong_count(&odd) == 1);
             let spawned = odd.spawned.load(SeqCst);
             // `wake_by_ref` is for those who keep a waker; nobody here does.
             assert!(spawned > 0 || at == Call::WakeByRef, "{at:?}");
             wait_until("they have run", || odd.ran.load(SeqCst) == spawned);
-            odd.armed.store(0, SeqCst);
-            // None is kept.
-            wait_until("all are dropped", || Arc::strong_count(&odd) == 1);
             assert_all_usable(&runtime);
         }
     });
