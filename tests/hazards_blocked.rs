@@ -99,7 +99,14 @@ impl Way {
                 });
                 task.abort();
             }
-            Way::Output => drop(runtime.spawn(async move { OnDrop(waits) })),
+            Way::Output => {
+                drop(runtime.spawn(async move {
+                    let _ = ended.recv().await;
+                    OnDrop(waits)
+                }));
+                // Not before its handle is gone, which would drop the output here.
+                drop(end);
+            }
             Way::Job => drop(runtime.spawn(async move {
                 let job = spawn_blocking(move || waits.wait(Stuck::Blocked));
                 block_on(job).unwrap()

@@ -4,10 +4,12 @@ use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
 
 use crate::child::Child;
 use crate::process;
@@ -250,12 +252,21 @@ fn once<R: Runtime>(runtime: &R, way: Way) -> bool {
             !matches!(outcome, Ok(Outcome::Finished(()))) && drops.reach(1)
         }
         Way::OutputDetached => {
-            drop(runtime.spawn(async move { inner.throws() }));
-            drops.reach(1)
+            // Not before its handle is gone: this thread would drop the output.
+            let (detached, wait) = oneshot::channel();
+            drop(runtime.spawn(async move {
+                let _ = wait.await;
+                inner.throws()
+            }));
+            detached.send(()).is_ok() && drops.reach(1)
         }
         Way::PayloadDetached => {
-            drop(runtime.spawn(async move { panic_any(inner.throws()) }));
-            drops.reach(1)
+            let (detached, wait) = oneshot::channel();
+            drop(runtime.spawn(async move {
+                let _ = wait.await;
+                panic_any(inner.throws())
+            }));
+            detached.send(()).is_ok() && drops.reach(1)
         }
         Way::Job => {
             let job = runtime.spawn_blocking(|| -> () { panic_any("a job") });
@@ -270,8 +281,12 @@ fn once<R: Runtime>(runtime: &R, way: Way) -> bool {
             drops.reach(1) && job_runs(runtime)
         }
         Way::JobPayloadDetached => {
-            drop(runtime.spawn_blocking(move || panic_any(inner.throws())));
-            drops.reach(1) && job_runs(runtime)
+            let (detached, wait) = mpsc::channel();
+            drop(runtime.spawn_blocking(move || {
+                let _ = wait.recv();
+                panic_any(inner.throws())
+            }));
+            detached.send(()).is_ok() && drops.reach(1) && job_runs(runtime)
         }
         Way::TimerWaker => {
             let angry = Arc::new(Angry(AtomicUsize::new(0)));
