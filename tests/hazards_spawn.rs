@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -222,15 +222,10 @@ fn stale_wakers_keep_no_future_and_no_joiner() {
 /// Each waits for the other: nobody can end that but an abort, from anywhere.
 #[test]
 fn two_tasks_that_await_each_other_end_with_one_abort() {
-    fn awaits(
-        other: async_channel::Receiver<JoinHandle<()>>,
-        held: Counted,
-    ) -> impl Future<Output = ()> + Send {
-        async move {
-            let _held = held;
-            let other = other.recv().await.unwrap();
-            assert!(other.await.is_err());
-        }
+    async fn awaits(other: async_channel::Receiver<JoinHandle<()>>, held: Counted) {
+        let _held = held;
+        let other = other.recv().await.unwrap();
+        assert!(other.await.is_err());
     }
     on_runtimes(|runtime| {
         for _ in 0..100 {
