@@ -82,6 +82,9 @@ impl State {
         if let Some(seen) = self.check(direction) {
             return Poll::Ready(Ok(seen));
         }
+        if poller.is_inherited() {
+            return Poll::Ready(Err(super::inherited()));
+        }
         // Cloned before the lock and dropped after it: both are foreign code.
         let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
