@@ -42,7 +42,7 @@ pub(super) fn end_if_child() {
 }
 
 #[cold]
-pub(super) fn end_child() -> ! {
+fn end_child() -> ! {
     eprintln!(
         "executor: a task or job forked, and its child returned into the runtime, whose threads are its parent's. \
          A child made there must call `exec` or `_exit`; this one is aborted"
@@ -70,6 +70,17 @@ impl Shared {
         if self.is_lost() {
             panic!("{LOST}");
         }
+    }
+
+    /// After a poll, in a closed scheduler: tasks that went to sleep in it are woken once more. In a child the poll has
+    /// forked, and this is its end.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wake_the_waiting(&self) {
+        if self.is_inherited() {
+            end_child();
+        }
+        self.registry.close();
     }
 
     /// A new task that comes too late.

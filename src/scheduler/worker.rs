@@ -30,7 +30,7 @@ use super::pace::Pace;
 use super::park::Sleeper;
 use super::processor::Core;
 use super::tenure::Word;
-use super::{Shared, clock, inherited, local, steal};
+use super::{Shared, clock, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
@@ -243,10 +243,7 @@ impl Worker {
         // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
         // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
         if self.shared.is_closed() {
-            if self.shared.is_inherited() {
-                inherited::end_child();
-            }
-            self.shared.registry.close();
+            self.shared.wake_the_waiting();
         }
     }
 
