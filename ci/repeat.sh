@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs the whole test suite again and again, to find tests that fail now and then. Each repeat runs each test binary with
-# 1, 2 and 8 workers, and with 2 workers on one CPU (the interleavings of a single core).
+# 1, 2, 3, 8 and 64 workers, and with 1, 2 and 8 on one CPU (the interleavings of a single core).
 #
 #   ci/repeat.sh [TIMES] [FILTER]     TIMES: 100 unless given; FILTER: only test binaries whose name contains it
 #
 # LIMIT: seconds that one run of one binary may take (300); longer counts as a hang. VARIANTS: a pattern, only the variants
-# that match it ("8 workers", "CPU"). Further arguments for the test binaries in TEST_ARGS. Stops at the first failure and
+# that match it ("^8 workers", "CPU"). Further arguments for the test binaries in TEST_ARGS. Stops at the first failure and
 # prints the command that repeats it. The binaries are optimised a little: races need speed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,9 +31,9 @@ if [ ${#binaries[@]} -eq 0 ]; then
     exit 1
 fi
 
-variants=("1 workers" "2 workers" "8 workers")
+variants=("1 workers" "2 workers" "3 workers" "8 workers" "64 workers")
 if command -v taskset >/dev/null; then
-    variants+=("2 workers on CPU 0")
+    variants+=("1 workers on CPU 0" "2 workers on CPU 0" "8 workers on CPU 0")
 fi
 mapfile -t variants < <(printf '%s\n' "${variants[@]}" | grep -- "${VARIANTS:-.}")
 runs=0

@@ -45,6 +45,25 @@
 //! [entered handle](Handle::enter). Outside any they act on a process-wide default runtime, which is built on first use with
 //! one processor per CPU (or `EXECUTOR_WORKER_THREADS`) and never dropped. [`runtime::Builder`] makes others.
 //!
+//! # Processes
+//!
+//! Every descriptor is opened with close-on-exec: a program that is started inherits none.
+//!
+//! A child made by `fork` without `exec` has one thread, and so nothing of the runtimes that it inherits goes on in it. On
+//! Linux and Android this is noticed:
+//!
+//! * Spawning on an inherited runtime, [`block_on`] on it, and its metrics panic with a message that says so; so does a
+//!   `block_on` that was forked in and has to wait. Registering a socket with it, or waiting on one, is an error.
+//! * Dropping one, or its sockets, timers and handles, neither waits nor disturbs the parent; the memory is leaked.
+//! * Outside any runtime all functions work: the child gets a default runtime of its own, and [`runtime::Builder`] makes
+//!   others.
+//! * A child forked in a task or a blocking job must call `exec` or `_exit` there. When it returns into the runtime it is
+//!   aborted, since the tasks it would go on with are its parent's.
+//!
+//! What remains is not ours to mend: a Rust thread that starts or ends holds a lock of the standard library for a moment,
+//! and in a child that is forked by another thread at that moment no thread can be started. A child of a bare `clone` system
+//! call, or on another system, is not noticed. `std::process::Command` is safe anywhere.
+//!
 //! # Map
 //!
 //! | module | what is in it |

@@ -34,6 +34,11 @@ pub(crate) use shuttle::{
 
 pub(crate) use lock::{Condvar, Mutex, MutexGuard};
 
+/// Models do not fork.
+#[cfg(not(any(executor_loom, executor_shuttle)))]
+#[path = "sync/fork.rs"]
+pub(crate) mod fork;
+
 /// `std`-shaped locks (normal, loom and shuttle builds) with poison taken out.
 #[cfg(not(executor_tsan))]
 mod lock {

@@ -46,6 +46,81 @@ fn all_workers_block_in_place_before_the_tasks_they_wait_for() {
 }
 
 #[test]
+fn the_idle_are_told_of_what_a_blocking_task_has_in_its_slot() {
+    on_runtimes(|runtime| {
+        for _ in 0..20 {
+            // By then the other workers have lain down, one of them with the network in view: nobody need come for that.
+            thread::sleep(Duration::from_millis(1));
+            run_tasks(&runtime, 1, |_| async {
+                let (sender, receiver) = mpsc::channel();
+                drop(spawn(async move { sender.send(()).unwrap() }));
+                block_in_place(|| receiver.recv().unwrap());
+            });
+        }
+    });
+}
+
+/// In a process of its own, whose address space has no room for another stack until the limit is taken away.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_processor_for_which_no_thread_can_be_started_is_not_lost() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const CHILD: &str = "EXECUTOR_TEST_WITHOUT_STACKS";
+    const STACK: usize = 256 << 20;
+
+    if std::env::var_os(CHILD).is_none() {
+        let test = "a_processor_for_which_no_thread_can_be_started_is_not_lost";
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([test, "--exact"])
+            .env(CHILD, "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    within_patience(|| {
+        let runtime = Builder::new()
+            .worker_threads(2)
+            .thread_stack_size(STACK)
+            .build()
+            .unwrap();
+        assert_all_usable(&runtime);
+        let free = getrlimit(Resource::As);
+        let used = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = used.split(' ').next().unwrap().parse().unwrap();
+        let current = Some(pages * 4096 + STACK as u64 / 2);
+        setrlimit(Resource::As, Rlimit { current, ..free }).unwrap();
+        for _ in 0..10 {
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel()).unzip();
+            let meet = Arc::new(Barrier::new(3));
+            let blocked: Vec<_> = (receivers.into_iter())
+                .map(|receiver| {
+                    let meet = meet.clone();
+                    runtime.spawn(async move {
+                        block_in_place(|| {
+                            meet.wait();
+                            receiver.recv().unwrap();
+                        })
+                    })
+                })
+                .collect();
+            meet.wait();
+            // Nobody is there to run it, and no thread can be started.
+            let behind = runtime.spawn(async {});
+            senders.iter().for_each(|sender| sender.send(()).unwrap());
+            runtime.block_on(async {
+                for task in blocked {
+                    task.await.unwrap();
+                }
+                behind.await.unwrap();
+            });
+        }
+        setrlimit(Resource::As, free).unwrap();
+        assert_all_usable(&runtime);
+    });
+}
+
+#[test]
 fn all_workers_block_in_place_for_one_task_behind_them() {
     on_runtimes(|runtime| {
         let count = runtime.metrics().num_workers();

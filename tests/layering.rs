@@ -4,6 +4,8 @@
 
 #[path = "layering/source.rs"]
 mod source;
+#[path = "layering/unsafety.rs"]
+mod unsafety;
 
 use std::collections::BTreeSet;
 
@@ -71,6 +73,13 @@ fn every_unsafe_has_its_reason() {
     report(sources().iter().flat_map(without_reason));
 }
 
+/// `docs/unsafe.md` lists all of it, by file and function, and nothing else.
+#[test]
+fn every_unsafe_is_listed() {
+    let text = unsafety::document();
+    report(unsafety::differences(&sources(), &text));
+}
+
 #[test]
 fn nothing_is_unfinished() {
     report(sources().iter().flat_map(unfinished));
@@ -116,6 +125,20 @@ fn rules_find_their_faults() {
     let far = format!("// SAFETY: too far away.{}unsafe {{ f() }}", "\n".repeat(7));
     assert!(check("io.rs", &far, without_reason).contains(":8:"));
     assert!(check("io.rs", "unsafe impl Send for X {}", without_reason).contains(":1:"));
+
+    let two =
+        "fn f() { unsafe { g() }; unsafe { g() } }\nunsafe fn g() {}\nunsafe impl Send for X {}";
+    let listed = |rows: &str| unsafety::differences(&[Source::new("io.rs", two)], rows).join("|");
+    let all = "| `io.rs` | `f` | 2 blocks | \n| `io.rs` | `g` | fn |\n| `io.rs` | `Send` | impl |";
+    assert_eq!(listed(all), "");
+    assert!(listed("").contains("io.rs, f: 2 blocks, but the list says nothing"));
+    assert!(
+        listed(&all.replace('2', "1")).contains("io.rs, f: 2 blocks, but the list says 1 block")
+    );
+    assert!(listed(&format!("{all}\n| `io.rs` | `h` | fn |")).contains("io.rs, h: nothing, but"));
+    assert!(
+        listed(&format!("3 blocks and 1 functions\n{all}")).contains("2 blocks and 1 functions")
+    );
 
     assert!(check("io.rs", "// TODO: more", unfinished).contains(":1:"));
     assert!(check("io.rs", "\ntodo!()", unfinished).contains(":2:"));

@@ -1,6 +1,6 @@
 //! Shutdown: every future is dropped exactly once, and nothing hangs or leaks.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use executor::runtime::Builder;
 use executor::{Handle, Runtime};
+use futures::task::AtomicWaker;
 
 fn runtime() -> Runtime {
     Builder::new().build().unwrap()
@@ -195,6 +196,43 @@ fn foreign_wakes_race_with_the_end() {
         threads
             .into_iter()
             .for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// Sixteen times more workers than CPUs or so: one of them is likely to stand, when the end begins, between its look
+/// whether it has begun and the poll that it had chosen. The end's wake of that task finds it woken already.
+#[test]
+fn a_poll_that_the_end_overtakes_leaves_no_task_asleep() {
+    for round in 0..60 {
+        let runtime = Builder::new().worker_threads(16).build().unwrap();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        for _ in 0..24 {
+            let places = [(); 2].map(|()| Arc::new(AtomicWaker::new()));
+            for own in 0..2 {
+                let (places, counted) = (places.clone(), Counted(dropped.clone()));
+                drop(runtime.spawn(poll_fn(move |cx| {
+                    let _counted = &counted;
+                    places[own].register(cx.waker());
+                    places[1 - own].wake();
+                    Poll::<()>::Pending
+                })));
+            }
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_micros(200 + 50 * round) {
+            std::hint::spin_loop();
+        }
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = std::thread::spawn({
+            let ended = ended.clone();
+            move || {
+                drop(runtime);
+                ended.store(true, Ordering::SeqCst);
+            }
+        });
+        wait_until("the end has come", || ended.load(Ordering::SeqCst));
+        end.join().unwrap();
+        assert_eq!(dropped.load(Ordering::SeqCst), 48);
     }
 }
 

@@ -7,6 +7,7 @@
 //! - Wakers are handed out and never woken, cloned or dropped under one of the reactor's locks.
 //! - An event never reaches an fd registered after it was generated: keys carry a generation (see `registry.rs`).
 //! - An error of the operating system goes to the caller; an interrupted wait is an empty one.
+//! - In a child made by `fork` an inherited reactor refuses whatever would touch the poller, which is its parent's too.
 //!
 //! # Protocol
 //!
@@ -128,6 +129,9 @@ impl Reactor {
     /// `Unsupported` for what cannot be waited on (a regular file), an error of its own once the reactor is closed,
     /// else what the operating system says (out of memory or of watches, registered already).
     pub(crate) fn register(self: &Arc<Self>, fd: BorrowedFd<'_>) -> io::Result<Source> {
+        if self.poller.is_inherited() {
+            return Err(inherited());
+        }
         let (key, state) = {
             let mut registry = self.registry.lock();
             if registry.is_closed() {
@@ -194,6 +198,13 @@ impl Seat<'_> {
 /// The error of waiting on, or registering with, a reactor that is closed.
 fn closed() -> io::Error {
     io::Error::other("the runtime that registered this i/o source has shut down")
+}
+
+/// The error of waiting on, or registering with, the reactor of another process.
+fn inherited() -> io::Error {
+    io::Error::other(
+        "the runtime of this i/o source belongs to the process that this one was forked from; register it anew",
+    )
 }
 
 /// Explains the one errno whose text misleads: `EPERM` means that this kind of file has no readiness.

@@ -23,6 +23,7 @@ use rustix::time::{
 };
 
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::fork::Birth;
 
 use super::event::{Event, RESERVED};
 
@@ -50,6 +51,9 @@ pub(super) struct Poller {
     ///
     /// [`notify`]: Poller::notify
     notified: AtomicBool,
+    /// An epoll instance is shared with a child of the process: what that registers or takes out, it does for both, and an
+    /// event that it receives the parent does not.
+    birth: Birth,
 }
 
 impl Poller {
@@ -69,7 +73,14 @@ impl Poller {
             notifier,
             timer,
             notified: AtomicBool::new(false),
+            birth: Birth::here(),
         })
+    }
+
+    /// Whether it belongs to the process that this one was forked from.
+    #[inline]
+    pub(super) fn is_inherited(&self) -> bool {
+        self.birth.is_inherited()
     }
 
     pub(super) fn add(&self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use polling::PollMode;
 
 use crate::sync::Mutex;
+use crate::sync::fork::Birth;
 
 use super::event::Event;
 
@@ -26,6 +27,7 @@ pub(super) struct Poller {
     edge: bool,
     /// One-shot mode: the fd of each key, for arming it again.
     armed: Mutex<HashMap<usize, RawFd>>,
+    birth: Birth,
 }
 
 impl Poller {
@@ -36,7 +38,13 @@ impl Poller {
             inner,
             buffer: Mutex::new(polling::Events::with_capacity(BATCH)),
             armed: Mutex::default(),
+            birth: Birth::here(),
         })
+    }
+
+    /// Whether it belongs to the process that this one was forked from.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.birth.is_inherited()
     }
 
     pub(super) fn add(&self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {

@@ -86,7 +86,7 @@ impl Source {
     ///
     /// What the operating system says; the registration is over all the same.
     pub(crate) fn deregister(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        if !self.registered {
+        if !self.registered || self.reactor.poller.is_inherited() {
             return Ok(());
         }
         let deleted = self.reactor.poller.delete(fd);
@@ -105,7 +105,7 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        if self.registered {
+        if self.registered && !self.reactor.poller.is_inherited() {
             self.unregister();
         }
     }
@@ -144,7 +144,10 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(name) = self.name {
+        let name = self
+            .name
+            .filter(|_| !self.source.reactor.poller.is_inherited());
+        if let Some(name) = name {
             drop(self.source.state.remove_waiter(self.direction, name));
         }
     }

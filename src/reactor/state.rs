@@ -82,6 +82,22 @@ impl State {
         if let Some(seen) = self.check(direction) {
             return Poll::Ready(Ok(seen));
         }
+        self.wait(poller, key, direction, name, cx)
+    }
+
+    /// Not ready at first sight. Out of the way of operations that are.
+    #[inline(never)]
+    fn wait(
+        &self,
+        poller: &Poller,
+        key: usize,
+        direction: Direction,
+        name: Option<&mut Option<Name>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        if poller.is_inherited() {
+            return Poll::Ready(Err(super::inherited()));
+        }
         // Cloned before the lock and dropped after it: both are foreign code.
         let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();

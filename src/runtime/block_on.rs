@@ -40,6 +40,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 #[track_caller]
 pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
+    let shared = handle.shared();
+    shared.assert_own();
     let foreign = handle.foreign.clone();
     let _in_foreign = foreign.enter();
     let _entered = context::enter(handle);
@@ -57,6 +59,8 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
         }
         while !signal.take() {
             if !frame.run_local_tasks() && !tasks::end_put_off() {
+                // In a child that was forked meanwhile, who should wake it is not there.
+                shared.assert_own();
                 signal.park();
             }
         }

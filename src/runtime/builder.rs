@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::debug::Debugging;
 use super::foreign::Foreign;
-use super::{Handle, Runtime, StallReport, context};
+use super::{Handle, Runtime, StallReport, context, fork};
 use crate::scheduler::{Around, Lease, OnStall, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
@@ -176,6 +176,7 @@ impl Builder {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, when one is unusable; else what the system
     /// says when threads or the reactor cannot be created. Threads that were started by then have ended again.
     pub fn build(self) -> io::Result<Runtime> {
+        fork::watch()?;
         let (settings, foreign) = self.check()?;
         Ok(Runtime::new(Handle::new(Lease::open(settings)?, foreign)))
     }

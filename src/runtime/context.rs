@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use super::{Builder, Handle, Runtime};
 use crate::scheduler::Shared;
-use crate::sync::OnceLock;
+use crate::sync::fork::PerProcess;
 
 std::thread_local! {
     /// The runtime entered, for the hot paths: no destructor, one load.
@@ -56,11 +56,17 @@ pub(super) fn current_handle_or_default() -> Handle {
     current_handle().unwrap_or_else(|| default_handle().clone())
 }
 
+static DEFAULT: PerProcess<Runtime> = PerProcess::new();
+
+/// Takes the lock of the default runtime, for a fork.
+pub(super) fn hold() -> impl Sized + 'static {
+    DEFAULT.hold()
+}
+
 /// The handle of the default runtime, which is built on first use and never dropped.
 ///
 /// Panics when it cannot be built: the free functions have no way to return an error.
 fn default_handle() -> &'static Handle {
-    static DEFAULT: OnceLock<Runtime> = OnceLock::new();
     DEFAULT
         .get_or_init(|| match Builder::new().build() {
             Ok(runtime) => runtime,
@@ -72,7 +78,11 @@ fn default_handle() -> &'static Handle {
 /// The reactor of the runtime this thread is in, else of the default runtime.
 #[cfg(all(feature = "net", unix))]
 pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reactor>> {
-    current_or_default()
+    let shared = current_or_default();
+    if shared.is_inherited() {
+        return Err(std::io::Error::other(crate::scheduler::LOST));
+    }
+    shared
         .reactor()
         .ok_or_else(|| std::io::Error::other("the runtime has shut down: no i/o can be registered"))
 }

@@ -80,10 +80,22 @@ impl Foreign {
 }
 
 #[cfg(feature = "tokio-compat")]
-fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
-    use tokio::runtime::{Builder, Runtime};
+static PROCESS: crate::sync::fork::PerProcess<tokio::runtime::Runtime> =
+    crate::sync::fork::PerProcess::new();
 
-    static PROCESS: crate::sync::OnceLock<Runtime> = crate::sync::OnceLock::new();
+/// Takes the lock of the process's tokio runtime, for a fork.
+#[cfg(feature = "tokio-compat")]
+pub(super) fn hold() -> impl Sized + 'static {
+    PROCESS.hold()
+}
+
+#[cfg(not(feature = "tokio-compat"))]
+pub(super) fn hold() {}
+
+#[cfg(feature = "tokio-compat")]
+fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
+    use tokio::runtime::Builder;
+
     if let Some(runtime) = PROCESS.get() {
         return Ok(runtime.handle().clone());
     }

@@ -17,6 +17,7 @@ mod builder;
 pub(crate) mod context;
 mod debug;
 mod foreign;
+mod fork;
 mod local_set;
 mod metrics;
 #[cfg(feature = "metrics")]
@@ -107,6 +108,9 @@ impl Runtime {
     pub fn shutdown_timeout(mut self, timeout: Duration) {
         self.background = true;
         let shared = self.handle.shared();
+        if shared.is_inherited() {
+            return;
+        }
         shared.close();
         if !shared.is_own_thread() {
             shared.wait_closed(deadline_after(timeout));
@@ -122,6 +126,10 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let shared = self.handle.shared();
+        if shared.is_inherited() {
+            // There are no threads to wait for, and what they held is theirs for ever.
+            return;
+        }
         shared.close();
         if !self.background && !shared.is_own_thread() {
             shared.wait_closed(None);
@@ -236,6 +244,7 @@ impl Handle {
 
     /// Figures about this runtime, as of now.
     pub fn metrics(&self) -> RuntimeMetrics {
+        self.shared().assert_own();
         RuntimeMetrics::new(self.shared().snapshot())
     }
 }

@@ -35,6 +35,9 @@ use crate::sync::atomic::Ordering;
 pub(crate) fn away() -> Away {
     janitor::step_aside();
     let shared = local::shared().filter(|shared| {
+        if shared.is_inherited() {
+            return false;
+        }
         let holds = local::holds_core();
         if let Some(core) = shared.give_up_core() {
             core.empty_slot();
@@ -55,7 +58,9 @@ pub(crate) struct Away {
 
 impl Drop for Away {
     fn drop(&mut self) {
-        let Some(shared) = self.shared else { return };
+        let Some(shared) = self.shared.filter(|shared| !shared.is_inherited()) else {
+            return;
+        };
         if let Some(core) = shared.idle.pick_up() {
             local::put_core(core);
             shared.work_begins();

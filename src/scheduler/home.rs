@@ -6,6 +6,7 @@ use super::Shared;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::tasks::Meta;
 use crate::tasks::origin::{self, ORIGIN_BITS};
+use crate::tasks::registry;
 
 /// All schedulers, by the origins of their tasks, so that a wake need not look up the home first. The entry of a home is
 /// written when its scheduler is made, by [`settle`]; that of any other origin when the first wake asks for it.
@@ -29,6 +30,11 @@ fn at(origin: usize) -> Option<&'static Shared> {
 pub(super) fn settle(home: u16, shared: &'static Shared) {
     // Release pairs with the load in `at`.
     TABLE[usize::from(home)].store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
+}
+
+/// Calls `f` with every scheduler there is.
+pub(super) fn each(f: impl FnMut(&'static Shared)) {
+    (0..registry::made()).filter_map(at).for_each(f);
 }
 
 #[cold]

@@ -53,6 +53,9 @@ pub(super) fn step_aside() {
     let Some((shared, _)) = OFFICE.take() else {
         return;
     };
+    if shared.is_inherited() {
+        return;
+    }
     if let Ok(settings) = shared.settings() {
         // The old janitor finds itself out of office by the term that the new one begins.
         let _ = shared.start_admitted(&settings, move || shared.clean_up());
@@ -99,7 +102,7 @@ impl Shared {
     /// Calls the janitor if the scheduler is closed: for whoever may have left something behind.
     pub(super) fn call_janitor_if_closed(&self) {
         fence(Ordering::SeqCst);
-        if self.is_closed() {
+        if self.is_closed() && !self.is_inherited() {
             self.monitor.call_janitor();
         }
     }

@@ -19,6 +19,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::inherited::{self, Free};
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::stall::{OnStall, Reporting};
@@ -68,6 +69,11 @@ pub(crate) struct Lease {
 /// Schedulers that no runtime uses.
 static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 
+/// Takes the list of them, for a fork.
+pub(crate) fn hold_free() -> Free {
+    FREE.lock()
+}
+
 /// A job of the blocking pool.
 pub(super) enum BlockingJob {
     /// A task whose future blocks.
@@ -82,6 +88,7 @@ impl Job for BlockingJob {
             BlockingJob::Task(runnable) => tasks::run(runnable),
             BlockingJob::Report(reporting) => reporting.run(),
         }
+        inherited::end_if_child();
     }
 
     fn cancel(self) {
@@ -132,6 +139,9 @@ fn take_free(processors: usize) -> io::Result<&'static Shared> {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.shared.is_inherited() {
+            return;
+        }
         self.shared.forget_services();
         // The janitor has seen to this. Were there anything left, the scheduler would never be used again.
         if self.shared.is_settled() {

@@ -79,6 +79,12 @@ pub(super) fn set_member(shared: &'static Shared) {
     MEMBER.set(Some(shared));
 }
 
+/// The scheduler this thread was started for.
+#[inline]
+pub(super) fn member() -> Option<&'static Shared> {
+    MEMBER.get()
+}
+
 /// Whether this thread was started for `shared`, and so would wait for itself if it waited for all its threads.
 pub(super) fn is_member(shared: &'static Shared) -> bool {
     MEMBER.get().is_some_and(|other| ptr::eq(other, shared))

@@ -122,9 +122,10 @@ use crossbeam_utils::CachePadded;
 
 use crate::blocking::Pool;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::fork::Birth;
 use crate::sync::{Arc, Mutex, Weak};
+use crate::tasks::Runnable;
 use crate::tasks::registry::{Registry, SHARDS, thread_shard};
-use crate::tasks::{self, Runnable};
 
 mod at;
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
@@ -133,6 +134,7 @@ pub(crate) mod clock;
 pub(crate) mod handoff;
 mod home;
 mod idle;
+mod inherited;
 mod janitor;
 mod lifecycle;
 mod local;
@@ -159,7 +161,10 @@ mod wheel;
 mod worker;
 
 pub(crate) use home::home_of;
-pub(crate) use lifecycle::{Around, Lease, Settings};
+#[cfg(all(feature = "net", unix))]
+pub(crate) use inherited::LOST;
+pub(crate) use inherited::{Free, disown};
+pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
 pub(crate) use stall::OnStall;
 
 use idle::{Claim, Idle, Next};
@@ -174,6 +179,8 @@ use timers::Timers;
 
 /// What the workers of one runtime share. Leaked and used again; see [`lifecycle`].
 pub(crate) struct Shared {
+    /// The process that it was made in, and belongs to.
+    birth: Birth,
     /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
     pub(crate) registry: &'static Registry,
     processors: Box<[CachePadded<Slot>]>,
@@ -239,6 +246,7 @@ impl Shared {
         let registry = Registry::lease()?;
         let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(Slot::new).unzip();
         let shared: &'static Shared = Box::leak(Box::new(Shared {
+            birth: Birth::here(),
             registry,
             processors: slots.into_iter().map(CachePadded::new).collect(),
             orphans: Orphans::new(),
@@ -289,7 +297,7 @@ impl Shared {
         } else if self.count_foreign_spawn() {
             self.submit_global(runnable);
         } else {
-            tasks::reject(runnable, None);
+            self.refuse(runnable);
         }
     }
 
@@ -299,7 +307,7 @@ impl Shared {
         if self.count_foreign_spawn() {
             self.submit_blocking(runnable);
         } else {
-            tasks::reject(runnable, None);
+            self.refuse(runnable);
         }
     }
 
@@ -314,12 +322,18 @@ impl Shared {
     }
 
     fn submit_global(&'static self, runnable: Runnable) {
+        if self.is_lost() {
+            return std::mem::forget(runnable);
+        }
         self.global.push(runnable);
         self.follow_submit();
     }
 
     /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
     fn follow_submit(&'static self) {
+        if self.is_lost() {
+            return;
+        }
         match self.idle.after_submit() {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
@@ -342,6 +356,9 @@ impl Shared {
     /// Puts one more worker to work, if a processor lies idle and nobody searches.
     #[cold]
     fn wake_one(&'static self) {
+        if self.is_lost() {
+            return;
+        }
         match self.idle.claim() {
             Some(claim) => self.put_to_work(claim),
             // The janitor waits until no claim is being made.

@@ -250,7 +250,7 @@ impl Timer {
     pub(crate) fn arm(&mut self, shared: &'static Shared, deadline: Instant, waker: &Waker) {
         let deadline = clock::tick_after(deadline);
         if let Some(armed) = &mut self.armed {
-            if armed.deadline == deadline && rearm(armed, waker) {
+            if armed.deadline == deadline && !armed.shared.is_lost() && rearm(armed, waker) {
                 return;
             }
             self.disarm();
@@ -278,7 +278,7 @@ impl Timer {
     /// To a later deadline in place: whoever waits for the wheel looks at worst too early. To an earlier one by way of
     /// this thread's own wheel, or the foreign one: a sleeping owner of another wheel would not hear of it.
     pub(crate) fn reset(&mut self, deadline: Instant) -> bool {
-        let Some(armed) = &mut self.armed else {
+        let Some(armed) = self.armed.as_mut().filter(|armed| !armed.shared.is_lost()) else {
             return false;
         };
         let deadline = clock::tick_after(deadline);
@@ -312,6 +312,9 @@ impl Timer {
     /// Takes the timer off its wheel.
     pub(crate) fn disarm(&mut self) {
         if let Some(armed) = self.armed.take() {
+            if armed.shared.is_lost() {
+                return;
+            }
             let at = armed.wheel();
             let mut wheel = at.wheel.lock();
             let waker = wheel.cancel(armed.key);

@@ -243,7 +243,7 @@ impl Worker {
         // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
         // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
         if self.shared.is_closed() {
-            self.shared.registry.close();
+            self.shared.wake_the_waiting();
         }
     }
 

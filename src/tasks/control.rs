@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use super::Id;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 const SHARDS: usize = 16;
 
@@ -32,6 +32,11 @@ struct State {
     finished: bool,
     /// Present once the task is registered.
     waker: Option<Waker>,
+}
+
+/// Takes the whole table, for a fork.
+pub(super) fn hold() -> Vec<MutexGuard<'static, BTreeMap<Id, Arc<Control>>>> {
+    TABLE.iter().map(Mutex::lock).collect()
 }
 
 fn shard(id: Id) -> &'static Mutex<BTreeMap<Id, Arc<Control>>> {

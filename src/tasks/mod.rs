@@ -44,6 +44,11 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use reject::{end_put_off, reject};
 pub use yield_now::{YieldNow, yield_now};
 
+/// Takes every lock that the tasks of all runtimes share, for a fork. Each is a leaf.
+pub(crate) fn hold() -> impl Sized + 'static {
+    (registry::hold(), origin::hold(), control::hold())
+}
+
 use contain::Outcome;
 use origin::ORIGIN_BITS;
 use registry::Registry;

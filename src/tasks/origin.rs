@@ -72,6 +72,11 @@ impl Pairs {
     }
 }
 
+/// Takes the lock of all pairs, for a fork.
+pub(super) fn hold() -> impl Sized + 'static {
+    PAIRS.lock()
+}
+
 /// A line of the cache.
 #[derive(Clone, Copy)]
 struct Cached {

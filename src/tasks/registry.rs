@@ -38,6 +38,19 @@ static TABLE: [AtomicPtr<Registry>; HOMES] = [const { AtomicPtr::new(ptr::null_m
 /// Registries that nobody uses at the moment.
 static FREE: Mutex<Vec<&'static Registry>> = Mutex::new(Vec::new());
 
+/// Takes the list of free registries, for a fork.
+pub(super) fn hold() -> impl Sized + 'static {
+    FREE.lock()
+}
+
+/// How many registries were ever made; their indices are below. Only uniqueness matters: `Relaxed`.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
+/// See [`MADE`].
+pub(crate) fn made() -> usize {
+    MADE.load(Ordering::Relaxed)
+}
+
 pub(crate) struct Registry {
     index: u16,
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
@@ -109,9 +122,6 @@ enum Slot {
 impl Registry {
     /// An open, empty registry; `None` when [`HOMES`] of them are in use.
     pub(crate) fn lease() -> Option<&'static Registry> {
-        /// How many were ever made. Only uniqueness matters: `Relaxed`.
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-
         let registry = match FREE.lock().pop() {
             Some(registry) => registry,
             None => {

@@ -62,6 +62,11 @@ impl Shared {
         false
     }
 
+    /// Models do not fork.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     fn call_seat(&self) {
         self.netpoll.notify();
     }

@@ -1,0 +1,39 @@
+//! What a `fork` means for all that the runtimes of a process share; see [`crate::sync::fork`].
+
+use std::any::Any;
+use std::io;
+
+use super::{context, foreign};
+use crate::scheduler::{self, Free};
+use crate::sync::fork::{self, Watch};
+use crate::tasks;
+
+/// The locks of the process, while one of its threads forks.
+struct Held {
+    schedulers: Free,
+    _others: Box<dyn Any>,
+}
+
+/// From now on forks are seen.
+///
+/// # Errors
+///
+/// When the C library has no memory for it.
+pub(super) fn watch() -> io::Result<()> {
+    fork::watch(Watch { hold, in_child })
+}
+
+/// That of the default runtime first: while it is made, the others are taken now and then.
+fn hold() -> Box<dyn Any> {
+    let others = (context::hold(), foreign::hold(), tasks::hold());
+    Box::new(Held {
+        schedulers: scheduler::hold_free(),
+        _others: Box::new(others),
+    })
+}
+
+fn in_child(held: &mut dyn Any) {
+    if let Some(held) = held.downcast_mut::<Held>() {
+        scheduler::disown(&mut held.schedulers);
+    }
+}

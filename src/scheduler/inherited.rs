@@ -1,0 +1,100 @@
+//! A scheduler in a child of its process: it has no threads there, and its locks may be taken for ever.
+//!
+//! # What it guarantees
+//!
+//! In the child, a scheduler that was made before the fork
+//!
+//! 1. polls nothing, starts no thread, and takes none of its own locks on the ways named below;
+//! 2. panics when it is asked for something that would never come ([`Shared::assert_own`]): spawning, waiting, figures;
+//! 3. is silent where a panic would harm: wakes, timers that are dropped, the end of a runtime. What it holds is leaked.
+//!
+//! So dropping what was inherited neither waits nor disturbs the parent.
+//!
+//! # Protocol
+//!
+//! 1. A new child marks every scheduler closed ([`disown`]), so that the hot paths need no look of their own: who finds a
+//!    scheduler closed asks whether it is lost ([`Shared::is_lost`]).
+//! 2. A thread of the runtime that forks is the only one of the child. When the poll or job that forked returns, the thread
+//!    would go on with tasks that the parent has too. It ends the process instead ([`end_child`]).
+
+use std::process;
+
+use super::{Shared, home, local};
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
+use crate::tasks::{self, Runnable};
+
+/// Schedulers that no runtime uses, taken for a fork.
+pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
+
+/// In a child: all schedulers there are belong to another process.
+pub(crate) fn disown(free: &mut Free) {
+    free.clear();
+    home::each(|shared| shared.closed.store(true, Ordering::SeqCst));
+}
+
+/// On a thread of a runtime, after foreign code: if that has forked, this is a child with nothing to do here.
+#[inline]
+pub(super) fn end_if_child() {
+    if local::member().is_some_and(Shared::is_inherited) {
+        end_child();
+    }
+}
+
+#[cold]
+fn end_child() -> ! {
+    eprintln!(
+        "executor: a task or job forked, and its child returned into the runtime, whose threads are its parent's. \
+         A child made there must call `exec` or `_exit`; this one is aborted"
+    );
+    process::abort()
+}
+
+impl Shared {
+    /// Whether this process is a child of the one that the scheduler was made in.
+    #[inline]
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.birth.is_inherited()
+    }
+
+    /// [`Shared::is_inherited`], for ways on which nearly everything is open.
+    #[inline]
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_closed() && self.is_inherited()
+    }
+
+    /// Panics if nothing can come of whatever is asked for.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn assert_own(&self) {
+        if self.is_lost() {
+            panic!("{LOST}");
+        }
+    }
+
+    /// After a poll, in a closed scheduler: tasks that went to sleep in it are woken once more. In a child the poll has
+    /// forked, and this is its end.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wake_the_waiting(&self) {
+        if self.is_inherited() {
+            end_child();
+        }
+        self.registry.close();
+    }
+
+    /// A new task that comes too late.
+    #[cold]
+    pub(super) fn refuse(&self, runnable: Runnable) {
+        if self.is_inherited() {
+            // To cancel it would take locks that nobody may be left to release.
+            std::mem::forget(runnable);
+            panic!("{LOST}");
+        }
+        tasks::reject(runnable, None);
+    }
+}
+
+/// What is said of an inherited runtime.
+pub(crate) const LOST: &str = "the runtime belongs to the process that this one was forked from, and has no threads here; \
+     build one after the fork, or leave the runtime first if it is entered";
