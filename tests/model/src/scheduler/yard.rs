@@ -34,6 +34,7 @@ pub(super) enum Flaw {
     SleeperSearchesNot,
     SleeperIgnoresClosing,
     SpareJustEnds,
+    SeatWakesNobody,
     FinderHasNoFence,
     FinderWakesNobody,
     HandoverLooksNoMore,
@@ -192,6 +193,12 @@ impl Yard {
             self.global.push(token(number));
             self.follow(self.after_submit());
         }
+    }
+
+    /// Wakes a task that was spawned before, from a thread that holds no core.
+    pub(super) fn wake(&self, number: usize) {
+        self.global.push(token(number));
+        self.follow(self.after_submit());
     }
 
     /// Submits on a worker, as if the token was woken there.
@@ -401,7 +408,14 @@ impl Yard {
     }
 
     pub(super) fn cancel(&self, token: Runnable) {
-        let last = self.book.cancelled(token);
+        let number = token.metadata().number;
+        let mut last = self.book.cancelled(number);
+        if number < self.plan.parents {
+            // Nobody will spawn them.
+            let first = self.plan.parents + 2 * number;
+            last |= self.book.cancelled(first);
+            last |= self.book.cancelled(first + 1);
+        }
         self.finished(last);
     }
 
@@ -495,8 +509,8 @@ impl Book {
         self.is_last()
     }
 
-    fn cancelled(&self, token: Runnable) -> bool {
-        self.fates[token.metadata().number].1.fetch_add(1, SeqCst);
+    fn cancelled(&self, number: usize) -> bool {
+        self.fates[number].1.fetch_add(1, SeqCst);
         self.is_last()
     }
 
