@@ -8,6 +8,8 @@ mod handover;
 mod next_slot;
 #[cfg(feature = "net")]
 mod reactor;
+#[cfg(feature = "net")]
+mod reactor_house;
 mod retake;
 mod submitting;
 mod timers;
@@ -16,6 +18,8 @@ pub(crate) fn all() -> Vec<Check> {
     // The longest ones first, so that none of them is left to one thread in the end.
     [
         retake::CHECKS,
+        #[cfg(feature = "net")]
+        reactor_house::CHECKS,
         #[cfg(feature = "net")]
         reactor::CHECKS,
         submitting::CHECKS,

@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::DEADLOCK;
-use crate::checker::{explore, explore_at_length};
+use crate::checker::explore;
 use crate::kernel::{Pipe, forget_generations};
 use crate::queues::Queue;
 use crate::reactor::{Direction, Reactor, Source};
 use crate::runner::Check;
-use crate::scheduler::yard::{self, Plan, Yard};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle, Thread};
 use crate::sync::{Arc, Hole, with_hole};
@@ -64,15 +63,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check::model("reactor-churn", || churn(None)).shuttle_only(),
     Check::twin("reactor-churn/clear-tears", DEADLOCK, || {
         churn(Some(Flaw::ClearTears))
-    })
-    .shuttle_only(),
-    Check::model("reactor-house", || house(None)).shuttle_only(),
-    Check::twin("reactor-house/sleeper-looks-no-more", DEADLOCK, || {
-        house(Some(yard::Flaw::SleeperLooksNoMore))
-    })
-    .shuttle_only(),
-    Check::twin("reactor-house/seat-wakes-nobody", DEADLOCK, || {
-        house(Some(yard::Flaw::SeatWakesNobody))
     })
     .shuttle_only(),
 ];
@@ -471,55 +461,5 @@ fn churn(flaw: Option<Flaw>) -> usize {
         scene.serve();
         join(tasks);
         assert!(!scene.reactor.has_sources(), "a source is left");
-    })
-}
-
-/// A waker that submits a token.
-struct Submit(Yard, usize);
-
-impl Wake for Submit {
-    fn wake(self: PlainArc<Self>) {
-        self.0.submit(self.1);
-    }
-}
-
-/// Four workers with the reactor in their midst: tokens come from outside, from other tokens, and from files, of which
-/// each worker finds some as it looks around and some in the seat.
-fn house(flaw: Option<yard::Flaw>) -> usize {
-    const PARENTS: usize = 4;
-    const FILES: usize = 8;
-    const FIRST: usize = 3 * PARENTS;
-    explore_at_length(0, move || {
-        let (yard, cores) = Yard::new(Plan {
-            processors: 4,
-            tokens: FIRST + FILES,
-            parents: PARENTS,
-            seats: true,
-            restless: true,
-            flaw,
-            ..Plan::default()
-        });
-        let pipes: Vec<_> = (0..FILES).map(|_| Arc::new(Pipe::new(0))).collect();
-        let sources: Vec<_> = (pipes.iter())
-            .map(|pipe| Reactor::register(yard.netpoll.reactor(), pipe.as_fd()))
-            .map(|source| source.expect("this kernel refuses nothing"))
-            .collect();
-        for (index, source) in sources.iter().enumerate() {
-            let waker = Waker::from(PlainArc::new(Submit(yard.clone(), FIRST + index)));
-            let mut context = Context::from_waker(&waker);
-            if let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut context) {
-                source.clear_ready(Direction::Read, seen);
-            }
-            let waits = source
-                .poll_ready(Direction::Read, &mut context)
-                .is_pending();
-            assert!(waits, "nobody has sent anything");
-        }
-        cores
-            .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(move |_| pipes.iter().for_each(|pipe| pipe.send()));
-        (0..PARENTS).for_each(|number| yard.submit(number));
-        yard.settle();
     })
 }
