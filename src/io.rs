@@ -87,7 +87,7 @@ impl<T: AsFd> Async<T> {
     /// Registers what is in non-blocking mode already.
     pub(crate) fn register(io: T, reactor: &Arc<Reactor>) -> io::Result<Async<T>> {
         Ok(Async {
-            source: reactor.register(io.as_fd())?,
+            source: Reactor::register(reactor, io.as_fd())?,
             io: Some(io),
         })
     }

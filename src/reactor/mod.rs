@@ -128,25 +128,25 @@ impl Reactor {
     ///
     /// `Unsupported` for what cannot be waited on (a regular file), an error of its own once the reactor is closed,
     /// else what the operating system says (out of memory or of watches, registered already).
-    pub(crate) fn register(self: &Arc<Self>, fd: BorrowedFd<'_>) -> io::Result<Source> {
-        if self.poller.is_inherited() {
+    pub(crate) fn register(this: &Arc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<Source> {
+        if this.poller.is_inherited() {
             return Err(inherited());
         }
         let (key, state) = {
-            let mut registry = self.registry.lock();
+            let mut registry = this.registry.lock();
             if registry.is_closed() {
                 return Err(closed());
             }
             let entry = registry.insert(State::new())?;
-            self.sources.store(registry.len(), Ordering::Relaxed);
+            this.sources.store(registry.len(), Ordering::Relaxed);
             entry
         };
         // In the registry first: the poller may report the fd before `add` returns.
-        if let Err(error) = self.poller.add(fd, key) {
-            self.remove(key);
+        if let Err(error) = this.poller.add(fd, key) {
+            this.remove(key);
             return Err(unpollable(error));
         }
-        Ok(Source::new(Arc::clone(self), key, state))
+        Ok(Source::new(Arc::clone(this), key, state))
     }
 
     /// Takes a source out of the registry; events on their way to it are dropped from here on.

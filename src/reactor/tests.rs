@@ -121,7 +121,7 @@ fn a_timed_wait_is_not_rounded_to_milliseconds_and_huge_ones_do_not_overflow() {
 fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let mut source = reactor.register(a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     let tasks: Vec<_> = (0..5).map(|_| task()).collect();
     for (_, waker) in &tasks {
@@ -150,7 +150,7 @@ fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay
 fn an_event_after_the_look_survives_would_block() {
     let reactor = Reactor::new().unwrap();
     let (mut a, mut b) = pair();
-    let source = reactor.register(a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
     look(&reactor);
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
@@ -172,7 +172,7 @@ fn a_short_read_does_not_hide_the_end_of_the_stream() {
     let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
-    let source = reactor.register(stream.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, stream.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     let mut cx = Context::from_waker(Waker::noop());
 
@@ -207,7 +207,7 @@ fn a_short_read_does_not_hide_the_end_of_the_stream() {
 fn a_future_that_is_dropped_takes_its_waker_back() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let source = reactor.register(a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (count, waker) = task();
     let mut waiting = source.waiting(Direction::Read);
@@ -224,7 +224,7 @@ fn a_future_that_is_dropped_takes_its_waker_back() {
 fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
     let reactor = Reactor::new().unwrap();
     let (a, b) = pair();
-    let source = reactor.register(a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (_, waker) = task();
     let mut cx = Context::from_waker(&waker);
@@ -236,7 +236,7 @@ fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
         panic!("waiting goes on");
     };
     assert!(error.to_string().contains("shut down"));
-    assert!(reactor.register(b.as_fd()).is_err());
+    assert!(Reactor::register(&reactor, b.as_fd()).is_err());
     // What need not wait goes on.
     assert!(source.poll_ready(Direction::Write, &mut cx).is_ready());
 }
@@ -245,7 +245,7 @@ fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
 fn leaving_wakes_who_is_left() {
     let reactor = Reactor::new().unwrap();
     let (a, _b) = pair();
-    let mut source = reactor.register(a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (count, waker) = task();
     let mut cx = Context::from_waker(&waker);
@@ -260,11 +260,11 @@ fn leaving_wakes_who_is_left() {
 fn what_cannot_be_polled_is_refused_and_leaves_nothing_behind() {
     let reactor = Reactor::new().unwrap();
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-    let error = reactor.register(file.as_fd()).unwrap_err();
+    let error = Reactor::register(&reactor, file.as_fd()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     let (a, _b) = pair();
-    let _source = reactor.register(a.as_fd()).unwrap();
-    let error = reactor.register(a.as_fd()).unwrap_err();
+    let _source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let error = Reactor::register(&reactor, a.as_fd()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(reactor.sources.load(Ordering::SeqCst), 1);
 }
@@ -273,7 +273,7 @@ fn what_cannot_be_polled_is_refused_and_leaves_nothing_behind() {
 fn a_late_event_does_not_reach_the_next_owner() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let mut source = reactor.register(a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     b.write_all(b"x").unwrap();
     // The event has been fetched; before it is delivered, the slot changes hands.
@@ -281,7 +281,7 @@ fn a_late_event_does_not_reach_the_next_owner() {
     reactor.poller.wait(&mut late, None).unwrap();
     source.deregister(a.as_fd()).unwrap();
     let (c, _d) = pair();
-    let next = reactor.register(c.as_fd()).unwrap();
+    let next = Reactor::register(&reactor, c.as_fd()).unwrap();
     settle(&reactor, &next, Direction::Read);
     let (_, waker) = task();
     let mut cx = Context::from_waker(&waker);

@@ -20,15 +20,30 @@ pub(crate) fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'stat
     executions.load(Relaxed)
 }
 
+/// Loom has no more than every interleaving.
+#[cfg(executor_loom)]
+pub(crate) use explore as explore_at_length;
+
 /// Schedules of each of the two schedulers: `MODEL_SCHEDULES`, else [`SCHEDULES`].
 #[cfg(executor_shuttle)]
 pub(crate) fn explore(_: usize, model: impl Fn() + Send + Sync + 'static) -> usize {
+    explore_times(1, model)
+}
+
+/// Ten times as many: for a model of four workers, in which much can happen.
+#[cfg(executor_shuttle)]
+pub(crate) fn explore_at_length(_: usize, model: impl Fn() + Send + Sync + 'static) -> usize {
+    explore_times(10, model)
+}
+
+#[cfg(executor_shuttle)]
+fn explore_times(factor: usize, model: impl Fn() + Send + Sync + 'static) -> usize {
     use std::sync::Arc;
 
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
     use shuttle::{Config, MaxSteps, Runner};
 
-    /// A few seconds for the largest model.
+    /// All models together have more than a million, in about a minute on two cores.
     const SCHEDULES: usize = 5_000;
     /// Of PCT: finds any bug that takes so many ordering constraints, with a probability known beforehand.
     const DEPTH: usize = 3;
@@ -36,7 +51,8 @@ pub(crate) fn explore(_: usize, model: impl Fn() + Send + Sync + 'static) -> usi
     let schedules = std::env::var("MODEL_SCHEDULES")
         .ok()
         .and_then(|number| number.parse().ok())
-        .unwrap_or(SCHEDULES);
+        .unwrap_or(SCHEDULES)
+        * factor;
     let mut config = Config::new();
     // The default is 32 KiB, little for formatting a panic.
     config.stack_size = 1 << 17;

@@ -31,7 +31,15 @@ mod facade;
 #[rustfmt::skip]
 mod blocking;
 
+#[cfg(feature = "net")]
+#[allow(dead_code, unused_imports)]
+#[path = "../../../src/reactor/mod.rs"]
+#[rustfmt::skip]
+mod reactor;
+
 mod checker;
+#[cfg(feature = "net")]
+mod kernel;
 mod queues;
 mod runner;
 mod scheduler;
@@ -41,9 +49,15 @@ mod tasks;
 // The files under test name these crates; this crate answers in their place.
 extern crate self as concurrent_queue;
 extern crate self as crossbeam_deque;
+#[cfg(feature = "net")]
+extern crate self as polling;
+#[cfg(feature = "net")]
+extern crate self as rustix;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "net")]
+use kernel::{Poller, event, io, time};
 use queues::{ConcurrentQueue, Stealer, Worker};
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 //! A process: a checker that has found a deadlock may abort while it cleans up, and the others must go on.
 //!
 //! ```text
-//! models [FILTER]       all of them, or those whose name contains FILTER
+//! models [FILTER...]    all of them, or those whose name contains one of these
 //! models --only NAME    this one, in this process
 //! ```
 
@@ -63,6 +63,12 @@ impl Check {
     }
 }
 
+const EXECUTIONS: &str = if cfg!(executor_loom) {
+    "executions"
+} else {
+    "schedules"
+};
+
 const EXPLORED: &str = "explored ";
 
 pub(crate) fn run(checks: &[Check]) -> ExitCode {
@@ -78,12 +84,12 @@ pub(crate) fn run(checks: &[Check]) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        [] => run_all(checks, ""),
-        [filter] => run_all(checks, filter),
-        _ => {
-            eprintln!("usage: models [FILTER | --only NAME]");
+        [] => run_all(checks, &[""]),
+        ["--only", ..] => {
+            eprintln!("usage: models [FILTER... | --only NAME]");
             ExitCode::FAILURE
         }
+        ref filters => run_all(checks, filters),
     }
 }
 
@@ -95,10 +101,10 @@ struct Tally {
     twins: usize,
 }
 
-fn run_all(checks: &[Check], filter: &str) -> ExitCode {
+fn run_all(checks: &[Check], filters: &[&str]) -> ExitCode {
     let chosen: Vec<&Check> = checks
         .iter()
-        .filter(|check| check.here && check.name.contains(filter))
+        .filter(|check| check.here && filters.iter().any(|filter| check.name.contains(filter)))
         .collect();
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
@@ -118,7 +124,7 @@ fn run_all(checks: &[Check], filter: &str) -> ExitCode {
         executions,
         twins,
     } = tally.into_inner().expect("no check panics in here");
-    println!("{models} models, {executions} executions; {twins} twins caught; {failed} failed");
+    println!("{models} models, {executions} {EXECUTIONS}; {twins} twins caught; {failed} failed");
     if failed == 0 && !chosen.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -149,7 +155,7 @@ fn run_one(check: &Check, tally: &Mutex<Tally>) {
         .unwrap_or(0);
     let mut tally = tally.lock().expect("no check panics in here");
     let (good, verdict) = match check.fails_with {
-        None => (passed, format!("{executions} executions")),
+        None => (passed, format!("{executions} {EXECUTIONS}")),
         Some(message) => (
             !passed && said.contains(message),
             format!("fails: {message}"),

@@ -9,6 +9,22 @@ pub(crate) use crate::facade::{Arc, Mutex, MutexGuard};
 /// Under a model it holds constants only (the start of the clock).
 pub(crate) use std::sync::OnceLock;
 
+/// Models do not fork.
+pub(crate) mod fork {
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Birth;
+
+    impl Birth {
+        pub(crate) fn here() -> Birth {
+            Birth
+        }
+
+        pub(crate) fn is_inherited(self) -> bool {
+            false
+        }
+    }
+}
+
 use std::cell::Cell;
 
 #[cfg(executor_loom)]
@@ -99,8 +115,26 @@ pub(crate) mod thread {
     }
 }
 
+/// Loom keeps one last access of an atomic. Its own `fetch_update` begins with a load; that hides from it that the
+/// exchange, which follows, races with the loads of others. So here it begins with an exchange that changes nothing.
+macro_rules! fetch_update {
+    ($atomic:expr, $success:expr, $failure:expr, $f:expr) => {{
+        let mut f = $f;
+        let mut previous = $atomic.fetch_or(0, $failure);
+        loop {
+            let Some(new) = f(previous) else {
+                break Err(previous);
+            };
+            match $atomic.compare_exchange(previous, new, $success, $failure) {
+                Ok(_) => break Ok(previous),
+                Err(now) => previous = now,
+            }
+        }
+    }};
+}
+
 pub(crate) mod atomic {
-    pub(crate) use crate::facade::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use crate::facade::atomic::{AtomicU8, AtomicU64, Ordering};
 
     /// With the operations that the files under test use.
     #[derive(Debug, Default)]
@@ -178,7 +212,64 @@ pub(crate) mod atomic {
                 self.0.store(new, Ordering::Release);
                 return Ok(previous);
             }
-            self.0.fetch_update(success, failure, f)
+            fetch_update!(self.0, success, failure, f)
+        }
+    }
+
+    /// With the operations that the files under test use.
+    #[derive(Debug, Default)]
+    pub(crate) struct AtomicUsize(atomic::AtomicUsize);
+
+    impl AtomicUsize {
+        pub(crate) fn new(value: usize) -> AtomicUsize {
+            AtomicUsize(atomic::AtomicUsize::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> usize {
+            self.0.load(order)
+        }
+
+        #[cfg(feature = "net")]
+        pub(crate) fn store(&self, value: usize, order: Ordering) {
+            self.0.store(value, order);
+        }
+
+        pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+            self.0.fetch_add(value, order)
+        }
+
+        pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+            self.0.fetch_sub(value, order)
+        }
+
+        pub(crate) fn fetch_or(&self, value: usize, order: Ordering) -> usize {
+            self.0.fetch_or(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: usize,
+            new: usize,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<usize, usize> {
+            self.0.compare_exchange(current, new, success, failure)
+        }
+
+        pub(crate) fn fetch_update(
+            &self,
+            success: Ordering,
+            failure: Ordering,
+            f: impl FnMut(usize) -> Option<usize>,
+        ) -> Result<usize, usize> {
+            if is_open(Hole::TornSwap) {
+                let mut f = f;
+                let previous = self.0.load(Ordering::Acquire);
+                let new = f(previous).ok_or(previous)?;
+                self.0.store(new, Ordering::Release);
+                return Ok(previous);
+            }
+            fetch_update!(self.0, success, failure, f)
         }
     }
 

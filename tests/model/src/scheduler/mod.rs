@@ -37,6 +37,7 @@ mod timers;
 #[rustfmt::skip]
 mod wheel;
 
+mod book;
 pub(crate) mod models;
 mod orphan;
 mod retake;

@@ -1,5 +1,8 @@
 //! A worker of the yard: the steps of the scheduler's worker, without timers, fairness and batches.
 
+use std::task::Waker;
+use std::time::Duration;
+
 use super::park::Sleeper;
 use super::processor::Core;
 use super::tenure::Word;
@@ -92,10 +95,11 @@ impl Worker<'_> {
     }
 
     fn look_elsewhere(&mut self) -> Option<Runnable> {
-        let core = self.core.as_ref()?;
         if let Some(token) = self.yard.global.pop() {
             return Some(token);
         }
+        self.look_at_network();
+        let core = self.core.as_ref()?;
         if !self.searching {
             if !self.yard.idle.begin_search(self.yard.plan.processors) {
                 return None;
@@ -111,7 +115,29 @@ impl Worker<'_> {
         None
     }
 
-    fn poll(&mut self, token: Runnable) {
+    /// What is woken submits a token from here.
+    fn look_at_network(&mut self) {
+        let mut ready = Vec::new();
+        if self.yard.netpoll.has_sources()
+            && let Some(mut seat) = self.yard.netpoll.try_seat()
+        {
+            seat.poll(Some(Duration::ZERO), &mut ready);
+        }
+        self.wake_all(ready);
+    }
+
+    fn wake_all(&mut self, ready: Vec<Waker>) {
+        if !ready.is_empty() {
+            self.finds();
+        }
+        if self.yard.has(Flaw::SeatWakesNobody) {
+            return;
+        }
+        ready.into_iter().for_each(Waker::wake);
+    }
+
+    /// A search ends with something.
+    fn finds(&mut self) {
         let yard = self.yard;
         if self.stop_searching() {
             with_hole(yard.hole(Flaw::FinderHasNoFence), || yard.idle.found());
@@ -119,6 +145,11 @@ impl Worker<'_> {
                 yard.wake_one();
             }
         }
+    }
+
+    fn poll(&mut self, token: Runnable) {
+        let yard = self.yard;
+        self.finds();
         if yard.is_closed() {
             return yard.cancel(token);
         }
@@ -159,11 +190,12 @@ impl Worker<'_> {
         let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
         let waits = !closed && !found;
         let timed_out = waits && std::mem::take(&mut self.restless);
+        let mut ready = Vec::new();
         if waits && !timed_out {
             match seat {
                 Some(mut seat) => {
                     if !self.sleeper.has_gift() {
-                        seat.poll(None, &mut Vec::new());
+                        seat.poll(None, &mut ready);
                     }
                 }
                 None => loop {
@@ -174,7 +206,9 @@ impl Worker<'_> {
                 },
             }
         }
-        self.rise(found, timed_out && is_spare && yard.plan.spares_end)
+        let goes_on = self.rise(found, timed_out && is_spare && yard.plan.spares_end);
+        self.wake_all(ready);
+        goes_on
     }
 
     fn rise(&mut self, found: bool, spare_ends: bool) -> bool {

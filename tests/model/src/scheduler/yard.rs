@@ -5,11 +5,11 @@
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Mutex as PlainMutex;
-use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};
 
 use crossbeam_deque::Worker as LocalQueue;
 
 use super::at::At;
+use super::book::Book;
 use super::idle::{Claim, Idle, Next};
 use super::netpoll::Netpoll;
 use super::orphan::Orphans;
@@ -34,6 +34,7 @@ pub(super) enum Flaw {
     SleeperSearchesNot,
     SleeperIgnoresClosing,
     SpareJustEnds,
+    SeatWakesNobody,
     FinderHasNoFence,
     FinderWakesNobody,
     HandoverLooksNoMore,
@@ -192,6 +193,12 @@ impl Yard {
             self.global.push(token(number));
             self.follow(self.after_submit());
         }
+    }
+
+    /// Wakes a task that was spawned before, from a thread that holds no core.
+    pub(super) fn wake(&self, number: usize) {
+        self.global.push(token(number));
+        self.follow(self.after_submit());
     }
 
     /// Submits on a worker, as if the token was woken there.
@@ -401,7 +408,14 @@ impl Yard {
     }
 
     pub(super) fn cancel(&self, token: Runnable) {
-        let last = self.book.cancelled(token);
+        let number = token.metadata().number;
+        let mut last = self.book.cancelled(number);
+        if number < self.plan.parents {
+            // Nobody will spawn them.
+            let first = self.plan.parents + 2 * number;
+            last |= self.book.cancelled(first);
+            last |= self.book.cancelled(first + 1);
+        }
         self.finished(last);
     }
 
@@ -467,64 +481,6 @@ impl Drop for Ground {
             // SAFETY: each came from a box, and the cores, which refer to it, are gone: the workers have ended, and
             // what they laid down was dropped just now.
             drop(unsafe { Box::from_raw(at.as_ptr()) });
-        }
-    }
-}
-
-/// What became of the tokens, and of the wake-ups.
-pub(super) struct Book {
-    fates: Vec<(Plain, Plain)>,
-    /// Relaxed, so that it orders nothing; a checker must know of it, since the last worker does more than others.
-    left: AtomicUsize,
-    /// Searches begun by a wake-up, and ended.
-    searches: PlainMutex<(usize, usize)>,
-}
-
-impl Book {
-    fn new(tokens: usize) -> Book {
-        Book {
-            fates: (0..tokens).map(|_| Default::default()).collect(),
-            left: AtomicUsize::new(tokens),
-            searches: PlainMutex::default(),
-        }
-    }
-
-    /// True: it was the last one.
-    pub(super) fn ran(&self, token: Runnable) -> bool {
-        self.fates[token.metadata().number].0.fetch_add(1, SeqCst);
-        self.is_last()
-    }
-
-    fn cancelled(&self, token: Runnable) -> bool {
-        self.fates[token.metadata().number].1.fetch_add(1, SeqCst);
-        self.is_last()
-    }
-
-    fn is_last(&self) -> bool {
-        self.left.fetch_sub(1, Ordering::Relaxed) == 1
-    }
-
-    /// The wake budget: as long as one search lasts, nobody else is woken, however much is submitted.
-    fn search_begins(&self) {
-        let mut searches = self.searches.lock().expect("nobody panics with it");
-        searches.0 += 1;
-        let (begun, ended) = *searches;
-        drop(searches);
-        assert!(begun <= ended + 1, "a wake-up too many");
-    }
-
-    /// Called before the end is published.
-    pub(super) fn search_ends(&self) {
-        self.searches.lock().expect("nobody panics with it").1 += 1;
-    }
-
-    fn check(&self) {
-        for (number, (ran, cancelled)) in self.fates.iter().enumerate() {
-            match ran.load(SeqCst) + cancelled.load(SeqCst) {
-                0 => panic!("token {number} is lost"),
-                1 => {}
-                times => panic!("token {number} came out {times} times"),
-            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Closing: afterwards every token has run or was cancelled, and nobody sleeps.
 
 use super::DEADLOCK;
-use crate::checker::explore;
+use crate::checker::{explore, explore_at_length};
 use crate::runner::Check;
 use crate::scheduler::yard::{Flaw, Plan, Yard};
 
@@ -29,6 +29,19 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("closing/sleeper-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SleeperIgnoresClosing))
     }),
+    Check::model("closing-wake", || closing_wake(None)),
+    Check::twin("closing-wake/waker-ignores-it", DEADLOCK, || {
+        closing_wake(Some(Flaw::SubmitterIgnoresClosing))
+    }),
+    Check::twin("closing-wake/waker-has-no-fence", DEADLOCK, || {
+        closing_wake(Some(Flaw::SubmitterHasNoFence))
+    })
+    .loom_only(),
+    Check::model("closing-house", || closing_house(None)).shuttle_only(),
+    Check::twin("closing-house/worker-ends-quietly", DEADLOCK, || {
+        closing_house(Some(Flaw::WorkerEndsQuietly))
+    })
+    .shuttle_only(),
     Check::model("closing-claim", || closing_claim(None)),
     Check::twin("closing-claim/claimer-ends-quietly", DEADLOCK, || {
         closing_claim(Some(Flaw::ClaimerEndsQuietly))
@@ -44,7 +57,7 @@ pub(super) const CHECKS: &[Check] = &[
 fn closing(flaw: Option<Flaw>) -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const TOKENS: usize = if cfg!(executor_loom) { 1 } else { 20 };
-    explore(2, move || {
+    explore_at_length(2, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: WORKERS,
             tokens: TOKENS,
@@ -56,6 +69,59 @@ fn closing(flaw: Option<Flaw>) -> usize {
             .for_each(|core| yard.start(Some(core), false));
         yard.spawn(|yard| (0..TOKENS).for_each(|number| yard.submit(number)));
         yard.spawn(Yard::clean_up);
+        yard.close();
+        yard.settle();
+    })
+}
+
+/// Somebody closes while a task that waits is woken by a thread that is no worker.
+fn closing_wake(flaw: Option<Flaw>) -> usize {
+    const TASKS: usize = if cfg!(executor_loom) { 1 } else { 20 };
+    explore(1, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 1,
+            tokens: TASKS,
+            flaw,
+            ..Plan::default()
+        });
+        (0..TASKS).for_each(|_| yard.count_spawned());
+        cores
+            .into_iter()
+            .for_each(|core| yard.start(Some(core), false));
+        yard.spawn(Yard::clean_up);
+        yard.spawn(|yard| (0..TASKS).for_each(|number| yard.wake(number)));
+        yard.close();
+        yard.settle();
+    })
+}
+
+/// Somebody closes while tasks are spawned, are woken from outside, spawn others on their workers, and end elsewhere.
+fn closing_house(flaw: Option<Flaw>) -> usize {
+    const PARENTS: usize = 4;
+    const SPAWNED: usize = 3 * PARENTS;
+    const WOKEN: usize = 5;
+    const ELSEWHERE: usize = 3;
+    explore_at_length(0, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 4,
+            tokens: SPAWNED + WOKEN + ELSEWHERE,
+            parents: PARENTS,
+            seats: true,
+            restless: true,
+            flaw,
+            ..Plan::default()
+        });
+        (0..WOKEN + ELSEWHERE).for_each(|_| yard.count_spawned());
+        cores
+            .into_iter()
+            .for_each(|core| yard.start(Some(core), false));
+        yard.spawn(Yard::clean_up);
+        yard.spawn(|yard| (0..PARENTS).for_each(|number| yard.submit(number)));
+        yard.spawn(|yard| (SPAWNED..SPAWNED + WOKEN).for_each(|number| yard.wake(number)));
+        yard.spawn(|yard| {
+            (SPAWNED + WOKEN..SPAWNED + WOKEN + ELSEWHERE)
+                .for_each(|number| yard.run_elsewhere(number))
+        });
         yard.close();
         yard.settle();
     })

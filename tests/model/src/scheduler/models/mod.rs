@@ -6,18 +6,27 @@ mod blocking;
 mod closing;
 mod handover;
 mod next_slot;
+#[cfg(feature = "net")]
+mod reactor;
+#[cfg(feature = "net")]
+mod reactor_house;
 mod retake;
 mod submitting;
 mod timers;
 
 pub(crate) fn all() -> Vec<Check> {
+    // The longest ones first, so that none of them is left to one thread in the end.
     [
-        submitting::CHECKS,
-        next_slot::CHECKS,
-        handover::CHECKS,
         retake::CHECKS,
+        #[cfg(feature = "net")]
+        reactor_house::CHECKS,
+        #[cfg(feature = "net")]
+        reactor::CHECKS,
+        submitting::CHECKS,
         closing::CHECKS,
+        handover::CHECKS,
         blocking::CHECKS,
+        next_slot::CHECKS,
         timers::CHECKS,
     ]
     .concat()

@@ -1,7 +1,7 @@
 //! Retaking a processor from a stuck worker: neither the processor nor a token is lost or doubled.
 
 use super::DEADLOCK;
-use crate::checker::explore;
+use crate::checker::{explore, explore_at_length};
 use crate::runner::Check;
 use crate::scheduler::processor::Core;
 use crate::scheduler::worker;
@@ -311,7 +311,7 @@ fn closing_return(flaw: Option<Flaw>) -> usize {
 fn house(flaw: Option<Flaw>) -> usize {
     const PARENTS: usize = 7;
     const ROUNDS: usize = 4;
-    explore(0, move || {
+    explore_at_length(0, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: 4,
             tokens: 3 * PARENTS,

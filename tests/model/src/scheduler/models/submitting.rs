@@ -1,7 +1,7 @@
 //! Submitting, lying down and finding: no token is left in a queue while everybody sleeps.
 
 use super::DEADLOCK;
-use crate::checker::explore;
+use crate::checker::{explore, explore_at_length};
 use crate::queues::Queue;
 use crate::runner::Check;
 use crate::scheduler::idle::{Claim, Idle, Next};
@@ -99,7 +99,7 @@ fn submit_to_seat() -> usize {
 fn two_submitters() -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const EACH: usize = if cfg!(executor_loom) { 1 } else { 10 };
-    explore(2, || {
+    explore_at_length(2, || {
         let (yard, cores) = Yard::new(Plan {
             processors: WORKERS,
             tokens: 2 * EACH,
@@ -284,7 +284,7 @@ fn spare_ends(flaw: Option<Flaw>) -> usize {
 /// rest.
 fn conserving(flaw: Option<Flaw>) -> usize {
     const WORKERS: usize = 4;
-    explore(0, move || {
+    explore_at_length(0, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: WORKERS,
             tokens: 20,
@@ -304,7 +304,7 @@ fn conserving(flaw: Option<Flaw>) -> usize {
 /// Everything at once: four workers, one of them in the seat, two submitters, tokens that submit others on their worker.
 fn house(flaw: Option<Flaw>) -> usize {
     const PARENTS: usize = 7;
-    explore(0, move || {
+    explore_at_length(0, move || {
         let (yard, cores) = Yard::new(Plan {
             processors: 4,
             tokens: 3 * PARENTS,

@@ -26,6 +26,18 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("foreign-timer/seat-says-nothing", DEADLOCK, || {
         foreign_timer(Some(Flaw::SeatSaysNothing))
     }),
+    Check::model("earlier-timer", || earlier_timer(None)),
+    Check::twin("earlier-timer/timer-has-no-fence", DEADLOCK, || {
+        earlier_timer(Some(Flaw::TimerHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("earlier-timer/seat-has-no-fence", DEADLOCK, || {
+        earlier_timer(Some(Flaw::SeatHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("earlier-timer/seat-says-nothing", DEADLOCK, || {
+        earlier_timer(Some(Flaw::SeatSaysNothing))
+    }),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +59,18 @@ impl Wake for Nobody {
 /// A thread without a processor arms a timer while a worker without timers sits down. The worker may wait for ever
 /// only if it will be told.
 fn foreign_timer(flaw: Option<Flaw>) -> usize {
+    arm_before_a_seat(None, flaw)
+}
+
+/// The same, and the worker in the seat has decided to wait for a later timer. Its own time-out never comes.
+fn earlier_timer(flaw: Option<Flaw>) -> usize {
+    arm_before_a_seat(Some(2 * DEADLINE), flaw)
+}
+
+/// How far off the foreign timer is.
+const DEADLINE: Duration = Duration::from_secs(3600);
+
+fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             timers: Timers::new(1),
@@ -54,6 +78,11 @@ fn foreign_timer(flaw: Option<Flaw>) -> usize {
         }));
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
         let (seat, foreign) = (hole(Flaw::SeatHasNoFence), hole(Flaw::TimerHasNoFence));
+        let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
+        let mut later = Timer::new();
+        if let Some(other) = other {
+            later.arm(shared, Instant::now() + other, &waker);
+        }
         let sitter = thread::spawn(move || {
             with_hole(seat, || {
                 let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
@@ -61,23 +90,22 @@ fn foreign_timer(flaw: Option<Flaw>) -> usize {
                 } else {
                     shared.timers.wait_in_seat(true)
                 };
-                // With a time-out it comes back by itself, in good time for the timer.
-                if timeout.is_none() {
+                // With a time-out that is not too long it comes back by itself, in good time for the timer.
+                if timeout.is_none_or(|timeout| timeout > DEADLINE * 3 / 2) {
                     let mut seat = shared.netpoll.try_seat().expect("nobody else sits down");
                     seat.poll(None, &mut Vec::new());
                 }
                 shared.timers.rise_from_seat();
             });
         });
-        let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
         let mut timer = Timer::new();
         with_hole(foreign, || {
-            let deadline = Instant::now() + Duration::from_secs(3600);
+            let deadline = Instant::now() + DEADLINE;
             timer.arm(shared, deadline, &waker);
         });
         sitter.join().expect("the sitter panicked");
-        drop(timer);
-        // SAFETY: it came from a box, and thread and timer, which referred to it, are gone.
+        drop((timer, later));
+        // SAFETY: it came from a box, and thread and timers, which referred to it, are gone.
         drop(unsafe { Box::from_raw(std::ptr::from_ref(shared).cast_mut()) });
     })
 }

@@ -1,0 +1,75 @@
+//! The house with the reactor in its midst: what workers find in files as they look around, and what in the seat.
+
+use std::os::fd::AsFd;
+use std::sync::Arc as PlainArc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::DEADLOCK;
+use crate::checker::explore_at_length;
+use crate::kernel::Pipe;
+use crate::reactor::{Direction, Reactor};
+use crate::runner::Check;
+use crate::scheduler::yard::{Flaw, Plan, Yard};
+use crate::sync::Arc;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("reactor-house", || house(None)).shuttle_only(),
+    Check::twin("reactor-house/sleeper-looks-no-more", DEADLOCK, || {
+        house(Some(Flaw::SleeperLooksNoMore))
+    })
+    .shuttle_only(),
+    Check::twin("reactor-house/seat-wakes-nobody", DEADLOCK, || {
+        house(Some(Flaw::SeatWakesNobody))
+    })
+    .shuttle_only(),
+];
+
+/// A waker that submits a token.
+struct Submit(Yard, usize);
+
+impl Wake for Submit {
+    fn wake(self: PlainArc<Self>) {
+        self.0.submit(self.1);
+    }
+}
+
+/// Four workers with the reactor in their midst: tokens come from outside, from other tokens, and from files, of which
+/// each worker finds some as it looks around and some in the seat.
+fn house(flaw: Option<Flaw>) -> usize {
+    const PARENTS: usize = 4;
+    const FILES: usize = 8;
+    const FIRST: usize = 3 * PARENTS;
+    explore_at_length(0, move || {
+        let (yard, cores) = Yard::new(Plan {
+            processors: 4,
+            tokens: FIRST + FILES,
+            parents: PARENTS,
+            seats: true,
+            restless: true,
+            flaw,
+            ..Plan::default()
+        });
+        let pipes: Vec<_> = (0..FILES).map(|_| Arc::new(Pipe::new(0))).collect();
+        let sources: Vec<_> = (pipes.iter())
+            .map(|pipe| Reactor::register(yard.netpoll.reactor(), pipe.as_fd()))
+            .map(|source| source.expect("this kernel refuses nothing"))
+            .collect();
+        for (index, source) in sources.iter().enumerate() {
+            let waker = Waker::from(PlainArc::new(Submit(yard.clone(), FIRST + index)));
+            let mut context = Context::from_waker(&waker);
+            if let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut context) {
+                source.clear_ready(Direction::Read, seen);
+            }
+            let waits = source
+                .poll_ready(Direction::Read, &mut context)
+                .is_pending();
+            assert!(waits, "nobody has sent anything");
+        }
+        cores
+            .into_iter()
+            .for_each(|core| yard.start(Some(core), false));
+        yard.spawn(move |_| pipes.iter().for_each(|pipe| pipe.send()));
+        (0..PARENTS).for_each(|number| yard.submit(number));
+        yard.settle();
+    })
+}
