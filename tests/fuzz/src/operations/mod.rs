@@ -5,7 +5,8 @@
 //! future is [recorded](record). In steps:
 //!
 //! 1. The driver runs, in a task or in `block_on`. It waits for nobody, so it ends.
-//! 2. All gates open for good and the channel closes. From here on every task ends by itself, if no wake is lost.
+//! 2. Aborted tasks end, whatever they waited for. Then all gates open for good and the channel closes. From here on every
+//!    task ends by itself, if no wake is lost.
 //! 3. Every handle that is left is awaited, every waker woken once more.
 //! 4. The books are closed: each future was dropped once, no output is left, no task is alive, the runtime has counted as
 //!    many tasks as were spawned.
@@ -32,7 +33,7 @@ use record::{Marker, Place};
 use world::{Kind, World};
 
 /// After this something counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Which runtimes an input may choose.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,8 +87,16 @@ fn drive_in_task(world: &Arc<World>, program: &[u8]) {
 
 /// Steps 2 to 4.
 fn close(world: Arc<World>, spawned: u64) {
-    world.open_for_good();
     let begin = Instant::now();
+    while world.is_stopping() {
+        check(
+            begin.elapsed() < PATIENCE,
+            "an aborted task goes on waiting",
+            &world,
+        );
+        std::thread::yield_now();
+    }
+    world.open_for_good();
     let mut looks = 0u32;
     loop {
         let found_any = world.clear_up();

@@ -363,8 +363,7 @@ impl Step<'_> {
                 return;
             };
             drop(slots);
-            record.aborted.store(true, SeqCst);
-            handle.abort();
+            record.abort(|| handle.abort());
             let displaced = self.world.slots().handles[slot].replace((record, handle));
             return discard(displaced);
         }
@@ -372,10 +371,10 @@ impl Step<'_> {
             return;
         };
         drop(slots);
-        record.aborted.store(true, SeqCst);
-        if self.byte() % 2 == 0 {
-            abort.abort();
+        if self.byte() % 2 == 0 || self.world.is_local {
+            record.abort(|| abort.abort());
         } else {
+            record.aborted.store(true, SeqCst);
             self.send(Errand::Abort(abort));
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Record {
     id: OnceLock<Id>,
     /// Somebody has asked it to stop.
     pub(super) aborted: AtomicBool,
+    /// An abort has returned: if it waits, it ends by that.
+    abort_returned: AtomicBool,
     /// The number of its set plus one.
     pub(super) set: AtomicU8,
     /// Its destructor throws.
@@ -63,6 +65,7 @@ impl Record {
             block_on_is_over: over,
             id: OnceLock::new(),
             aborted: AtomicBool::new(false),
+            abort_returned: AtomicBool::new(false),
             set: AtomicU8::new(0),
             drop_throws: AtomicBool::new(false),
             output_throws: AtomicBool::new(false),
@@ -79,6 +82,21 @@ impl Record {
 
     pub(super) fn id(&self) -> Option<Id> {
         self.id.get().copied()
+    }
+
+    /// Its handle, or another, is asked to abort it.
+    pub(super) fn abort(&self, abort: impl FnOnce()) {
+        self.aborted.store(true, SeqCst);
+        abort();
+        self.abort_returned.store(true, SeqCst);
+    }
+
+    /// It was aborted and neither has ended nor is being polled. Of a local one nothing can be said: its thread may wait.
+    pub(super) fn is_about_to_stop(&self) -> bool {
+        self.abort_returned.load(SeqCst)
+            && self.place == Place::Task
+            && !self.is_dropped()
+            && !self.polling.load(SeqCst)
     }
 
     pub(super) fn is_dropped(&self) -> bool {
@@ -154,6 +172,9 @@ impl Probe {
             &world,
         );
         check(!record.is_dropped(), "polled after it was dropped", &world);
+        // With other threads about, an abort may come between the runtime's look and this one.
+        let stopped = world.is_local && record.abort_returned.load(SeqCst);
+        check(!stopped, "polled after it was aborted", &world);
         check(
             record.on_its_thread(),
             "a local future was polled elsewhere",

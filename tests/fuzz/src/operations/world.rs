@@ -168,6 +168,12 @@ impl World {
         runtime
     }
 
+    /// Whether an aborted task waits still.
+    pub(super) fn is_stopping(&self) -> bool {
+        let records = self.records.lock().unwrap();
+        records.iter().any(|record| record.is_about_to_stop())
+    }
+
     pub(super) fn open_for_good(&self) {
         self.gates.iter().for_each(|gate| gate.open(true));
         self.channel.0.close();
