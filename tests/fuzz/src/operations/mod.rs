@@ -5,8 +5,8 @@
 //! future is [recorded](record). In steps:
 //!
 //! 1. The driver runs, in a task or in `block_on`. It waits for nobody, so it ends.
-//! 2. Aborted tasks end, whatever they waited for. Then all gates open for good and the channel closes. From here on every
-//!    task ends by itself, if no wake is lost.
+//! 2. Tasks that were aborted end, and all of a runtime that was shut down, whatever they waited for. Then all gates open for
+//!    good and the channel closes. From here on every task ends by itself, if no wake is lost.
 //! 3. Every handle that is left is awaited, every waker woken once more.
 //! 4. The books are closed: each future was dropped once, no output is left, no task is alive, the runtime has counted as
 //!    many tasks as were spawned.
@@ -91,7 +91,7 @@ fn close(world: Arc<World>, spawned: u64) {
     while world.is_stopping() {
         check(
             begin.elapsed() < PATIENCE,
-            "an aborted task goes on waiting",
+            "a task that was to stop goes on waiting",
             &world,
         );
         std::thread::yield_now();

@@ -231,9 +231,7 @@ impl Step<'_> {
 
     fn spawn_member(&mut self, number: usize, code: &[u8]) {
         let world = self.world;
-        let mut set = world.slots().sets[number]
-            .take()
-            .unwrap_or_else(JoinSet::new);
+        let mut set = world.slots().sets[number].take().unwrap_or_default();
         let record = world.record(Place::Task, None);
         record.set.store(number as u8 + 1, SeqCst);
         let _entered = world.handle.enter();
@@ -314,7 +312,8 @@ impl Step<'_> {
             if times % 2 == 0 {
                 cx.waker().wake_by_ref();
             } else {
-                cx.waker().clone().wake();
+                let waker = cx.waker().clone();
+                waker.wake();
             }
             Poll::Pending
         })

@@ -91,9 +91,10 @@ impl Record {
         self.abort_returned.store(true, SeqCst);
     }
 
-    /// It was aborted and neither has ended nor is being polled. Of a local one nothing can be said: its thread may wait.
-    pub(super) fn is_about_to_stop(&self) -> bool {
-        self.abort_returned.load(SeqCst)
+    /// It was asked to stop, by an abort or its runtime's end, and neither has ended nor is being polled. Of a local one
+    /// nothing can be said: its thread may wait.
+    pub(super) fn is_about_to_stop(&self, world: &World) -> bool {
+        (self.abort_returned.load(SeqCst) || world.is_shut_down())
             && self.place == Place::Task
             && !self.is_dropped()
             && !self.polling.load(SeqCst)

@@ -168,10 +168,10 @@ impl World {
         runtime
     }
 
-    /// Whether an aborted task waits still.
+    /// Whether a task waits still that was aborted, or whose runtime was shut down.
     pub(super) fn is_stopping(&self) -> bool {
         let records = self.records.lock().unwrap();
-        records.iter().any(|record| record.is_about_to_stop())
+        records.iter().any(|record| record.is_about_to_stop(self))
     }
 
     pub(super) fn open_for_good(&self) {
