@@ -16,6 +16,9 @@ use super::tenure::Tenure;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tasks::Runnable;
 
+#[cfg(test)]
+pub(super) mod tests;
+
 /// Polls in a row that may come from the next slot while the local queue waits. Without a cap two tasks that wake each
 /// other own the processor (tokio#5686), and Go needs its monitor for the same; here the monitor ends a streak after
 /// 10 ms too, so the cap is for short polls. More in a row use the pair's data while it is in the cache: a thousand

@@ -16,6 +16,9 @@ use super::at::At;
 use super::processor::{Core, Processor};
 use crate::sync::Mutex;
 
+#[cfg(test)]
+mod tests;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Slot {

@@ -1,0 +1,87 @@
+//! Retakes and returns in any order: a place always has an incarnation, no two workers hold the same one, and there are no more
+//! than were ever out at once.
+
+use std::ptr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scheduler::processor::tests::token;
+use crate::sync::thread;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The monitor takes the processor; its worker keeps the old core.
+    Retake,
+    /// One of the stuck workers comes back.
+    Return(usize),
+    /// The holder polls, and pushes what nobody pops before the end.
+    Work,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Retake),
+        any::<usize>().prop_map(Step::Return),
+        Just(Step::Work)
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_two_hold_an_incarnation_and_none_is_lost(steps in prop::collection::vec(step(), 1..60)) {
+        let (slot, mut held) = Slot::new(3);
+        let mut stuck: Vec<Box<Core>> = Vec::new();
+        let (mut most, mut work) = (1, 0);
+        for step in steps {
+            match step {
+                Step::Retake => {
+                    let core = slot.replace();
+                    stuck.push(std::mem::replace(&mut held, core));
+                    most = most.max(stuck.len() + 1);
+                }
+                Step::Return(_) if stuck.is_empty() => {}
+                Step::Return(n) => slot.stock(stuck.swap_remove(n % stuck.len())),
+                Step::Work => {
+                    held.at.counters.spawned.add(1);
+                    held.push(token().1, true);
+                    work += 1;
+                }
+            }
+            prop_assert!(ptr::eq(slot.at(), held.at));
+            prop_assert_eq!(held.index, 3);
+            let others = stuck.iter().filter(|core| ptr::eq(core.at, held.at)).count();
+            prop_assert_eq!(others, 0);
+            let (mut all, mut stocked) = (0, 0);
+            slot.each(|_| all += 1);
+            slot.each_stocked(|_| stocked += 1);
+            prop_assert_eq!(all, most);
+            prop_assert_eq!(stocked + stuck.len() + 1, all);
+            // Nothing is lost with an incarnation that is out of its place.
+            prop_assert_eq!(slot.sum(|at| at.counters.spawned.get()), work);
+            prop_assert_eq!(slot.sum(|at| at.num_queued() as u64), work);
+        }
+    }
+}
+
+#[test]
+fn of_two_who_fill_a_place_one_succeeds() {
+    let cores = [Slot::new(0).1, Slot::new(0).1];
+    let [one, two] = [cores[0].at, cores[1].at];
+    for _ in 0..1000 {
+        let at = At::nowhere();
+        assert!(at.get().is_none());
+        let filled = thread::scope(|scope| {
+            let other = scope.spawn(|| at.fill(one));
+            [at.fill(two), other.join().unwrap()]
+        });
+        let expected = if filled[0] { two } else { one };
+        assert_eq!(filled.iter().filter(|filled| **filled).count(), 1);
+        assert!(at.get().is_some_and(|found| ptr::eq(found, expected)));
+        assert!(!at.fill(one));
+        at.set(None);
+        assert!(at.get().is_none());
+    }
+}
