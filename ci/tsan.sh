@@ -4,15 +4,55 @@
 #
 #   ci/tsan.sh [FILTER]     only test binaries whose name contains FILTER
 #
-# First the seeded race of ci/controls/faults.rs must be reported.
+# The standard library comes without the sanitizer; ci/controls/tsan_std.rs, linked into each program, says what it orders. First
+# ci/controls/faults.rs must be reported with its seeded race, and must not be with everything that the standard library offers
+# to prevent one. What is left stands in ci/tsan.supp, with its reason. Stops at the first report and prints the command that
+# repeats it.
+#
+# What it cannot see: it knows no fences, so a value that only a fence protects would be reported (there is none), and an order
+# that only a fence gives to atomic values is left to the loom models.
 #
 # LIMIT: seconds that one binary may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
-# `--all-features`. Needs a C compiler and llvm-symbolizer, by which the suppressions know the functions; no nightly compiler.
+# `--all-features`. Needs a C compiler, nm and llvm-symbolizer, by which the suppressions know the functions; no nightly
+# compiler.
 source "$(dirname "$0")/controls/suite.sh"
 tool=tsan
 
+# The standard library's names, in what the linker shall wrap. A library that has renamed one of them needs a look.
+declare -A wrapped=(
+    [lock_contended]='3sys4sync5mutex.*14lock_contended'
+    [read_contended]='3sys4sync6rwlock.*14read_contended'
+    [write_contended]='3sys4sync6rwlock.*15write_contended'
+    [condvar_wait]='3sys4sync7condvar.*7Condvar4wait'
+    [condvar_wait_timeout]='3sys4sync7condvar.*7Condvar12wait_timeout'
+    [barrier_wait]='4sync7barrier.*7Barrier4wait'
+    [once_call]='3sys4sync4once.*4Once4call'
+    [scoped_thread_ends]='6thread6scoped.*9ScopeData29decrement_num_running_threads'
+    [park]='6thread9functions4park'
+    [park_timeout]='6thread9functions12park_timeout'
+)
+wrap_std() {
+    local folder=target/tsan/std word name
+    mkdir -p "$folder"
+    nm -D --defined-only "$(rustc --print sysroot)/lib/rustlib/$target/lib"/libstd-*.so | awk '{ print $3 }' >"$scratch/names"
+    cp ci/controls/tsan_std.rs "$scratch/tsan_std.rs"
+    echo "-Wl,--wrap=__tsan_atomic64_fetch_sub $folder/std.o" >"$folder/arguments"
+    for word in "${!wrapped[@]}"; do
+        name=$(grep -E "^_RNv.*${wrapped[$word]}\$" "$scratch/names" || true)
+        if [ "$(wc -w <<<"$name")" -ne 1 ]; then
+            echo "the standard library's $word is not found, or not once: '$name'"
+            exit 1
+        fi
+        sed -i "s/{$word}/$name/" "$scratch/tsan_std.rs"
+        echo "-Wl,--wrap=$name" >>"$folder/arguments"
+    done
+    rustc --edition 2024 -Copt-level=2 --target "$target" --crate-type lib "--emit=obj=$folder/std.o" "$scratch/tsan_std.rs"
+}
+wrap_std
+
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg crossbeam_sanitize --cfg executor_tsan"
+export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg crossbeam_sanitize --cfg executor_tsan \
+-Clink-arg=@target/tsan/std/arguments"
 export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp:log_path=$reports"
 
 suite_build tsan

@@ -4,7 +4,9 @@
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Condvar, Mutex, OnceLock, RwLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use executor::{Builder, Runtime};
 
@@ -24,7 +26,9 @@ fn main() {
 }
 
 fn on_a_worker(runtime: &Runtime, fault: fn()) {
-    runtime.block_on(runtime.spawn(async move { fault() })).unwrap();
+    runtime
+        .block_on(runtime.spawn(async move { fault() }))
+        .unwrap();
 }
 
 #[inline(never)]
@@ -63,12 +67,23 @@ fn leak() {
 
 struct Unguarded(UnsafeCell<usize>);
 
-// SAFETY: none; this is the fault.
+// SAFETY: none; `data_race` is the fault, the others order what they do.
 unsafe impl Sync for Unguarded {}
+
+impl Unguarded {
+    #[inline(never)]
+    fn add(&self) {
+        // SAFETY: as above.
+        unsafe { *self.0.get() += 1 };
+    }
+}
 
 /// Two tasks meet, with nothing that orders them, and write.
 fn data_race(runtime: &Runtime) {
-    let (value, met) = (Arc::new(Unguarded(UnsafeCell::new(0))), Arc::new(AtomicUsize::new(0)));
+    let (value, met) = (
+        Arc::new(Unguarded(UnsafeCell::new(0))),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let tasks = [(); 2].map(|()| {
         let (value, met) = (value.clone(), met.clone());
         runtime.spawn(async move {
@@ -76,8 +91,7 @@ fn data_race(runtime: &Runtime) {
             while met.load(Ordering::Relaxed) < 2 {
                 std::hint::spin_loop();
             }
-            // SAFETY: none; this is the fault.
-            unsafe { *value.0.get() += 1 };
+            value.add();
         })
     });
     for task in tasks {
@@ -85,19 +99,135 @@ fn data_race(runtime: &Runtime) {
     }
 }
 
-/// The same shape with a lock, a value that moves between threads, and one that is freed once.
+/// The same shape without a fault: unguarded values, ordered by each of the standard library's ways. A tool that does not know
+/// one of them reports it.
 fn nothing(runtime: &Runtime) {
-    let sum = Arc::new(Mutex::new(Box::new(0)));
     let tasks: Vec<_> = (0..1000)
         .map(|n| {
-            let sum = sum.clone();
             runtime.spawn(async move {
                 executor::task::yield_now().await;
-                **sum.lock().unwrap() += n;
                 Box::new(n)
             })
         })
         .collect();
-    let returned: usize = tasks.into_iter().map(|task| *runtime.block_on(task).unwrap()).sum();
-    assert_eq!(returned, **sum.lock().unwrap());
+    let sum: usize = tasks
+        .into_iter()
+        .map(|task| *runtime.block_on(task).unwrap())
+        .sum();
+    assert_eq!(sum, 499_500);
+    for _ in 0..200 {
+        locks();
+        barrier();
+        once();
+        park();
+        channels();
+        counts();
+    }
+}
+
+const ROUNDS: usize = 50;
+
+fn locks() {
+    let (lock, condvar, rwlock) = (Mutex::new(0), Condvar::new(), RwLock::new(0));
+    thread::scope(|scope| {
+        for turn in 0..3 {
+            let (lock, condvar, rwlock) = (&lock, &condvar, &rwlock);
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    *rwlock.write().unwrap() += 1;
+                    black_box(*rwlock.read().unwrap());
+                    let mut guard = lock.lock().unwrap();
+                    while *guard % 3 != turn {
+                        guard = match turn {
+                            0 => condvar.wait(guard).unwrap(),
+                            _ => {
+                                condvar
+                                    .wait_timeout(guard, Duration::from_secs(1))
+                                    .unwrap()
+                                    .0
+                            }
+                        };
+                    }
+                    *guard += 1;
+                    condvar.notify_all();
+                }
+            });
+        }
+    });
+    assert_eq!(
+        (lock.into_inner().unwrap(), rwlock.into_inner().unwrap()),
+        (3 * ROUNDS, 3 * ROUNDS)
+    );
+}
+
+fn barrier() {
+    let (value, barrier) = (Unguarded(UnsafeCell::new(0)), Barrier::new(2));
+    thread::scope(|scope| {
+        for turn in 0..2 {
+            let (value, barrier) = (&value, &barrier);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    if round % 2 == turn {
+                        value.add();
+                    }
+                    barrier.wait();
+                }
+            });
+        }
+    });
+    assert_eq!(value.0.into_inner(), ROUNDS);
+}
+
+fn once() {
+    let value = OnceLock::new();
+    thread::scope(|scope| {
+        (0..3)
+            .for_each(|_| drop(scope.spawn(|| assert_eq!(**value.get_or_init(|| Box::new(7)), 7))));
+    });
+}
+
+fn park() {
+    let (value, turn) = (Unguarded(UnsafeCell::new(0)), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let parked = scope.spawn(|| {
+            while {
+                thread::park();
+                turn.load(Ordering::Relaxed) == 0
+            } {}
+            value.add();
+        });
+        value.add();
+        turn.store(1, Ordering::Relaxed);
+        parked.thread().unpark();
+    });
+    assert_eq!(value.0.into_inner(), 2);
+}
+
+fn channels() {
+    let (unbounded, values) = mpsc::channel();
+    let (rendezvous, acknowledged) = mpsc::sync_channel(0);
+    let thread = thread::spawn(move || {
+        for value in values {
+            let value: Box<usize> = value;
+            rendezvous.send(value).unwrap();
+        }
+    });
+    for value in 0..ROUNDS {
+        unbounded.send(Box::new(value)).unwrap();
+        assert_eq!(*acknowledged.recv().unwrap(), value);
+    }
+    drop(unbounded);
+    thread.join().unwrap();
+}
+
+/// The last of a value's holders frees it.
+fn counts() {
+    let value = Arc::new(Unguarded(UnsafeCell::new(0)));
+    let other = value.clone();
+    let thread = thread::spawn(move || {
+        other.add();
+        drop(other);
+    });
+    drop(value);
+    thread.join().unwrap();
 }
