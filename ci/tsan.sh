@@ -36,7 +36,7 @@ wrap_std() {
     mkdir -p "$folder"
     nm -D --defined-only "$(rustc --print sysroot)/lib/rustlib/$target/lib"/libstd-*.so | awk '{ print $3 }' >"$scratch/names"
     cp ci/controls/tsan_std.rs "$scratch/tsan_std.rs"
-    echo "-Wl,--wrap=__tsan_atomic64_fetch_sub $folder/std.o" >"$folder/arguments"
+    echo "-Wl,--wrap=__tsan_atomic64_fetch_sub $folder/std.o" >"$folder/args"
     for word in "${!wrapped[@]}"; do
         name=$(grep -E "^_RNv.*${wrapped[$word]}\$" "$scratch/names" || true)
         if [ "$(wc -w <<<"$name")" -ne 1 ]; then
@@ -44,7 +44,7 @@ wrap_std() {
             exit 1
         fi
         sed -i "s/{$word}/$name/" "$scratch/tsan_std.rs"
-        echo "-Wl,--wrap=$name" >>"$folder/arguments"
+        echo "-Wl,--wrap=$name" >>"$folder/args"
     done
     rustc --edition 2024 -Copt-level=2 --target "$target" --crate-type lib "--emit=obj=$folder/std.o" "$scratch/tsan_std.rs"
 }
@@ -52,8 +52,12 @@ wrap_std
 
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg crossbeam_sanitize --cfg executor_tsan \
--Clink-arg=@target/tsan/std/arguments"
-export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp:log_path=$reports"
+-Clink-arg=@target/tsan/std/args"
+# Threads that are still to be joined when the process ends are those of runtimes that end in the background; tests/shutdown.rs
+# counts what stays.
+export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp:log_path=$reports:report_thread_leaks=0"
+# The buffers in which the test harness captures output are shared by threads, under locks of the standard library.
+export RUST_TEST_NOCAPTURE=1
 
 suite_build tsan
 suite_clean
