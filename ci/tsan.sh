@@ -2,7 +2,7 @@
 # Runs the unit and integration tests under the thread sanitizer, which finds two accesses to one place, one of them a write,
 # that nothing orders.
 #
-#   ci/tsan.sh [FILTER]     only test binaries whose name contains FILTER
+#   ci/tsan.sh [--quick] [FILTER]     only test binaries whose name contains FILTER
 #
 # The standard library comes without the sanitizer; ci/controls/tsan_std.rs, linked into each program, says what it orders. First
 # ci/controls/faults.rs must be reported with its seeded race, and must not be with everything that the standard library offers
@@ -11,6 +11,10 @@
 #
 # What it cannot see: it knows no fences, so a value that only a fence protects would be reported (there is none), and an order
 # that only a fence gives to atomic values is left to the loom models.
+#
+# --quick builds and runs the unit tests and ten of the test files (ci/controls/suite.sh names them). It leaves out those of the
+# API, the builder, contexts, fairness, `go`, join sets, layering, limits, parallelism, timers, UDP, TCP and Unix sockets, panics
+# of wakers, and of the stalls the reports, the ends and the mixtures.
 #
 # LIMIT: seconds that one binary may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs a C compiler, nm and llvm-symbolizer, by which the suppressions know the functions; no nightly
@@ -56,8 +60,8 @@ export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg
 # Threads that are still to be joined when the process ends are those of runtimes that end in the background; tests/shutdown.rs
 # counts what stays.
 export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp:log_path=$reports:report_thread_leaks=0"
-# The buffers in which the test harness captures output are shared by threads, under locks of the standard library.
-export RUST_TEST_NOCAPTURE=1
+# Captured output and the symbols for backtraces are kept in buffers of all threads, under locks inside the standard library.
+export RUST_TEST_NOCAPTURE=1 RUST_BACKTRACE=0
 
 suite_build tsan
 suite_clean

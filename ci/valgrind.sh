@@ -2,9 +2,13 @@
 # Runs the unit and integration tests under valgrind's memcheck. Beside what ci/asan.sh finds it finds decisions by values that
 # nobody has written, and it sees into the standard library and the C library, which the sanitizers do not.
 #
-#   ci/valgrind.sh [FILTER]     only test binaries whose name contains FILTER
+#   ci/valgrind.sh [--quick] [FILTER]     only test binaries whose name contains FILTER
 #
 # First the seeded faults of ci/controls/faults.rs must be reported.
+#
+# --quick builds and runs the unit tests and ten of the test files (ci/controls/suite.sh names them). It leaves out those of the
+# API, the builder, contexts, fairness, `go`, join sets, layering, limits, parallelism, timers, UDP, TCP and Unix sockets, panics
+# of wakers, and of the stalls the reports, the ends and the mixtures.
 #
 # LIMIT: seconds that one binary may take (600). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs valgrind.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::Arc;
-use crate::tasks::contained;
 
 use super::Reactor;
 use super::state::{Direction, Readiness, State};
@@ -113,7 +113,12 @@ impl Drop for Source {
 
 /// Wakes a foreign waker. One that panics must not keep the others asleep, nor the socket from closing.
 fn wake(waker: Waker) {
-    contained(|| waker.wake());
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Its destructor is foreign, too, and may panic again; what comes out of that is not dropped.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
+    }
 }
 
 /// One future's wait for one direction; see [`Source::waiting`].
