@@ -22,13 +22,13 @@ use executor::{JoinError, JoinHandle, block_on, spawn_local};
 use common::throwing::{
     ALL, Hazard, Output, Tally, Thrower, assert_thrown, await_count, throw, unclaimed,
 };
-use common::{assert_all_usable, hold_without_retakes, on_runtimes};
+use common::{assert_all_usable, hold_without_retakes, keep, on_runtimes};
 
 /// Waits for the task as its hazard demands.
 async fn join(hazard: Hazard, handle: JoinHandle<Output>) {
     match hazard {
         Hazard::Poll | Hazard::DropAtEnd => assert_thrown(handle.await),
-        Hazard::Output => std::mem::forget(handle.await.ok().unwrap()),
+        Hazard::Output => keep(handle.await.ok().unwrap()),
         Hazard::Drop => {
             for _ in 0..3 {
                 yield_now().await;
@@ -236,7 +236,7 @@ fn blocking_jobs_at_shutdown() {
         // Queued behind it: their closures throw when they are dropped instead of being run.
         for _ in 0..3 {
             let held = Thrower::new(Hazard::Drop, &tally);
-            drop(runtime.spawn_blocking(move || std::mem::forget(held)));
+            drop(runtime.spawn_blocking(move || keep(held)));
         }
         let handle = runtime.handle().clone();
         let closer = thread::spawn(move || drop(runtime));
@@ -255,7 +255,7 @@ fn the_future_of_a_block_on() {
         for hazard in [Hazard::Poll, Hazard::DropAtEnd] {
             let future = Thrower::new(hazard, &tally);
             let thrown = catch_unwind(AssertUnwindSafe(|| runtime.block_on(future)));
-            std::mem::forget(thrown.err().unwrap());
+            keep(thrown.err().unwrap());
         }
         // On a worker, that one's task ends with it.
         let future = Thrower::new(Hazard::Poll, &tally);

@@ -23,7 +23,7 @@ use executor::{Handle, Runtime, block_in_place, block_on, spawn};
 use futures::AsyncReadExt;
 
 use common::stuck::{Count, Stuck, each_way, join};
-use common::{processors, wait_until, within_patience};
+use common::{keep, processors, wait_until, within_patience};
 
 const SHORT: Duration = Duration::from_millis(1);
 
@@ -175,7 +175,7 @@ fn a_timer_that_the_stuck_task_has_armed_itself_fires() {
             .poll(&mut Context::from_waker(&bell(bringer)));
         assert!(polled.is_pending());
         // It stays armed after the task is done with it.
-        std::mem::forget(sleeping);
+        keep(sleeping);
     });
 }
 

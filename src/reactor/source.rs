@@ -114,8 +114,10 @@ impl Drop for Source {
 /// Wakes a foreign waker. One that panics must not keep the others asleep, nor the socket from closing.
 fn wake(waker: Waker) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Its destructor is foreign, too, and could panic again.
-        std::mem::forget(panic);
+        // Its destructor is foreign, too, and may panic again; what comes out of that is not dropped.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
     }
 }
 

@@ -8,11 +8,12 @@ pub(crate) mod homed;
 pub(crate) mod stuck;
 pub(crate) mod throwing;
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,8 +21,11 @@ use std::time::{Duration, Instant};
 use executor::Runtime;
 use executor::runtime::Builder;
 
-/// After this something counts as hung.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// After this something counts as hung. The tools that see every access make all of it ten to fifty times slower.
+pub(crate) const PATIENCE: Duration = match option_env!("EXECUTOR_TEST_SLOW") {
+    None => Duration::from_secs(20),
+    Some(_) => Duration::from_secs(120),
+};
 
 /// Runs the body of a test; a hang becomes a failure.
 #[track_caller]
@@ -59,6 +63,12 @@ pub(crate) fn processors(count: usize) -> Runtime {
 #[track_caller]
 pub(crate) fn on_runtimes(body: fn(Runtime)) {
     within_patience(move || [1, 2, 4].into_iter().map(processors).for_each(body));
+}
+
+/// Never drops the value, which stays reachable: a leak checker shall report only what others have lost.
+pub(crate) fn keep(value: impl Any + Send) {
+    static KEPT: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
+    KEPT.lock().unwrap().push(Box::new(value));
 }
 
 /// As many tasks as there are processors meet, and as many jobs.

@@ -10,6 +10,8 @@ use std::thread;
 
 use executor::JoinError;
 
+use super::keep;
+
 /// What was dropped or called, each once per value.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -53,7 +55,7 @@ pub(crate) fn assert_thrown<T>(result: Result<T, JoinError>) {
     let payload = result.err().unwrap().into_panic();
     let payload = payload.downcast::<Payload>().unwrap_or_else(|_| panic!());
     assert!(!payload.last);
-    std::mem::forget(payload);
+    keep(payload);
 }
 
 /// Where a task throws.

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the unit and integration tests under the address sanitizer, which finds uses of freed memory, accesses beyond an object
+# and uses of a stack frame that has returned, and the leak sanitizer, which finds memory that nothing points to at exit.
+#
+#   ci/asan.sh [--quick] [FILTER]     only test binaries whose name contains FILTER
+#
+# First the seeded faults of ci/controls/faults.rs must be reported. What is not counted as a leak stands in ci/lsan.supp, with
+# its reason. Stops at the first report and prints the command that repeats it.
+#
+# --quick builds and runs the unit tests and ten of the test files (ci/controls/suite.sh names them). It leaves out those of the
+# API, the builder, contexts, fairness, `go`, join sets, layering, limits, parallelism, timers, UDP, TCP and Unix sockets, panics
+# of wakers, and of the stalls the reports, the ends and the mixtures.
+#
+# LIMIT: seconds that one binary may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
+# `--all-features`. Needs a C compiler and llvm-symbolizer, by which the suppressions know the functions; no nightly compiler.
+source "$(dirname "$0")/controls/suite.sh"
+tool=asan
+
+export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address"
+export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:log_path=$reports"
+export LSAN_OPTIONS="suppressions=$PWD/ci/lsan.supp:print_suppressions=0"
+
+suite_build asan
+suite_clean
+suite_control use_after_free heap-use-after-free
+suite_control invalid_read heap-buffer-overflow
+suite_control leak LeakSanitizer
+suite_run "${1:-}"

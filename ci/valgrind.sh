@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the unit and integration tests under valgrind's memcheck. Beside what ci/asan.sh finds it finds decisions by values that
+# nobody has written, and it sees into the standard library and the C library, which the sanitizers do not.
+#
+#   ci/valgrind.sh [--quick] [FILTER]     only test binaries whose name contains FILTER
+#
+# First the seeded faults of ci/controls/faults.rs must be reported.
+#
+# --quick builds and runs the unit tests and ten of the test files (ci/controls/suite.sh names them). It leaves out those of the
+# API, the builder, contexts, fairness, `go`, join sets, layering, limits, parallelism, timers, UDP, TCP and Unix sockets, panics
+# of wakers, and of the stalls the reports, the ends and the mixtures.
+#
+# LIMIT: seconds that one binary may take (600). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
+# `--all-features`. Needs valgrind.
+export LIMIT=${LIMIT:-600}
+source "$(dirname "$0")/controls/suite.sh"
+tool=valgrind
+
+suite_build valgrind
+runner=(valgrind -q --fair-sched=yes --trace-children=yes --error-exitcode=1 --leak-check=full
+    --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
+    --suppressions=ci/valgrind.supp --log-file="$reports.%p")
+suite_clean
+suite_control use_after_free "Invalid read"
+suite_control invalid_read "Invalid read"
+suite_control uninitialised "uninitialised value"
+suite_control leak "definitely lost"
+suite_run "${1:-}"
