@@ -1,5 +1,8 @@
 //! The rows of the scorecard, one file each: what is measured in a process of its own, and what is made of it.
 
+mod conservation;
+mod day;
+mod soak;
 mod start_stop;
 
 use crate::child::Child;
@@ -8,7 +11,16 @@ use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
 /// The contestants, ours first.
 pub(crate) const RUNTIMES: [&str; 3] = [Gosched::NAME, Tokio::NAME, Smol::NAME];
 
-pub(crate) static ROWS: &[Row] = &[start_stop::ROW];
+pub(crate) static ROWS: &[Row] = &[start_stop::ROW, soak::ROW, conservation::ROW, day::ROW];
+
+/// Too long for a run of all rows: only when named.
+const LONG: &[&str] = &["day"];
+
+impl Row {
+    pub(crate) fn is_long(&self) -> bool {
+        LONG.contains(&self.name)
+    }
+}
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,

@@ -67,6 +67,8 @@ impl<T: Send> Task<T> for Joined<T> {
 
 impl Runtime for Smol {
     const NAME: &'static str = "smol";
+    const EXACT: bool = false;
+    const DROP_MAY_PANIC: bool = false;
     type Task<T: Send + 'static> = Joined<T>;
     type Listener = async_net::TcpListener;
     type Stream = async_net::TcpStream;
