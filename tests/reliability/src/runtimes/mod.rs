@@ -33,7 +33,7 @@ pub(crate) trait Task<T>: Future<Output = Outcome<T>> + Send + Unpin {
 /// A runtime that can be started and stopped, any number of times.
 pub(crate) trait Runtime: Clone + Send + Sync + 'static {
     const NAME: &'static str;
-    /// Its handles tell a panic from a cancellation, and a task that finishes although it was asked to end gives its output.
+    /// A task that finishes, or panics, although it was asked to end is told to have done so.
     const EXACT: bool;
     /// A future may panic when it is dropped. Where not, the process is aborted.
     const DROP_MAY_PANIC: bool;

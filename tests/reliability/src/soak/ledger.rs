@@ -324,17 +324,11 @@ impl Ticket {
                 let right = value == expected && has(FINISHED);
                 (Event::ToldFinished, right && !(exact && has(DROP_PANICKED)))
             }
-            Outcome::Panicked if exact => {
-                let right = has(PANICKED) || has(DROP_PANICKED);
-                (Event::ToldPanicked, right)
-            }
-            Outcome::Cancelled if exact => {
-                let right = !has(FINISHED) && !has(PANICKED);
+            Outcome::Panicked => (Event::ToldPanicked, has(PANICKED) || has(DROP_PANICKED)),
+            Outcome::Cancelled => {
+                // Else an output, or a panic, may be lost to a cancellation.
+                let right = !exact || !(has(FINISHED) || has(PANICKED));
                 (Event::ToldCancelled, right && has(ASKED))
-            }
-            // Gone, for either reason; an output may be lost to a cancellation.
-            Outcome::Panicked | Outcome::Cancelled => {
-                (Event::ToldCancelled, has(PANICKED) || has(ASKED))
             }
         };
         if !agrees {

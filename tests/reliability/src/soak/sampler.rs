@@ -4,9 +4,14 @@
 //!
 //! 1. the task that has been runnable for longest is the same one, and is not polled;
 //! 2. at every sample, fewer threads than the runtime has workers were running or ready to run (states R and D), those of
-//!    the soak itself not counted. So the operating system would have run one more: it is not to blame;
-//! 3. no sample came late by more than 2 ms: a process that was stopped, or a machine so busy that the sampler waits, proves
+//!    the soak itself not counted: one more could have run;
+//! 3. at every sample either none of them was, or the machine had no more threads ready to run than CPUs. Else one of them may
+//!    have been waiting for a CPU with the task in its hands, and the operating system is to blame;
+//! 4. no sample came late by more than 2 ms: a process that was stopped, or a machine so busy that the sampler waits, proves
 //!    nothing.
+//!
+//! On a machine that is busy with other things only 1, 2 and "none" are left: a task that everybody has forgotten is still
+//! seen, one that is forgotten beside others that run may not be.
 //!
 //! A poll that blocks its thread does not count as running in 2. Whoever lets it keep the only worker that could run the
 //! others violates this as much as one who forgets to wake a worker.
@@ -58,7 +63,7 @@ impl Sampler {
     }
 }
 
-/// A task that waits, and since when all three conditions have held, if they do.
+/// A task that waits, and since when all conditions have held, if they do.
 struct Span {
     task: (u32, u64),
     since: Option<u64>,
@@ -66,6 +71,7 @@ struct Span {
 }
 
 fn sample(seen: &Seen, workers: usize) {
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
     let mut span: Option<Span> = None;
     let mut last = now() / 1000;
     while !seen.ending.load(Relaxed) {
@@ -93,7 +99,8 @@ fn sample(seen: &Seen, workers: usize) {
             current.since = None;
         }
         let states = states();
-        if states.running >= workers {
+        let excused = states.running > 0 && states.all_running > cpus;
+        if states.running >= workers || excused {
             current.since = None;
         } else {
             let length = time - *current.since.get_or_insert(time);
@@ -112,17 +119,20 @@ fn sample(seen: &Seen, workers: usize) {
 fn report(place: u32, waited: u64, states: &States) {
     let place = ledger::place(place);
     eprintln!(
-        "LEFT WAITING: {:?}, seed {:#x}, {} polls, runnable for {:.1} ms; threads: {}",
+        "LEFT WAITING: {:?}, seed {:#x}, {} polls, runnable for {:.1} ms; threads, of {} ready to run in all: {}",
         place.kind(),
         place.seed.load(Relaxed),
         place.polls.load(Relaxed),
         waited as f64 / 1000.0,
+        states.all_running,
         states.text,
     );
 }
 
 struct States {
     running: usize,
+    /// Of the whole machine.
+    all_running: usize,
     text: String,
 }
 
@@ -130,6 +140,7 @@ struct States {
 fn states() -> States {
     let mut states = States {
         running: 0,
+        all_running: all_running(),
         text: String::new(),
     };
     let Ok(threads) = fs::read_dir("/proc/self/task") else {
@@ -153,4 +164,15 @@ fn states() -> States {
         states.text.push_str(&format!(" {name}:{state}"));
     }
     states
+}
+
+fn all_running() -> usize {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let running = text
+        .split_whitespace()
+        .nth(3)
+        .and_then(|pair| pair.split_once('/'));
+    running
+        .and_then(|(running, _)| running.parse().ok())
+        .unwrap_or(usize::MAX)
 }
