@@ -89,8 +89,9 @@ fn on_two_threads(
 
 /// Wakes twice, through a clone and by value.
 fn wake(waker: Waker) {
-    waker.clone().wake();
+    let clone = waker.clone();
     waker.wake_by_ref();
+    clone.wake();
     waker.wake();
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! reliability [--runtime NAME] [--record FILE] [ROW...]    all rows and runtimes unless given; fails if ours misses a limit
 //! reliability list
+//! reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops]   one soak, with summaries as they come
 //! reliability child RUNTIME ROW [ARG...]                   one scenario in this process, for a debugger
 //! ```
 
@@ -11,6 +12,7 @@ mod process;
 mod report;
 mod rows;
 mod runtimes;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -24,10 +26,16 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["list"] => {
             for row in ROWS {
-                println!("{:24} {}", row.name, row.what);
+                let long = if row.is_long() {
+                    "(long: only when named) "
+                } else {
+                    ""
+                };
+                println!("{:24} {long}{}", row.name, row.what);
             }
             ExitCode::SUCCESS
         }
+        ["soak", ..] => soak::command::soak(&args[1..]),
         ["child", runtime, row, ..] => scenario(runtime, row, &args[3..]),
         _ => match plan(&args) {
             Ok(plan) => measure(&plan),
@@ -87,7 +95,7 @@ fn plan(args: &[String]) -> Result<Plan, String> {
         plan.runtimes.extend(RUNTIMES);
     }
     if plan.rows.is_empty() {
-        plan.rows.extend(ROWS);
+        plan.rows.extend(ROWS.iter().filter(|row| !row.is_long()));
     }
     Ok(plan)
 }

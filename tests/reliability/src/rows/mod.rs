@@ -1,6 +1,9 @@
 //! The rows of the scorecard, one file each: what is measured in a process of its own, and what is made of it.
 
+mod conservation;
+mod day;
 mod panics;
+mod soak;
 mod start_stop;
 mod starvation;
 
@@ -10,7 +13,23 @@ use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
 /// The contestants, ours first.
 pub(crate) const RUNTIMES: [&str; 3] = [Gosched::NAME, Tokio::NAME, Smol::NAME];
 
-pub(crate) static ROWS: &[Row] = &[start_stop::ROW, starvation::ROW, panics::ROW];
+pub(crate) static ROWS: &[Row] = &[
+    soak::ROW,
+    conservation::ROW,
+    starvation::ROW,
+    panics::ROW,
+    start_stop::ROW,
+    day::ROW,
+];
+
+/// Too long for a run of all rows: only when named.
+const LONG: &[&str] = &["day"];
+
+impl Row {
+    pub(crate) fn is_long(&self) -> bool {
+        LONG.contains(&self.name)
+    }
+}
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,

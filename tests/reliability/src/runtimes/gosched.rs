@@ -45,6 +45,8 @@ fn outcome<T>(result: Result<T, JoinError>) -> Outcome<T> {
 
 impl Runtime for Gosched {
     const NAME: &'static str = "gosched";
+    const EXACT: bool = true;
+    const DROP_MAY_PANIC: bool = true;
     type Task<T: Send + 'static> = Joined<T>;
     type Listener = net::TcpListener;
     type Stream = net::TcpStream;

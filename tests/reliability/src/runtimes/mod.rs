@@ -33,6 +33,10 @@ pub(crate) trait Task<T>: Future<Output = Outcome<T>> + Send + Unpin {
 /// A runtime that can be started and stopped, any number of times.
 pub(crate) trait Runtime: Clone + Send + Sync + 'static {
     const NAME: &'static str;
+    /// A task that finishes, or panics, although it was asked to end is told to have done so.
+    const EXACT: bool;
+    /// A future may panic when it is dropped. Where not, the process is aborted.
+    const DROP_MAY_PANIC: bool;
     type Task<T: Send + 'static>: Task<T>;
     type Listener: Send + Sync + 'static;
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;

@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use async_executor::{Executor, FallibleTask};
+use futures::FutureExt;
 use futures::future::{self, Either};
 
 use super::{Outcome, Runtime, Task};
@@ -47,26 +48,28 @@ impl<T> Future for Joined<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         let task = self.task.as_mut().expect("polled after it was cancelled");
-        // The handle does not tell a panic from a cancellation, and these tasks are cancelled by `cancel` alone.
-        Pin::new(task).poll(cx).map(|output| match output {
-            Some(value) => Outcome::Finished(value),
-            None => Outcome::Panicked,
-        })
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(task).poll(cx))) {
+            Ok(polled) => polled.map(|output| output.map_or(Outcome::Cancelled, Outcome::Finished)),
+            // The executor hands a task's panic to whoever awaits it.
+            Err(_) => Poll::Ready(Outcome::Panicked),
+        }
     }
 }
 
 impl<T: Send> Task<T> for Joined<T> {
     async fn cancel(mut self) -> Outcome<T> {
         let task = self.task.take().expect("cancelled twice");
-        match task.cancel().await {
-            Some(value) => Outcome::Finished(value),
-            None => Outcome::Cancelled,
+        match AssertUnwindSafe(task.cancel()).catch_unwind().await {
+            Ok(output) => output.map_or(Outcome::Cancelled, Outcome::Finished),
+            Err(_) => Outcome::Panicked,
         }
     }
 }
 
 impl Runtime for Smol {
     const NAME: &'static str = "smol";
+    const EXACT: bool = false;
+    const DROP_MAY_PANIC: bool = false;
     type Task<T: Send + 'static> = Joined<T>;
     type Listener = async_net::TcpListener;
     type Stream = async_net::TcpStream;

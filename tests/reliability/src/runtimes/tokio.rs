@@ -48,6 +48,8 @@ fn outcome<T>(result: Result<T, JoinError>) -> Outcome<T> {
 
 impl Runtime for Tokio {
     const NAME: &'static str = "tokio";
+    const EXACT: bool = true;
+    const DROP_MAY_PANIC: bool = true;
     type Task<T: Send + 'static> = Joined<T>;
     type Listener = net::TcpListener;
     type Stream = Compat<net::TcpStream>;

@@ -1,0 +1,28 @@
+//! What all tasks of a soak share.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc::Sender;
+
+use super::strangers::Order;
+
+pub(crate) struct World<R> {
+    pub(crate) runtime: R,
+    pub(crate) seed: u64,
+    pub(crate) servers: Vec<SocketAddr>,
+    /// Threads that are no worker's, for what is to happen later.
+    pub(crate) late: Vec<Sender<Option<Order>>>,
+    /// How many tasks have been drawn from the seed.
+    pub(crate) numbers: AtomicU64,
+    pub(crate) stopping: AtomicBool,
+    /// Hardly anything is spawned now, so that workers lie down.
+    pub(crate) lull: AtomicBool,
+}
+
+impl<R> World<R> {
+    pub(crate) fn ask(&self, order: Order) {
+        let late = &self.late[fastrand::usize(..self.late.len())];
+        // They end after the last task has.
+        late.send(Some(order)).expect("a thread for late wakes");
+    }
+}
