@@ -5,12 +5,16 @@
 //! reliability list
 //! reliability child RUNTIME ROW [ARG...]                   one scenario in this process, for a debugger
 //! ```
+//!
+//! With `RELIABILITY_QUICK=1` the rows of faults do a part of what they do else: about ten seconds each.
 
 mod child;
 mod process;
 mod report;
 mod rows;
 mod runtimes;
+mod tools;
+mod workload;
 
 use std::process::ExitCode;
 

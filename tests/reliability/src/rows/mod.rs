@@ -1,6 +1,14 @@
 //! The rows of the scorecard, one file each: what is measured in a process of its own, and what is made of it.
 
+mod blocked_workers;
+mod clock;
+mod descriptors;
+mod idle;
+mod memory;
 mod start_stop;
+mod stops;
+mod syscalls;
+mod threads;
 
 use crate::child::Child;
 use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
@@ -8,7 +16,17 @@ use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
 /// The contestants, ours first.
 pub(crate) const RUNTIMES: [&str; 3] = [Gosched::NAME, Tokio::NAME, Smol::NAME];
 
-pub(crate) static ROWS: &[Row] = &[start_stop::ROW];
+pub(crate) static ROWS: &[Row] = &[
+    start_stop::ROW,
+    threads::ROW,
+    memory::ROW,
+    descriptors::ROW,
+    syscalls::ROW,
+    stops::ROW,
+    clock::ROW,
+    idle::ROW,
+    blocked_workers::ROW,
+];
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,
@@ -31,7 +49,6 @@ pub(crate) struct Figure {
 /// Something did not happen within the time given to it.
 pub(crate) const NEVER: f64 = f64::INFINITY;
 /// It does not apply to this runtime, or could not be measured here.
-#[allow(dead_code)]
 pub(crate) const NONE: f64 = f64::NAN;
 
 /// The three instances of a generic scenario.

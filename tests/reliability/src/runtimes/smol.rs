@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use async_executor::{Executor, FallibleTask};
+use futures::StreamExt;
 use futures::future::{self, Either};
 
 use super::{Outcome, Runtime, Task};
@@ -132,6 +133,16 @@ impl Runtime for Smol {
             Either::Left((output, _)) => Some(output),
             Either::Right(_) => None,
         }
+    }
+
+    async fn ticks(period: Duration, times: usize) -> Vec<Instant> {
+        let mut interval = async_io::Timer::interval(period);
+        let mut ticks = Vec::new();
+        while ticks.len() < times {
+            interval.next().await;
+            ticks.push(Instant::now());
+        }
+        ticks
     }
 
     async fn yield_now() {
