@@ -171,7 +171,11 @@ pub(crate) fn run<R: Runtime>(size: Size, limit: Duration) -> Tally {
         return tally;
     };
     tally.started = true;
-    for _ in 0..size.waves {
+    for wave in 0..size.waves {
+        if wave > 0 {
+            // Everything falls asleep.
+            thread::sleep(Duration::from_millis(50));
+        }
         let mut units = spawn(&runtime, size, &mut tally);
         watch::<R>(&mut units, limit, &mut tally);
         if tally.lost > 0 {
