@@ -109,8 +109,11 @@ impl Poller {
         if self.notified.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Fails only when the counter is full, after 2^64 notifications: the edge is there then, too.
-        let _ = rustix::io::write(&self.notifier, &1u64.to_ne_bytes());
+        // Linux interrupts no write that need not wait, but a debugger or another kernel may; a notification that is
+        // announced and not written would be the last one. Else it fails only when the counter is full, after 2^64
+        // notifications: the edge is there then, too.
+        let one = 1u64.to_ne_bytes();
+        let _ = rustix::io::retry_on_intr(|| rustix::io::write(&self.notifier, &one));
     }
 
     /// Puts what happened into `events`, which stays empty when the time is up or a signal or a notification came.

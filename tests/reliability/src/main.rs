@@ -6,6 +6,8 @@
 //! reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops]   one soak, with summaries as they come
 //! reliability child RUNTIME ROW [ARG...]                   one scenario in this process, for a debugger
 //! ```
+//!
+//! With `RELIABILITY_QUICK=1` the rows of faults do a part of what they do else: about ten seconds each.
 
 mod child;
 mod process;
@@ -13,6 +15,8 @@ mod report;
 mod rows;
 mod runtimes;
 mod soak;
+mod tools;
+mod workload;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,19 @@
 //! The rows of the scorecard, one file each: what is measured in a process of its own, and what is made of it.
 
+mod blocked_workers;
+mod clock;
 mod conservation;
 mod day;
+mod descriptors;
+mod idle;
+mod memory;
 mod panics;
 mod soak;
 mod start_stop;
 mod starvation;
+mod stops;
+mod syscalls;
+mod threads;
 
 use crate::child::Child;
 use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
@@ -17,8 +25,16 @@ pub(crate) static ROWS: &[Row] = &[
     soak::ROW,
     conservation::ROW,
     starvation::ROW,
+    blocked_workers::ROW,
     panics::ROW,
     start_stop::ROW,
+    threads::ROW,
+    memory::ROW,
+    descriptors::ROW,
+    syscalls::ROW,
+    stops::ROW,
+    clock::ROW,
+    idle::ROW,
     day::ROW,
 ];
 
@@ -52,7 +68,6 @@ pub(crate) struct Figure {
 /// Something did not happen within the time given to it.
 pub(crate) const NEVER: f64 = f64::INFINITY;
 /// It does not apply to this runtime, or could not be measured here.
-#[allow(dead_code)]
 pub(crate) const NONE: f64 = f64::NAN;
 
 /// The three instances of a generic scenario.

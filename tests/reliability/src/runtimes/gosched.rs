@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use executor::{Handle, JoinError, JoinHandle, net, task, time};
 
@@ -89,6 +89,16 @@ impl Runtime for Gosched {
         time::timeout(time, future).await.ok()
     }
 
+    async fn ticks(period: Duration, times: usize) -> Vec<Instant> {
+        let mut interval = time::interval_at(Instant::now() + period, period);
+        let mut ticks = Vec::new();
+        while ticks.len() < times {
+            interval.tick().await;
+            ticks.push(Instant::now());
+        }
+        ticks
+    }
+
     async fn yield_now() {
         task::yield_now().await;
     }
@@ -105,6 +115,10 @@ impl Runtime for Gosched {
 
     async fn connect(addr: SocketAddr) -> io::Result<net::TcpStream> {
         net::TcpStream::connect(addr).await
+    }
+
+    fn retakes(&self) -> Option<u64> {
+        Some(self.handle.metrics().retake_count())
     }
 
     fn stop(self, limit: Duration) {

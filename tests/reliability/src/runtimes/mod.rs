@@ -7,7 +7,7 @@ mod tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::io::{AsyncRead, AsyncWrite};
 
@@ -68,12 +68,20 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
         future: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
 
+    /// When an interval of `period` ticked, so many times, the first after one period.
+    fn ticks(period: Duration, times: usize) -> impl Future<Output = Vec<Instant>> + Send;
+
     fn yield_now() -> impl Future<Output = ()> + Send;
 
     /// On a free port of the loopback interface.
     fn listen() -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
     fn connect(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// How often a worker that was stuck lost its tasks to another; for runtimes that do that.
+    fn retakes(&self) -> Option<u64> {
+        None
+    }
 
     /// Ends it: what has not finished is cancelled. Waits for its threads, at most `limit`. To be called by the last
     /// holder, outside of it.

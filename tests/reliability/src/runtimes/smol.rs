@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use async_executor::{Executor, FallibleTask};
-use futures::FutureExt;
 use futures::future::{self, Either};
+use futures::{FutureExt, StreamExt};
 
 use super::{Outcome, Runtime, Task};
 
@@ -135,6 +135,16 @@ impl Runtime for Smol {
             Either::Left((output, _)) => Some(output),
             Either::Right(_) => None,
         }
+    }
+
+    async fn ticks(period: Duration, times: usize) -> Vec<Instant> {
+        let mut interval = async_io::Timer::interval(period);
+        let mut ticks = Vec::new();
+        while ticks.len() < times {
+            interval.next().await;
+            ticks.push(Instant::now());
+        }
+        ticks
     }
 
     async fn yield_now() {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net;
 use tokio::runtime::Handle;
@@ -91,6 +91,17 @@ impl Runtime for Tokio {
 
     async fn timeout<F: Future + Send>(time: Duration, future: F) -> Option<F::Output> {
         tokio::time::timeout(time, future).await.ok()
+    }
+
+    async fn ticks(period: Duration, times: usize) -> Vec<Instant> {
+        let begin = tokio::time::Instant::now() + period;
+        let mut interval = tokio::time::interval_at(begin, period);
+        let mut ticks = Vec::new();
+        while ticks.len() < times {
+            interval.tick().await;
+            ticks.push(Instant::now());
+        }
+        ticks
     }
 
     async fn yield_now() {
