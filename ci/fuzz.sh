@@ -7,7 +7,7 @@
 #
 # HANG: seconds after which one input counts as hung (30). SANITIZER: "address" unless given; "none" is two to three times as
 # fast, for long runs that leave the memory to other checks. Inputs that reached something new are kept in
-# target/fuzz/corpus/ and are where the next run begins; findings lie in target/fuzz/findings/.
+# target/fuzz/corpus/ and are where the next run begins, with those in tests/fuzz/seeds/; findings lie in target/fuzz/findings/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 amount=${1:-60}
@@ -45,13 +45,14 @@ total=0
 for target in "${targets[@]}"; do
     program=$build/$triple/release/$target
     corpus=target/fuzz/corpus/$target
-    mkdir -p "$corpus"
+    seeds=tests/fuzz/seeds/$target
+    mkdir -p "$corpus" "$seeds"
     # All lengths from the beginning. Leaks are looked for afterwards: with threads about, libFuzzer would do so after each input.
     options=(-max_len=64 -len_control=0 -timeout="${HANG:-30}" -rss_limit_mb=4096 -artifact_prefix="$findings/$target-")
     status=0
     begin=$SECONDS
-    "$program" "${options[@]}" "${limit[@]}" -detect_leaks=0 -print_final_stats=1 "$corpus" >"$log" 2>&1 || status=$?
-    [ "$status" -ne 0 ] || "$program" "${options[@]}" -runs=0 "$corpus" >>"$log" 2>&1 || status=$?
+    "$program" "${options[@]}" "${limit[@]}" -detect_leaks=0 -print_final_stats=1 "$corpus" "$seeds" >"$log" 2>&1 || status=$?
+    [ "$status" -ne 0 ] || "$program" "${options[@]}" -runs=0 "$corpus" "$seeds" >>"$log" 2>&1 || status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | head -1)
     features=$(sed -n 's/.*cov: \([0-9]*\) ft: \([0-9]*\).*/\1 edges, \2 features/p' "$log" | tail -1)
     echo "$target: ${runs:-?} executions in $((SECONDS - begin)) s, ${features:-nothing} covered"
