@@ -409,6 +409,15 @@ pub(crate) mod io {
         File::of(fd).raise(|level| level.readable += 1);
         Ok(bytes.len())
     }
+
+    pub(crate) fn retry_on_intr<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+        loop {
+            match call() {
+                Err(Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
 }
 
 use io::Errno;
