@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use super::processor::Processor;
 use super::stall::{STALL, Stall};
-use super::watch::{Verdict, Watch};
+use super::watch::{OVERSLEPT, Verdict, Watch};
 use super::{Shared, probe, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -53,9 +53,6 @@ const EAGER_TIME: Duration = Duration::from_millis(10);
 
 /// Go's time slice: how long the next slot, or the local queue, may keep others waiting.
 const ASK: Duration = Duration::from_millis(10);
-
-/// A round that comes so much too late saw nothing of what went on.
-const OVERSLEPT: Duration = Duration::from_millis(5);
 
 const DOZE: Duration = Duration::from_millis(10);
 
@@ -282,7 +279,7 @@ impl Rounds {
         let mut waiting = None;
         for index in 0..self.watches.len() {
             let at = shared.processors[index].at();
-            match self.watches[index].look(at, eager) {
+            match self.watches[index].look(at, self.last, eager) {
                 Verdict::Moving => {}
                 Verdict::Running { left } => self.look_again_in(left),
                 Verdict::Undecided => self.look_again_in(EAGER_PERIOD),
@@ -338,14 +335,15 @@ impl Rounds {
 
     /// Polls whose processor was retaken: their orphans, and their report.
     fn look_at_orphans(&mut self) {
-        let shared = self.shared;
+        let (shared, round) = (self.shared, self.last);
         let mut found = false;
         self.stalls.retain_mut(|(orphan, stall)| {
             if !orphan.tenure.is_orphan() {
                 return false;
             }
             found |= shared.look_after(orphan);
-            let lasts = stall.since.elapsed() >= STALL;
+            // By the round's beginning: what holds the monitor up since holds up everything.
+            let lasts = round.saturating_duration_since(stall.since) >= STALL;
             if lasts && !stall.reported {
                 let task = tasks::describe(stall.task);
                 if orphan.tick.get() == stall.tick {

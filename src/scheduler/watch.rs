@@ -11,8 +11,8 @@
 //!   that looks for something, sleeps for 200 µs, and looks again is never blocked for long and never uses much CPU.
 //! * **Unknown**, where the kernel does not tell: [`RUNNING`] of wall time.
 //!
-//! When the monitor itself has overslept, everything may have stood still together (a stopped process, a suspended
-//! machine): marks made in wall time begin anew.
+//! When the monitor itself has overslept, or was held up within a round, everything may have stood still together (a stopped
+//! process, a suspended machine): marks made in wall time begin anew.
 
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ const BLOCKED: Duration = Duration::from_micros(100);
 
 /// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
 const RUNNING: Duration = Duration::from_millis(9);
+
+/// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
+pub(super) const OVERSLEPT: Duration = Duration::from_millis(5);
 
 /// What a look gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +77,16 @@ impl Watch {
         }
     }
 
-    /// Looks at the processor. `eager`: also at the thread of a poll that is seen for the first time.
-    pub(super) fn look(&mut self, at: &'static Processor, eager: bool) -> Verdict {
+    /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a poll that is seen for the
+    /// first time.
+    pub(super) fn look(&mut self, at: &'static Processor, round: Instant, eager: bool) -> Verdict {
         let tick = at.tick.get();
         let Some(thread) = at.tenure.holder() else {
             self.poll = None;
             return Verdict::Moving;
         };
         match &mut self.poll {
-            Some(poll) if poll.is(at, tick, thread) => poll.look(self.probe.state(thread)),
+            Some(poll) if poll.is(at, tick, thread) => poll.look(self.probe.state(thread), round),
             poll => {
                 let now = Instant::now();
                 let poll = poll.insert(Poll {
@@ -133,9 +137,7 @@ impl Watch {
     /// The monitor has overslept.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         if let Some(poll) = &mut self.poll {
-            poll.wall = now;
-            poll.last = now;
-            poll.blocked = poll.blocked.map(|_| now);
+            poll.begin_anew(now);
         }
     }
 }
@@ -145,9 +147,18 @@ impl Poll {
         ptr::eq(self.at, at) && (self.tick, self.thread) == (tick, thread)
     }
 
-    fn look(&mut self, state: State) -> Verdict {
+    fn begin_anew(&mut self, now: Instant) {
+        self.wall = now;
+        self.last = now;
+        self.blocked = self.blocked.map(|_| now);
+    }
+
+    fn look(&mut self, state: State, round: Instant) -> Verdict {
         // After the state was read, so that not a moment counts that was not seen.
         let now = Instant::now();
+        if now - round > OVERSLEPT {
+            self.begin_anew(now);
+        }
         let since_last = now - std::mem::replace(&mut self.last, now);
         let is_blocked = state == State::Blocked;
         if is_blocked {
