@@ -100,13 +100,12 @@ fn the_memory_of_a_million_tasks_from_one_worker_is_used_again() {
     }
     within_patience(|| {
         let runtime = processors(2);
-        spawn_many_from_one_worker(&runtime);
-        let before = memory();
-        for _ in 0..3 {
+        for _ in 0..5 {
             spawn_many_from_one_worker(&runtime);
         }
-        // What the allocator keeps varies; what a million tasks take is a hundred megabytes.
-        assert!(memory() < before + (40 << 20), "{before} {}", memory());
+        // A million at once are a hundred megabytes, of which the allocator may keep what it likes. A round may peak
+        // anywhere below: it depends on how many tasks run while the others are spawned.
+        assert!(memory() < 250 << 20, "{}", memory());
     });
 }
 

@@ -121,11 +121,11 @@ fn measure(plan: &Plan) -> ExitCode {
         print!("{}", done.text());
         measured.push(done);
     }
-    if let Some(file) = &plan.record {
-        if let Err(error) = report::record(file, &measured) {
-            eprintln!("{file}: {error}");
-            return ExitCode::FAILURE;
-        }
+    if let Some(file) = &plan.record
+        && let Err(error) = report::record(file, &measured)
+    {
+        eprintln!("{file}: {error}");
+        return ExitCode::FAILURE;
     }
     let missed = measured.iter().map(Measured::missed).sum::<usize>();
     let kept = measured.iter().map(Measured::kept).sum::<usize>();

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Usage {
     pub(crate) threads: usize,
     pub(crate) descriptors: usize,
-    /// Resident bytes.
+    /// Resident bytes. Each thread's allocations come from one of several arenas, each of which keeps the most it ever needed.
     pub(crate) memory: usize,
+    /// Bytes that somebody has allocated and not freed, by the allocator's own books.
+    pub(crate) allocated: usize,
 }
 
 pub(crate) fn usage() -> Usage {
@@ -31,7 +33,21 @@ pub(crate) fn usage() -> Usage {
         threads: number("Threads:"),
         descriptors,
         memory: number("VmRSS:") * 1024,
+        allocated: allocated(),
     }
+}
+
+#[cfg(target_env = "gnu")]
+fn allocated() -> usize {
+    // SAFETY: it only reads, under the allocator's locks.
+    let info = unsafe { libc::mallinfo2() };
+    info.uordblks + info.hblkhd
+}
+
+/// Other allocators do not tell.
+#[cfg(not(target_env = "gnu"))]
+fn allocated() -> usize {
+    0
 }
 
 /// Waits until the number of threads stays the same for 50 ms, 5 s at most: threads end after whoever joined them goes on.

@@ -109,8 +109,7 @@ fn run<R: Runtime>(args: &[String]) -> Vec<f64> {
     let told = sum(&books, |counts| &counts.finished) + sum(&books, |counts| &counts.cancelled);
     let dropped = sum(&books, |counts| &counts.dropped);
     eprintln!(
-        "{} on {}: spawned {spawned}, finished {}, cancelled {}, futures dropped {dropped}, {:.0} s, {:.1} MiB",
-        "day",
+        "day on {}: spawned {spawned}, finished {}, cancelled {}, futures dropped {dropped}, {:.0} s, {:.1} MiB",
         R::NAME,
         sum(&books, |counts| &counts.finished),
         sum(&books, |counts| &counts.cancelled),

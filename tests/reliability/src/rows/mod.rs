@@ -47,13 +47,16 @@ impl Row {
     }
 }
 
+/// Takes arguments, gives what a child process prints.
+pub(crate) type Scenario = fn(&[String]) -> Vec<f64>;
+
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// What is done, for someone who reads the scorecard alone.
     pub(crate) what: &'static str,
     pub(crate) figures: &'static [Figure],
     /// Runs the scenario in this process, by contestant, and gives what [`Row::measure`] reads.
-    pub(crate) scenario: [fn(&[String]) -> Vec<f64>; 3],
+    pub(crate) scenario: [Scenario; RUNTIMES.len()],
     /// Runs the child as often and under whatever it needs, and gives the figures, in their order.
     pub(crate) measure: fn(&Child) -> Vec<f64>,
 }

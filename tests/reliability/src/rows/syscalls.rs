@@ -181,10 +181,10 @@ fn measure(child: &Child) -> Vec<f64> {
         let ended = child.run(&wrapper, &[waves], LIMIT);
         let name = format!("syscalls {} {inject}", child.runtime);
         let fate = Fate::of(&ended, &name);
-        if let (Fate::Ended(tally), true) = (fate, case.harmless) {
-            if tally.errors + tally.refused > 0 {
-                eprintln!("{name}: {tally:?}");
-            }
+        if let (Fate::Ended(tally), true) = (fate, case.harmless)
+            && tally.errors + tally.refused > 0
+        {
+            eprintln!("{name}: {tally:?}");
         }
         sums.add(fate, case.harmless);
     }

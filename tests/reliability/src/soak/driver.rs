@@ -83,6 +83,7 @@ pub(crate) fn run<R: Runtime>(seconds: u64, seed: u64) -> Vec<f64> {
         seen.longest.load(Relaxed) as f64 / 1000.0,
         after.threads as f64 - base.threads as f64,
         after.descriptors as f64 - base.descriptors as f64,
+        (after.allocated as f64 - base.allocated as f64) / 1024.0,
         grown(&samples) / 1024.0,
     ]
 }
@@ -178,7 +179,7 @@ fn spawner<R: Runtime>(world: &Arc<World<R>>, number: u64) -> Handle<R> {
     let entry = Entry {
         kind: Kind::Spawner,
         seed: split(world.seed, u64::MAX - 100 - number),
-        marked: number % 2 == 0,
+        marked: number.is_multiple_of(2),
     };
     let (runtime, world) = (world.runtime.clone(), Arc::clone(world));
     watched::spawn(&runtime, entry, async move {

@@ -22,7 +22,7 @@ const ABOUT: u64 = 1;
 const TIME: u64 = (1 << 47) - 1;
 
 fn mark(key: Key) -> u64 {
-    (key.uses & 0xffff) << 48 | (now() / 1000 & TIME) << 1
+    (key.uses & 0xffff) << 48 | ((now() / 1000) & TIME) << 1
 }
 
 pub(super) fn clear(index: u32) {

@@ -73,7 +73,7 @@ fn watch(ending: &AtomicBool, seed: u64, seen: &sampler::Seen) -> Vec<Usage> {
             process::exit(1);
         }
         samples.push(usage());
-        if samples.len() as u64 % SUMMARY == 0 {
+        if (samples.len() as u64).is_multiple_of(SUMMARY) {
             summary(began, samples.last().expect("a sample"), seen);
         }
     }
@@ -85,7 +85,8 @@ fn summary(began: Instant, usage: &Usage, seen: &sampler::Seen) {
     let count = |event: Event| sums[event as usize];
     eprintln!(
         "{:5.0} s: {} spawned, {} finished, {} cancelled, {} panicked, {} outstanding; {} rules broken, \
-         {} unplanned panics; {} left waiting, longest {:.1} ms; {:.1} MiB, {} threads, {} descriptors",
+         {} unplanned panics; {} left waiting, longest {:.1} ms; {:.1} MiB, {:.1} of them allocated, \
+         {} threads, {} descriptors",
         began.elapsed().as_secs_f64(),
         count(Event::Spawned),
         count(Event::Finished),
@@ -97,6 +98,7 @@ fn summary(began: Instant, usage: &Usage, seen: &sampler::Seen) {
         seen.violations.load(Relaxed),
         seen.longest.load(Relaxed) as f64 / 1000.0,
         usage.memory as f64 / f64::from(1 << 20),
+        usage.allocated as f64 / f64::from(1 << 20),
         usage.threads,
         usage.descriptors,
     );
