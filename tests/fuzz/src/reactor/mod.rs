@@ -26,3 +26,7 @@ pub(crate) use both::Both;
 fn closed() -> io::Error {
     io::Error::other("closed")
 }
+
+fn inherited() -> io::Error {
+    unreachable!("no child is forked here")
+}

@@ -11,6 +11,10 @@ pub(super) struct Poller {
 }
 
 impl Poller {
+    pub(super) fn is_inherited(&self) -> bool {
+        false
+    }
+
     pub(super) fn rearm(&self, key: usize, read: bool, write: bool) -> io::Result<()> {
         self.asked.borrow_mut().push((key, read, write));
         if self.refuses.get() {
