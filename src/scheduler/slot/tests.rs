@@ -6,7 +6,7 @@ use std::ptr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scheduler::processor::tests::token;
+use crate::scheduler::processor::tests::{keep, token};
 use crate::sync::thread;
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,7 @@ proptest! {
             prop_assert_eq!(slot.sum(|at| at.counters.spawned.get()), work);
             prop_assert_eq!(slot.sum(|at| at.num_queued() as u64), work);
         }
+        slot.incarnations.lock().all.iter().copied().for_each(keep);
     }
 }
 
@@ -70,6 +71,7 @@ proptest! {
 fn of_two_who_fill_a_place_one_succeeds() {
     let cores = [Slot::new(0).1, Slot::new(0).1];
     let [one, two] = [cores[0].at, cores[1].at];
+    [one, two].map(keep);
     for _ in 0..1000 {
         let at = At::nowhere();
         assert!(at.get().is_none());
