@@ -71,7 +71,8 @@ proptest! {
 fn of_two_who_fill_a_place_one_succeeds() {
     let cores = [Slot::new(0).1, Slot::new(0).1];
     let [one, two] = [cores[0].at, cores[1].at];
-    [one, two].map(keep);
+    keep(one);
+    keep(two);
     for _ in 0..1000 {
         let at = At::nowhere();
         assert!(at.get().is_none());
