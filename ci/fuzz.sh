@@ -39,30 +39,23 @@ echo "built in $SECONDS s"
 export ASAN_OPTIONS="quarantine_size_mb=16:malloc_context_size=4:detect_stack_use_after_return=0:${ASAN_OPTIONS:-}"
 findings=target/fuzz/findings
 mkdir -p "$findings"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-log=$scratch/log
-batch=$scratch/batch
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 total=0
 for target in "${targets[@]}"; do
     program=$build/$triple/release/$target
     corpus=target/fuzz/corpus/$target
     mkdir -p "$corpus"
-    # All lengths from the beginning. Leaks are looked for afterwards: with threads about, libFuzzer would do so after each input.
-    # And by 200 inputs a process: when the kernel's numbers of threads come around (after 32,768), the sanitizer takes a new thread
-    # for an ended one with its number, does not look at its stack, and what lies there for leaked.
+    # All lengths from the beginning.
     options=(-max_len=64 -len_control=0 -timeout="${HANG:-30}" -rss_limit_mb=4096 -artifact_prefix="$findings/$target-")
     status=0
     begin=$SECONDS
     "$program" "${options[@]}" "${limit[@]}" -detect_leaks=0 -print_final_stats=1 "$corpus" >"$log" 2>&1 || status=$?
-    if [ "$status" -eq 0 ] && [ "$SANITIZER" = address ]; then
-        rm -rf "$batch"
-        find "$corpus" -type f | while mapfile -t -n 200 inputs && [ ${#inputs[@]} -gt 0 ]; do
-            mkdir -p "$batch"
-            cp -- "${inputs[@]}" "$batch"
-            "$program" "${options[@]}" -runs=0 "$batch" >>"$log" 2>&1 || exit
-            rm -rf "$batch"
-        done || status=$?
+    # Leaks are looked for afterwards, or libFuzzer would do so after each input; and not beside threads that come and go: one
+    # that begins or ends at that moment is unknown to the sanitizer, which takes what only that thread holds for leaked. There
+    # the books count each future and output, and ci/asan.sh looks for the rest.
+    if [ "$status" -eq 0 ] && [ "$target" != operations ]; then
+        "$program" "${options[@]}" -runs=0 "$corpus" >>"$log" 2>&1 || status=$?
     fi
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | head -1)
     features=$(sed -n 's/.*cov: \([0-9]*\) ft: \([0-9]*\).*/\1 edges, \2 features/p' "$log" | tail -1)
