@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::io::ErrorKind;
 use std::panic::panic_any;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -70,13 +69,7 @@ fn a_stack_beyond_the_address_space_is_an_error() {
 
 /// Runs this test binary again with the variable set and gives what the named test prints.
 fn child(test: &str, workers: &str) -> String {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--ignored"])
-        .env("EXECUTOR_WORKER_THREADS", workers)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(common::run_ignored(test, "EXECUTOR_WORKER_THREADS", workers).stdout).unwrap()
 }
 
 #[test]

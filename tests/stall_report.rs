@@ -5,7 +5,6 @@ mod common;
 use std::future::pending;
 use std::hint::spin_loop;
 use std::io::ErrorKind;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver};
@@ -272,13 +271,7 @@ fn fewer_threads_than_processors_are_an_error_that_says_so() {
 
 /// Runs this test binary again with the variable set and gives what the named test prints on standard error.
 fn child(test: &str, debug: &str) -> String {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--ignored"])
-        .env("EXECUTOR_DEBUG", debug)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(common::run_ignored(test, "EXECUTOR_DEBUG", debug).stderr).unwrap()
 }
 
 /// Ten stalls at one place, and as many at another, each kind with a name.

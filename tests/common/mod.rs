@@ -11,7 +11,7 @@ pub(crate) mod throwing;
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Poll, Waker};
@@ -132,4 +132,18 @@ pub(crate) fn rounds(rounds: usize, wakers: mpsc::Sender<Waker>) -> impl Future<
         wakers.send(cx.waker().clone()).unwrap();
         Poll::Pending
     })
+}
+
+/// Runs an ignored test of this binary in a process of its own, with a variable set, and gives what it prints.
+#[track_caller]
+pub(crate) fn run_ignored(test: &str, variable: &str, value: &str) -> Output {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--ignored"])
+        .env(variable, value)
+        .output()
+        .unwrap();
+    // A name that no test has is a success, too.
+    let ran_it = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(output.status.success() && ran_it, "{output:?}");
+    output
 }
