@@ -7,7 +7,8 @@
 //! reliability child RUNTIME ROW [ARG...]                   one scenario in this process, for a debugger
 //! ```
 //!
-//! With `RELIABILITY_QUICK=1` the rows of faults do a part of what they do else: about ten seconds each.
+//! With `RELIABILITY_QUICK=1` the rows of faults do a part of what they do else: about ten seconds each,
+//! and may take 20 times as long as on an idle machine.
 
 mod child;
 mod process;

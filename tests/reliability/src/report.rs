@@ -24,7 +24,7 @@ impl Measured {
         let figures = self.row.figures.iter().enumerate();
         // What could not be measured here is neither.
         let measured = |index| self.ours(index).filter(|value| !value.is_nan());
-        figures.filter_map(move |(index, figure)| Some(measured(index)? <= figure.at_most?))
+        figures.filter_map(move |(index, figure)| Some(measured(index)? <= figure.limit()?))
     }
 
     /// How many of ours are within their limits.
@@ -49,7 +49,7 @@ impl Measured {
                     write!(text, " {runtime} {:>9}", number(*value)).expect("to memory");
                 }
             }
-            let verdict = match (figure.at_most, self.ours(index)) {
+            let verdict = match (figure.limit(), self.ours(index)) {
                 (Some(limit), Some(value)) if value <= limit => "  ok",
                 (Some(_), Some(value)) if !value.is_nan() => "  MISSED",
                 _ => "",
