@@ -40,8 +40,8 @@ pub(super) const ROW: Row = Row {
             at_most: None,
         },
         Figure {
-            name: "lines on standard error",
-            unit: "",
+            name: "said on standard error",
+            unit: "lines",
             at_most: Some(0.0),
         },
         Figure {
