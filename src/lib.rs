@@ -121,11 +121,17 @@ mod sync;
 mod tasks;
 #[cfg(feature = "time")]
 pub mod time;
+mod timeline;
 
 pub use runtime::block_on::block_on;
 pub use runtime::spawn::{block_in_place, run, spawn, spawn_blocking};
 pub use runtime::{Builder, Handle, Runtime, spawn_local};
 pub use tasks::{JoinError, JoinHandle};
+
+/// Timelines of running programs.
+pub mod trace {
+    pub use crate::runtime::recording::{snapshot, start, stop};
+}
 
 /// Tasks: their handles, names and manners.
 pub mod task {

@@ -15,15 +15,15 @@ use source::{Source, sources, words};
 const FLOORS: &[&[&str]] = &[
     &["sync"],
     &["tasks", "reactor"],
-    &["scheduler", "blocking"],
+    &["scheduler", "blocking", "timeline"],
     &["runtime"],
-    &["io", "time", "join_set", "trace"],
+    &["io", "time", "join_set"],
     &["net"],
     &["lib", "compat"],
 ];
 /// What the crate root re-exports, and the module it really lives in.
 const ROOT_NAMES: &[(&str, &[&str])] = &[
-    ("lib", &["task"]),
+    ("lib", &["task", "trace"]),
     ("tasks", &["JoinError", "JoinHandle"]),
     (
         "runtime",

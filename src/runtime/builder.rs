@@ -1,13 +1,17 @@
 //! Settings of a runtime, checked before anything is started.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::debug::Debugging;
 use super::foreign::Foreign;
+use super::recording::{self, Recording};
 use super::{Handle, Runtime, StallReport, context, fork};
-use crate::scheduler::{Around, Lease, OnStall, Settings};
+use crate::scheduler::instruments::EVENTS;
+use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
 
@@ -44,6 +48,9 @@ pub struct Builder {
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     on_stall: Option<StallHook>,
+    histograms: Option<bool>,
+    trace_to: Option<PathBuf>,
+    trace_events: usize,
     foreign: Foreign,
 }
 
@@ -60,6 +67,9 @@ impl Builder {
             on_thread_start: None,
             on_thread_stop: None,
             on_stall: None,
+            histograms: None,
+            trace_to: None,
+            trace_events: EVENTS,
             foreign: Foreign::default(),
         }
     }
@@ -148,6 +158,34 @@ impl Builder {
         self
     }
 
+    /// Whether to measure how long each poll takes, and how long tasks wait for a processor: see
+    /// [`RuntimeMetrics::poll_time_histogram`](super::RuntimeMetrics::poll_time_histogram) and
+    /// [`schedule_latency_histogram`](super::RuntimeMetrics::schedule_latency_histogram).
+    ///
+    /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `histograms=1`. It costs some 20 ns per poll.
+    pub fn histograms(mut self, measure: bool) -> Builder {
+        self.histograms = Some(measure);
+        self
+    }
+
+    /// Records a timeline from the beginning and writes it to this file when the runtime is shut down: see
+    /// [`trace::stop`](crate::trace::stop).
+    ///
+    /// Default: what the environment variable `EXECUTOR_TRACE` names; a second runtime of the process writes to another file,
+    /// with `-2` in its name. The default runtime is never shut down; on Linux its timeline is written when the process exits.
+    /// [`build`](Builder::build) fails if the file cannot be made.
+    pub fn trace_to(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.trace_to = Some(path.into());
+        self
+    }
+
+    /// How many events of the timeline each processor keeps, of 16 bytes each. Default 262,144, which are 4 MiB; memory is
+    /// taken as it fills. Rounded up to a power of two; zero is an error.
+    pub fn trace_events(mut self, count: usize) -> Builder {
+        self.trace_events = count;
+        self
+    }
+
     /// The tokio runtime whose context the threads of this one are in, and the callers of its `block_on`.
     ///
     /// Default: one for the whole process, with one thread, started with the first runtime and never dropped. The
@@ -175,10 +213,23 @@ impl Builder {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, when one is unusable; else what the system
     /// says when threads or the reactor cannot be created. Threads that were started by then have ended again.
-    pub fn build(self) -> io::Result<Runtime> {
+    pub fn build(mut self) -> io::Result<Runtime> {
         fork::watch()?;
+        let trace_to = self.trace_to.take();
         let (settings, foreign) = self.check()?;
-        Ok(Runtime::new(Handle::new(Lease::open(settings)?, foreign)))
+        let trace = match trace_to {
+            Some(path) => {
+                let file = File::create(&path).map_err(|error| {
+                    let reason = format!("trace_to: {} cannot be made: {error}", path.display());
+                    io::Error::new(error.kind(), reason)
+                })?;
+                Some((path, file))
+            }
+            None => recording::from_environment(),
+        };
+        let handle = Handle::new(Lease::open(settings)?, foreign);
+        let recording = trace.map(|(path, file)| Recording::begin(handle.shared(), path, file));
+        Ok(Runtime::new(handle, recording))
     }
 
     fn check(self) -> io::Result<(Settings, Foreign)> {
@@ -195,6 +246,9 @@ impl Builder {
         }
         if self.max_blocking_threads == 0 {
             return Err(unusable("max_blocking_threads", "must not be zero"));
+        }
+        if self.trace_events == 0 {
+            return Err(unusable("trace_events", "must not be zero"));
         }
         if self.thread_stack_size == Some(0) {
             return Err(unusable("thread_stack_size", "must not be zero"));
@@ -218,6 +272,12 @@ impl Builder {
                 None => OnStall::Ignore,
             }),
             retakes: debugging.retakes,
+            instruments: InstrumentSettings {
+                histograms: self.histograms.unwrap_or(debugging.histograms),
+                details: false,
+                hooks: Arc::default(),
+                events: self.trace_events,
+            },
         };
         Ok((settings, foreign))
     }

@@ -6,6 +6,7 @@
 //! | key | values | |
 //! |---|---|---|
 //! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them |
+//! | `histograms` | `1`, `0` (default) | whether poll times and schedule latencies are measured, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ const VARIABLE: &str = "EXECUTOR_DEBUG";
 pub(super) struct Debugging {
     pub(super) reports_stalls: bool,
     pub(super) retakes: bool,
+    pub(super) histograms: bool,
 }
 
 impl Debugging {
@@ -40,6 +42,7 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
     let mut debugging = Debugging {
         reports_stalls: true,
         retakes: true,
+        histograms: false,
     };
     let mut ignored = Vec::new();
     for setting in value
@@ -51,6 +54,8 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
             "stall=0" => debugging.reports_stalls = false,
             "stall=1" => debugging.reports_stalls = true,
             "retake=0" => debugging.retakes = false,
+            "histograms=0" => debugging.histograms = false,
+            "histograms=1" => debugging.histograms = true,
             "retake=1" => debugging.retakes = true,
             _ => ignored.push(setting),
         }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::io;
 
-use super::{context, foreign};
+use super::{context, foreign, recording};
 use crate::scheduler::{self, Free};
 use crate::sync::fork::{self, Watch};
 use crate::tasks;
@@ -25,7 +25,12 @@ pub(super) fn watch() -> io::Result<()> {
 
 /// That of the default runtime first: while it is made, the others are taken now and then.
 fn hold() -> Box<dyn Any> {
-    let others = (context::hold(), foreign::hold(), tasks::hold());
+    let others = (
+        context::hold(),
+        foreign::hold(),
+        recording::hold(),
+        tasks::hold(),
+    );
     Box::new(Held {
         schedulers: scheduler::hold_free(),
         _others: Box::new(others),

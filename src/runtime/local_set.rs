@@ -100,7 +100,9 @@ impl Drop for Frame {
                 // Before the look: a push that comes after it then wakes this thread, whatever woke it before.
                 queue.signal.take();
                 match queue.runnables.pop() {
-                    Ok(runnable) => tasks::cancel(runnable),
+                    Ok(runnable) => {
+                        tasks::cancel(runnable);
+                    }
                     Err(_) => queue.signal.park(),
                 }
             }

@@ -1,7 +1,9 @@
 //! Figures about a runtime.
 
 use std::fmt;
+use std::time::Duration;
 
+use super::Histogram;
 use crate::scheduler::snapshot::{ProcessorSnapshot, Snapshot};
 
 /// A snapshot of a runtime's figures, taken by [`Handle::metrics`](super::Handle::metrics).
@@ -119,8 +121,27 @@ impl RuntimeMetrics {
     pub fn worker_park_count(&self, worker: usize) -> u64 {
         self.processor(worker).parks
     }
+
+    /// How long processor `worker` was in the hands of a thread: polling tasks, or looking for some. A poll that goes on
+    /// although its processor was retaken counts with it, so this may grow faster than time passes.
+    #[track_caller]
+    pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
+        self.processor(worker).busy
+    }
+
+    /// How long polls took, each of them. Empty unless [`Builder::histograms`](super::Builder::histograms) is on.
+    pub fn poll_time_histogram(&self) -> &Histogram {
+        &self.snapshot.poll_times
+    }
+
+    /// How long tasks that had been woken or spawned waited for a processor; one in eight is measured. Empty unless
+    /// [`Builder::histograms`](super::Builder::histograms) is on.
+    pub fn schedule_latency_histogram(&self) -> &Histogram {
+        &self.snapshot.latencies
+    }
 }
 
+/// A table.
 impl fmt::Display for RuntimeMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -139,18 +160,38 @@ impl fmt::Display for RuntimeMetrics {
             self.global_queue_depth(),
             self.blocking_queue_depth()
         )?;
-        writeln!(f, "processor      polls   queue     steals      parks")?;
+        writeln!(
+            f,
+            "{} hand-overs, {} retakes, {} woken by the network",
+            self.handoff_count(),
+            self.retake_count(),
+            self.netpoll_ready_count()
+        )?;
+        writeln!(
+            f,
+            "processor       polls   queue     steals      parks         busy"
+        )?;
         for (index, at) in self.snapshot.processors.iter().enumerate() {
             let ProcessorSnapshot {
                 polls,
                 local_queue_depth,
                 steals,
                 parks,
+                busy,
             } = at;
+            let busy = busy.as_secs_f64();
             writeln!(
                 f,
-                "{index:9} {polls:10} {local_queue_depth:7} {steals:10} {parks:10}"
+                "{index:9} {polls:11} {local_queue_depth:7} {steals:10} {parks:10} {busy:10.3} s"
             )?;
+        }
+        for (what, histogram) in [
+            ("poll times", self.poll_time_histogram()),
+            ("schedule latencies", self.schedule_latency_histogram()),
+        ] {
+            if histogram.count() != 0 {
+                writeln!(f, "{what}: {histogram}")?;
+            }
         }
         Ok(())
     }

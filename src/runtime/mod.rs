@@ -7,6 +7,8 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use recording::Recording;
+
 use crate::scheduler::snapshot::deadline_after;
 use crate::scheduler::{Lease, Shared};
 use crate::sync::Arc;
@@ -22,6 +24,7 @@ mod local_set;
 mod metrics;
 #[cfg(feature = "metrics")]
 mod publish;
+pub(crate) mod recording;
 mod signal;
 pub(crate) mod spawn;
 
@@ -35,6 +38,7 @@ pub use metrics::RuntimeMetrics;
 #[cfg(feature = "tokio-compat")]
 pub(crate) use foreign::Foreign;
 
+pub use crate::scheduler::instruments::{Histogram, TaskMeta};
 pub use crate::scheduler::stall::StallReport;
 
 /// A runtime of one's own.
@@ -56,13 +60,23 @@ pub struct Runtime {
     handle: Handle,
     /// The drop does not wait.
     background: bool,
+    /// The timeline, if one is to be written at the end.
+    recording: Option<Recording>,
 }
 
 impl Runtime {
-    fn new(handle: Handle) -> Runtime {
+    fn new(handle: Handle, recording: Option<Recording>) -> Runtime {
         Runtime {
             handle,
             background: false,
+            recording,
+        }
+    }
+
+    /// Writes the timeline, if one is to be written.
+    fn end_recording(&mut self) {
+        if let Some(recording) = self.recording.take() {
+            recording.end(self.handle.shared());
         }
     }
 
@@ -115,6 +129,7 @@ impl Runtime {
         if !shared.is_own_thread() {
             shared.wait_closed(deadline_after(timeout));
         }
+        self.end_recording();
     }
 
     /// Shuts down without waiting.
@@ -134,6 +149,7 @@ impl Drop for Runtime {
         if !self.background && !shared.is_own_thread() {
             shared.wait_closed(None);
         }
+        self.end_recording();
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn instant_of(tick: u64) -> Option<Instant> {
 }
 
 /// Nanoseconds since the start, at most half of what a `u64` holds (292 years).
-fn nanos(instant: Instant) -> u64 {
+pub(super) fn nanos(instant: Instant) -> u64 {
     let nanos = instant.saturating_duration_since(start()).as_nanos();
     u64::try_from(nanos).unwrap_or(u64::MAX).min(u64::MAX / 2)
 }

@@ -39,6 +39,7 @@ pub(crate) fn away() -> Away {
             return false;
         }
         let holds = local::holds_core();
+        shared.note_departure();
         if let Some(core) = shared.give_up_core() {
             core.empty_slot();
             shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
@@ -62,8 +63,8 @@ impl Drop for Away {
             return;
         };
         if let Some(core) = shared.idle.pick_up() {
-            local::put_core(core);
-            shared.work_begins();
+            shared.take_in_hand(core);
+            shared.note_return();
         }
     }
 }
@@ -75,6 +76,7 @@ impl Shared {
             return false;
         }
         self.counters.retakes.fetch_add(1, Ordering::Relaxed);
+        self.note_retake(index, stuck);
         let core = self.processors[index].replace();
         // It may come from the stock with something in its queue; now that is a processor's.
         self.orphans.unlist(core.at);

@@ -120,10 +120,10 @@ impl Shared {
         }
     }
 
-    fn cancel_global(&self, term: u64) {
+    fn cancel_global(&'static self, term: u64) {
         while self.monitor.is_in_office(term) {
             match self.global.steal() {
-                Steal::Success(runnable) => tasks::cancel(runnable),
+                Steal::Success(runnable) => self.poll_elsewhere(runnable, tasks::cancel),
                 Steal::Retry => {}
                 Steal::Empty => return,
             }

@@ -20,10 +20,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::inherited::{self, Free};
+use super::instruments::InstrumentSettings;
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::stall::{OnStall, Reporting};
-use super::{Shared, monitor, worker};
+use super::{Shared, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -44,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) on_stall: Arc<OnStall>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
+    pub(crate) instruments: InstrumentSettings,
 }
 
 impl fmt::Debug for Settings {
@@ -85,7 +87,9 @@ pub(super) enum BlockingJob {
 impl Job for BlockingJob {
     fn run(self) {
         match self {
-            BlockingJob::Task(runnable) => tasks::run(runnable),
+            BlockingJob::Task(runnable) => {
+                home_of(runnable.metadata()).poll_elsewhere(runnable, tasks::run);
+            }
             BlockingJob::Report(reporting) => reporting.run(),
         }
         inherited::end_if_child();
@@ -93,7 +97,9 @@ impl Job for BlockingJob {
 
     fn cancel(self) {
         match self {
-            BlockingJob::Task(runnable) => tasks::cancel(runnable),
+            BlockingJob::Task(runnable) => {
+                home_of(runnable.metadata()).poll_elsewhere(runnable, tasks::cancel);
+            }
             // The runtime ends: nobody is kept waiting any more.
             BlockingJob::Report(_) => {}
         }
@@ -179,6 +185,7 @@ impl Drop for CountedWorker {
 impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.threads.reopen();
+        self.prepare_instruments(&settings.instruments);
         let spawner = {
             let settings = settings.clone();
             move |body: Box<dyn FnOnce() + Send>| self.start_thread(&settings, body)

@@ -121,20 +121,22 @@ use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 
 use crate::blocking::Pool;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::fork::Birth;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::tasks::Runnable;
-use crate::tasks::registry::{Registry, SHARDS, thread_shard};
+use crate::tasks::registry::{Registry, SHARDS};
 
 mod at;
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;
+mod counter;
 pub(crate) mod handoff;
 mod home;
 mod idle;
 mod inherited;
+pub(crate) mod instruments;
 mod janitor;
 mod lifecycle;
 mod local;
@@ -151,6 +153,7 @@ mod slot;
 pub(crate) mod snapshot;
 pub(crate) mod stall;
 mod steal;
+mod submit;
 mod tenure;
 mod threads;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
@@ -164,15 +167,17 @@ pub(crate) use home::home_of;
 #[cfg(all(feature = "net", unix))]
 pub(crate) use inherited::LOST;
 pub(crate) use inherited::{Free, disown};
+pub(crate) use instruments::InstrumentSettings;
 pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
 pub(crate) use stall::OnStall;
 
-use idle::{Claim, Idle, Next};
+use idle::Idle;
+use instruments::Instruments;
 use lifecycle::BlockingJob;
 use monitor::Monitor;
 use netpoll::Netpoll;
 use orphan::Orphans;
-use processor::{Core, Submitted};
+use processor::Core;
 use slot::Slot;
 use threads::Threads;
 use timers::Timers;
@@ -197,6 +202,7 @@ pub(crate) struct Shared {
     /// The user has been told that `Settings::max_threads` is reached. `Relaxed`: only who sets it matters.
     said_exhausted: AtomicBool,
     counters: CachePadded<Counters>,
+    instruments: Instruments,
     foreign_tasks: [CachePadded<ForeignTasks>; SHARDS],
     services: Mutex<Services>,
 }
@@ -259,141 +265,13 @@ impl Shared {
             workers: AtomicUsize::new(0),
             said_exhausted: AtomicBool::new(false),
             counters: CachePadded::default(),
+            instruments: Instruments::new(),
             foreign_tasks: Default::default(),
             services: Mutex::new(Services::default()),
         }));
         shared.idle.put_cores(cores);
         home::settle(registry.index(), shared);
         Some(shared)
-    }
-
-    /// A task is ready to be polled. `yielded`: it was woken while it ran.
-    #[inline]
-    pub(crate) fn submit(&'static self, runnable: Runnable, yielded: bool) {
-        let mut runnable = Some(runnable);
-        let submitted = local::with_core(self, |core| {
-            runnable.take().map(|runnable| core.push(runnable, yielded))
-        });
-        match submitted.flatten() {
-            Some(Submitted::Quietly) => {}
-            Some(Submitted::Visibly) => {
-                if self.idle.after_submit() == Next::Wake {
-                    self.wake_one();
-                }
-            }
-            Some(Submitted::Astray) => self.pushed_astray(),
-            None => runnable
-                .into_iter()
-                .for_each(|runnable| self.submit_global(runnable)),
-        }
-    }
-
-    /// A new task: [`Shared::submit`], counted.
-    #[inline]
-    pub(crate) fn submit_new(&'static self, runnable: Runnable) {
-        if local::with_core(self, |core| core.at.counters.spawned.add(1)).is_some() {
-            // This worker sees for itself, after the poll, whether the scheduler is closed.
-            self.submit(runnable, false);
-        } else if self.count_foreign_spawn() {
-            self.submit_global(runnable);
-        } else {
-            self.refuse(runnable);
-        }
-    }
-
-    /// A new job for the blocking pool.
-    pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
-        local::with_core(self, Core::send_job);
-        if self.count_foreign_spawn() {
-            self.submit_blocking(runnable);
-        } else {
-            self.refuse(runnable);
-        }
-    }
-
-    /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.
-    fn count_foreign_spawn(&self) -> bool {
-        self.foreign_tasks[thread_shard()]
-            .spawned
-            .fetch_add(1, Ordering::Relaxed);
-        // Pairs with the janitor's fence; see `lifecycle`.
-        fence(Ordering::SeqCst);
-        !self.is_closed()
-    }
-
-    fn submit_global(&'static self, runnable: Runnable) {
-        if self.is_lost() {
-            return std::mem::forget(runnable);
-        }
-        self.global.push(runnable);
-        self.follow_submit();
-    }
-
-    /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
-    fn follow_submit(&'static self) {
-        if self.is_lost() {
-            return;
-        }
-        match self.idle.after_submit() {
-            Next::Nothing => {}
-            Next::Wake => self.wake_one(),
-            Next::Drain => self.monitor.call_janitor(),
-        }
-    }
-
-    /// A task's future has been dropped.
-    #[inline]
-    pub(crate) fn task_finished(&'static self) {
-        if local::with_core(self, |core| core.at.counters.finished.add(1)).is_none() {
-            self.foreign_tasks[thread_shard()]
-                .finished
-                .fetch_add(1, Ordering::Release);
-            // A worker's counts are seen when it ends. This one the janitor may be waiting for.
-            self.call_janitor_if_closed();
-        }
-    }
-
-    /// Puts one more worker to work, if a processor lies idle and nobody searches.
-    #[cold]
-    fn wake_one(&'static self) {
-        if self.is_lost() {
-            return;
-        }
-        match self.idle.claim() {
-            Some(claim) => self.put_to_work(claim),
-            // The janitor waits until no claim is being made.
-            None if self.is_closed() => self.monitor.call_janitor(),
-            None => {}
-        }
-    }
-
-    /// A batch of this many runnables has come into this worker's queue at once: wakes as many as it can feed. The
-    /// worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken without waiting for the chain.
-    fn wake_for_batch(&'static self, count: u32) {
-        if self.idle.after_submit() != Next::Wake {
-            return;
-        }
-        self.wake_one();
-        for _ in 0..(count / BATCH_SHARE).min(self.processors.len() as u32) {
-            let Some(claim) = self.idle.claim_another() else {
-                self.call_janitor_if_closed();
-                break;
-            };
-            self.put_to_work(claim);
-        }
-    }
-
-    fn put_to_work(&'static self, claim: Claim<Box<Core>>) {
-        match claim {
-            Claim::Sleeper(sleeper) => sleeper.unpark(),
-            Claim::Thread(core) => {
-                if let Err((core, _)) = self.start_worker(core, true) {
-                    // The work stays queued: a worker that lies down or the monitor's next round tries again.
-                    self.idle.unclaim(core);
-                    self.call_janitor_if_closed();
-                }
-            }
-        }
     }
 
     /// Whether any queue has something in it. Next slots do not count: their owners run them next.
@@ -484,9 +362,6 @@ impl Shared {
         drop(services);
     }
 }
-
-/// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it costs (12 µs).
-const BATCH_SHARE: u32 = 16;
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -35,14 +35,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::processor::Processor;
+use super::processor::{Core, Processor};
 use super::stall::{STALL, Stall};
 use super::watch::{OVERSLEPT, Verdict, Watch};
-use super::{Shared, probe, worker};
+use super::{Shared, clock, instruments, local, probe, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 use crate::tasks;
+use crate::timeline::Kind;
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -76,9 +77,18 @@ const DOZING: u32 = 1;
 const ASLEEP: u32 = 2;
 
 impl Shared {
-    /// A worker has picked up a core: step 2.
+    /// A worker has picked this core up.
+    pub(super) fn take_in_hand(&'static self, core: Box<Core>) {
+        core.set_observed(self.instruments.on() != 0);
+        core.at.begin_work(clock::now());
+        self.note(Some(&core), Kind::Hold, instruments::this_thread());
+        local::put_core(core);
+        self.work_begins();
+    }
+
+    /// Step 2.
     #[inline]
-    pub(super) fn work_begins(&self) {
+    fn work_begins(&self) {
         fence(Ordering::SeqCst);
         match self.monitor.rest.load(Ordering::Relaxed) {
             AWAKE => {}
@@ -164,6 +174,8 @@ struct Rounds {
     /// No dozing until then.
     awake_until: Instant,
     asked: Instant,
+    /// How long the queues were, for the timeline.
+    depths: Vec<usize>,
     /// The beginning of the last round, and how long after it the next was to come.
     last: Instant,
     period: Duration,
@@ -204,6 +216,7 @@ impl Rounds {
             eager_until: now,
             awake_until: now,
             asked: now,
+            depths: Vec::new(),
             last: now,
             period: PERIOD,
         }
@@ -265,6 +278,7 @@ impl Rounds {
             shared.wake_one();
         }
         self.ask();
+        shared.note_depths(&mut self.depths);
         if let Some(pool) = shared.blocking() {
             pool.tick();
         }

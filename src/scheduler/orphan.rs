@@ -28,8 +28,9 @@
 //! 6. When the list is full, an orphan's pushes move on to the global queue at once, and so does what the monitor finds.
 
 use super::processor::{Core, Processor};
-use super::{Shared, local, steal};
+use super::{Shared, clock, local, steal};
 use crate::sync::atomic::Ordering;
+use crate::timeline::Kind;
 
 mod list;
 
@@ -43,6 +44,8 @@ impl Shared {
     pub(super) fn give_up_core(&'static self) -> Option<Box<Core>> {
         let core = local::take_core()?;
         core.end_batch();
+        self.note(Some(&core), Kind::Lay, 0);
+        core.at.end_work(clock::now());
         if core.at.tenure.end() {
             return Some(core);
         }

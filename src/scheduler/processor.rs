@@ -7,9 +7,13 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::time::Instant;
 
 use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
+use super::clock;
+use super::counter::Counter;
+use super::instruments::journal::Journal;
 use super::queue::NextSlot;
 use super::rng::Rng;
 use super::tenure::Tenure;
@@ -41,40 +45,25 @@ pub(super) struct Processor {
     /// reads it of a poll that stands still: `Relaxed`, a word that is out of date only names a task that has just ended.
     task: AtomicU64,
     pub(super) tenure: Tenure,
+    /// When it was taken in hand, in [`clock::nanos`]; zero while it lies. Its holder writes it, readers want a time and no
+    /// order: `Relaxed`.
+    held_since: AtomicU64,
     /// The monitor's and the holder's: this processor is in the list of [`super::orphan`].
     pub(super) listed: AtomicBool,
     pub(super) counters: Counters,
+    /// What was measured on request.
+    pub(super) journal: Journal,
 }
 
-/// Plain counters: written by the holder alone (load, add, store; no read-modify-write), read by anyone.
+/// What is always counted.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) spawned: Counter,
     pub(super) finished: Counter,
     pub(super) steals: Counter,
     pub(super) parks: Counter,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline]
-    pub(super) fn add(&self, n: u64) {
-        // Single writer, and readers want a count, not an order: relaxed, and no atomic addition.
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(n),
-            Ordering::Relaxed,
-        );
-    }
-
-    fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    /// Nanoseconds in somebody's hands, without those since it was taken in hand last.
+    busy: Counter,
 }
 
 /// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
@@ -91,9 +80,16 @@ pub(super) struct Core {
     streak: Cell<u8>,
     /// A job has gone to the blocking pool and may be back at once.
     awaits_job: Cell<bool>,
-    /// While set, what is submitted goes to the back of the queue and wakes nobody; counts it. See `wake_batch`.
-    batch: Cell<Option<u32>>,
+    /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly always.
+    intake: Cell<u32>,
+    /// Pushes while instruments were on.
+    pushes: Cell<u64>,
 }
+
+/// Of [`Core::intake`]: instruments are on.
+const OBSERVED: u32 = 1 << 31;
+/// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many did, and one.
+const BATCH: u32 = OBSERVED - 1;
 
 /// What a submission asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,6 +100,8 @@ pub(super) enum Submitted {
     Visibly,
     /// The processor was retaken: it went into an orphan's queue, where nobody may be looking yet.
     Astray,
+    /// It was not pushed: instruments are on, or a batch is collected.
+    NotYet,
 }
 
 impl Processor {
@@ -114,8 +112,10 @@ impl Processor {
             tick: Counter::default(),
             task: AtomicU64::new(0),
             tenure: Tenure::new(),
+            held_since: AtomicU64::new(0),
             listed: AtomicBool::new(false),
             counters: Counters::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -131,6 +131,35 @@ impl Processor {
         self.task.load(Ordering::Relaxed)
     }
 
+    /// Its time in a thread's hands begins.
+    pub(super) fn begin_work(&self, now: Instant) {
+        self.held_since
+            .store(clock::nanos(now).max(1), Ordering::Relaxed);
+    }
+
+    /// And ends.
+    pub(super) fn end_work(&self, now: Instant) {
+        self.counters.busy.add(self.held_for(now));
+        self.held_since.store(0, Ordering::Relaxed);
+    }
+
+    fn held_for(&self, now: Instant) -> u64 {
+        match self.held_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => clock::nanos(now).saturating_sub(since),
+        }
+    }
+
+    /// Nanoseconds in somebody's hands.
+    pub(super) fn busy(&self, now: Instant) -> u64 {
+        self.counters.busy.get() + self.held_for(now)
+    }
+
+    /// Whether a thread has it in its hands, entitled to it or not.
+    pub(super) fn is_held(&self) -> bool {
+        self.tenure.holder().is_some() || self.tenure.is_orphan()
+    }
+
     /// Runnables in the queue and the next slot.
     pub(super) fn num_queued(&self) -> usize {
         self.stealer.len() + usize::from(!self.next.is_empty())
@@ -143,10 +172,12 @@ impl Processor {
             finished,
             steals,
             parks,
+            busy,
         } = &self.counters;
-        for counter in [&self.tick, spawned, finished, steals, parks] {
+        for counter in [&self.tick, spawned, finished, steals, parks, busy] {
             counter.reset();
         }
+        self.journal.reset();
     }
 }
 
@@ -165,7 +196,8 @@ impl Core {
             turn: Cell::new(0),
             streak: Cell::new(0),
             awaits_job: Cell::new(false),
-            batch: Cell::new(None),
+            intake: Cell::new(0),
+            pushes: Cell::new(0),
         })
     }
 
@@ -176,13 +208,25 @@ impl Core {
     /// * Any other goes into the next slot. If the slot was empty nobody is woken: the holder will run it next, and
     ///   waking somebody for it tears a pair of tasks that talk to each other over two processors (1.3x time, 2x CPU,
     ///   100x context switches measured). The one it displaces goes to the back and is worth a wake.
-    #[inline]
     pub(super) fn push(&self, runnable: Runnable, yielded: bool) -> Submitted {
-        if let Some(count) = self.batch.get() {
-            self.batch.set(Some(count + 1));
+        let intake = self.intake.get();
+        if intake & BATCH != 0 {
+            self.intake.set(intake + 1);
             self.queue.push(runnable);
             return Submitted::Quietly;
         }
+        self.place(runnable, yielded)
+    }
+
+    /// Whether a push is [`Core::place`] and nothing else.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.intake.get() == 0
+    }
+
+    /// [`Core::push`], outside of a batch.
+    #[inline]
+    pub(super) fn place(&self, runnable: Runnable, yielded: bool) -> Submitted {
         let displaced = if yielded {
             self.queue.push(runnable);
             !self.at.next.is_empty()
@@ -264,12 +308,27 @@ impl Core {
 
     /// From here to [`Core::end_batch`] submissions collect in the queue and wake nobody.
     pub(super) fn begin_batch(&self) {
-        self.batch.set(Some(0));
+        self.intake.set(self.intake.get() & OBSERVED | 1);
     }
 
     /// How many were submitted in the batch.
     pub(super) fn end_batch(&self) -> u32 {
-        self.batch.take().unwrap_or(0)
+        let intake = self.intake.get();
+        self.intake.set(intake & OBSERVED);
+        (intake & BATCH).saturating_sub(1)
+    }
+
+    /// Whether instruments are on.
+    pub(super) fn set_observed(&self, observed: bool) {
+        let bit = if observed { OBSERVED } else { 0 };
+        self.intake.set(self.intake.get() & BATCH | bit);
+    }
+
+    /// How many pushes were counted before.
+    pub(super) fn count_push(&self) -> u64 {
+        let pushes = self.pushes.get();
+        self.pushes.set(pushes.wrapping_add(1));
+        pushes
     }
 }
 

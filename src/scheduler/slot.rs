@@ -9,6 +9,8 @@
 //! the next retake. There are as many as threads were ever stuck at once in this place. Each stays with its place,
 //! so the counts of a processor are the sums over its incarnations.
 
+use std::ptr;
+
 use crossbeam_deque::Worker as LocalQueue;
 use crossbeam_utils::CachePadded;
 
@@ -92,6 +94,16 @@ impl Slot {
     pub(super) fn each(&self, f: impl FnMut(&Processor)) {
         let incarnations = self.incarnations.lock();
         incarnations.all.iter().copied().for_each(f);
+    }
+
+    /// Which of the incarnations it is.
+    pub(super) fn number_of(&self, at: &Processor) -> usize {
+        let incarnations = self.incarnations.lock();
+        let found = incarnations
+            .all
+            .iter()
+            .position(|other| ptr::eq(*other, at));
+        found.expect("it is one of this place")
     }
 
     /// The sum of a figure over all incarnations.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Shared;
+use super::instruments::histogram::Histogram;
+use super::{Shared, clock};
 use crate::sync::atomic::Ordering;
 
 /// One processor.
@@ -12,6 +13,8 @@ pub(crate) struct ProcessorSnapshot {
     pub(crate) local_queue_depth: usize,
     pub(crate) steals: u64,
     pub(crate) parks: u64,
+    /// In a thread's hands.
+    pub(crate) busy: Duration,
 }
 
 /// The scheduler as a whole.
@@ -28,6 +31,8 @@ pub(crate) struct Snapshot {
     pub(crate) handoffs: u64,
     pub(crate) retakes: u64,
     pub(crate) network_ready: u64,
+    pub(crate) poll_times: Histogram,
+    pub(crate) latencies: Histogram,
 }
 
 impl Shared {
@@ -66,6 +71,8 @@ impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let pool = self.blocking();
         let pool = pool.as_ref();
+        let now = clock::now();
+        let (poll_times, latencies) = self.histograms();
         Snapshot {
             processors: self
                 .processors
@@ -75,6 +82,7 @@ impl Shared {
                     local_queue_depth: slot.sum(|at| at.num_queued() as u64) as usize,
                     steals: slot.sum(|at| at.counters.steals.get()),
                     parks: slot.sum(|at| at.counters.parks.get()),
+                    busy: Duration::from_nanos(slot.sum(|at| at.busy(now))),
                 })
                 .collect(),
             alive_tasks: self.num_alive_tasks(),
@@ -87,11 +95,13 @@ impl Shared {
             handoffs: self.counters.handoffs.load(Ordering::Relaxed),
             retakes: self.counters.retakes.load(Ordering::Relaxed),
             network_ready: self.counters.network_ready.load(Ordering::Relaxed),
+            poll_times,
+            latencies,
         }
     }
 }
 
 /// How long to wait, as a deadline; `None` when that is beyond what the clock can express.
 pub(crate) fn deadline_after(timeout: Duration) -> Option<std::time::Instant> {
-    super::clock::now().checked_add(timeout)
+    clock::now().checked_add(timeout)
 }

@@ -11,28 +11,22 @@
 //! 6. other processors' queues ([`super::steal`]), if not half of the busy ones search already
 //! 7. everything once more, after it has laid its core down ([`super::idle`])
 //!
-//! Then it waits: in the netpoller's seat if that is free, else in bed.
-//!
-//! # How it waits
-//!
-//! The first worker to lie down while the seat is free takes it (as in Go): it lies with the network, and an event
-//! wakes it without a hop. Whoever leaves the seat picks up any core that lies there; if none does, all processors are
-//! busy, and what it found goes to the global queue. A worker without a core is a *spare*: it was woken by nothing, or
-//! came back from a poll or a blocking call to find its processor in other hands. Spares beyond the number of processors end
-//! after the keep-alive.
+//! Then it waits: in the netpoller's seat if that is free, else in bed ([`wait`]).
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::netpoll::{Netpoll, Seat};
+use super::netpoll::Netpoll;
 use super::pace::Pace;
 use super::park::Sleeper;
 use super::processor::Core;
 use super::tenure::Word;
 use super::{Shared, clock, local, steal};
 use crate::sync::Arc;
-use crate::tasks::{self, Runnable};
+use crate::tasks::{self, Polled, Runnable};
+
+mod wait;
 
 /// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; where polls are long, the
 /// monitor looks.
@@ -56,12 +50,19 @@ const RESTLESS_PAUSES: u32 = 640;
 /// more. Then both CPUs stay awake and the next job takes 5 µs; sleeping at once, each took 20 to 36.
 const JOB_LOOKS: u32 = 48;
 
+/// This worker is counted as searching in `Idle`.
+const SEARCHING: u8 = 1;
+/// Instruments are on.
+const OBSERVED: u8 = 2;
+
 pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
     sleeper: Arc<Sleeper<Box<Core>>>,
-    /// This worker is counted as searching in `Idle`.
-    searching: Cell<bool>,
+    /// What is to be looked at before each poll, in one word: [`SEARCHING`] and [`OBSERVED`]. Zero: nothing, as nearly always.
+    special: Cell<u8>,
+    /// When the last observed poll ended, if nothing was done since. Zero: something was.
+    chain: Cell<u64>,
     /// Wakers that came out of the network or the timers, kept for its memory.
     ready: RefCell<Vec<Waker>>,
     pace: Pace,
@@ -89,8 +90,7 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
     local::set_shared(Some(shared));
     let mut held = Held { shared, searching };
     if let Some(core) = core {
-        local::put_core(core);
-        shared.work_begins();
+        shared.take_in_hand(core);
     }
     // None: the runtime ended while this thread began.
     if let Some(netpoll) = shared.netpoll() {
@@ -98,13 +98,16 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
             shared,
             sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
             netpoll,
-            searching: Cell::new(std::mem::take(&mut held.searching)),
+            special: Cell::new(0),
+            chain: Cell::new(0),
             ready: RefCell::new(Vec::new()),
             pace: Pace::new(),
             timers_are_dense: Cell::new(false),
         };
+        worker.set_searching(std::mem::take(&mut held.searching));
+        worker.look_at_instruments();
         worker.work();
-        held.searching = worker.searching.get();
+        held.searching = worker.is_searching();
     }
 }
 
@@ -127,6 +130,25 @@ impl Drop for Held {
 }
 
 impl Worker {
+    fn is_searching(&self) -> bool {
+        self.special.get() & SEARCHING != 0
+    }
+
+    fn set_searching(&self, searching: bool) {
+        let others = self.special.get() & !SEARCHING;
+        self.special
+            .set(others | if searching { SEARCHING } else { 0 });
+    }
+
+    /// Whether instruments are on: copied here and into the core. See [`super::instruments`].
+    fn look_at_instruments(&self) {
+        let observed = self.shared.instruments.on() != 0;
+        let others = self.special.get() & !OBSERVED;
+        self.special
+            .set(others | if observed { OBSERVED } else { 0 });
+        local::with_core(self.shared, |core| core.set_observed(observed));
+    }
+
     fn work(&self) {
         loop {
             let runnable = match self.own() {
@@ -185,6 +207,8 @@ impl Worker {
     /// All steps, for the polls in which more than the own queue is looked at.
     #[cold]
     fn attend(&self, index: usize, everywhere: bool) -> Option<Runnable> {
+        self.look_at_instruments();
+        self.chain.set(0);
         let mut ready = self.ready.take();
         if self.shared.timers.is_armed(index) {
             self.shared.timers.fire_own(index, clock::now(), &mut ready);
@@ -205,6 +229,7 @@ impl Worker {
     /// Steps 4 to 6.
     #[cold]
     fn elsewhere(&self) -> Option<Runnable> {
+        self.chain.set(0);
         let found = self.look_elsewhere()?;
         if local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true) {
             // The rest of what it found lies in an orphan's queue now.
@@ -230,16 +255,39 @@ impl Worker {
 
     #[inline]
     fn poll(&self, runnable: Runnable) {
-        if self.searching.get() {
+        if self.special.get() != 0 {
+            return self.poll_specially(runnable);
+        }
+        self.poll_by(runnable, |runnable, poll| {
+            poll(runnable);
+        });
+    }
+
+    /// While it searches or instruments are on.
+    #[cold]
+    fn poll_specially(&self, runnable: Runnable) {
+        if self.is_searching() {
             self.stop_searching();
         }
+        self.poll_by(runnable, |runnable, poll| {
+            if self.special.get() & OBSERVED == 0 {
+                poll(runnable);
+            } else {
+                let chain = self.shared.poll_observed(runnable, poll, self.chain.get());
+                self.chain.set(chain);
+            }
+        });
+    }
+
+    #[inline]
+    fn poll_by(&self, runnable: Runnable, by: impl FnOnce(Runnable, fn(Runnable) -> Polled)) {
         clock::forget();
         // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
         // back to sleep for good.
         if self.shared.is_closed() {
-            return tasks::cancel(runnable);
+            return by(runnable, tasks::cancel);
         }
-        tasks::run(runnable);
+        by(runnable, tasks::run);
         // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
         // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
         if self.shared.is_closed() {
@@ -250,7 +298,7 @@ impl Worker {
     /// See "Finding" in [`super::idle`].
     #[cold]
     fn stop_searching(&self) {
-        self.searching.set(false);
+        self.set_searching(false);
         self.shared.idle.found();
         if self.shared.work_is_visible() {
             self.shared.wake_one();
@@ -299,11 +347,11 @@ impl Worker {
     }
 
     fn search(&self) -> Option<Runnable> {
-        if !self.searching.get() {
+        if !self.is_searching() {
             if !self.shared.idle.begin_search(self.shared.processors.len()) {
                 return None;
             }
-            self.searching.set(true);
+            self.set_searching(true);
         }
         // With everybody else in bed, what comes from other threads wakes whoever waits; only of jobs some are expected.
         let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
@@ -341,7 +389,7 @@ impl Worker {
     fn wake_all(&self, mut ready: Vec<Waker>) -> bool {
         let any = !ready.is_empty();
         if any {
-            if self.searching.get() {
+            if self.is_searching() {
                 // A foreign waker may block, and nobody is woken while somebody searches.
                 self.stop_searching();
             }
@@ -360,115 +408,6 @@ impl Worker {
         }
         self.ready.replace(ready);
         any
-    }
-
-    /// Lies down until there is something to do. True: go on; false: this thread ends.
-    fn wait(&self) -> bool {
-        let core = self.shared.give_up_core();
-        let is_spare = core.is_none();
-        if let Some(core) = &core {
-            debug_assert!(
-                core.at.next.is_empty(),
-                "a worker lies down on a full next slot"
-            );
-            core.at.counters.parks.add(1);
-            self.pace.end(core.at.tick.get());
-        }
-        let seat = self.netpoll.try_seat();
-        self.sleeper.set_seated(seat.is_some());
-        let searching = self.searching.replace(false);
-        self.shared
-            .idle
-            .lie_down(core, &self.sleeper, searching, seat.is_some());
-        let mut ready = self.ready.take();
-        let mut spare_ended = false;
-        // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
-        let may_work = !is_spare || self.shared.idle.num_lying() > 0;
-        let found = may_work && self.shared.work_is_visible();
-        if !self.shared.is_closed() && !found {
-            match seat {
-                Some(seat) => self.sit(seat, &mut ready),
-                None => spare_ended = self.lie(is_spare, &mut ready),
-            }
-        } else {
-            drop(seat);
-        }
-        self.rise(ready, found, spare_ended)
-    }
-
-    /// Waits in the seat.
-    fn sit(&self, mut seat: Seat<'_>, ready: &mut Vec<Waker>) {
-        let timeout = (self.shared.timers).wait_in_seat(self.timers_are_dense.get());
-        if timeout != Some(Duration::ZERO) && !self.sleeper.has_gift() {
-            let count = seat.poll(timeout, ready);
-            self.shared.polled_network(count);
-        }
-        self.shared.timers.rise_from_seat();
-        drop(seat);
-        let before = ready.len();
-        self.shared.timers.fire_all(ready);
-        self.timers_are_dense.set(ready.len() - before > 1);
-    }
-
-    /// Waits in bed. True: this is a spare whose keep-alive has passed.
-    fn lie(&self, is_spare: bool, ready: &mut Vec<Waker>) -> bool {
-        let surplus = is_spare || self.shared.has_surplus_workers();
-        let end = surplus
-            .then(|| Instant::now().checked_add(self.shared.keep_alive()))
-            .flatten();
-        loop {
-            let timeout = match (end, self.shared.timers.wait_in_bed()) {
-                (None, timer) => timer,
-                (Some(end), timer) => {
-                    let end = end.saturating_duration_since(Instant::now());
-                    Some(timer.map_or(end, |timer| timer.min(end)))
-                }
-            };
-            if timeout != Some(Duration::ZERO) {
-                self.sleeper.park(timeout);
-            }
-            if self.sleeper.has_gift() || self.shared.is_closed() {
-                return false;
-            }
-            if timeout.is_some() {
-                self.shared.timers.fire_all(ready);
-                if !ready.is_empty() {
-                    return false;
-                }
-            }
-            if end.is_some_and(|end| Instant::now() >= end) {
-                return true;
-            }
-        }
-    }
-
-    /// Gets up: with a core if there is one, and lets loose what the wait has brought.
-    /// `found`: it gets up for work that it saw after it had lain down.
-    fn rise(&self, mut ready: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
-        let up = if spare_ended {
-            self.shared.idle.leave(&self.sleeper)
-        } else {
-            self.shared.idle.get_up(&self.sleeper)
-        };
-        if let Some(up) = up {
-            // What it saw may have been left to its search, so it searches on, whatever the limit (Go does too). Else
-            // nobody would wake the next worker; and at the limit it would lie down and get up in circles.
-            let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
-            self.searching.set(searching);
-            self.pace.begin(up.core.at.tick.get(), up.searching);
-            local::put_core(up.core);
-            self.shared.work_begins();
-            self.wake_all(ready);
-            return true;
-        }
-        wake_contained(&mut ready);
-        self.ready.replace(ready);
-        let ends = spare_ended && self.shared.has_surplus_workers();
-        if ends && !self.shared.timers.are_watched() {
-            // It may have been this worker that waited for the next deadline.
-            self.shared.call_seat();
-        }
-        !ends
     }
 }
 

@@ -3,12 +3,12 @@
 //! Most tasks have neither, and pay nothing: a control is made on demand and found by the task's id in a table that
 //! all runtimes share. A bit in `Meta::registration` says that there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
 use super::Id;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::sync::{Arc, Mutex};
 
 const SHARDS: usize = 16;
 
@@ -19,6 +19,41 @@ static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
 /// tasks need not look into the table. Raised before the wake that follows it, hence seen by the poll that the wake
 /// causes: the task's own state orders them, `Relaxed` suffices.
 static ABORTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Recordings that will want the names of tasks that have ended. `Relaxed`: a name more or less.
+static KEEPERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Names of tasks that have ended, the last [`KEPT`] of them.
+static ENDED: Mutex<Ended> = Mutex::new(Ended(VecDeque::new()));
+
+const KEPT: usize = 1 << 16;
+
+struct Ended(VecDeque<(Id, Arc<str>)>);
+
+impl Ended {
+    fn keep(&mut self, id: Id, name: Arc<str>) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back((id, name));
+    }
+}
+
+/// From now on, or no longer, the names of tasks that end are kept. Each who asks for it must take it back.
+pub(crate) fn keep_names(keep: bool) {
+    if keep {
+        KEEPERS.fetch_add(1, Ordering::Relaxed);
+    } else if KEEPERS.fetch_sub(1, Ordering::Relaxed) == 1 {
+        ENDED.lock().0 = VecDeque::new();
+    }
+}
+
+/// The names that were kept.
+pub(crate) fn ended_names() -> HashMap<Id, String> {
+    let ended = ENDED.lock();
+    let names = ended.0.iter();
+    names.map(|(id, name)| (*id, name.to_string())).collect()
+}
 
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -34,9 +69,10 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// Takes the whole table, for a fork.
-pub(super) fn hold() -> Vec<MutexGuard<'static, BTreeMap<Id, Arc<Control>>>> {
-    TABLE.iter().map(Mutex::lock).collect()
+/// Takes the whole table, and the names of the ended, for a fork.
+pub(super) fn hold() -> impl Sized + 'static {
+    let table: Vec<_> = TABLE.iter().map(Mutex::lock).collect();
+    (table, ENDED.lock())
 }
 
 fn shard(id: Id) -> &'static Mutex<BTreeMap<Id, Arc<Control>>> {
@@ -68,7 +104,13 @@ impl Control {
     }
 
     pub(super) fn remove(id: Id) -> Option<Arc<Control>> {
-        shard(id).lock().remove(&id)
+        let control = shard(id).lock().remove(&id)?;
+        if KEEPERS.load(Ordering::Relaxed) != 0 {
+            if let Some(name) = &control.name {
+                ENDED.lock().keep(id, name.clone());
+            }
+        }
+        Some(control)
     }
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {

@@ -38,16 +38,16 @@ std::thread_local! {
 ///
 /// Never unwinds: the wrapper in [`super::contain`] catches what the future throws.
 #[inline]
-pub(crate) fn run(runnable: Runnable) {
-    poll(runnable, Purpose::Progress);
+pub(crate) fn run(runnable: Runnable) -> Polled {
+    poll(runnable, Purpose::Progress)
 }
 
 /// Ends the task: its future is dropped on this thread and its handle resolves to "cancelled".
 ///
 /// The task is *polled* to that end and not dropped: so it completes like any other, and a `JoinHandle` sees one
 /// kind of ending only.
-pub(crate) fn cancel(runnable: Runnable) {
-    poll(runnable, Purpose::Cancel);
+pub(crate) fn cancel(runnable: Runnable) -> Polled {
+    poll(runnable, Purpose::Cancel)
 }
 
 /// [`cancel`] for a task that never began because the system refused something; the handle's error names it.
@@ -55,18 +55,32 @@ pub(crate) fn refuse(runnable: Runnable, reason: io::ErrorKind) {
     poll(runnable, Purpose::Refuse(reason));
 }
 
+/// What became of a task in a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Polled {
+    /// Its future has been dropped.
+    pub(crate) has_ended: bool,
+    /// It was woken meanwhile, and is in a queue.
+    pub(crate) is_queued: bool,
+}
+
 #[inline]
-fn poll(runnable: Runnable, purpose: Purpose) {
+fn poll(runnable: Runnable, purpose: Purpose) -> Polled {
     let meta: *const Meta = runnable.metadata();
     CURRENT.with(|current| {
         let outer = current.meta.replace(meta);
         let outer_purpose = current.purpose.replace(purpose);
         let outer_budget = budget::refill();
-        runnable.run();
+        let is_queued = runnable.run();
         budget::restore(outer_budget);
         current.purpose.set(outer_purpose);
-        current.meta.set(outer);
-    });
+        // See `task_is_gone`.
+        let has_ended = current.meta.replace(outer).is_null();
+        Polled {
+            has_ended,
+            is_queued,
+        }
+    })
 }
 
 /// Whether the poll in progress is a cancellation.
@@ -99,6 +113,11 @@ pub(super) fn with_meta<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
 /// The current task's future has been dropped: its allocation may go, and wakers of whoever awaits it run next.
 pub(super) fn task_is_gone() {
     CURRENT.with(|current| current.meta.set(ptr::null()));
+}
+
+/// See [`Meta::word`].
+pub(crate) fn current_word() -> Option<u64> {
+    with_meta(Meta::word)
 }
 
 pub(crate) fn current_id() -> Option<Id> {

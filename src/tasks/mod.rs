@@ -39,7 +39,8 @@ mod yield_now;
 pub(crate) use contain::{
     Home, contained, create, create_local, create_named, create_ready, discard,
 };
-pub(crate) use current::{cancel, current_id, run};
+pub(crate) use control::{ended_names, keep_names};
+pub(crate) use current::{Polled, cancel, current_id, current_word, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use reject::{end_put_off, reject};
 pub use yield_now::{YieldNow, yield_now};
@@ -75,6 +76,10 @@ impl Id {
     /// A fresh id.
     pub(crate) fn next() -> Id {
         current::next_id()
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
     }
 
     fn from_number(number: u64) -> Id {

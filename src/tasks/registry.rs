@@ -24,7 +24,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{HOME_BITS, registration};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// Three bits of a key name the shard. More shards than workers of a large machine would be of no use: a shard is
 /// held for about 20 ns.
@@ -303,16 +303,21 @@ impl fmt::Debug for Registry {
 
 /// The shard of this thread, below [`SHARDS`]: threads are dealt over the shards in turn.
 pub(crate) fn thread_shard() -> usize {
-    std::thread_local! {
-        static SHARD: Cell<u8> = const { Cell::new(u8::MAX) };
-    }
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_number() as usize % SHARDS
+}
 
-    SHARD.with(|shard| {
-        if shard.get() == u8::MAX {
-            shard.set((NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS) as u8);
+/// A number of our own for this thread, from 1.
+pub(crate) fn thread_number() -> u64 {
+    std::thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
         }
-        usize::from(shard.get())
+        number.get()
     })
 }
 

@@ -66,6 +66,8 @@ fn put_off(rejected: Rejected) {
 fn end((runnable, refused): Rejected) {
     match refused {
         Some(reason) => current::refuse(runnable, reason),
-        None => current::cancel(runnable),
+        None => {
+            current::cancel(runnable);
+        }
     }
 }

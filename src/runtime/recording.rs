@@ -1,0 +1,179 @@
+//! Recording timelines: on demand, from a runtime's beginning to its end, and all the time for the case of a failure.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::scheduler::Shared;
+use crate::scheduler::instruments::{logs, record_everywhere};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::tasks::{self, Id};
+use crate::timeline::{self, Log, TaskLabel, stamp};
+
+/// When the recording that [`start`] has begun began.
+static STARTED: Mutex<Option<u64>> = Mutex::new(None);
+
+/// Takes the lock of that, for a fork.
+pub(super) fn hold() -> impl Sized + 'static {
+    STARTED.lock()
+}
+
+/// Begins to record a timeline of all runtimes of this process, also of those that begin later.
+///
+/// Each processor keeps the last 262,144 of its events, or what
+/// [`Builder::trace_events`](crate::Builder::trace_events) says: about two seconds if it polls 100,000 tasks a second. Older
+/// ones are overwritten, and counted. A poll costs some 20 ns more meanwhile. If a recording is going on, it begins anew.
+///
+/// # Examples
+///
+/// ```
+/// executor::trace::start();
+/// executor::run(async { executor::task::yield_now().await });
+/// let mut json = Vec::new();
+/// executor::trace::stop(&mut json)?;
+/// assert!(json.starts_with(b"{"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn start() {
+    stamp::prepare();
+    let earlier = STARTED.lock().replace(stamp::now());
+    if earlier.is_none() {
+        tasks::keep_names(true);
+        record_everywhere(true);
+    }
+}
+
+/// Ends what [`start`] has begun, and writes it in the trace event format of Chrome, which
+/// [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open.
+///
+/// There is a lane for each processor, and for each thread that ran part of a poll, or a blocking job, without one. A slice
+/// is a poll and bears the task's name, or where it was spawned; an arrow leads to it from whoever woke the task. Steals,
+/// parks, hand-overs and retakes are marks, the lengths of the queues counters. `otherData.lost_events` says how many
+/// events were overwritten.
+///
+/// # Errors
+///
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if nothing is being recorded; else those of the writer, and then the
+/// recording has ended all the same.
+pub fn stop(out: impl Write) -> io::Result<()> {
+    let Some(begin) = STARTED.lock().take() else {
+        let reason = "trace::stop: nothing is being recorded; trace::start begins it";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    };
+    record_everywhere(false);
+    let logs = logs(begin);
+    let names = tasks::ended_names();
+    tasks::keep_names(false);
+    write(out, &logs, &names)
+}
+
+/// Writes what has been recorded so far and goes on recording: what [`start`] has begun, and what
+/// [`Builder::flight_recorder`](crate::Builder::flight_recorder) and
+/// [`Builder::trace_to`](crate::Builder::trace_to) keep.
+///
+/// # Errors
+///
+/// Those of the writer. Where nothing is being recorded, an empty timeline is written.
+pub fn snapshot(out: impl Write) -> io::Result<()> {
+    write(out, &logs(0), &tasks::ended_names())
+}
+
+fn write(out: impl Write, logs: &[Log], names: &HashMap<Id, String>) -> io::Result<()> {
+    timeline::write(BufWriter::new(out), logs, |word| label(word, names))
+}
+
+fn label(word: u64, names: &HashMap<Id, String>) -> TaskLabel {
+    let task = tasks::describe(word);
+    let name = task.name.map(|name| name.to_string());
+    TaskLabel {
+        id: task.id.number(),
+        name: name.or_else(|| names.get(&task.id).cloned()),
+        location: task.location.map(|at| (at.file(), at.line(), at.column())),
+    }
+}
+
+/// The timeline of one runtime, from its beginning to its end.
+#[derive(Debug)]
+pub(super) struct Recording {
+    file: File,
+    path: PathBuf,
+    begin: u64,
+}
+
+impl Recording {
+    /// The file is made now, so that one that cannot be made is not found out at the end.
+    pub(super) fn begin(shared: &Shared, path: PathBuf, file: File) -> Recording {
+        tasks::keep_names(true);
+        Recording {
+            file,
+            path,
+            begin: shared.begin_recording(),
+        }
+    }
+
+    /// Writes what there is. If that fails, it is said on standard error: there is nobody else to tell.
+    pub(super) fn end(self, shared: &Shared) {
+        let written = write(&self.file, &[shared.log(self.begin)], &tasks::ended_names());
+        shared.end_recording();
+        tasks::keep_names(false);
+        if let Err(error) = written {
+            let path = self.path.display();
+            let _ = writeln!(
+                io::stderr(),
+                "executor: the timeline cannot be written to {path}: {error}"
+            );
+        }
+    }
+}
+
+/// The environment variable that names a file for the timeline.
+const VARIABLE: &str = "EXECUTOR_TRACE";
+
+/// The file that the environment asks for, for one runtime: the second one of a process gets another.
+pub(super) fn from_environment() -> Option<(PathBuf, File)> {
+    static RUNTIMES: AtomicUsize = AtomicUsize::new(0);
+
+    let path = PathBuf::from(std::env::var_os(VARIABLE).filter(|path| !path.is_empty())?);
+    let path = numbered(&path, RUNTIMES.fetch_add(1, Ordering::Relaxed) + 1);
+    match File::create(&path) {
+        Ok(file) => Some((path, file)),
+        Err(error) => {
+            let path = path.display();
+            let _ = writeln!(
+                io::stderr(),
+                "executor: {VARIABLE}: {path} cannot be made: {error}"
+            );
+            None
+        }
+    }
+}
+
+/// `trace.json`, `trace-2.json`, `trace-3.json`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    if number == 1 {
+        return path.to_owned();
+    }
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_several_runtimes_have_numbers() {
+        let numbered = |path, number| numbered(Path::new(path), number);
+        assert_eq!(numbered("a/trace.json", 1), Path::new("a/trace.json"));
+        assert_eq!(numbered("a/trace.json", 2), Path::new("a/trace-2.json"));
+        assert_eq!(numbered("trace", 3), Path::new("trace-3"));
+        assert_eq!(numbered("a.b/.hidden", 3), Path::new("a.b/.hidden-3"));
+    }
+}

@@ -1,0 +1,98 @@
+//! What instruments have measured, for who asks.
+
+use super::histogram::Histogram;
+use super::{TIMELINE, pair};
+use crate::scheduler::Shared;
+use crate::timeline::{Event, GLOBAL, Kind, Lane, Log, Place, stamp};
+
+impl Shared {
+    /// The timeline since `begin`: see [`Shared::begin_recording`].
+    pub(crate) fn log(&self, begin: u64) -> Log {
+        let mut lanes = Vec::new();
+        for (index, slot) in self.processors.iter().enumerate() {
+            let mut incarnation = 0;
+            slot.each(|at| {
+                let (events, lost) = at.journal.since(begin);
+                let place = Place::Processor { index, incarnation };
+                incarnation += 1;
+                let polling = at.is_held().then(|| at.task()).filter(|&task| {
+                    let last = events.iter().rev().find(|event| event.kind.is_of_polls());
+                    last.is_some_and(|last| is_polling(last, task))
+                });
+                if !events.is_empty() {
+                    lanes.push(Lane {
+                        place,
+                        events,
+                        lost,
+                        polling,
+                    });
+                }
+            });
+        }
+        self.instruments.others.since(begin, |place, events, lost| {
+            let last = events.iter().rev().find(|event| event.kind.is_of_polls());
+            let polling = last
+                .filter(|last| last.kind == Kind::Begin)
+                .map(|last| last.what);
+            lanes.push(Lane {
+                place,
+                events,
+                lost,
+                polling,
+            });
+        });
+        let name = self.settings().map(|settings| settings.thread_name.clone());
+        Log {
+            name: name.unwrap_or_else(|_| "executor".to_owned()),
+            lanes,
+            begin,
+            end: stamp::now(),
+        }
+    }
+
+    /// How long polls took, and how long runnables waited for theirs.
+    pub(in crate::scheduler) fn histograms(&self) -> (Histogram, Histogram) {
+        let (mut polls, mut waits) = (Histogram::default(), Histogram::default());
+        for slot in &self.processors {
+            slot.each(|at| {
+                if let Some(times) = at.journal.measured() {
+                    times.polls.add_to(&mut polls);
+                    times.waits.add_to(&mut waits);
+                }
+            });
+        }
+        (polls, waits)
+    }
+
+    /// Monitor: how long the queues are, as far as that has changed since `seen`.
+    pub(in crate::scheduler) fn note_depths(&self, seen: &mut Vec<usize>) {
+        if self.instruments.on() & TIMELINE == 0 {
+            seen.clear();
+            return;
+        }
+        seen.resize(self.processors.len() + 1, usize::MAX);
+        let places = self.processors.iter().map(|slot| slot.at().num_queued());
+        let depths = places.chain([self.global.len()]);
+        for (index, (seen, depth)) in seen.iter_mut().zip(depths).enumerate() {
+            if std::mem::replace(seen, depth) != depth {
+                let processor = if index == self.processors.len() {
+                    GLOBAL
+                } else {
+                    index
+                };
+                self.note_by_monitor(Kind::Depth, pair(processor, depth));
+            }
+        }
+    }
+}
+
+/// Whether a processor that was polling `task` when it was looked at had begun with it: `last` is the last that its holder
+/// wrote of polls.
+fn is_polling(last: &Event, task: u64) -> bool {
+    match last.kind {
+        Kind::Begin => last.what == task,
+        // The next poll does not say that it begins.
+        Kind::End | Kind::Done => last.what != task,
+        _ => false,
+    }
+}

@@ -1,0 +1,80 @@
+//! The user's hooks around tasks.
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::tasks::{self, Id, contained};
+
+/// A task, as hooks are told of it.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = executor::runtime::Builder::new()
+///     .on_task_spawn(|task| println!("{} comes from {:?}", task.id(), task.location()))
+///     .build()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TaskMeta(tasks::Description);
+
+impl TaskMeta {
+    /// The task.
+    pub fn id(&self) -> Id {
+        self.0.id
+    }
+
+    /// The name it was given by [`task::Builder`](crate::task::Builder).
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Where it was spawned.
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.0.location
+    }
+}
+
+pub(crate) type Hook = Box<dyn Fn(&TaskMeta) + Send + Sync>;
+
+/// What a builder has set.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) spawned: Option<Hook>,
+    pub(crate) before_poll: Option<Hook>,
+    pub(crate) after_poll: Option<Hook>,
+    pub(crate) terminated: Option<Hook>,
+}
+
+impl Hooks {
+    pub(in crate::scheduler) fn is_empty(&self) -> bool {
+        let Hooks {
+            spawned,
+            before_poll,
+            after_poll,
+            terminated,
+        } = self;
+        [spawned, before_poll, after_poll, terminated]
+            .iter()
+            .all(|hook| hook.is_none())
+    }
+
+    /// What they are told of a task. Asked for while it exists: afterwards it has no name.
+    pub(super) fn meta(word: u64) -> TaskMeta {
+        TaskMeta(tasks::describe(word))
+    }
+
+    pub(super) fn call(hook: &Option<Hook>, task: &TaskMeta) {
+        if let Some(hook) = hook {
+            contained(|| hook(task));
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("is_empty", &self.is_empty())
+            .finish()
+    }
+}

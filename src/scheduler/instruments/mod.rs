@@ -1,0 +1,453 @@
+//! Instruments: what a runtime measures when it is asked to.
+//!
+//! | instrument | what it takes note of |
+//! |---|---|
+//! | [`TIMELINE`] | polls, wakes, thefts, hand-overs, in the [`journal`] |
+//! | [`HISTOGRAMS`] | how long polls take ([`histogram`]) and runnables wait ([`latency`]) |
+//! | [`HOOKS`] | calls the user's [`hooks`] |
+//! | [`DETAILS`] | [`details`] of each task |
+//!
+//! # How they cost nothing while they are off
+//!
+//! Before each poll a worker looks whether it is searching, and at each push a core whether it collects a batch. Both are
+//! nearly always no, and both words have room for one more bit: *observed*. So the way of a task has the same instructions
+//! with instruments as without, until one is on; then polls and pushes take the cold branch.
+//!
+//! 1. [`Instruments::switch`] changes the word of switches, and asks every worker to look up, as the monitor does each
+//!    10 ms ([`super::tenure`]).
+//! 2. A worker copies the switches when it takes a core in hand, and when it has been asked: into its own word and the core's.
+//! 3. What happens on threads without a core (foreign wakes, blocking jobs) looks at the switches themselves, which stand
+//!    beside the mark of closing that it reads anyway.
+//!
+//! A poll that has begun unobserved ends unobserved. A switch that is turned off may be seen some polls later; what is
+//! written then is not read.
+//!
+//! # Who writes
+//!
+//! A core's holder writes into the journal of the core's incarnation, alone; see [`crate::timeline`]. Everybody else writes
+//! into lists behind locks.
+
+use std::time::{Duration, Instant};
+
+use super::processor::{Core, Processor};
+use super::{Shared, home, local, probe};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex};
+use crate::tasks::{self, Runnable};
+use crate::timeline::{Kind, Log, Place, pair, stamp};
+
+mod collect;
+pub(super) mod details;
+pub(super) mod histogram;
+mod hooks;
+pub(super) mod journal;
+mod latency;
+
+pub use histogram::Histogram;
+pub(crate) use hooks::Hooks;
+pub use hooks::TaskMeta;
+
+use details::Details;
+use journal::Others;
+use latency::Latencies;
+
+pub(super) const TIMELINE: u8 = 1;
+pub(super) const HISTOGRAMS: u8 = 2;
+pub(super) const HOOKS: u8 = 4;
+pub(super) const DETAILS: u8 = 8;
+
+/// Of so many pushes one is measured, as in Go (`gTrackingPeriod`).
+pub(super) const LATENCY_PERIOD: u8 = 8;
+
+/// Events that a ring holds by default: 4 MiB for each processor.
+pub(crate) const EVENTS: usize = 1 << 18;
+
+/// All runtimes record, also those to come.
+static EVERYWHERE: AtomicBool = AtomicBool::new(false);
+
+/// All runtimes record, or only those that have reasons of their own.
+pub(crate) fn record_everywhere(record: bool) {
+    if record {
+        stamp::prepare();
+    }
+    EVERYWHERE.store(record, Ordering::Relaxed);
+    home::each(|shared| {
+        if !shared.is_inherited() {
+            shared.look_at_everywhere();
+        }
+    });
+}
+
+/// The timelines of all runtimes since `begin`, of those that have one.
+pub(crate) fn logs(begin: u64) -> Vec<Log> {
+    let mut logs = Vec::new();
+    home::each(|shared| {
+        if !shared.is_inherited() {
+            logs.push(shared.log(begin));
+        }
+    });
+    logs.retain(|log| !log.lanes.is_empty());
+    logs
+}
+
+/// What a builder has asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct InstrumentSettings {
+    pub(crate) histograms: bool,
+    pub(crate) details: bool,
+    pub(crate) hooks: Arc<Hooks>,
+    /// Events that a processor's ring holds.
+    pub(crate) events: usize,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Instruments {
+    switches: AtomicU8,
+    /// Recordings that are going on; the timeline is on as long as there is one.
+    recordings: Mutex<usize>,
+    /// Events of a ring; of a list an eighth of it.
+    capacity: AtomicUsize,
+    others: Others,
+    latencies: Latencies,
+    /// Pushes by threads without a core.
+    foreign_pushes: AtomicU64,
+    pub(super) details: Details,
+    hooks: Mutex<Option<Arc<Hooks>>>,
+}
+
+impl Instruments {
+    pub(super) fn new() -> Instruments {
+        Instruments {
+            switches: AtomicU8::new(0),
+            recordings: Mutex::new(0),
+            capacity: AtomicUsize::new(EVENTS),
+            others: Others::new(),
+            latencies: Latencies::new(),
+            foreign_pushes: AtomicU64::new(0),
+            details: Details::new(),
+            hooks: Mutex::new(None),
+        }
+    }
+
+    /// The instruments that are on.
+    #[inline]
+    pub(super) fn on(&self) -> u8 {
+        // Relaxed: what they write has an order of its own.
+        self.switches.load(Ordering::Relaxed)
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    fn hooks(&self) -> Option<Arc<Hooks>> {
+        self.hooks.lock().clone()
+    }
+}
+
+impl Shared {
+    /// Switches instruments on and off; see the module's documentation.
+    pub(super) fn switch(&self, on: u8, off: u8) {
+        let change = |switches: u8| Some(switches & !off | on);
+        let _ =
+            (self.instruments.switches).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        for slot in &self.processors {
+            slot.at().tenure.ask();
+        }
+    }
+
+    /// A runtime begins. No thread of it has started.
+    pub(super) fn prepare_instruments(&self, settings: &InstrumentSettings) {
+        let instruments = &self.instruments;
+        let hooks = Some(settings.hooks.clone()).filter(|hooks| !hooks.is_empty());
+        let mut on = 0;
+        for (wanted, instrument) in [
+            (settings.histograms, HISTOGRAMS),
+            (settings.details, DETAILS),
+            (hooks.is_some(), HOOKS),
+        ] {
+            on |= if wanted { instrument } else { 0 };
+        }
+        if on & (TIMELINE | HISTOGRAMS | DETAILS) != 0 {
+            stamp::prepare();
+        }
+        instruments
+            .capacity
+            .store(settings.events, Ordering::Relaxed);
+        instruments.latencies.reset();
+        instruments.details.clear();
+        *instruments.hooks.lock() = hooks;
+        instruments.switches.store(on, Ordering::Relaxed);
+        self.look_at_everywhere();
+    }
+
+    /// A recording begins: from the stamp that it gives on, events are written down.
+    pub(crate) fn begin_recording(&self) -> u64 {
+        stamp::prepare();
+        let mut recordings = self.instruments.recordings.lock();
+        *recordings += 1;
+        self.set_timeline(*recordings);
+        stamp::now()
+    }
+
+    pub(crate) fn end_recording(&self) {
+        let mut recordings = self.instruments.recordings.lock();
+        *recordings -= 1;
+        self.set_timeline(*recordings);
+    }
+
+    /// [`EVERYWHERE`] has changed.
+    fn look_at_everywhere(&self) {
+        let recordings = self.instruments.recordings.lock();
+        self.set_timeline(*recordings);
+    }
+
+    /// Switches the timeline on or off, as it is wanted. Under the lock of the count.
+    fn set_timeline(&self, recordings: usize) {
+        let wanted = recordings != 0 || EVERYWHERE.load(Ordering::Relaxed);
+        match (wanted, self.instruments.on() & TIMELINE != 0) {
+            (true, false) => {
+                self.instruments.others.clear();
+                for slot in &self.processors {
+                    slot.each(|at| at.journal.begin_recording());
+                }
+                self.switch(TIMELINE, 0);
+            }
+            (false, true) => self.switch(0, TIMELINE),
+            _ => {}
+        }
+    }
+
+    /// A task is about to be pushed by the holder of `core`, or of none, while instruments are on.
+    pub(super) fn note_push(&self, core: Option<&Core>, word: u64, push: Push) {
+        let on = self.instruments.on();
+        let kind = match push {
+            Push::New => Some(Kind::Spawn),
+            Push::Woken => Some(Kind::Wake),
+            // It leads nowhere.
+            Push::Yielded => None,
+        };
+        if on & (TIMELINE | HISTOGRAMS) != 0 {
+            let measured = on & HISTOGRAMS != 0 && self.is_sampled(core);
+            if measured || on & TIMELINE != 0 && kind.is_some() {
+                let now = stamp::now();
+                if measured {
+                    self.instruments.latencies.pushed(word, now);
+                }
+                if let Some(kind) = kind.filter(|_| on & TIMELINE != 0) {
+                    self.write(core, kind, word, now);
+                }
+            }
+        }
+        if on & DETAILS != 0 {
+            match push {
+                Push::New => self.instruments.details.spawned(word, Instant::now()),
+                Push::Woken | Push::Yielded => self.instruments.details.woken(word, Instant::now()),
+            }
+        }
+    }
+
+    /// Whether the wait of this push is measured.
+    fn is_sampled(&self, core: Option<&Core>) -> bool {
+        let period = u64::from(LATENCY_PERIOD);
+        let pushes = match core {
+            Some(core) => core.count_push(),
+            None => (self.instruments.foreign_pushes).fetch_add(1, Ordering::Relaxed),
+        };
+        pushes % period == 0
+    }
+
+    /// Calls the hook for a task that has been spawned. It is foreign code: no core may be borrowed.
+    pub(super) fn call_spawn_hook(&self, word: u64) {
+        if self.instruments.on() & HOOKS != 0 {
+            if let Some(hooks) = self.instruments.hooks() {
+                if hooks.spawned.is_some() {
+                    Hooks::call(&hooks.spawned, &Hooks::meta(word));
+                }
+            }
+        }
+    }
+
+    /// Writes an event down: in the core's journal, else in the list of the calling thread.
+    pub(super) fn write(&self, core: Option<&Core>, kind: Kind, what: u64, now: u64) {
+        let capacity = self.instruments.capacity();
+        match core {
+            Some(core) => core.at.journal.write(kind.of(what, now), capacity),
+            None => {
+                let place = Place::Thread(this_thread());
+                (self.instruments.others).write(place, kind.of(what, now), capacity / 8);
+            }
+        }
+    }
+
+    /// The calling thread has done something to its processor, or to others.
+    pub(super) fn note(&self, core: Option<&Core>, kind: Kind, what: u64) {
+        if self.instruments.on() & TIMELINE != 0 {
+            self.write(core, kind, what, stamp::now());
+        }
+    }
+
+    /// Monitor.
+    pub(super) fn note_by_monitor(&self, kind: Kind, what: u64) {
+        if self.instruments.on() & TIMELINE != 0 {
+            let event = kind.of(what, stamp::now());
+            let capacity = self.instruments.capacity() / 8;
+            (self.instruments.others).write(Place::Monitor, event, capacity);
+        }
+    }
+
+    /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker ended, if it has done
+    /// nothing since; zero, if it has.
+    pub(super) fn poll_observed(
+        &'static self,
+        runnable: Runnable,
+        poll: fn(Runnable) -> tasks::Polled,
+        chain: u64,
+    ) -> u64 {
+        let on = self.instruments.on();
+        let word = runnable.metadata().word();
+        let hooks = match on & HOOKS {
+            0 => None,
+            _ => self.instruments.hooks(),
+        };
+        let meta = hooks.as_ref().map(|_| Hooks::meta(word));
+        let told = hooks.as_deref().zip(meta.as_ref());
+        if let Some((hooks, meta)) = told {
+            Hooks::call(&hooks.before_poll, meta);
+        }
+        let is_chained = chain != 0 && told.is_none();
+        let begin = if is_chained { chain } else { stamp::now() };
+        if !is_chained && on & TIMELINE != 0 {
+            let written = local::with_core(self, |core| {
+                self.write(Some(core), Kind::Begin, word, begin)
+            });
+            if written.is_none() {
+                self.write(None, Kind::Begin, word, begin);
+            }
+        }
+        let waited = match on & HISTOGRAMS {
+            0 => None,
+            _ => (self.instruments.latencies.polled(word)).map(|at| begin.saturating_sub(at)),
+        };
+        let number = match on & DETAILS {
+            0 => 0,
+            _ => self.instruments.details.poll_begins(word, Instant::now()),
+        };
+        let polled = poll(runnable);
+        let end = stamp::now();
+        let kind = if polled.has_ended {
+            Kind::Done
+        } else {
+            Kind::End
+        };
+        let held = local::with_core(self, |core| {
+            if on & TIMELINE != 0 {
+                self.write(Some(core), kind, word, end);
+            }
+            if on & HISTOGRAMS != 0 {
+                core.at
+                    .record(stamp::nanos(end - begin), waited.map(stamp::nanos));
+            }
+        });
+        if held.is_none() && on & TIMELINE != 0 {
+            self.write(None, kind, word, end);
+        }
+        if on & DETAILS != 0 {
+            let details = &self.instruments.details;
+            match polled.has_ended {
+                true => details.finished(word),
+                false => {
+                    let lasted = Duration::from_nanos(stamp::nanos(end - begin));
+                    details.poll_ends(word, number, lasted, polled.is_queued);
+                }
+            }
+        }
+        if let Some((hooks, meta)) = told {
+            Hooks::call(&hooks.after_poll, meta);
+            if polled.has_ended {
+                Hooks::call(&hooks.terminated, meta);
+            }
+        }
+        match held {
+            Some(()) => end,
+            None => 0,
+        }
+    }
+
+    /// Polls a task on a thread that is no worker, or to end it.
+    #[inline]
+    pub(super) fn poll_elsewhere(
+        &'static self,
+        runnable: Runnable,
+        poll: fn(Runnable) -> tasks::Polled,
+    ) {
+        if self.instruments.on() == 0 {
+            poll(runnable);
+        } else {
+            self.poll_observed(runnable, poll, 0);
+        }
+    }
+}
+
+impl Shared {
+    /// The calling thread is about to give its processor away in the middle of a poll: the rest is drawn in the thread's lane.
+    pub(super) fn note_departure(&'static self) {
+        if self.instruments.on() & TIMELINE != 0 {
+            let now = stamp::now();
+            if let Some(word) = tasks::current_word() {
+                local::with_core(self, |core| {
+                    self.write(Some(core), Kind::Leave, word, now);
+                    self.write(None, Kind::Begin, word, now);
+                });
+            }
+        }
+    }
+
+    /// It has got one again.
+    pub(super) fn note_return(&'static self) {
+        if self.instruments.on() & TIMELINE != 0 {
+            let now = stamp::now();
+            if let Some(word) = tasks::current_word() {
+                self.write(None, Kind::Leave, word, now);
+                local::with_core(self, |core| self.write(Some(core), Kind::Begin, word, now));
+            }
+        }
+    }
+
+    /// Monitor: takes processor `index` from whoever holds this incarnation.
+    pub(super) fn note_retake(&self, index: usize, stuck: &'static Processor) {
+        if self.instruments.on() & TIMELINE != 0 {
+            let incarnation = self.processors[index].number_of(stuck);
+            self.note_by_monitor(Kind::Retake, pair(index, incarnation));
+        }
+    }
+}
+
+/// How a task comes into a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Push {
+    New,
+    Woken,
+    /// Woken in its own poll.
+    Yielded,
+}
+
+impl Processor {
+    /// Its holder has measured a poll, and how long its task had waited for it.
+    fn record(&self, poll: u64, waited: Option<u64>) {
+        let times = self.journal.times();
+        times.polls.record(poll);
+        if let Some(waited) = waited {
+            times.waits.record(waited);
+        }
+    }
+}
+
+/// A number for the calling thread: the system's where there is one.
+pub(super) fn this_thread() -> u64 {
+    match probe::this_thread() >> 32 {
+        0 => crate::tasks::registry::thread_number(),
+        number => number,
+    }
+}

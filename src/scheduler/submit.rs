@@ -1,0 +1,210 @@
+//! How runnables come into a queue, and whoever is needed for them to work.
+//!
+//! The protocol is [`super::idle`]'s: push, fence, look. On a worker of this scheduler the push goes into its own queue
+//! ([`super::processor`]), elsewhere into the global one.
+
+use super::Shared;
+use super::idle::{Claim, Next};
+use super::instruments::Push;
+use super::local;
+use super::processor::{Core, Submitted};
+use crate::sync::atomic::{Ordering, fence};
+use crate::tasks::Runnable;
+use crate::tasks::registry::thread_shard;
+
+/// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it costs (12 µs).
+const BATCH_SHARE: u32 = 16;
+
+impl Shared {
+    /// A task is ready to be polled. `yielded`: it was woken while it ran.
+    #[inline]
+    pub(crate) fn submit(&'static self, runnable: Runnable, yielded: bool) {
+        let mut runnable = Some(runnable);
+        let submitted = local::with_core(self, |core| match core.is_plain() {
+            true => runnable
+                .take()
+                .map(|runnable| core.place(runnable, yielded)),
+            false => Some(Submitted::NotYet),
+        });
+        let push = if yielded { Push::Yielded } else { Push::Woken };
+        match submitted.flatten() {
+            Some(submitted) => self.follow_push(submitted, runnable, push),
+            None => runnable
+                .into_iter()
+                .for_each(|runnable| self.submit_global(runnable, push)),
+        }
+    }
+
+    /// Steps 2 and 3 of submitting, after a push into a worker's own queue; or first the push itself.
+    #[inline]
+    fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>, push: Push) {
+        match submitted {
+            Submitted::Quietly => {}
+            Submitted::Visibly => {
+                if self.idle.after_submit() == Next::Wake {
+                    self.wake_one();
+                }
+            }
+            Submitted::Astray => self.pushed_astray(),
+            Submitted::NotYet => runnable
+                .into_iter()
+                .for_each(|runnable| self.push_specially(runnable, push)),
+        }
+    }
+
+    /// A push by a worker while instruments are on or a batch is collected.
+    #[cold]
+    fn push_specially(&'static self, runnable: Runnable, push: Push) {
+        let word = runnable.metadata().word();
+        if push == Push::New {
+            self.call_spawn_hook(word);
+        }
+        let mut runnable = Some(runnable);
+        let submitted = local::with_core(self, |core| {
+            self.note_push(Some(core), word, push);
+            (runnable.take()).map(|runnable| core.push(runnable, push == Push::Yielded))
+        });
+        match submitted.flatten() {
+            Some(submitted) => self.follow_push(submitted, None, push),
+            // The hook has blocked, and the processor is gone.
+            None => runnable
+                .into_iter()
+                .for_each(|runnable| self.submit_global(runnable, push)),
+        }
+    }
+
+    /// A new task: [`Shared::submit`], counted.
+    #[inline]
+    pub(crate) fn submit_new(&'static self, runnable: Runnable) {
+        let mut runnable = Some(runnable);
+        let submitted = local::with_core(self, |core| {
+            core.at.counters.spawned.add(1);
+            match core.is_plain() {
+                true => runnable.take().map(|runnable| core.place(runnable, false)),
+                false => Some(Submitted::NotYet),
+            }
+        });
+        match (submitted.flatten(), runnable) {
+            // This worker sees for itself, after the poll, whether the scheduler is closed.
+            (Some(submitted), runnable) => self.follow_push(submitted, runnable, Push::New),
+            (None, Some(runnable)) => self.submit_foreign(runnable),
+            (None, None) => {}
+        }
+    }
+
+    /// A new task, spawned by a thread without a core.
+    fn submit_foreign(&'static self, runnable: Runnable) {
+        let spawned = self.count_foreign_spawn();
+        if self.instruments.on() != 0 {
+            self.call_spawn_hook(runnable.metadata().word());
+        }
+        match spawned {
+            true => self.submit_global(runnable, Push::New),
+            false => self.refuse(runnable),
+        }
+    }
+
+    /// A new job for the blocking pool.
+    pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
+        local::with_core(self, Core::send_job);
+        let spawned = self.count_foreign_spawn();
+        if self.instruments.on() != 0 {
+            let word = runnable.metadata().word();
+            self.call_spawn_hook(word);
+            self.note_push(None, word, Push::New);
+        }
+        if spawned {
+            self.submit_blocking(runnable);
+        } else {
+            self.refuse(runnable);
+        }
+    }
+
+    /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.
+    fn count_foreign_spawn(&self) -> bool {
+        self.foreign_tasks[thread_shard()]
+            .spawned
+            .fetch_add(1, Ordering::Relaxed);
+        // Pairs with the janitor's fence; see `lifecycle`.
+        fence(Ordering::SeqCst);
+        !self.is_closed()
+    }
+
+    fn submit_global(&'static self, runnable: Runnable, push: Push) {
+        if self.is_lost() {
+            return std::mem::forget(runnable);
+        }
+        if self.instruments.on() != 0 {
+            self.note_push(None, runnable.metadata().word(), push);
+        }
+        self.global.push(runnable);
+        self.follow_submit();
+    }
+
+    /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
+    pub(super) fn follow_submit(&'static self) {
+        if self.is_lost() {
+            return;
+        }
+        match self.idle.after_submit() {
+            Next::Nothing => {}
+            Next::Wake => self.wake_one(),
+            Next::Drain => self.monitor.call_janitor(),
+        }
+    }
+
+    /// A task's future has been dropped.
+    #[inline]
+    pub(crate) fn task_finished(&'static self) {
+        if local::with_core(self, |core| core.at.counters.finished.add(1)).is_none() {
+            self.foreign_tasks[thread_shard()]
+                .finished
+                .fetch_add(1, Ordering::Release);
+            // A worker's counts are seen when it ends. This one the janitor may be waiting for.
+            self.call_janitor_if_closed();
+        }
+    }
+
+    /// Puts one more worker to work, if a processor lies idle and nobody searches.
+    #[cold]
+    pub(super) fn wake_one(&'static self) {
+        if self.is_lost() {
+            return;
+        }
+        match self.idle.claim() {
+            Some(claim) => self.put_to_work(claim),
+            // The janitor waits until no claim is being made.
+            None if self.is_closed() => self.monitor.call_janitor(),
+            None => {}
+        }
+    }
+
+    /// A batch of this many runnables has come into this worker's queue at once: wakes as many as it can feed. The
+    /// worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken without waiting for the chain.
+    pub(super) fn wake_for_batch(&'static self, count: u32) {
+        if self.idle.after_submit() != Next::Wake {
+            return;
+        }
+        self.wake_one();
+        for _ in 0..(count / BATCH_SHARE).min(self.processors.len() as u32) {
+            let Some(claim) = self.idle.claim_another() else {
+                self.call_janitor_if_closed();
+                break;
+            };
+            self.put_to_work(claim);
+        }
+    }
+
+    fn put_to_work(&'static self, claim: Claim<Box<Core>>) {
+        match claim {
+            Claim::Sleeper(sleeper) => sleeper.unpark(),
+            Claim::Thread(core) => {
+                if let Err((core, _)) = self.start_worker(core, true) {
+                    // The work stays queued: a worker that lies down or the monitor's next round tries again.
+                    self.idle.unclaim(core);
+                    self.call_janitor_if_closed();
+                }
+            }
+        }
+    }
+}

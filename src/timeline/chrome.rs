@@ -1,0 +1,255 @@
+//! The trace event format of Chrome, which Perfetto opens ("Trace Event Format", Google, JSON object form).
+//!
+//! | what | phase | where |
+//! |---|---|---|
+//! | a poll, or a part of it | `X` | in the lane of its processor or thread |
+//! | from a wake to the poll | `s`, `f` | from the waker's lane to the poll's; a wake outside any poll gets a slice of its own |
+//! | steals, parks, hand-overs, retakes | `i` | in the lane in which they happen |
+//! | queues | `C` | a counter for each processor, one for the global queue |
+//!
+//! A runtime is a process there, and a processor or thread a thread of it. Times are in microseconds since the recording
+//! began, with three decimals.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+
+use super::lanes::{Arrow, Depth, Ending, Instant, Mark, Picture, Row, Slice, draw};
+use super::log::{Log, TaskLabel};
+use super::stamp;
+
+/// Writes what was recorded; `label` says what is known of a task, by its word.
+///
+/// # Errors
+///
+/// Those of the writer.
+pub(crate) fn write(
+    out: impl Write,
+    logs: &[Log],
+    mut label: impl FnMut(u64) -> TaskLabel,
+) -> io::Result<()> {
+    let pictures: Vec<Picture> = logs.iter().map(draw).collect();
+    let begin = logs.iter().map(|log| log.begin).min().unwrap_or(0);
+    let mut page = Page {
+        out,
+        begin,
+        runtime: 0,
+        is_empty: true,
+        arrows: 0,
+        labels: HashMap::new(),
+        label: &mut label,
+    };
+    page.out
+        .write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
+    for (log, picture) in logs.iter().zip(&pictures) {
+        page.runtime += 1;
+        page.runtime(log, picture)?;
+    }
+    let lost: u64 = pictures.iter().map(|picture| picture.lost).sum();
+    write!(
+        page.out,
+        "\n],\"otherData\":{{\"producer\":\"gosched\",\"lost_events\":{lost}}}}}\n"
+    )?;
+    page.out.flush()
+}
+
+struct Page<'a, W> {
+    out: W,
+    begin: u64,
+    /// The number of the runtime that is being written, from 1.
+    runtime: usize,
+    is_empty: bool,
+    arrows: u64,
+    labels: HashMap<u64, TaskLabel>,
+    label: &'a mut dyn FnMut(u64) -> TaskLabel,
+}
+
+impl<W: Write> Page<'_, W> {
+    fn runtime(&mut self, log: &Log, picture: &Picture) -> io::Result<()> {
+        let name = format!("{} ({})", log.name, self.runtime);
+        self.event(format_args!(
+            r#""ph":"M","name":"process_name","tid":0,"args":{{"name":{}}}"#,
+            Quoted(&name)
+        ))?;
+        let slices = picture.slices.iter().map(|slice| slice.row);
+        let instants = picture.instants.iter().map(|instant| instant.row);
+        let wakes = picture.arrows.iter().map(|arrow| arrow.from.0);
+        let rows: BTreeSet<Row> = slices.chain(instants).chain(wakes).collect();
+        for (order, row) in rows.into_iter().enumerate() {
+            self.row(row, order)?;
+        }
+        for slice in &picture.slices {
+            self.slice(slice)?;
+        }
+        for arrow in &picture.arrows {
+            self.arrow(arrow)?;
+        }
+        for instant in &picture.instants {
+            self.instant(instant)?;
+        }
+        for depth in &picture.depths {
+            self.depth(depth)?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row, order: usize) -> io::Result<()> {
+        let name = match row {
+            Row::Processor(index) => format!("processor {index}"),
+            Row::Monitor => "monitor".to_owned(),
+            Row::Thread(thread) => format!("thread {thread} (without a processor)"),
+        };
+        let tid = tid(row);
+        self.event(format_args!(
+            r#""ph":"M","name":"thread_name","tid":{tid},"args":{{"name":{}}}"#,
+            Quoted(&name)
+        ))?;
+        self.event(format_args!(
+            r#""ph":"M","name":"thread_sort_index","tid":{tid},"args":{{"sort_index":{order}}}"#
+        ))
+    }
+
+    fn slice(&mut self, slice: &Slice) -> io::Result<()> {
+        let (ts, dur) = (
+            self.time(slice.begin),
+            Micros(stamp::nanos(slice.end - slice.begin)),
+        );
+        let tid = tid(slice.row);
+        let ending = match slice.ending {
+            Ending::Returned => "returned",
+            Ending::Finished => "task finished",
+            Ending::MovedOn => "goes on without the processor",
+            Ending::Unfinished => "still running",
+        };
+        let label = self.label(slice.task);
+        let (title, task) = (label.title(), Args(&label));
+        let title = Quoted(&title);
+        self.event(format_args!(
+            r#""ph":"X","cat":"poll","name":{title},"tid":{tid},"ts":{ts},"dur":{dur},"args":{{{task},"poll":"{ending}"}}"#
+        ))
+    }
+
+    fn arrow(&mut self, arrow: &Arrow) -> io::Result<()> {
+        self.arrows += 1;
+        let id = self.arrows;
+        let name = if arrow.is_spawn { "spawn" } else { "wake" };
+        let (from, to) = (self.time(arrow.from.1), self.time(arrow.to.1));
+        let (source, target) = (tid(arrow.from.0), tid(arrow.to.0));
+        if arrow.is_loose {
+            let label = self.label(arrow.task);
+            let title = format!("{name} {}", label.title());
+            let (title, task) = (Quoted(&title), Args(&label));
+            self.event(format_args!(
+                r#""ph":"X","cat":"wake","name":{title},"tid":{source},"ts":{from},"dur":0.001,"args":{{{task}}}"#
+            ))?;
+        }
+        self.event(format_args!(
+            r#""ph":"s","cat":"wake","name":"{name}","id":{id},"tid":{source},"ts":{from}"#
+        ))?;
+        self.event(format_args!(
+            r#""ph":"f","bp":"e","cat":"wake","name":"{name}","id":{id},"tid":{target},"ts":{to}"#
+        ))
+    }
+
+    fn instant(&mut self, instant: &Instant) -> io::Result<()> {
+        let (ts, tid) = (self.time(instant.at), tid(instant.row));
+        let (name, args) = match instant.mark {
+            Mark::Steal { from, count } => ("steal", format!(r#""from":{from},"tasks":{count}"#)),
+            Mark::Park => ("park", String::new()),
+            Mark::HandOff => ("handoff", String::new()),
+            Mark::Retake { processor } => ("retake", format!(r#""processor":{processor}"#)),
+        };
+        self.event(format_args!(
+            r#""ph":"i","s":"t","cat":"scheduler","name":"{name}","tid":{tid},"ts":{ts},"args":{{{args}}}"#
+        ))
+    }
+
+    fn depth(&mut self, depth: &Depth) -> io::Result<()> {
+        let (ts, runnables) = (self.time(depth.at), depth.runnables);
+        let name = match depth.processor {
+            Some(index) => format!("queue of processor {index}"),
+            None => "global queue".to_owned(),
+        };
+        self.event(format_args!(
+            r#""ph":"C","name":"{name}","tid":0,"ts":{ts},"args":{{"runnables":{runnables}}}"#
+        ))
+    }
+
+    fn event(&mut self, fields: fmt::Arguments<'_>) -> io::Result<()> {
+        let separator = if std::mem::take(&mut self.is_empty) {
+            ""
+        } else {
+            ","
+        };
+        let pid = self.runtime;
+        writeln!(self.out, "{separator}")
+            .and_then(|()| write!(self.out, r#"{{{fields},"pid":{pid}}}"#))
+    }
+
+    fn time(&self, at: u64) -> Micros {
+        Micros(stamp::nanos(at.saturating_sub(self.begin)))
+    }
+
+    fn label(&mut self, task: u64) -> TaskLabel {
+        let label = self.labels.entry(task);
+        label.or_insert_with(|| (self.label)(task)).clone()
+    }
+}
+
+/// Processors have their own numbers there, and threads theirs, which are never so small.
+fn tid(row: Row) -> u64 {
+    match row {
+        Row::Processor(index) => index as u64 + 1,
+        Row::Monitor => MONITOR,
+        Row::Thread(thread) => MONITOR + 1 + thread,
+    }
+}
+
+/// More than there can be processors.
+const MONITOR: u64 = 1 << 17;
+
+/// Nanoseconds, written as microseconds.
+#[derive(Clone, Copy)]
+struct Micros(u64);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// What is known of a task, as arguments.
+struct Args<'a>(&'a TaskLabel);
+
+impl fmt::Display for Args<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TaskLabel { id, name, location } = self.0;
+        write!(f, r#""task":{id}"#)?;
+        if let Some(name) = name {
+            write!(f, r#","name":{}"#, Quoted(name))?;
+        }
+        if let Some((file, line, column)) = location {
+            let place = format!("{file}:{line}:{column}");
+            write!(f, r#","spawned at":{}"#, Quoted(&place))?;
+        }
+        Ok(())
+    }
+}
+
+/// A JSON string.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for char in self.0.chars() {
+            match char {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                char if char < ' ' || char == '\u{7f}' => write!(f, "\\u{:04x}", char as u32)?,
+                char => f.write_char(char)?,
+            }
+        }
+        f.write_char('"')
+    }
+}

@@ -1,0 +1,106 @@
+//! What is recorded, in 16 bytes.
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A poll begins, or goes on in this lane. Left out when it begins where the last one ended.
+    Begin,
+    /// A poll has returned, and its task waits or is runnable again.
+    End,
+    /// A poll has returned, and its task has ended.
+    Done,
+    /// The rest of the poll happens elsewhere: its thread has given the processor away.
+    Leave,
+    /// A task was made runnable.
+    Wake,
+    /// A task was spawned.
+    Spawn,
+    /// A worker took runnables from another processor's queue.
+    Steal,
+    /// A thread has taken the processor in hand.
+    Hold,
+    /// A thread has laid the processor down.
+    Lay,
+    /// The monitor has taken a processor from a stuck worker.
+    Retake,
+    /// So many runnables were queued.
+    Depth,
+}
+
+impl Kind {
+    /// Whether it says that its thread polls, or has polled.
+    pub(crate) fn is_of_polls(self) -> bool {
+        !matches!(
+            self,
+            Kind::Wake | Kind::Spawn | Kind::Steal | Kind::Retake | Kind::Depth
+        )
+    }
+
+    const ALL: [Kind; 11] = [
+        Kind::Begin,
+        Kind::End,
+        Kind::Done,
+        Kind::Leave,
+        Kind::Wake,
+        Kind::Spawn,
+        Kind::Steal,
+        Kind::Hold,
+        Kind::Lay,
+        Kind::Retake,
+        Kind::Depth,
+    ];
+}
+
+/// Bits of the second word that say what has happened; the others say when.
+const KIND_BITS: u32 = 4;
+
+/// Something that has happened in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) kind: Kind,
+    /// In ticks; see [`super::stamp`].
+    pub(crate) stamp: u64,
+    /// The [word](crate::tasks::Meta::word) of the task; of a [`Kind::Hold`] the thread; else a [`pair`].
+    pub(crate) what: u64,
+}
+
+impl Event {
+    pub(super) fn to_words(self) -> [u64; 2] {
+        [self.what, self.stamp << KIND_BITS | self.kind as u64]
+    }
+
+    /// `None`: nobody has written this.
+    pub(super) fn from_words([what, word]: [u64; 2]) -> Option<Event> {
+        let kind = *Kind::ALL.get((word & ((1 << KIND_BITS) - 1)) as usize)?;
+        let stamp = word >> KIND_BITS;
+        Some(Event { kind, stamp, what })
+    }
+}
+
+/// Two small numbers as one: a processor, and how many runnables or which incarnation.
+pub(crate) fn pair(first: usize, second: usize) -> u64 {
+    (first as u64) << 32 | second as u64 & u64::from(u32::MAX)
+}
+
+pub(crate) fn unpair(what: u64) -> (usize, usize) {
+    ((what >> 32) as usize, what as u32 as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_survives_packing() {
+        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+            for (stamp, what) in [(0, 0), (1 << 59, u64::MAX), (12345, pair(65_535, 77))] {
+                let event = Event { kind, stamp, what };
+                assert_eq!(Event::from_words(event.to_words()), Some(event));
+            }
+        }
+        assert_eq!(unpair(pair(65_535, 77)), (65_535, 77));
+        assert_eq!(Event::from_words([0, 15]), None);
+    }
+}

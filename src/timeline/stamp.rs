@@ -1,0 +1,153 @@
+//! When something happened, for less than what a clock costs.
+//!
+//! A stamp is a number of ticks. On x86-64 under Linux a tick is one of the time stamp counter, if the kernel itself goes by
+//! that: only then is it known to run at one rate, and together on all CPUs. It takes half the time of [`Instant::now`].
+//! Elsewhere a tick is a nanosecond of that clock.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::OnceLock;
+
+/// Where ticks and time begin, and how they go together.
+#[derive(Debug)]
+struct Base {
+    source: Source,
+    instant: Instant,
+    ticks: u64,
+    /// Nanoseconds of a tick, times 2^32.
+    scale: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Counter,
+    Clock,
+}
+
+/// Ticks and time are compared over so long: the two readings at its ends are 50 ns apart at most, a 20,000th of it.
+const COMPARED: Duration = Duration::from_millis(1);
+
+fn base() -> &'static Base {
+    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get_or_init(|| match counter::is_reliable() {
+        true => Base::counter(),
+        false => Base {
+            source: Source::Clock,
+            instant: Instant::now(),
+            ticks: 0,
+            scale: 1 << 32,
+        },
+    })
+}
+
+impl Base {
+    /// Takes a millisecond, once in a process, the first time that stamps are wanted.
+    fn counter() -> Base {
+        let (instant, ticks) = reading();
+        let (later, passed) = loop {
+            let (later, passed) = reading();
+            if later - instant >= COMPARED {
+                break (later, passed.wrapping_sub(ticks).max(1));
+            }
+        };
+        let time = later - instant;
+        Base {
+            source: Source::Counter,
+            instant,
+            ticks,
+            scale: ((time.as_nanos() << 32) / u128::from(passed)) as u64,
+        }
+    }
+}
+
+/// Clock and counter at the same moment: the closest pair of a few, as the thread may lose its CPU between the two.
+fn reading() -> (Instant, u64) {
+    let pairs = (0..4).map(|_| {
+        let before = counter::read();
+        let instant = Instant::now();
+        (counter::read().wrapping_sub(before), (instant, before))
+    });
+    let closest = pairs.min_by_key(|(apart, _)| *apart);
+    closest.expect("there are four").1
+}
+
+/// Prepares for stamps, so that the first one does not take long.
+pub(crate) fn prepare() {
+    base();
+}
+
+/// Ticks since the first stamp of the process.
+#[inline]
+pub(crate) fn now() -> u64 {
+    let base = base();
+    match base.source {
+        Source::Counter => counter::read().wrapping_sub(base.ticks),
+        Source::Clock => base.instant.elapsed().as_nanos() as u64,
+    }
+}
+
+/// So many ticks, in nanoseconds.
+#[inline]
+pub(crate) fn nanos(ticks: u64) -> u64 {
+    ((u128::from(ticks) * u128::from(base().scale)) >> 32) as u64
+}
+
+/// The ticks of so much time.
+pub(crate) fn ticks(time: Duration) -> u64 {
+    let ticks = (time.as_nanos() << 32) / u128::from(base().scale.max(1));
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod counter {
+    pub(super) fn is_reliable() -> bool {
+        let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+        std::fs::read_to_string(path).is_ok_and(|source| source.trim() == "tsc")
+    }
+
+    #[inline]
+    pub(super) fn read() -> u64 {
+        // SAFETY: every x86-64 CPU has the instruction; Linux lets programs use it, unless one has forbidden it to itself.
+        unsafe { core::arch::x86_64::_rdtsc() }
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+mod counter {
+    pub(super) fn is_reliable() -> bool {
+        false
+    }
+
+    pub(super) fn read() -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_go_with_the_clock() {
+        prepare();
+        let (begin, first) = (Instant::now(), now());
+        while begin.elapsed() < Duration::from_millis(20) {}
+        let stamped = nanos(now() - first);
+        let clock = begin.elapsed().as_nanos() as u64;
+        // The clock was read outside of the stamps.
+        assert!(stamped <= clock + clock / 1000, "{stamped} of {clock} ns");
+        assert!(stamped >= 19_900_000, "{stamped} ns");
+    }
+
+    #[test]
+    fn ticks_and_time_are_each_other_s_inverse() {
+        for millis in [1, 10, 3_600_000] {
+            let time = Duration::from_millis(millis);
+            let there = Duration::from_nanos(nanos(ticks(time)));
+            assert!(
+                time.abs_diff(there) < Duration::from_micros(millis),
+                "{time:?} {there:?}"
+            );
+        }
+    }
+}
