@@ -28,7 +28,7 @@
 //! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed.
 
 use super::processor::{Core, Processor};
-use super::{Shared, janitor, local};
+use super::{Shared, clock, janitor, local};
 use crate::sync::atomic::Ordering;
 
 /// Gives the calling thread's processor away, if it has one, until the guard is dropped.
@@ -63,7 +63,7 @@ impl Drop for Away {
             return;
         };
         if let Some(core) = shared.idle.pick_up() {
-            shared.take_in_hand(core);
+            shared.take_in_hand(core, clock::now());
             shared.note_return();
         }
     }

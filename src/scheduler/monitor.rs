@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use super::processor::{Core, Processor};
 use super::stall::{STALL, Stall};
 use super::watch::{OVERSLEPT, Verdict, Watch};
-use super::{Shared, clock, instruments, local, probe, worker};
+use super::{Shared, instruments, local, probe, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
@@ -78,9 +78,9 @@ const ASLEEP: u32 = 2;
 
 impl Shared {
     /// A worker has picked this core up.
-    pub(super) fn take_in_hand(&'static self, core: Box<Core>) {
+    pub(super) fn take_in_hand(&'static self, core: Box<Core>, now: Instant) {
         core.set_observed(self.instruments.on() != 0);
-        core.at.begin_work(clock::now());
+        core.at.begin_work(now);
         self.note(Some(&core), Kind::Hold, instruments::this_thread());
         local::put_core(core);
         self.work_begins();

@@ -64,7 +64,8 @@ impl Pace {
 
     /// The worker stops polling and lies down.
     pub(super) fn end(&self, tick: u64) {
-        let now = clock::now();
+        // Read when the core was given up, a moment ago.
+        let now = clock::recent();
         self.look(tick, now);
         self.since.set(None);
         self.slept.set(Some(now));

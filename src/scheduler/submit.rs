@@ -36,7 +36,7 @@ impl Shared {
     }
 
     /// Steps 2 and 3 of submitting, after a push into a worker's own queue; or first the push itself.
-    #[inline]
+    #[inline(always)]
     fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>, push: Push) {
         match submitted {
             Submitted::Quietly => {}
@@ -46,15 +46,16 @@ impl Shared {
                 }
             }
             Submitted::Astray => self.pushed_astray(),
-            Submitted::NotYet => runnable
-                .into_iter()
-                .for_each(|runnable| self.push_specially(runnable, push)),
+            Submitted::NotYet => self.push_specially(runnable, push),
         }
     }
 
     /// A push by a worker while instruments are on or a batch is collected.
     #[cold]
-    fn push_specially(&'static self, runnable: Runnable, push: Push) {
+    fn push_specially(&'static self, runnable: Option<Runnable>, push: Push) {
+        let Some(runnable) = runnable else {
+            return;
+        };
         let word = runnable.metadata().word();
         if push == Push::New {
             self.call_spawn_hook(word);

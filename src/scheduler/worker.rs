@@ -24,7 +24,7 @@ use super::processor::Core;
 use super::tenure::Word;
 use super::{Shared, clock, local, steal};
 use crate::sync::Arc;
-use crate::tasks::{self, Polled, Runnable};
+use crate::tasks::{self, Runnable};
 
 mod wait;
 
@@ -90,7 +90,7 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
     local::set_shared(Some(shared));
     let mut held = Held { shared, searching };
     if let Some(core) = core {
-        shared.take_in_hand(core);
+        shared.take_in_hand(core, clock::now());
     }
     // None: the runtime ended while this thread began.
     if let Some(netpoll) = shared.netpoll() {
@@ -207,7 +207,9 @@ impl Worker {
     /// All steps, for the polls in which more than the own queue is looked at.
     #[cold]
     fn attend(&self, index: usize, everywhere: bool) -> Option<Runnable> {
-        self.look_at_instruments();
+        if everywhere {
+            self.look_at_instruments();
+        }
         self.chain.set(0);
         let mut ready = self.ready.take();
         if self.shared.timers.is_armed(index) {
@@ -258,9 +260,7 @@ impl Worker {
         if self.special.get() != 0 {
             return self.poll_specially(runnable);
         }
-        self.poll_by(runnable, |runnable, poll| {
-            poll(runnable);
-        });
+        self.poll_as::<false>(runnable);
     }
 
     /// While it searches or instruments are on.
@@ -269,25 +269,28 @@ impl Worker {
         if self.is_searching() {
             self.stop_searching();
         }
-        self.poll_by(runnable, |runnable, poll| {
-            if self.special.get() & OBSERVED == 0 {
-                poll(runnable);
-            } else {
-                let chain = self.shared.poll_observed(runnable, poll, self.chain.get());
-                self.chain.set(chain);
-            }
-        });
+        match self.special.get() & OBSERVED {
+            0 => self.poll_as::<false>(runnable),
+            _ => self.poll_as::<true>(runnable),
+        }
     }
 
     #[inline]
-    fn poll_by(&self, runnable: Runnable, by: impl FnOnce(Runnable, fn(Runnable) -> Polled)) {
+    fn poll_as<const IS_OBSERVED: bool>(&self, runnable: Runnable) {
         clock::forget();
         // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
         // back to sleep for good.
         if self.shared.is_closed() {
-            return by(runnable, tasks::cancel);
+            return self.shared.poll_elsewhere(runnable, tasks::cancel);
         }
-        by(runnable, tasks::run);
+        if IS_OBSERVED {
+            let chain = self
+                .shared
+                .poll_observed(runnable, tasks::run, self.chain.get());
+            self.chain.set(chain);
+        } else {
+            tasks::run(runnable);
+        }
         // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
         // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
         if self.shared.is_closed() {

@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::{Worker, wake_contained};
+use crate::scheduler::clock;
 use crate::scheduler::netpoll::Seat;
 
 impl Worker {
@@ -108,7 +109,7 @@ impl Worker {
             let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
             self.set_searching(searching);
             self.pace.begin(up.core.at.tick.get(), up.searching);
-            self.shared.take_in_hand(up.core);
+            self.shared.take_in_hand(up.core, clock::recent());
             self.look_at_instruments();
             self.wake_all(ready);
             return true;
