@@ -110,6 +110,11 @@ impl Reactor {
         self.sources.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether anybody waits for a source, so that the kernel may have somebody to wake.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.registry.lock().iter().any(|state| state.has_waiters())
+    }
+
     /// Ends all waiting for good: every waker left with a source goes to `ready`, and from now on waiting on a source
     /// of this reactor, or registering one, is an error. What need not wait goes on working.
     pub(crate) fn close(&self, ready: &mut Vec<Waker>) {

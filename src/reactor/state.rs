@@ -180,6 +180,10 @@ impl State {
         self.take_waiters(ready);
     }
 
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiters.lock().iter().any(|list| !list.is_empty())
+    }
+
     pub(super) fn take_waiters(&self, ready: &mut Vec<Waker>) {
         let mut waiters = self.waiters.lock();
         waiters.iter_mut().for_each(|list| list.take(ready));

@@ -7,13 +7,15 @@
 //! however deeply: for each, another thread runs the tasks that it waits for.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::local_set::Frame;
 use super::signal::Signal;
 use super::{Handle, context};
-use crate::scheduler::handoff;
+use crate::scheduler::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
+use crate::scheduler::{Shared, handoff};
 use crate::sync::Arc;
 use crate::tasks::observe::{Kind, observed};
 use crate::tasks::{self, budget};
@@ -38,6 +40,52 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     block_on_in(context::current_handle_or_default(), future)
 }
 
+/// A `block_on`'s part in finding deadlocks: see [`deadlock`]. From its first parking on.
+struct Lookout {
+    shared: &'static Shared,
+    looks: bool,
+    location: &'static Location<'static>,
+    waiting: Option<Arc<Waiting>>,
+}
+
+impl Lookout {
+    /// Parks; `has_work` says whether there is no need to.
+    ///
+    /// Panics when all is deadlocked, and the runtime's builder has asked for that.
+    #[track_caller]
+    fn park(&mut self, signal: &Arc<Signal>, frame: &Frame) {
+        if !self.looks {
+            return signal.park();
+        }
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let (signal, queue) = (signal.clone(), frame.queue());
+            let has_work = move || signal.is_woken() || queue.has_tasks();
+            self.shared
+                .waits_in_block_on(self.location, Box::new(has_work))
+        });
+        waiting.begin();
+        if signal.park_for(PATIENCE) {
+            if let Some(before) = deadlock::look() {
+                if signal.park_for(CONFIRMED) && deadlock::look().as_ref() == Some(&before) {
+                    self.shared.report_deadlock(before);
+                }
+            }
+            signal.park();
+        }
+        if let Some(verdict) = waiting.end() {
+            panic!("{verdict}");
+        }
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.waiting {
+            self.shared.has_waited(waiting);
+        }
+    }
+}
+
 #[track_caller]
 pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
     let shared = handle.shared();
@@ -51,6 +99,12 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
     let waker = Waker::from(signal.clone());
     // Ends the local tasks, also when the future panics; after the future, which may own their handles.
     let frame = Frame::enter(signal.clone());
+    let mut lookout = Lookout {
+        shared,
+        looks: shared.looks_for_deadlocks(),
+        location: Location::caller(),
+        waiting: None,
+    };
     let mut future = pin!(observed(future, Kind::BlockOn, None, None));
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -61,7 +115,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
             if !frame.run_local_tasks() && !tasks::end_put_off() {
                 // In a child that was forked meanwhile, who should wake it is not there.
                 shared.assert_own();
-                signal.park();
+                lookout.park(&signal, &frame);
             }
         }
         frame.run_local_tasks();

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::debug::Debugging;
 use super::foreign::Foreign;
-use super::recording::{self, Recording};
-use super::{Handle, Runtime, StallReport, context, fork};
-use crate::scheduler::instruments::EVENTS;
+use super::recording::{self, FlightRecorder, Recording};
+use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
+use crate::scheduler::instruments::{EVENTS, Hooks};
 use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
@@ -48,8 +48,12 @@ pub struct Builder {
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     on_stall: Option<StallHook>,
+    hooks: Hooks,
+    on_deadlock: Option<OnDeadlock>,
     histograms: Option<bool>,
+    task_details: Option<bool>,
     trace_to: Option<PathBuf>,
+    flight_recorder: Option<PathBuf>,
     trace_events: usize,
     foreign: Foreign,
 }
@@ -67,8 +71,12 @@ impl Builder {
             on_thread_start: None,
             on_thread_stop: None,
             on_stall: None,
+            hooks: Hooks::default(),
+            on_deadlock: None,
             histograms: None,
+            task_details: None,
             trace_to: None,
+            flight_recorder: None,
             trace_events: EVENTS,
             foreign: Foreign::default(),
         }
@@ -158,6 +166,66 @@ impl Builder {
         self
     }
 
+    /// Called whenever a task or a blocking job is spawned, on the thread that spawns it, before it can run.
+    ///
+    /// This and the three hooks that follow cost nothing where they are not set. A panic in one is caught and ignored.
+    /// Local tasks, and the futures of `block_on`, are not the runtime's, and no hook is called for them.
+    pub fn on_task_spawn<F: Fn(&TaskMeta) + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.hooks.spawned = Some(Arc::new(f));
+        self
+    }
+
+    /// Called before each poll of a task, on the thread that polls it. The task is not the current one yet.
+    pub fn on_before_task_poll<F: Fn(&TaskMeta) + Send + Sync + 'static>(
+        mut self,
+        f: F,
+    ) -> Builder {
+        self.hooks.before_poll = Some(Arc::new(f));
+        self
+    }
+
+    /// Called after each poll of a task, on the thread that has polled it, also after the last one.
+    pub fn on_after_task_poll<F: Fn(&TaskMeta) + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.hooks.after_poll = Some(Arc::new(f));
+        self
+    }
+
+    /// Called when a task has ended, whether it has finished, panicked or was cancelled: once for each time that
+    /// [`on_task_spawn`](Builder::on_task_spawn)'s was called. The future is gone by then, and who joins the task may
+    /// know of its end before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+    ///
+    /// static ALIVE: AtomicI64 = AtomicI64::new(0);
+    /// let runtime = executor::runtime::Builder::new()
+    ///     .on_task_spawn(|_| drop(ALIVE.fetch_add(1, Relaxed)))
+    ///     .on_task_terminate(|_| drop(ALIVE.fetch_sub(1, Relaxed)))
+    ///     .build()?;
+    /// runtime.spawn(async {});
+    /// drop(runtime);
+    /// assert_eq!(ALIVE.load(Relaxed), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_task_terminate<F: Fn(&TaskMeta) + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.hooks.terminated = Some(Arc::new(f));
+        self
+    }
+
+    /// What to do when a `block_on` waits and nothing in the process could ever wake it: no task is runnable, no timer armed, no
+    /// socket waited for, no blocking job queued or running, and there is no other thread.
+    ///
+    /// Default: a report on standard error with the list of tasks, as Go's "all goroutines are asleep - deadlock!", one and a
+    /// half seconds after the standstill, unless the environment variable `EXECUTOR_DEBUG` contains `deadlock=0` or
+    /// `deadlock=panic`. There are no false alarms, and so there is none while any thread exists that could
+    /// wake somebody: one of another runtime, of a library, or the program's own. It needs `/proc`, so it is for Linux.
+    pub fn on_deadlock(mut self, what: OnDeadlock) -> Builder {
+        self.on_deadlock = Some(what);
+        self
+    }
+
     /// Whether to measure how long each poll takes, and how long tasks wait for a processor: see
     /// [`RuntimeMetrics::poll_time_histogram`](super::RuntimeMetrics::poll_time_histogram) and
     /// [`schedule_latency_histogram`](super::RuntimeMetrics::schedule_latency_histogram).
@@ -165,6 +233,16 @@ impl Builder {
     /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `histograms=1`. It costs some 20 ns per poll.
     pub fn histograms(mut self, measure: bool) -> Builder {
         self.histograms = Some(measure);
+        self
+    }
+
+    /// Whether to keep note of each task: how old it is, how often it was polled and for how long. See
+    /// [`Handle::dump_tasks`](super::Handle::dump_tasks).
+    ///
+    /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `tasks=1`. It costs about 100 bytes per task, and
+    /// some 100 ns per spawn and per poll.
+    pub fn task_details(mut self, keep: bool) -> Builder {
+        self.task_details = Some(keep);
         self
     }
 
@@ -176,6 +254,17 @@ impl Builder {
     /// [`build`](Builder::build) fails if the file cannot be made.
     pub fn trace_to(mut self, path: impl Into<PathBuf>) -> Builder {
         self.trace_to = Some(path.into());
+        self
+    }
+
+    /// Records a timeline all the time, and writes the last of it to this file when a poll keeps its thread for 10 ms or a task
+    /// panics: what led to it, and who else was at work. See [`trace::stop`](crate::trace::stop) for what is in it.
+    ///
+    /// At most one file each 10 s, and 16 in all, the second with `-2` in its name and so on; a line on standard error names
+    /// it. [`trace::snapshot`](crate::trace::snapshot) writes it on demand. Default: what the environment variable
+    /// `EXECUTOR_FLIGHT_RECORDER` names.
+    pub fn flight_recorder(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.flight_recorder = Some(path.into());
         self
     }
 
@@ -216,7 +305,11 @@ impl Builder {
     pub fn build(mut self) -> io::Result<Runtime> {
         fork::watch()?;
         let trace_to = self.trace_to.take();
-        let (settings, foreign) = self.check()?;
+        let flight_recorder = self.flight_recorder.take();
+        let (mut settings, foreign) = self.check()?;
+        let flight = flight_recorder.or_else(FlightRecorder::from_environment);
+        settings.instruments.records_flight = flight.is_some();
+        settings.on_incident = flight.map(|path| FlightRecorder::new(path).into_hook());
         let trace = match trace_to {
             Some(path) => {
                 let file = File::create(&path).map_err(|error| {
@@ -266,16 +359,19 @@ impl Builder {
             around: around(foreign.clone(), self.on_thread_start, self.on_thread_stop),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
-            on_stall: Arc::new(match self.on_stall {
+            on_stall: match self.on_stall {
                 Some(hook) => OnStall::Call(Box::new(move |report| hook(report))),
                 None if debugging.reports_stalls => OnStall::print(),
                 None => OnStall::Ignore,
-            }),
+            },
+            on_incident: None,
+            on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
             retakes: debugging.retakes,
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
-                details: false,
-                hooks: Arc::default(),
+                details: self.task_details.unwrap_or(debugging.details),
+                hooks: Arc::new(self.hooks),
+                records_flight: false,
                 events: self.trace_events,
             },
         };

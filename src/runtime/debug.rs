@@ -6,10 +6,14 @@
 //! | key | values | |
 //! |---|---|---|
 //! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them |
+//! | `deadlock` | `1` (default), `0`, `panic` | whether a deadlock is looked for, and makes `block_on` panic, where the builder does not say |
 //! | `histograms` | `1`, `0` (default) | whether poll times and schedule latencies are measured, where the builder does not say |
+//! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
 
 use std::io::{self, Write};
+
+use super::OnDeadlock;
 
 /// The variable's name.
 const VARIABLE: &str = "EXECUTOR_DEBUG";
@@ -20,6 +24,8 @@ pub(super) struct Debugging {
     pub(super) reports_stalls: bool,
     pub(super) retakes: bool,
     pub(super) histograms: bool,
+    pub(super) on_deadlock: OnDeadlock,
+    pub(super) details: bool,
 }
 
 impl Debugging {
@@ -43,6 +49,8 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         reports_stalls: true,
         retakes: true,
         histograms: false,
+        on_deadlock: OnDeadlock::Report,
+        details: false,
     };
     let mut ignored = Vec::new();
     for setting in value
@@ -56,6 +64,11 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
             "retake=0" => debugging.retakes = false,
             "histograms=0" => debugging.histograms = false,
             "histograms=1" => debugging.histograms = true,
+            "tasks=0" => debugging.details = false,
+            "tasks=1" => debugging.details = true,
+            "deadlock=0" => debugging.on_deadlock = OnDeadlock::Ignore,
+            "deadlock=1" => debugging.on_deadlock = OnDeadlock::Report,
+            "deadlock=panic" => debugging.on_deadlock = OnDeadlock::Panic,
             "retake=1" => debugging.retakes = true,
             _ => ignored.push(setting),
         }

@@ -40,7 +40,7 @@ struct Set {
     alive: Rc<Cell<usize>>,
 }
 
-struct Queue {
+pub(super) struct Queue {
     runnables: ConcurrentQueue<Runnable>,
     /// Wakes the `block_on`.
     signal: Arc<Signal>,
@@ -61,7 +61,17 @@ pub(super) struct Frame {
     set: Rc<Set>,
 }
 
+impl Queue {
+    pub(super) fn has_tasks(&self) -> bool {
+        !self.runnables.is_empty()
+    }
+}
+
 impl Frame {
+    pub(super) fn queue(&self) -> Arc<Queue> {
+        self.set.queue.clone()
+    }
+
     pub(super) fn enter(signal: Arc<Signal>) -> Frame {
         let queue = Arc::new(Queue {
             runnables: ConcurrentQueue::unbounded(),

@@ -38,6 +38,8 @@ pub use metrics::RuntimeMetrics;
 #[cfg(feature = "tokio-compat")]
 pub(crate) use foreign::Foreign;
 
+pub use crate::scheduler::deadlock::OnDeadlock;
+pub use crate::scheduler::dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
 pub use crate::scheduler::instruments::{Histogram, TaskMeta};
 pub use crate::scheduler::stall::StallReport;
 
@@ -116,20 +118,36 @@ impl Runtime {
         self.handle.metrics()
     }
 
-    /// Shuts down as dropping does, but waits no longer than `timeout`.
+    /// Shuts down as dropping does, but waits no longer than `timeout`, and says what became of the tasks.
     ///
-    /// A poll or a blocking job that is still running then goes on until it returns; its thread ends after it.
-    pub fn shutdown_timeout(mut self, timeout: Duration) {
+    /// A poll or a blocking job that is still running then goes on until it returns; its thread ends after it. The report names
+    /// it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = executor::runtime::Builder::new().build()?;
+    /// runtime.spawn(std::future::pending::<()>());
+    /// let report = runtime.shutdown_timeout(Duration::from_secs(10));
+    /// assert!(report.is_complete());
+    /// assert_eq!(report.cancelled(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> ShutdownReport {
         self.background = true;
         let shared = self.handle.shared();
         if shared.is_inherited() {
-            return;
+            return ShutdownReport::default();
         }
+        let before = shared.count_endings();
         shared.close();
         if !shared.is_own_thread() {
             shared.wait_closed(deadline_after(timeout));
         }
         self.end_recording();
+        shared.shutdown_report(before)
     }
 
     /// Shuts down without waiting.
@@ -256,6 +274,27 @@ impl Handle {
     /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard::new(self)
+    }
+
+    /// What the live tasks of this runtime are doing, as of now.
+    ///
+    /// Tasks that have waited, or are being polled, are listed with their id, name, spawn location and state; blocking jobs that
+    /// run, too. For all of them, and with their age, polls and time: [`Builder::task_details`]. It takes about 50 ns per
+    /// task, and a tenth of a millisecond.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = executor::runtime::Builder::new().task_details(true).build()?;
+    /// runtime.spawn(std::future::pending::<()>());
+    /// let dump = runtime.handle().dump_tasks();
+    /// assert_eq!(dump.tasks().len(), 1);
+    /// println!("{dump}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn dump_tasks(&self) -> TaskDump {
+        self.shared().assert_own();
+        self.shared().dump_tasks()
     }
 
     /// Figures about this runtime, as of now.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::scheduler::Shared;
 use crate::scheduler::instruments::{logs, record_everywhere};
-use crate::sync::Mutex;
+use crate::scheduler::{OnIncident, Shared};
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
 use crate::timeline::{self, Log, TaskLabel, stamp};
 
@@ -128,6 +129,60 @@ impl Recording {
     }
 }
 
+/// Writes the last of the timeline when something has gone wrong.
+pub(super) struct FlightRecorder {
+    path: PathBuf,
+    /// How many files there are, and since when.
+    written: Mutex<(usize, Option<Instant>)>,
+}
+
+/// So soon after a file there is no other one.
+const QUIET: Duration = Duration::from_secs(10);
+
+const MOST_FILES: usize = 16;
+
+impl FlightRecorder {
+    pub(super) fn new(path: PathBuf) -> FlightRecorder {
+        FlightRecorder {
+            path,
+            written: Mutex::new((0, None)),
+        }
+    }
+
+    pub(super) fn from_environment() -> Option<PathBuf> {
+        let path = std::env::var_os("EXECUTOR_FLIGHT_RECORDER").filter(|path| !path.is_empty())?;
+        Some(PathBuf::from(path))
+    }
+
+    pub(super) fn into_hook(self) -> OnIncident {
+        Arc::new(move |shared, incident| {
+            if let Some(path) = self.next_file(Instant::now()) {
+                let written = File::create(&path)
+                    .and_then(|file| write(file, &[shared.log(0)], &tasks::ended_names()));
+                let path = path.display();
+                let _ = match written {
+                    Ok(()) => writeln!(io::stderr(), "executor: {incident}: see {path}"),
+                    Err(error) => {
+                        writeln!(io::stderr(), "executor: {path} cannot be written: {error}")
+                    }
+                };
+            }
+        })
+    }
+
+    /// `None`: there was one just now, or there are enough.
+    fn next_file(&self, now: Instant) -> Option<PathBuf> {
+        let mut written = self.written.lock();
+        let (count, last) = &mut *written;
+        if *count == MOST_FILES || last.is_some_and(|last| now - last < QUIET) {
+            return None;
+        }
+        *count += 1;
+        *last = Some(now);
+        Some(numbered(&self.path, *count))
+    }
+}
+
 /// The environment variable that names a file for the timeline.
 const VARIABLE: &str = "EXECUTOR_TRACE";
 
@@ -167,6 +222,20 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flight_recorder_does_not_fill_the_disk() {
+        let recorder = FlightRecorder::new(PathBuf::from("flight.json"));
+        let begin = Instant::now();
+        assert_eq!(recorder.next_file(begin), Some("flight.json".into()));
+        assert_eq!(recorder.next_file(begin + QUIET / 2), None);
+        assert_eq!(
+            recorder.next_file(begin + QUIET),
+            Some("flight-2.json".into())
+        );
+        let later = (2..100).filter_map(|round| recorder.next_file(begin + QUIET * round));
+        assert_eq!(later.count(), MOST_FILES - 2);
+    }
 
     #[test]
     fn files_of_several_runtimes_have_numbers() {

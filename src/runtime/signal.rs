@@ -1,6 +1,7 @@
 //! How a thread in `block_on` is woken.
 
 use std::task::Wake;
+use std::time::{Duration, Instant};
 
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,24 @@ impl Signal {
         }
         // A wake between the look and the park leaves the thread's token set: no wake is lost.
         thread::park();
+    }
+
+    /// Whether there was a wake that [`Signal::take`] has not taken.
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Relaxed)
+    }
+
+    /// Waits, at most for so long. False: something may have happened.
+    pub(super) fn park_for(&self, time: Duration) -> bool {
+        let begin = Instant::now();
+        for _ in 0..SPINS {
+            if self.is_woken() {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        thread::park_timeout(time);
+        begin.elapsed() >= time && !self.is_woken()
     }
 
     /// Ends the thread's wait without waking its future: there is a local task to run. Whoever waits looks for one after

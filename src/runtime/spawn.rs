@@ -19,6 +19,14 @@ impl Home for OnWorkers {
         home_of(runnable.metadata()).submit(runnable, info.woken_while_running);
     }
 
+    fn panicked(meta: &Meta) {
+        home_of(meta).task_panicked(meta);
+    }
+
+    fn cancelled(meta: &Meta) {
+        home_of(meta).task_cancelled();
+    }
+
     #[inline]
     fn finished(meta: &Meta) {
         home_of(meta).task_finished();
@@ -31,6 +39,14 @@ struct OnPool;
 impl Home for OnPool {
     fn schedule(runnable: Runnable, _: ScheduleInfo) {
         home_of(runnable.metadata()).submit_blocking(runnable);
+    }
+
+    fn panicked(meta: &Meta) {
+        home_of(meta).task_panicked(meta);
+    }
+
+    fn cancelled(meta: &Meta) {
+        home_of(meta).task_cancelled();
     }
 
     fn finished(meta: &Meta) {

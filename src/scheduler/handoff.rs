@@ -27,9 +27,11 @@
 //! The failure that step 3 prevents: all P threads block, waiting for something that only a queued task, a timer or the
 //! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed.
 
+use super::dump::InElsewhere;
 use super::processor::{Core, Processor};
 use super::{Shared, clock, janitor, local};
 use crate::sync::atomic::Ordering;
+use crate::tasks;
 
 /// Gives the calling thread's processor away, if it has one, until the guard is dropped.
 pub(crate) fn away() -> Away {
@@ -47,7 +49,14 @@ pub(crate) fn away() -> Away {
         }
         holds
     });
-    Away { shared }
+    let here = shared.and_then(|shared| {
+        let word = tasks::current_word()?;
+        Some(shared.elsewhere.enter(word, false))
+    });
+    Away {
+        shared,
+        _here: here,
+    }
 }
 
 /// The calling thread has given its processor away, or had none. Dropping it is step 5.
@@ -55,6 +64,8 @@ pub(crate) fn away() -> Away {
 #[must_use = "the processor is taken back when this is dropped"]
 pub(crate) struct Away {
     shared: Option<&'static Shared>,
+    /// For who asks what this thread is doing meanwhile.
+    _here: Option<InElsewhere>,
 }
 
 impl Drop for Away {

@@ -142,6 +142,12 @@ impl<C> Idle<C> {
         !lists.beds.is_empty() || lists.seated.is_some()
     }
 
+    /// Workers that wait, in bed or in the seat.
+    pub(crate) fn num_sleepers(&self) -> usize {
+        let lists = self.lists.lock();
+        lists.beds.len() + usize::from(lists.seated.is_some())
+    }
+
     /// Steps 2 and 3 of submitting.
     #[inline]
     pub(crate) fn after_submit(&self) -> Next {

@@ -22,7 +22,7 @@ use std::process;
 use super::{Shared, home, local};
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
-use crate::tasks::{self, Runnable};
+use crate::tasks::Runnable;
 
 /// Schedulers that no runtime uses, taken for a fork.
 pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
@@ -85,13 +85,13 @@ impl Shared {
 
     /// A new task that comes too late.
     #[cold]
-    pub(super) fn refuse(&self, runnable: Runnable) {
+    pub(super) fn refuse(&'static self, runnable: Runnable) {
         if self.is_inherited() {
             // To cancel it would take locks that nobody may be left to release.
             std::mem::forget(runnable);
             panic!("{LOST}");
         }
-        tasks::reject(runnable, None);
+        self.reject(runnable, None);
     }
 }
 

@@ -19,11 +19,12 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::deadlock::OnDeadlock;
 use super::inherited::{self, Free};
 use super::instruments::InstrumentSettings;
 use super::netpoll::Netpoll;
 use super::processor::Core;
-use super::stall::{OnStall, Reporting};
+use super::stall::{OnIncident, OnStall, Reporting};
 use super::{Shared, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
@@ -42,10 +43,12 @@ pub(crate) struct Settings {
     pub(crate) thread_name: String,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) around: Around,
-    pub(crate) on_stall: Arc<OnStall>,
+    pub(crate) on_stall: OnStall,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
     pub(crate) instruments: InstrumentSettings,
+    pub(crate) on_incident: Option<OnIncident>,
+    pub(crate) on_deadlock: OnDeadlock,
 }
 
 impl fmt::Debug for Settings {
@@ -88,7 +91,9 @@ impl Job for BlockingJob {
     fn run(self) {
         match self {
             BlockingJob::Task(runnable) => {
-                home_of(runnable.metadata()).poll_elsewhere(runnable, tasks::run);
+                let (shared, word) = (home_of(runnable.metadata()), runnable.metadata().word());
+                let _here = shared.elsewhere.enter(word, true);
+                shared.poll_elsewhere(runnable, tasks::run);
             }
             BlockingJob::Report(reporting) => reporting.run(),
         }
@@ -186,6 +191,8 @@ impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.threads.reopen();
         self.prepare_instruments(&settings.instruments);
+        let looks = settings.on_deadlock != OnDeadlock::Ignore;
+        self.looks_for_deadlocks.store(looks, Ordering::Relaxed);
         let spawner = {
             let settings = settings.clone();
             move |body: Box<dyn FnOnce() + Send>| self.start_thread(&settings, body)
@@ -263,7 +270,7 @@ impl Shared {
             Err(error) => return Err((core, error)),
         };
         let Some(counted) = CountedWorker::new(self, settings.max_threads) else {
-            self.threads_are_exhausted(settings.max_threads, &settings.on_stall);
+            self.threads_are_exhausted(&settings);
             return Err((core, io::Error::other("all threads are in use")));
         };
         // The core comes back from a closure that is never called through this cell.
@@ -284,13 +291,13 @@ impl Shared {
     }
 
     /// Whether another worker may be started. If not, that is said once.
-    pub(super) fn may_hire(&self) -> bool {
+    pub(super) fn may_hire(&'static self) -> bool {
         let Ok(settings) = self.settings() else {
             return false;
         };
         let may = self.workers.load(Ordering::Relaxed) < settings.max_threads;
         if !may {
-            self.threads_are_exhausted(settings.max_threads, &settings.on_stall);
+            self.threads_are_exhausted(&settings);
         }
         may
     }
@@ -326,14 +333,22 @@ impl Shared {
     }
 
     /// Submits a job to the blocking pool; one that cannot be taken ends at once.
-    pub(crate) fn submit_blocking(&self, runnable: Runnable) {
+    pub(crate) fn submit_blocking(&'static self, runnable: Runnable) {
         let Some(pool) = self.blocking() else {
-            return tasks::reject(runnable, None);
+            return self.reject(runnable, None);
         };
         if let Err((BlockingJob::Task(runnable), error)) = pool.submit(BlockingJob::Task(runnable))
         {
             let refused = (!self.is_closed()).then(|| error.kind());
-            tasks::reject(runnable, refused);
+            self.reject(runnable, refused);
+        }
+    }
+
+    /// Ends a task that nobody takes.
+    pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
+        match self.instruments.on() {
+            0 => tasks::reject(runnable, refused),
+            _ => self.end_observed(runnable, |runnable| tasks::reject(runnable, refused)),
         }
     }
 

@@ -132,6 +132,8 @@ mod at;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;
 mod counter;
+pub(crate) mod deadlock;
+pub(crate) mod dump;
 pub(crate) mod handoff;
 mod home;
 mod idle;
@@ -169,8 +171,10 @@ pub(crate) use inherited::LOST;
 pub(crate) use inherited::{Free, disown};
 pub(crate) use instruments::InstrumentSettings;
 pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
-pub(crate) use stall::OnStall;
+pub(crate) use stall::{OnIncident, OnStall};
 
+use deadlock::{Standstill, Waiting};
+use dump::Elsewhere;
 use idle::Idle;
 use instruments::Instruments;
 use lifecycle::BlockingJob;
@@ -203,6 +207,13 @@ pub(crate) struct Shared {
     said_exhausted: AtomicBool,
     counters: CachePadded<Counters>,
     instruments: Instruments,
+    elsewhere: Elsewhere,
+    /// `block_on`s of this runtime that have parked.
+    waiting: Mutex<Vec<Arc<Waiting>>>,
+    /// Written at opening.
+    looks_for_deadlocks: AtomicBool,
+    /// The last standstill that was reported.
+    deadlock: Mutex<Option<Standstill>>,
     foreign_tasks: [CachePadded<ForeignTasks>; SHARDS],
     services: Mutex<Services>,
 }
@@ -229,6 +240,7 @@ struct ForeignTasks {
 struct Counters {
     handoffs: AtomicU64,
     retakes: AtomicU64,
+    cancelled: AtomicU64,
     network_polls: AtomicU64,
     network_ready: AtomicU64,
 }
@@ -238,10 +250,11 @@ impl Counters {
         let Counters {
             handoffs,
             retakes,
+            cancelled,
             network_polls,
             network_ready,
         } = self;
-        for counter in [handoffs, retakes, network_polls, network_ready] {
+        for counter in [handoffs, retakes, cancelled, network_polls, network_ready] {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -266,6 +279,10 @@ impl Shared {
             said_exhausted: AtomicBool::new(false),
             counters: CachePadded::default(),
             instruments: Instruments::new(),
+            elsewhere: Elsewhere::default(),
+            waiting: Mutex::default(),
+            looks_for_deadlocks: AtomicBool::new(false),
+            deadlock: Mutex::default(),
             foreign_tasks: Default::default(),
             services: Mutex::new(Services::default()),
         }));
@@ -290,7 +307,7 @@ impl Shared {
     }
 
     /// Whether there is, or may be, another worker to take a processor over. If not, that is said once.
-    fn has_staff(&self) -> bool {
+    fn has_staff(&'static self) -> bool {
         self.idle.has_sleeper() || self.may_hire()
     }
 

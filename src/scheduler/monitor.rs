@@ -35,6 +35,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::deadlock::{self, CONFIRMED};
 use super::processor::{Core, Processor};
 use super::stall::{STALL, Stall};
 use super::watch::{OVERSLEPT, Verdict, Watch};
@@ -164,6 +165,7 @@ impl Monitor {
 struct Rounds {
     shared: &'static Shared,
     retakes: bool,
+    looks_for_deadlock: bool,
     polls: u64,
     ticks: Vec<u64>,
     watches: Vec<Watch>,
@@ -209,6 +211,7 @@ impl Rounds {
         Rounds {
             shared,
             retakes: shared.settings().is_ok_and(|settings| settings.retakes),
+            looks_for_deadlock: shared.looks_for_deadlocks(),
             polls: 0,
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
@@ -429,12 +432,23 @@ impl Rounds {
         rest.store(ASLEEP, Ordering::Relaxed);
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
+        let mut suspicion = self.looks_for_deadlock.then(deadlock::look).flatten();
         while rest.load(Ordering::Acquire) == ASLEEP {
             if !self.all_is_quiet() || self.shared.is_closed() {
                 rest.store(AWAKE, Ordering::Relaxed);
                 break;
             }
-            thread::park();
+            match suspicion.take() {
+                None => thread::park(),
+                Some(before) => {
+                    let begin = Instant::now();
+                    thread::park_timeout(CONFIRMED);
+                    // Ended early, it is another sleep, and the next suspicion is another one.
+                    if begin.elapsed() >= CONFIRMED && deadlock::look().as_ref() == Some(&before) {
+                        self.shared.report_deadlock(before);
+                    }
+                }
+            }
         }
         self.wakes_up();
     }

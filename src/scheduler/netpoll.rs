@@ -44,6 +44,11 @@ mod with_reactor {
             self.0.has_sources()
         }
 
+        /// Whether anybody waits for a source.
+        pub(crate) fn has_waiters(&self) -> bool {
+            self.0.has_waiters()
+        }
+
         /// Ends the wait of whoever sits in the seat.
         pub(crate) fn notify(&self) {
             self.0.notify();
@@ -102,6 +107,10 @@ mod without_reactor {
         }
 
         pub(crate) fn has_sources(&self) -> bool {
+            false
+        }
+
+        pub(crate) fn has_waiters(&self) -> bool {
             false
         }
 

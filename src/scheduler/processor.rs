@@ -160,6 +160,12 @@ impl Processor {
         self.tenure.holder().is_some() || self.tenure.is_orphan()
     }
 
+    /// The tick, the word of the task polled last, and the thread in whose hands the processor is, entitled to it or not.
+    pub(super) fn at_work(&self) -> Option<(u64, u64, u64)> {
+        let thread = self.tenure.thread()?;
+        Some((self.tick.get(), self.task(), thread))
+    }
+
     /// Runnables in the queue and the next slot.
     pub(super) fn num_queued(&self) -> usize {
         self.stealer.len() + usize::from(!self.next.is_empty())

@@ -42,6 +42,12 @@ impl Shared {
 
     pub(crate) fn num_alive_tasks(&self) -> u64 {
         // Finished first: a task that ends in between is counted as alive, never the other way round below zero.
+        let finished = self.num_finished_tasks();
+        self.num_spawned_tasks().saturating_sub(finished)
+    }
+
+    /// Tasks whose future has been dropped.
+    pub(super) fn num_finished_tasks(&self) -> u64 {
         let finished: u64 = self
             .processors
             .iter()
@@ -51,8 +57,7 @@ impl Shared {
             .foreign_tasks
             .iter()
             .map(|at| at.finished.load(Ordering::Acquire));
-        let finished = finished + foreign.sum::<u64>();
-        self.num_spawned_tasks().saturating_sub(finished)
+        finished + foreign.sum::<u64>()
     }
 
     fn num_spawned_tasks(&self) -> u64 {

@@ -10,10 +10,10 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
-use super::Shared;
+use super::{Settings, Shared};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
-use crate::tasks::{self, Id};
+use crate::tasks::{self, Id, Meta};
 
 /// A poll that keeps its thread for so long is reported. A shorter wait costs the others at most 0.1 ms and is not worth
 /// a line; it is retaken without a word.
@@ -85,12 +85,9 @@ impl StallReport {
 
 impl fmt::Display for StallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {}", self.id())?;
-        if let Some(name) = self.name() {
-            write!(f, " {name:?}")?;
-        }
-        if let Some(location) = self.location() {
-            write!(f, ", spawned at {location},")?;
+        write!(f, "{}", self.task)?;
+        if self.location().is_some() {
+            f.write_str(",")?;
         }
         let doing = if self.is_blocked { "blocked" } else { "kept" };
         let millis = self.duration.as_millis();
@@ -154,26 +151,42 @@ impl fmt::Debug for OnStall {
     }
 }
 
+/// Called when something has gone wrong, with a line about it: for the flight recorder.
+pub(crate) type OnIncident = Arc<dyn Fn(&'static Shared, &str) + Send + Sync>;
+
 /// Something to say, on its way to a thread of the pool.
 pub(super) struct Reporting {
+    shared: &'static Shared,
     what: What,
-    on_stall: Arc<OnStall>,
+    settings: Arc<Settings>,
 }
 
 enum What {
     Stall(StallReport),
-    ThreadsExhausted { limit: usize },
+    Panic(tasks::Description),
+    ThreadsExhausted,
+    /// Of several lines.
+    Text(String),
 }
 
 impl Reporting {
     pub(super) fn run(self) {
-        match self.what {
-            What::Stall(report) => self.on_stall.report(&report),
-            What::ThreadsExhausted { limit } => {
-                print(format_args!(
+        let incident = match self.what {
+            What::Stall(report) => {
+                self.settings.on_stall.report(&report);
+                report.to_string()
+            }
+            What::Text(text) => return print(format_args!("{text}")),
+            What::Panic(task) => format!("{task} has panicked"),
+            What::ThreadsExhausted => {
+                let limit = self.settings.max_threads;
+                return print(format_args!(
                     "all {limit} threads (max_threads) are stuck in tasks or block; until one is free, other tasks wait"
                 ));
             }
+        };
+        if let Some(on_incident) = &self.settings.on_incident {
+            on_incident(self.shared, &incident);
         }
     }
 }
@@ -185,11 +198,16 @@ fn print(line: fmt::Arguments<'_>) {
 
 impl Shared {
     /// Reports a stall, once. The task was described while it was stuck.
-    pub(super) fn report_stall(&self, stall: &Stall, task: tasks::Description, is_retaken: bool) {
-        let Ok(on_stall) = self.settings().map(|settings| settings.on_stall.clone()) else {
+    pub(super) fn report_stall(
+        &'static self,
+        stall: &Stall,
+        task: tasks::Description,
+        is_retaken: bool,
+    ) {
+        let Ok(settings) = self.settings() else {
             return;
         };
-        if matches!(*on_stall, OnStall::Ignore) {
+        if matches!(settings.on_stall, OnStall::Ignore) && settings.on_incident.is_none() {
             return;
         }
         let report = StallReport {
@@ -199,20 +217,39 @@ impl Shared {
             is_blocked: stall.is_blocked,
             is_retaken,
         };
-        let what = What::Stall(report);
-        self.submit_report(Reporting { what, on_stall });
+        self.report(What::Stall(report), settings);
+    }
+
+    /// A poll of this task has thrown something.
+    #[cold]
+    pub(crate) fn task_panicked(&'static self, meta: &Meta) {
+        if let Ok(settings) = self.settings() {
+            if settings.on_incident.is_some() {
+                self.report(What::Panic(tasks::describe(meta.word())), settings);
+            }
+        }
     }
 
     /// Says that no more threads may be started, once per runtime.
     #[cold]
-    pub(super) fn threads_are_exhausted(&self, limit: usize, on_stall: &Arc<OnStall>) {
-        let silent = matches!(**on_stall, OnStall::Ignore);
+    pub(super) fn threads_are_exhausted(&'static self, settings: &Arc<Settings>) {
+        let silent = matches!(settings.on_stall, OnStall::Ignore);
         if !silent && !self.said_exhausted.swap(true, Ordering::Relaxed) {
-            self.submit_report(Reporting {
-                what: What::ThreadsExhausted { limit },
-                on_stall: on_stall.clone(),
-            });
+            self.report(What::ThreadsExhausted, settings.clone());
         }
+    }
+
+    /// Says something on standard error.
+    pub(super) fn say(&'static self, text: String, settings: Arc<Settings>) {
+        self.report(What::Text(text), settings);
+    }
+
+    fn report(&'static self, what: What, settings: Arc<Settings>) {
+        self.submit_report(Reporting {
+            shared: self,
+            what,
+            settings,
+        });
     }
 }
 

@@ -154,6 +154,12 @@ impl Shared {
         }
     }
 
+    /// A task was cancelled, and its future is about to be dropped.
+    #[cold]
+    pub(crate) fn task_cancelled(&self) {
+        self.counters.cancelled.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A task's future has been dropped.
     #[inline]
     pub(crate) fn task_finished(&'static self) {

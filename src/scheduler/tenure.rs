@@ -103,6 +103,14 @@ impl Tenure {
         }
     }
 
+    /// Who looks for tasks that are being polled: the thread that holds the core, entitled to the processor or not.
+    pub(super) fn thread(&self) -> Option<u64> {
+        match self.state.load(Ordering::Acquire) {
+            HELD | ASKED | RETAKEN => Some(self.holder.load(Ordering::Relaxed)),
+            _ => None,
+        }
+    }
+
     /// Monitor: asks the holder to look beyond its own queue before its next poll.
     pub(super) fn ask(&self) {
         // Lost if the worker lets go first: then it looks everywhere anyway.

@@ -103,6 +103,11 @@ impl Timers {
         self.wheels[processor].next() != NEVER
     }
 
+    /// Whether any wheel has anything at all.
+    pub(super) fn is_any_armed(&self) -> bool {
+        self.earliest() != NEVER
+    }
+
     /// Collects what is due on one processor's wheel.
     pub(super) fn fire_own(&self, processor: usize, now: Instant, fired: &mut Vec<Waker>) {
         let now = clock::tick_at(now);

@@ -25,7 +25,7 @@ use pin_project_lite::pin_project;
 
 use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
-use super::registry::Registry;
+use super::registry::{self, Registry};
 use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -34,6 +34,12 @@ use crate::sync::atomic::Ordering;
 pub(crate) trait Home: 'static {
     /// The task is ready to be polled.
     fn schedule(runnable: Runnable, info: ScheduleInfo);
+
+    /// A poll of the task has panicked. Called before the future is dropped.
+    fn panicked(_: &Meta) {}
+
+    /// The task is not polled any more because it was asked to stop, or its home is closed. Called before the future is dropped.
+    fn cancelled(_: &Meta) {}
 
     /// The task's future has been dropped. Called once per task, on the thread that dropped it.
     fn finished(meta: &Meta);
@@ -275,13 +281,17 @@ impl<F: Future, H: Home> Future for Contained<F, H> {
         let polled = if current::is_cancelling()
             || (seen & !registration::KEY != 0 && asked_to_stop(seen))
         {
+            current::with_meta(H::cancelled);
             Ok(Poll::Pending)
         } else {
             let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_future(cx)));
-            if matches!(polled, Ok(Poll::Pending))
-                && (seen & registration::KEY != 0 || register(cx.waker()))
-            {
-                return Poll::Pending;
+            match polled {
+                Ok(Poll::Pending) if seen & registration::KEY != 0 || register(cx.waker()) => {
+                    return Poll::Pending;
+                }
+                Ok(Poll::Pending) => drop(current::with_meta(H::cancelled)),
+                Err(_) => drop(current::with_meta(H::panicked)),
+                Ok(Poll::Ready(_)) => {}
             }
             polled
         };
@@ -330,6 +340,7 @@ fn asked_to_stop(seen: u32) -> bool {
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
+        registry::learn_offset(waker, meta);
         let Some(key) = meta.registry().insert(waker) else {
             return false;
         };

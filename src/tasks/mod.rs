@@ -191,6 +191,20 @@ pub(crate) struct Description {
     pub(crate) location: Option<&'static Location<'static>>,
 }
 
+/// `task 7 "name", spawned at src/main.rs:3:5`
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
+        }
+        match self.location {
+            Some(location) => write!(f, ", spawned at {location}"),
+            None => Ok(()),
+        }
+    }
+}
+
 pub(crate) fn describe(word: u64) -> Description {
     let id = id_in(word);
     Description {

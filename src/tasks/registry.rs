@@ -22,7 +22,7 @@ use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::{HOME_BITS, registration};
+use super::{HOME_BITS, Meta, registration};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
@@ -209,6 +209,18 @@ impl Registry {
         }
     }
 
+    /// The [words](Meta::word) of all tasks that are here.
+    pub(crate) fn words(&self) -> Vec<u64> {
+        let mut words = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            words.reserve(shard.live);
+            // Under the lock: a waker that is here keeps its task's memory.
+            words.extend(shard.slots.iter().filter_map(Slot::waker).map(word_of));
+        }
+        words
+    }
+
     /// Refuses new tasks and wakes all that are here.
     pub(crate) fn close(&self) {
         for shard in &self.shards {
@@ -290,6 +302,31 @@ impl Slot {
             Slot::Live(waker) => Some(waker),
             Slot::Free(_) => None,
         }
+    }
+}
+
+/// How far from the beginning of a task its metadata lies: the same for all tasks, since their headers are of one type.
+/// Zero until the first task has registered.
+static META_OFFSET: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes note of that. `waker` is the task's own, and `meta` its metadata.
+pub(super) fn learn_offset(waker: &Waker, meta: &Meta) {
+    let offset = ptr::from_ref(meta).addr() - waker.data().addr();
+    // Relaxed: whoever finds a waker in a shard has its lock from whoever put it there, after this.
+    let known = META_OFFSET.swap(offset, Ordering::Relaxed);
+    debug_assert!(
+        known == 0 || known == offset,
+        "tasks have different headers"
+    );
+}
+
+fn word_of(waker: &Waker) -> u64 {
+    match META_OFFSET.load(Ordering::Relaxed) {
+        // No task has registered: a waker of a test.
+        0 => 0,
+        // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, hence points to its beginning and keeps
+        // its memory; the metadata lies at the same place in each, and what `word` reads of it never changes.
+        offset => unsafe { &*waker.data().byte_add(offset).cast::<Meta>() }.word(),
     }
 }
 

@@ -28,18 +28,15 @@ use super::event::Event;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Events of a piece: 64 KiB. Pieces are made as they are reached, so a ring that is never full is never paid for.
-const PIECE: usize = if cfg!(any(executor_loom, executor_shuttle)) {
-    2
-} else {
-    1 << 12
-};
+/// Events of a piece, a power of two: 64 KiB. Pieces are made as they are reached, so a ring that is never full is never paid
+/// for. Models have shorter ones.
+const PIECE: usize = 1 << 12;
 
 type Piece = Box<[[AtomicU64; 2]]>;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub(crate) struct Ring<const PIECE: usize = { self::PIECE }> {
     pieces: Box<[OnceLock<Piece>]>,
     /// See the protocol: the writer stores both, readers pair with it.
     begun: AtomicU64,
@@ -54,7 +51,7 @@ pub(crate) struct Copied {
     pub(crate) lost: u64,
 }
 
-impl Ring {
+impl<const PIECE: usize> Ring<PIECE> {
     /// Room for so many events, or up to twice as many.
     pub(crate) fn new(capacity: usize) -> Ring {
         let pieces = capacity.div_ceil(PIECE).max(1).next_power_of_two();
@@ -145,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_are_counted() {
-        let ring = Ring::new(1);
+        let ring = Ring::<PIECE>::new(1);
         let capacity = ring.capacity();
         (0..capacity).for_each(|number| ring.push(event(number)));
         assert_eq!(ring.copy(0).events.len() as u64, capacity);
@@ -166,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_empty_ring_has_no_memory_and_no_events() {
-        let ring = Ring::new(1 << 20);
+        let ring = Ring::<PIECE>::new(1 << 20);
         assert!(ring.pieces.iter().all(|piece| piece.get().is_none()));
         assert_eq!(ring.copy(0).events, []);
         ring.push(event(7));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::sync::Arc;
 use crate::tasks::{self, Id, contained};
 
 /// A task, as hooks are told of it.
@@ -35,10 +36,10 @@ impl TaskMeta {
     }
 }
 
-pub(crate) type Hook = Box<dyn Fn(&TaskMeta) + Send + Sync>;
+pub(crate) type Hook = Arc<dyn Fn(&TaskMeta) + Send + Sync>;
 
 /// What a builder has set.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) spawned: Option<Hook>,
     pub(crate) before_poll: Option<Hook>,

@@ -29,7 +29,7 @@ pub(in crate::scheduler) struct Times {
 impl Journal {
     #[inline]
     pub(super) fn write(&self, event: Event, capacity: usize) {
-        self.ring.get_or_init(|| Ring::new(capacity)).push(event);
+        self.ring.get_or_init(|| <Ring>::new(capacity)).push(event);
     }
 
     pub(super) fn times(&self) -> &Times {

@@ -96,6 +96,8 @@ pub(crate) struct InstrumentSettings {
     pub(crate) histograms: bool,
     pub(crate) details: bool,
     pub(crate) hooks: Arc<Hooks>,
+    /// The timeline is recorded as long as the runtime lives.
+    pub(crate) records_flight: bool,
     /// Events that a processor's ring holds.
     pub(crate) events: usize,
 }
@@ -106,6 +108,8 @@ pub(super) struct Instruments {
     switches: AtomicU8,
     /// Recordings that are going on; the timeline is on as long as there is one.
     recordings: Mutex<usize>,
+    /// It is on in any case. Changed before the runtime's threads begin.
+    records_flight: AtomicBool,
     /// Events of a ring; of a list an eighth of it.
     capacity: AtomicUsize,
     others: Others,
@@ -121,6 +125,7 @@ impl Instruments {
         Instruments {
             switches: AtomicU8::new(0),
             recordings: Mutex::new(0),
+            records_flight: AtomicBool::new(false),
             capacity: AtomicUsize::new(EVENTS),
             others: Others::new(),
             latencies: Latencies::new(),
@@ -175,6 +180,7 @@ impl Shared {
         instruments
             .capacity
             .store(settings.events, Ordering::Relaxed);
+        (instruments.records_flight).store(settings.records_flight, Ordering::Relaxed);
         instruments.latencies.reset();
         instruments.details.clear();
         *instruments.hooks.lock() = hooks;
@@ -205,7 +211,9 @@ impl Shared {
 
     /// Switches the timeline on or off, as it is wanted. Under the lock of the count.
     fn set_timeline(&self, recordings: usize) {
-        let wanted = recordings != 0 || EVERYWHERE.load(Ordering::Relaxed);
+        let wanted = recordings != 0
+            || self.instruments.records_flight.load(Ordering::Relaxed)
+            || EVERYWHERE.load(Ordering::Relaxed);
         match (wanted, self.instruments.on() & TIMELINE != 0) {
             (true, false) => {
                 self.instruments.others.clear();
@@ -266,6 +274,18 @@ impl Shared {
                     Hooks::call(&hooks.spawned, &Hooks::meta(word));
                 }
             }
+        }
+    }
+
+    /// A task that was spawned ends without a poll of its own: `end` ends it.
+    pub(super) fn end_observed(&'static self, runnable: Runnable, end: impl FnOnce(Runnable)) {
+        let word = runnable.metadata().word();
+        let hooks = self.instruments.hooks();
+        let meta = hooks.as_ref().map(|_| Hooks::meta(word));
+        end(runnable);
+        self.instruments.details.finished(word);
+        if let Some((hooks, meta)) = hooks.as_deref().zip(meta.as_ref()) {
+            Hooks::call(&hooks.terminated, meta);
         }
     }
 

@@ -1,0 +1,258 @@
+//! "All tasks are asleep": a process in which nothing can happen any more, while a `block_on` waits.
+//!
+//! Go's `checkdead` counts threads that run. Here a waker may be in the hands of any thread, so that is not enough, and a
+//! false alarm would be worse than none. So the question is asked of the process as a whole: **is there any thread that
+//! could ever do anything?**
+//!
+//! # When a runtime stands still
+//!
+//! All processors lie idle, and no queue, slot or orphan has anything; no timer is armed; no task waits for a socket (the
+//! kernel might wake it); no blocking job is queued or runs; all its threads are the monitor, workers that lie, idle threads
+//! of the pool, and workers that have given their processor away and are parked in a `block_on`; every `block_on` is
+//! parked, not woken, and has no local task to run.
+//!
+//! # How foreign wakers are counted
+//!
+//! By the threads that could use them. A thread that belongs to no runtime of ours and is not parked in a `block_on` may hold a
+//! waker and wake it whenever it likes, even if it sleeps at the moment. So there must be none: the kernel's number of
+//! threads of the process (`/proc/self/task`) has to be that of the runtimes' own and those parked in `block_on`. All
+//! runtimes have to stand still, as each one's tasks may wake another's.
+//!
+//! So whoever uses a library with threads of its own (another runtime, a logger) is never alarmed, rightly or wrongly.
+//! What remains are signal handlers that wake, and timers of the system that start threads: POSIX allows neither to touch
+//! a lock, hence a waker. Where there is no `/proc`, nobody is alarmed.
+//!
+//! # Protocol
+//!
+//! 1. Somebody suspects: a thread that has been parked in `block_on` for [`PATIENCE`], or the monitor when it is about to go to
+//!    sleep. (One of the two comes last: what a task does wakes the monitor, and a `block_on` that begins to wait later has
+//!    its own look.) It takes a [`Standstill`]: all of the above, and what has moved by then: polls, parkings, threads.
+//! 2. It waits for [`CONFIRMED`], and looks again. If both agree, nothing has moved meanwhile, and nothing that moves is left:
+//!    what one look might have missed, a thread between two counts, would have shown.
+//! 3. Each runtime with a `block_on` that waits says so, once for each standstill.
+
+use std::fmt::{self, Write as _};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::{Shared, home, local, probe};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Arc, Mutex};
+
+/// A `block_on` that waits for so long looks around.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Two looks, so far apart. A deadlock lasts.
+pub(crate) const CONFIRMED: Duration = Duration::from_millis(500);
+
+/// What is done about a deadlock: see [`Builder::on_deadlock`](crate::Builder::on_deadlock).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDeadlock {
+    /// Nobody looks for one.
+    Ignore,
+    /// A report on standard error, with the list of the tasks.
+    #[default]
+    Report,
+    /// Every `block_on` that waits panics, with the same report as the message.
+    Panic,
+}
+
+/// A `block_on`, as far as it has parked once.
+pub(crate) struct Waiting {
+    /// A [probe](super::probe)'s name of the thread.
+    thread: u64,
+    /// The thread belongs to a runtime.
+    is_member: bool,
+    location: &'static Location<'static>,
+    /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it did before.
+    parks: AtomicU64,
+    /// Whether it was woken, or has something to do by itself.
+    has_work: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What it shall panic with.
+    verdict: Mutex<Option<Arc<str>>>,
+    handle: Thread,
+}
+
+impl Waiting {
+    /// The calling thread parks.
+    pub(crate) fn begin(&self) {
+        self.parks.fetch_add(1, Ordering::Release);
+    }
+
+    /// It goes on. The text is what it shall panic with.
+    pub(crate) fn end(&self) -> Option<Arc<str>> {
+        self.parks.fetch_add(1, Ordering::Release);
+        self.verdict.lock().take()
+    }
+
+    fn condemn(&self, report: &Arc<str>) {
+        *self.verdict.lock() = Some(report.clone());
+        self.handle.unpark();
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What must not have changed between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    polls: u64,
+    threads: usize,
+    parks: Vec<u64>,
+}
+
+/// Whether nothing in this process can ever happen again, and if so, what has happened until now.
+pub(crate) fn look() -> Option<Standstill> {
+    let kernel = count_threads()?;
+    let mut seen = Standstill::default();
+    let mut outsiders = Vec::new();
+    let mut stands_still = true;
+    home::each(|shared| {
+        // Of a runtime that has ended no thread is left.
+        if stands_still && !shared.is_inherited() && shared.threads.alive() != 0 {
+            stands_still = shared.stands_still(&mut seen, &mut outsiders);
+        }
+    });
+    outsiders.sort_unstable();
+    outsiders.dedup();
+    let is_known = kernel == seen.threads + outsiders.len();
+    (stands_still && is_known && !seen.parks.is_empty()).then_some(seen)
+}
+
+/// Threads of this process, as the kernel counts them.
+fn count_threads() -> Option<usize> {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+    } else {
+        None
+    }
+}
+
+impl Shared {
+    /// Whether anybody wants to know.
+    pub(crate) fn looks_for_deadlocks(&self) -> bool {
+        self.looks_for_deadlocks.load(Ordering::Relaxed)
+    }
+
+    /// The calling thread begins to wait in a `block_on` of this runtime.
+    pub(crate) fn waits_in_block_on(
+        &self,
+        location: &'static Location<'static>,
+        has_work: Box<dyn Fn() -> bool + Send + Sync>,
+    ) -> Arc<Waiting> {
+        let waiting = Arc::new(Waiting {
+            thread: probe::this_thread(),
+            is_member: local::member().is_some(),
+            location,
+            parks: AtomicU64::new(0),
+            has_work,
+            verdict: Mutex::new(None),
+            handle: thread::current(),
+        });
+        self.waiting.lock().push(waiting.clone());
+        waiting
+    }
+
+    /// It has returned.
+    pub(crate) fn has_waited(&self, waiting: &Arc<Waiting>) {
+        let mut all = self.waiting.lock();
+        if let Some(place) = all.iter().position(|other| Arc::ptr_eq(other, waiting)) {
+            all.swap_remove(place);
+        }
+    }
+
+    /// See the module's documentation. Adds what it has seen, and the threads in `block_on` that belong to no runtime.
+    fn stands_still(&self, seen: &mut Standstill, outsiders: &mut Vec<u64>) -> bool {
+        let slots = || self.processors.iter();
+        if self.is_closed()
+            || self.idle.num_lying() != self.processors.len()
+            || self.work_is_visible()
+            || slots().any(|slot| !slot.at().next.is_empty())
+            || !self.orphans.is_empty()
+            || self.timers.is_any_armed()
+            || self.netpoll().is_none_or(|netpoll| netpoll.has_waiters())
+        {
+            return false;
+        }
+        let mut parked = Vec::new();
+        for waiting in &*self.waiting.lock() {
+            let parks = waiting.parks.load(Ordering::Acquire);
+            seen.parks.push(parks);
+            if parks % 2 == 1 && !(waiting.has_work)() {
+                parked.push(waiting.thread);
+                if !waiting.is_member {
+                    outsiders.push(waiting.thread);
+                }
+            }
+        }
+        let is_parked = |thread: u64| parked.contains(&thread);
+        // A `block_on` inside another one on the same thread waits in its place.
+        let all_wait = (self.waiting.lock().iter()).all(|waiting| is_parked(waiting.thread));
+        let Some(mut away) = self.threads_without_processor() else {
+            return false;
+        };
+        if !all_wait || away.iter().any(|&thread| !is_parked(thread)) {
+            return false;
+        }
+        away.sort_unstable();
+        away.dedup();
+        let Some(pool) = self.blocking() else {
+            return false;
+        };
+        let (threads, idle) = (pool.num_threads(), pool.num_idle_threads());
+        if threads != idle || pool.queue_depth() != 0 {
+            return false;
+        }
+        const MONITOR: usize = 1;
+        let alive = self.threads.alive();
+        seen.threads += alive;
+        seen.polls += slots()
+            .map(|slot| slot.sum(|at| at.tick.get()))
+            .sum::<u64>();
+        alive == MONITOR + self.idle.num_sleepers() + away.len() + threads
+    }
+
+    /// Step 3, for this runtime. Whoever comes second to the same standstill leaves it.
+    pub(crate) fn report_deadlock(&'static self, standstill: Standstill) {
+        let Ok(settings) = self.settings() else {
+            return;
+        };
+        if self.deadlock.lock().replace(standstill.clone()) == Some(standstill) {
+            return;
+        }
+        let Some(report) = self.deadlock_report() else {
+            return;
+        };
+        match settings.on_deadlock {
+            OnDeadlock::Ignore => {}
+            OnDeadlock::Report => self.say(report, settings),
+            OnDeadlock::Panic => {
+                let report = Arc::from(report);
+                for waiting in &*self.waiting.lock() {
+                    waiting.condemn(&report);
+                }
+            }
+        }
+    }
+
+    fn deadlock_report(&self) -> Option<String> {
+        let waiting = self.waiting.lock().clone();
+        if waiting.is_empty() {
+            return None;
+        }
+        let mut report = String::from("all tasks are asleep - deadlock!");
+        for waiting in &waiting {
+            let _ = write!(report, "\n  block_on at {} waits", waiting.location);
+        }
+        let _ = write!(report, "\n{}", self.dump_tasks());
+        Some(report.trim_end().to_owned())
+    }
+}

@@ -1,0 +1,396 @@
+//! Which tasks are there, and what are they doing?
+//!
+//! A task that has waited is in the registry; one that is being polled is named by the processor or thread that polls it. One
+//! that has been spawned and was never polled lies in a queue, where nobody can look: such tasks are counted. While
+//! [details](super::instruments::details) are on, all are known.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+
+use super::Shared;
+use super::instruments::details::{Detail, Doing};
+use super::probe::{self, Probe, State};
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering;
+use crate::tasks::registry::{SHARDS, thread_shard};
+use crate::tasks::{self, Id};
+
+/// Polls on threads without a processor: blocking jobs, and what has given its processor away to block.
+///
+/// Sharded by thread. Entered and left by the thread itself.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere([CachePadded<Mutex<Vec<Away>>>; SHARDS]);
+
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    word: u64,
+    /// A [probe](super::probe)'s name of the thread.
+    thread: u64,
+    since: Instant,
+    is_job: bool,
+}
+
+impl Elsewhere {
+    /// The calling thread polls this task without a processor, until the guard is dropped.
+    pub(super) fn enter(&'static self, word: u64, is_job: bool) -> InElsewhere {
+        let list = &self.0[thread_shard()];
+        let thread = probe::this_thread();
+        list.lock().push(Away {
+            word,
+            thread,
+            since: super::clock::now(),
+            is_job,
+        });
+        InElsewhere { list, word }
+    }
+
+    /// The threads that have given their processor away. `None`: a job runs.
+    fn threads(&self) -> Option<Vec<u64>> {
+        let all = self.all();
+        let threads = all.iter().map(|away| (!away.is_job).then_some(away.thread));
+        threads.collect()
+    }
+
+    fn all(&self) -> Vec<Away> {
+        let lists = self.0.iter();
+        lists.flat_map(|list| list.lock().clone()).collect()
+    }
+}
+
+/// See [`Elsewhere::enter`].
+#[derive(Debug)]
+pub(super) struct InElsewhere {
+    list: &'static Mutex<Vec<Away>>,
+    word: u64,
+}
+
+impl Drop for InElsewhere {
+    fn drop(&mut self) {
+        let mut list = self.list.lock();
+        if let Some(place) = list.iter().rposition(|away| away.word == self.word) {
+            list.swap_remove(place);
+        }
+    }
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// Its poll, or job, has its thread blocked in the kernel: in a lock, a sleep, a file.
+    Blocked,
+    /// It is being polled, or its job runs.
+    Running,
+    /// It was woken and lies in a queue. Only known while
+    /// [`Builder::task_details`](crate::Builder::task_details) is on.
+    Queued,
+    /// It waits to be woken, or, unless details are on, may have been.
+    Waiting,
+}
+
+/// A live task, as of when [`Handle::dump_tasks`](crate::Handle::dump_tasks) was called.
+#[derive(Clone, Debug)]
+pub struct TaskInfo {
+    task: tasks::Description,
+    state: TaskState,
+    is_job: bool,
+    since: Option<Duration>,
+    detail: Option<Detail>,
+    now: Instant,
+}
+
+impl TaskInfo {
+    /// The task.
+    pub fn id(&self) -> Id {
+        self.task.id
+    }
+
+    /// The name it was given by [`task::Builder`](crate::task::Builder).
+    pub fn name(&self) -> Option<&str> {
+        self.task.name.as_deref()
+    }
+
+    /// Where it was spawned.
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.task.location
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> TaskState {
+        self.state
+    }
+
+    /// Whether it is a job of `spawn_blocking`.
+    pub fn is_blocking_job(&self) -> bool {
+        self.is_job
+    }
+
+    /// For how long it has been doing that. `None` if that is not known: without
+    /// [details](crate::Builder::task_details) only of blocking jobs and of what has given its processor away.
+    pub fn since(&self) -> Option<Duration> {
+        let detail = self.detail.as_ref();
+        let by_detail = detail.map(|detail| self.now.saturating_duration_since(detail.since));
+        by_detail.or(self.since)
+    }
+
+    /// How long ago it was spawned. This and the following are known while
+    /// [`Builder::task_details`](crate::Builder::task_details) is on.
+    pub fn age(&self) -> Option<Duration> {
+        let detail = self.detail.as_ref()?;
+        Some(self.now.saturating_duration_since(detail.spawned))
+    }
+
+    /// How many polls have begun.
+    pub fn poll_count(&self) -> Option<u64> {
+        self.detail.as_ref().map(|detail| detail.polls)
+    }
+
+    /// How long its polls took together, with the one that goes on.
+    pub fn busy_duration(&self) -> Option<Duration> {
+        let detail = self.detail.as_ref()?;
+        let this_poll = match detail.doing {
+            Doing::Running => self.now.saturating_duration_since(detail.since),
+            Doing::Queued | Doing::Waiting => Duration::ZERO,
+        };
+        Some(detail.busy + this_poll)
+    }
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let doing = match (self.state, self.is_job) {
+            (TaskState::Blocked, true) => "job, blocked",
+            (_, true) => "job, running",
+            (TaskState::Blocked, false) => "blocked",
+            (TaskState::Running, false) => "running",
+            (TaskState::Queued, false) => "queued",
+            (TaskState::Waiting, false) => "waiting",
+        };
+        write!(f, "{}: {doing}", self.task)?;
+        if let Some(since) = self.since() {
+            write!(f, " for {since:.1?}")?;
+        }
+        if let (Some(age), Some(polls), Some(busy)) =
+            (self.age(), self.poll_count(), self.busy_duration())
+        {
+            write!(f, "; {age:.1?} old, {polls} polls, {busy:.1?} in them")?;
+        }
+        Ok(())
+    }
+}
+
+/// The live tasks of a runtime: see [`Handle::dump_tasks`](crate::Handle::dump_tasks).
+#[derive(Clone, Debug)]
+pub struct TaskDump {
+    tasks: Vec<TaskInfo>,
+    alive: u64,
+}
+
+impl TaskDump {
+    /// Those that are known, the blocked ones first, then the running, the queued, the waiting.
+    pub fn tasks(&self) -> &[TaskInfo] {
+        &self.tasks
+    }
+
+    /// How many more there are, about which nothing is known: spawned and never polled, unless
+    /// [`Builder::task_details`](crate::Builder::task_details) is on.
+    pub fn num_unlisted(&self) -> usize {
+        (self.alive as usize).saturating_sub(self.tasks.len())
+    }
+}
+
+/// A task a line.
+impl fmt::Display for TaskDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} tasks", self.alive)?;
+        for task in &self.tasks {
+            writeln!(f, "  {task}")?;
+        }
+        match self.num_unlisted() {
+            0 => Ok(()),
+            unlisted => writeln!(f, "  and {unlisted} that have not been polled yet"),
+        }
+    }
+}
+
+/// State of a task, whether it is a job, and for how long it has been so.
+type Doings = (TaskState, bool, Option<Duration>);
+
+/// Twice as long as a worker looks for work before it lies down.
+const LONGEST_SEARCH: Duration = Duration::from_micros(100);
+
+/// What became of a runtime's tasks: see [`Runtime::shutdown_timeout`](crate::Runtime::shutdown_timeout).
+#[derive(Clone, Debug, Default)]
+pub struct ShutdownReport {
+    finished: u64,
+    cancelled: u64,
+    left: u64,
+    blocked: Vec<TaskInfo>,
+}
+
+impl ShutdownReport {
+    /// Whether all tasks have ended.
+    pub fn is_complete(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Tasks and blocking jobs that came to their own end, or panicked, while the runtime shut down.
+    pub fn finished(&self) -> usize {
+        self.finished as usize
+    }
+
+    /// Those that were cancelled.
+    pub fn cancelled(&self) -> usize {
+        self.cancelled as usize
+    }
+
+    /// Those that have not ended: the blocked ones, and what could not be cancelled yet because of them.
+    pub fn left(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Polls and blocking jobs that were still running in the end: which tasks, where they were spawned, and whether their
+    /// threads are blocked.
+    pub fn blocked(&self) -> &[TaskInfo] {
+        &self.blocked
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} tasks finished, {} cancelled, {} left",
+            self.finished, self.cancelled, self.left
+        )?;
+        for task in &self.blocked {
+            write!(f, "\n  {task}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts that a report compares with later ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endings {
+    finished: u64,
+    cancelled: u64,
+}
+
+impl Shared {
+    /// Threads that have given their processor away in a poll. `None`: a blocking job runs.
+    pub(super) fn threads_without_processor(&self) -> Option<Vec<u64>> {
+        self.elsewhere.threads()
+    }
+
+    /// How many tasks have ended, and of them by being cancelled.
+    pub(crate) fn count_endings(&self) -> Endings {
+        Endings {
+            // In this order: a task counts as cancelled before it counts as finished.
+            finished: self.num_finished_tasks(),
+            cancelled: self.counters.cancelled.load(Ordering::Acquire),
+        }
+    }
+
+    /// What has ended since, and what has not.
+    pub(crate) fn shutdown_report(&self, before: Endings) -> ShutdownReport {
+        let after = self.count_endings();
+        let left = self.num_alive_tasks();
+        let cancelled = after.cancelled - before.cancelled;
+        let mut blocked = match left {
+            0 => Vec::new(),
+            _ => self.dump_tasks().tasks,
+        };
+        blocked.retain(|task| matches!(task.state, TaskState::Blocked | TaskState::Running));
+        ShutdownReport {
+            finished: (after.finished - before.finished).saturating_sub(cancelled),
+            cancelled,
+            left,
+            blocked,
+        }
+    }
+}
+
+impl Shared {
+    /// The live tasks, as far as they are known.
+    pub(crate) fn dump_tasks(&self) -> TaskDump {
+        let alive = self.num_alive_tasks();
+        let details: HashMap<u64, Detail> = self.instruments.details.all().into_iter().collect();
+        let mut states: HashMap<u64, Doings> = HashMap::new();
+        for word in self.registry.words() {
+            states.insert(word, (TaskState::Waiting, false, None));
+        }
+        for (&word, detail) in &details {
+            let state = match detail.doing {
+                Doing::Queued => TaskState::Queued,
+                Doing::Running => TaskState::Running,
+                Doing::Waiting => TaskState::Waiting,
+            };
+            states.insert(word, (state, false, None));
+        }
+        let running = self.running_tasks(&states);
+        states.extend(running);
+        let now = Instant::now();
+        let mut tasks: Vec<TaskInfo> = states
+            .into_iter()
+            .map(|(word, (state, is_job, since))| TaskInfo {
+                task: tasks::describe(word),
+                state,
+                is_job,
+                since,
+                detail: details.get(&word).copied(),
+                now,
+            })
+            .collect();
+        tasks.sort_by_key(|task| (task.state, task.id()));
+        TaskDump {
+            alive: alive.max(tasks.len() as u64),
+            tasks,
+        }
+    }
+
+    /// What [`Processor::at_work`](super::processor::Processor::at_work) says of each incarnation, in a fixed order.
+    fn at_work(&self) -> Vec<Option<(u64, u64, u64)>> {
+        let mut all = Vec::new();
+        for slot in &self.processors {
+            slot.each(|at| all.push(at.at_work()));
+            // One more may come between two calls: then the places after it do not match, and nothing is made of them.
+            all.push(None);
+        }
+        all
+    }
+
+    /// Tasks that are being polled, and jobs that run.
+    fn running_tasks(&self, known: &HashMap<u64, Doings>) -> HashMap<u64, Doings> {
+        let mut running = HashMap::new();
+        let mut probe = Probe::default();
+        let mut state_of = |thread| match probe.state(thread) {
+            State::Blocked => TaskState::Blocked,
+            State::Running | State::Unknown => TaskState::Running,
+        };
+        // A worker that polls nothing looks for work, for less than this, and then it lies down.
+        let seen = self.at_work();
+        let begin = Instant::now();
+        while begin.elapsed() < LONGEST_SEARCH {
+            std::hint::spin_loop();
+        }
+        for (before, after) in seen.into_iter().zip(self.at_work()) {
+            let Some((tick, word, thread)) = after else {
+                continue;
+            };
+            let is_polling = before.is_some_and(|(earlier, _, _)| earlier == tick);
+            if is_polling || known.contains_key(&word) {
+                running.insert(word, (state_of(thread), false, None));
+            }
+        }
+        for away in self.elsewhere.all() {
+            let state = state_of(away.thread);
+            running.insert(away.word, (state, away.is_job, Some(away.since.elapsed())));
+        }
+        running
+    }
+}

@@ -1,0 +1,253 @@
+//! Deadlocks of the whole process: found, named, and never seen where there is none.
+//!
+//! Without the usual harness: that has threads of its own in each process, and any of them might wake somebody.
+
+use std::future::pending;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use executor::runtime::{Builder, OnDeadlock};
+use executor::task;
+
+const CASE: &str = "EXECUTOR_TEST_DEADLOCK";
+
+/// Runs a case in a process whose only thread of its own is the main one. Gives what it said on standard error, and
+/// whether it ended well. Those that wait for ever are ended when `enough` says so, or after `patience`.
+fn run(
+    case: &str,
+    debug: &str,
+    patience: Duration,
+    enough: impl Fn(&str) -> bool,
+) -> (String, bool) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .env(CASE, case)
+        .env("EXECUTOR_DEBUG", debug)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let (say, said) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = errors.read(&mut buffer) {
+            say.send(String::from_utf8_lossy(&buffer[..length]).into_owned())
+                .unwrap();
+        }
+    });
+    let mut text = String::new();
+    while !enough(&text) {
+        match said.recv_timeout(patience) {
+            Ok(more) => text.push_str(&more),
+            Err(_) => break,
+        }
+    }
+    let ended = child.try_wait().unwrap();
+    let well = match ended {
+        Some(status) => status.success(),
+        None => {
+            // The reader may have seen the end of the process before it can be waited for.
+            let _ = child.kill();
+            child.wait().unwrap().success()
+        }
+    };
+    reader.join().unwrap();
+    text.extend(said.try_iter());
+    (text, well)
+}
+
+/// Longer than a deadlock takes to be reported.
+const SILENCE: Duration = Duration::from_secs(4);
+
+fn report_of(case: &str, debug: &str) -> String {
+    let (text, _) = run(case, debug, Duration::from_secs(60), |text| {
+        text.contains("deadlock!") && text.ends_with('\n')
+    });
+    assert_eq!(text.matches("deadlock!").count(), 1, "{text}");
+    text
+}
+
+fn silence_of(case: &str, debug: &str) {
+    let (text, _) = run(case, debug, SILENCE, |_| false);
+    assert!(!text.contains("deadlock"), "{case}: {text}");
+}
+
+fn child(case: &str) {
+    let runtime = Builder::new().worker_threads(2);
+    match case {
+        "alone" => runtime.build().unwrap().block_on(pending()),
+        "panic" => {
+            let runtime = runtime.on_deadlock(OnDeadlock::Panic).build().unwrap();
+            runtime.block_on(pending())
+        }
+        "tasks" => {
+            let runtime = runtime.build().unwrap();
+            runtime.block_on(async {
+                // Each waits for the other.
+                let (first, other) = (
+                    async_channel::bounded::<()>(1),
+                    async_channel::bounded::<()>(1),
+                );
+                let one = task::Builder::new().name("one").spawn(async move {
+                    let _ = first.1.recv().await;
+                    let _ = other.0.send(()).await;
+                });
+                let two = task::Builder::new().name("two").spawn(async move {
+                    let _ = other.1.recv().await;
+                    let _ = first.0.send(()).await;
+                });
+                one.await.unwrap();
+                two.await.unwrap();
+            });
+        }
+        "nested" => {
+            let runtime = runtime.build().unwrap();
+            let task = runtime.spawn(async { executor::block_on(pending::<()>()) });
+            runtime.block_on(task).unwrap();
+        }
+        "two_runtimes" => {
+            let (first, second) = (runtime.clone().build().unwrap(), runtime.build().unwrap());
+            let waits = second.spawn(pending::<()>());
+            first.block_on(waits).unwrap();
+        }
+        "later" => {
+            let runtime = runtime.build().unwrap();
+            runtime.block_on(async {
+                executor::time::sleep(Duration::from_millis(1500)).await;
+                runtime
+                    .spawn_blocking(|| thread::sleep(Duration::from_millis(1500)))
+                    .await
+                    .unwrap();
+                pending().await
+            })
+        }
+        "timer" => runtime.build().unwrap().block_on(async {
+            executor::time::sleep(Duration::from_secs(3600)).await;
+        }),
+        "socket" => runtime.build().unwrap().block_on(async {
+            let listener = executor::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .unwrap();
+            let _ = listener.accept().await;
+        }),
+        "job" => {
+            let runtime = runtime.build().unwrap();
+            let job = runtime.spawn_blocking(|| thread::sleep(Duration::from_secs(3600)));
+            runtime.block_on(job).unwrap();
+        }
+        "in_place" => {
+            let runtime = runtime.build().unwrap();
+            let task = runtime.spawn(async {
+                executor::block_in_place(|| thread::sleep(Duration::from_secs(3600)));
+            });
+            runtime.block_on(task).unwrap();
+        }
+        "blocked" => {
+            let runtime = runtime.build().unwrap();
+            let task = runtime.spawn(async { thread::sleep(Duration::from_secs(3600)) });
+            runtime.block_on(task).unwrap();
+        }
+        "thread" => {
+            let (hold, held) = async_channel::bounded::<()>(1);
+            thread::spawn(move || {
+                thread::sleep(Duration::from_secs(3600));
+                drop(hold);
+            });
+            let _ = runtime.build().unwrap().block_on(held.recv());
+        }
+        "nobody_waits" => {
+            let runtime = runtime.build().unwrap();
+            drop(runtime.spawn(pending::<()>()));
+            thread::sleep(Duration::from_secs(3600));
+        }
+        other => panic!("no such case: {other}"),
+    }
+}
+
+fn who_waits_for_nothing_is_told() {
+    let text = report_of("alone", "");
+    let line = "executor: all tasks are asleep - deadlock!\n  block_on at tests/deadlock.rs:";
+    assert!(text.contains(line), "{text}");
+    let text = report_of("tasks", "");
+    assert!(text.contains("2 tasks\n"), "{text}");
+    for name in [
+        "\"one\", spawned at tests/deadlock.rs:",
+        "\"two\", spawned at tests/deadlock.rs:",
+    ] {
+        assert!(text.contains(name), "{text}");
+    }
+    assert_eq!(text.matches(": waiting").count(), 2, "{text}");
+}
+
+fn a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too() {
+    for case in ["later", "nested", "two_runtimes"] {
+        report_of(case, "");
+    }
+}
+
+fn a_deadlock_panics_where_that_is_asked_for() {
+    for (case, debug) in [("panic", ""), ("alone", "deadlock=panic")] {
+        // The end of its standard error is the end of the process.
+        let (text, well) = run(case, debug, Duration::from_secs(60), |_| false);
+        assert!(!well, "{text}");
+        assert!(text.contains("panicked at tests/deadlock.rs:"), "{text}");
+        assert!(text.contains("all tasks are asleep - deadlock!"), "{text}");
+    }
+}
+
+fn nothing_is_said_while_anybody_could_wake_somebody() {
+    let cases = [
+        "timer",
+        "socket",
+        "job",
+        "in_place",
+        "blocked",
+        "thread",
+        "nobody_waits",
+    ];
+    let waits: Vec<_> = cases
+        .map(|case| thread::spawn(move || silence_of(case, "stall=0")))
+        .into();
+    waits.into_iter().for_each(|wait| wait.join().unwrap());
+    silence_of("alone", "deadlock=0");
+}
+
+fn main() {
+    if let Ok(case) = std::env::var(CASE) {
+        return child(&case);
+    }
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let tests: [(&str, fn()); 4] = [
+        (
+            "who_waits_for_nothing_is_told",
+            who_waits_for_nothing_is_told,
+        ),
+        (
+            "a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too",
+            a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too,
+        ),
+        (
+            "a_deadlock_panics_where_that_is_asked_for",
+            a_deadlock_panics_where_that_is_asked_for,
+        ),
+        (
+            "nothing_is_said_while_anybody_could_wake_somebody",
+            nothing_is_said_while_anybody_could_wake_somebody,
+        ),
+    ];
+    println!("running {} tests", tests.len());
+    for (name, test) in tests {
+        // A failure panics, and so ends the process with an error.
+        test();
+        println!("test {name} ... ok");
+    }
+    println!(
+        "test result: ok. {} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out",
+        tests.len()
+    );
+}
