@@ -39,6 +39,10 @@ pub(crate) use lock::{Condvar, Mutex, MutexGuard};
 #[path = "sync/fork.rs"]
 pub(crate) mod fork;
 
+#[cfg(not(any(executor_loom, executor_shuttle)))]
+#[path = "sync/exit.rs"]
+pub(crate) mod exit;
+
 /// `std`-shaped locks (normal, loom and shuttle builds) with poison taken out.
 #[cfg(not(executor_tsan))]
 mod lock {

@@ -10,7 +10,7 @@ use super::debug::Debugging;
 use super::foreign::Foreign;
 use super::recording::{self, FlightRecorder, Recording};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
-use crate::scheduler::instruments::{EVENTS, Hooks};
+use crate::scheduler::instruments::{EVENTS, Hooks, MOST_EVENTS};
 use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
@@ -269,7 +269,7 @@ impl Builder {
     }
 
     /// How many events of the timeline each processor keeps, of 16 bytes each. Default 262,144, which are 4 MiB; memory is
-    /// taken as it fills. Rounded up to a power of two; zero is an error.
+    /// taken as it fills. Rounded up to a power of two; zero and more than 16,777,216 are errors.
     pub fn trace_events(mut self, count: usize) -> Builder {
         self.trace_events = count;
         self
@@ -342,6 +342,9 @@ impl Builder {
         }
         if self.trace_events == 0 {
             return Err(unusable("trace_events", "must not be zero"));
+        }
+        if self.trace_events > MOST_EVENTS {
+            return Err(unusable("trace_events", "must not exceed 16,777,216"));
         }
         if self.thread_stack_size == Some(0) {
             return Err(unusable("thread_stack_size", "must not be zero"));

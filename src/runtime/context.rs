@@ -8,7 +8,9 @@ use std::marker::PhantomData;
 
 use super::{Builder, Handle, Runtime};
 use crate::scheduler::Shared;
+use crate::sync::exit::at_exit;
 use crate::sync::fork::PerProcess;
+use crate::tasks::contained;
 
 std::thread_local! {
     /// The runtime entered, for the hot paths: no destructor, one load.
@@ -69,10 +71,24 @@ pub(super) fn hold() -> impl Sized + 'static {
 fn default_handle() -> &'static Handle {
     DEFAULT
         .get_or_init(|| match Builder::new().build() {
-            Ok(runtime) => runtime,
+            Ok(runtime) => {
+                if runtime.has_recording() {
+                    at_exit(end_default);
+                }
+                runtime
+            }
             Err(error) => panic!("the default runtime could not be built: {error}"),
         })
         .handle()
+}
+
+/// The default runtime is never dropped; so its timeline is written when the process exits.
+extern "C" fn end_default() {
+    contained(|| {
+        if let Some(runtime) = DEFAULT.get() {
+            runtime.end_recording();
+        }
+    });
 }
 
 /// The reactor of the runtime this thread is in, else of the default runtime.

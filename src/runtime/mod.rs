@@ -11,7 +11,7 @@ use recording::Recording;
 
 use crate::scheduler::snapshot::deadline_after;
 use crate::scheduler::{Lease, Shared};
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use crate::tasks::JoinHandle;
 
 pub(crate) mod block_on;
@@ -63,7 +63,7 @@ pub struct Runtime {
     /// The drop does not wait.
     background: bool,
     /// The timeline, if one is to be written at the end.
-    recording: Option<Recording>,
+    recording: Mutex<Option<Recording>>,
 }
 
 impl Runtime {
@@ -71,15 +71,21 @@ impl Runtime {
         Runtime {
             handle,
             background: false,
-            recording,
+            recording: Mutex::new(recording),
         }
     }
 
     /// Writes the timeline, if one is to be written.
-    fn end_recording(&mut self) {
-        if let Some(recording) = self.recording.take() {
+    fn end_recording(&self) {
+        let recording = self.recording.lock().take();
+        if let Some(recording) = recording {
             recording.end(self.handle.shared());
         }
+    }
+
+    /// Whether a timeline is to be written.
+    fn has_recording(&self) -> bool {
+        self.recording.lock().is_some()
     }
 
     /// A handle to this runtime; clone it to keep it.

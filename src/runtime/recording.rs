@@ -143,6 +143,7 @@ const MOST_FILES: usize = 16;
 
 impl FlightRecorder {
     pub(super) fn new(path: PathBuf) -> FlightRecorder {
+        tasks::keep_names(true);
         FlightRecorder {
             path,
             written: Mutex::new((0, None)),
@@ -180,6 +181,12 @@ impl FlightRecorder {
         *count += 1;
         *last = Some(now);
         Some(numbered(&self.path, *count))
+    }
+}
+
+impl Drop for FlightRecorder {
+    fn drop(&mut self) {
+        tasks::keep_names(false);
     }
 }
 

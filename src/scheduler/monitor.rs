@@ -80,11 +80,11 @@ const ASLEEP: u32 = 2;
 impl Shared {
     /// A worker has picked this core up.
     pub(super) fn take_in_hand(&'static self, core: Box<Core>, now: Instant) {
-        core.set_observed(self.instruments.on() != 0);
         core.at.begin_work(now);
         self.note(Some(&core), Kind::Hold, instruments::this_thread());
         local::put_core(core);
         self.work_begins();
+        self.look_at_instruments();
     }
 
     /// Step 2.

@@ -140,13 +140,12 @@ impl Worker {
             .set(others | if searching { SEARCHING } else { 0 });
     }
 
-    /// Whether instruments are on: copied here and into the core. See [`super::instruments`].
+    /// Whether instruments are on, copied to where polls see it. See [`super::instruments`].
     fn look_at_instruments(&self) {
-        let observed = self.shared.instruments.on() != 0;
+        let observed = self.shared.look_at_instruments();
         let others = self.special.get() & !OBSERVED;
         self.special
             .set(others | if observed { OBSERVED } else { 0 });
-        local::with_core(self.shared, |core| core.set_observed(observed));
     }
 
     fn work(&self) {

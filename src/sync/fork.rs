@@ -109,7 +109,6 @@ impl<T> PerProcess<T> {
     }
 
     /// `None` until it is made.
-    #[cfg(feature = "tokio-compat")]
     pub(crate) fn get(&'static self) -> Option<&'static T> {
         let birth = Birth::here();
         if birth == Birth(0) {

@@ -38,6 +38,9 @@ type Piece = Box<[[AtomicU64; 2]]>;
 #[derive(Debug)]
 pub(crate) struct Ring<const PIECE: usize = { self::PIECE }> {
     pieces: Box<[OnceLock<Piece>]>,
+    /// The capacity, less one. Changed while nobody writes, so that its next writer sees it; a reader that does not copies
+    /// from before the change, which nobody asks for.
+    mask: AtomicU64,
     /// See the protocol: the writer stores both, readers pair with it.
     begun: AtomicU64,
     written: AtomicU64,
@@ -52,25 +55,33 @@ pub(crate) struct Copied {
 }
 
 impl<const PIECE: usize> Ring<PIECE> {
-    /// Room for so many events, or up to twice as many.
-    pub(crate) fn new(capacity: usize) -> Ring {
-        let pieces = capacity.div_ceil(PIECE).max(1).next_power_of_two();
+    /// With the largest capacity there may be.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let pieces = pieces::<PIECE>(capacity);
         Ring {
             pieces: (0..pieces).map(|_| OnceLock::new()).collect(),
+            mask: AtomicU64::new((pieces * PIECE - 1) as u64),
             begun: AtomicU64::new(0),
             written: AtomicU64::new(0),
         }
     }
 
+    /// From now on there is room for so many events, or up to twice as many. Nobody may write at the moment, and what was
+    /// written is not to be copied any more.
+    pub(crate) fn set_capacity(&self, capacity: usize) {
+        let pieces = pieces::<PIECE>(capacity).min(self.pieces.len());
+        let mask = (pieces * PIECE - 1) as u64;
+        self.mask.store(mask, Ordering::Relaxed);
+    }
+
     fn capacity(&self) -> u64 {
-        (self.pieces.len() * PIECE) as u64
+        self.mask.load(Ordering::Relaxed) + 1
     }
 
     /// Piece and place in it of an event.
     #[inline]
     fn place(&self, number: u64) -> (&OnceLock<Piece>, usize) {
-        // Both are powers of two.
-        let index = number as usize & (self.pieces.len() * PIECE - 1);
+        let index = (number & self.mask.load(Ordering::Relaxed)) as usize;
         (&self.pieces[index / PIECE], index % PIECE)
     }
 
@@ -127,6 +138,11 @@ impl<const PIECE: usize> Ring<PIECE> {
     }
 }
 
+/// So many pieces for so many events: a power of two, so that the place of an event is found without a division.
+fn pieces<const PIECE: usize>(capacity: usize) -> usize {
+    capacity.div_ceil(PIECE).max(1).next_power_of_two()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::event::Kind;
@@ -158,6 +174,27 @@ mod tests {
                 .events
                 .into_iter()
                 .eq((capacity + 1..capacity + 3).map(event))
+        );
+    }
+
+    #[test]
+    fn the_capacity_can_be_less_for_a_while() {
+        let ring = Ring::<PIECE>::new(4 * PIECE);
+        (0..100).for_each(|number| ring.push(event(number)));
+        let begin = ring.position();
+        ring.set_capacity(PIECE);
+        (0..2 * PIECE as u64).for_each(|number| ring.push(event(number)));
+        let copied = ring.copy(begin);
+        assert_eq!((copied.events.len(), copied.lost), (PIECE, PIECE as u64));
+        let begin = ring.position();
+        ring.set_capacity(3 * PIECE);
+        (0..4 * PIECE as u64).for_each(|number| ring.push(event(number)));
+        let copied = ring.copy(begin);
+        assert!(
+            copied
+                .events
+                .into_iter()
+                .eq((0..4 * PIECE as u64).map(event))
         );
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
+use super::MOST_EVENTS;
 use super::histogram::Recorder;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
@@ -29,7 +30,20 @@ pub(in crate::scheduler) struct Times {
 impl Journal {
     #[inline]
     pub(super) fn write(&self, event: Event, capacity: usize) {
-        self.ring.get_or_init(|| <Ring>::new(capacity)).push(event);
+        let ring = self.ring.get_or_init(|| {
+            let ring = <Ring>::new(MOST_EVENTS);
+            ring.set_capacity(capacity);
+            ring
+        });
+        ring.push(event);
+    }
+
+    /// So many events are kept from now on. Nobody holds the processor.
+    pub(super) fn set_capacity(&self, capacity: usize) {
+        if let Some(ring) = self.ring.get() {
+            ring.set_capacity(capacity);
+            self.begin_recording();
+        }
     }
 
     pub(super) fn times(&self) -> &Times {

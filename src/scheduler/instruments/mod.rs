@@ -15,7 +15,10 @@
 //!
 //! 1. [`Instruments::switch`] changes the word of switches, and asks every worker to look up, as the monitor does each
 //!    10 ms ([`super::tenure`]).
-//! 2. A worker copies the switches when it takes a core in hand, and when it has been asked: into its own word and the core's.
+//! 2. A worker copies the switches when it has taken a core in hand, and when it has been asked: into its own word and the
+//!    core's. Between taking it in hand and the look lies a fence, as between the change and the asking: so the look
+//!    sees the change, or the asking finds the core in somebody's hands. Without the two a worker that is just getting
+//!    up would go on unobserved until the monitor asks again.
 //! 3. What happens on threads without a core (foreign wakes, blocking jobs) looks at the switches themselves, which stand
 //!    beside the mark of closing that it reads anyway.
 //!
@@ -31,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use super::processor::{Core, Processor};
 use super::{Shared, home, local, probe};
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
 use crate::timeline::{Kind, Log, Place, pair, stamp};
@@ -102,6 +105,9 @@ pub(crate) struct InstrumentSettings {
     pub(crate) events: usize,
 }
 
+/// The most that it may hold: 256 MiB. Room for the addresses of so many is made with each ring.
+pub(crate) const MOST_EVENTS: usize = 1 << 24;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Instruments {
@@ -157,9 +163,20 @@ impl Shared {
         let change = |switches: u8| Some(switches & !off | on);
         let _ =
             (self.instruments.switches).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        // Pairs with the fence in `look_at_instruments`.
+        fence(Ordering::SeqCst);
         for slot in &self.processors {
             slot.at().tenure.ask();
         }
+    }
+
+    /// Step 2, for the core in the calling thread's hands. Gives whether any instrument is on.
+    pub(super) fn look_at_instruments(&'static self) -> bool {
+        // The core was taken in hand before. So this look sees the switch, or the asking sees that the core is held.
+        fence(Ordering::SeqCst);
+        let observed = self.instruments.on() != 0;
+        local::with_core(self, |core| core.set_observed(observed));
+        observed
     }
 
     /// A runtime begins. No thread of it has started.
@@ -181,6 +198,9 @@ impl Shared {
             .capacity
             .store(settings.events, Ordering::Relaxed);
         (instruments.records_flight).store(settings.records_flight, Ordering::Relaxed);
+        for slot in &self.processors {
+            slot.each(|at| at.journal.set_capacity(settings.events));
+        }
         instruments.latencies.reset();
         instruments.details.clear();
         *instruments.hooks.lock() = hooks;

@@ -1,0 +1,556 @@
+//! Timelines: valid in the trace event format, complete, and true.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use common::{wait_until, within_patience};
+use executor::runtime::Builder;
+use executor::task::{self, yield_now};
+use executor::{Runtime, trace};
+use serde_json::Value;
+
+/// `trace::start` is for the whole process: one test at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A poll, or a part of one.
+#[derive(Clone, Debug)]
+struct Slice {
+    lane: (u64, u64),
+    name: String,
+    task: u64,
+    begin: u64,
+    end: u64,
+    poll: String,
+}
+
+/// A parsed timeline that keeps the rules of the format.
+#[derive(Debug)]
+struct Timeline {
+    slices: Vec<Slice>,
+    marks: Vec<(String, (u64, u64), u64)>,
+    /// Names of lanes.
+    lanes: BTreeMap<(u64, u64), String>,
+    /// From the lane and moment of a wake to those of the poll.
+    arrows: Vec<((u64, u64), u64, (u64, u64), u64)>,
+    counters: BTreeSet<String>,
+    lost: u64,
+}
+
+/// Microseconds with three decimals, as nanoseconds.
+fn nanos(value: &Value) -> u64 {
+    let micros = value.as_f64().expect("a number");
+    assert!(micros >= 0.0);
+    (micros * 1000.0).round() as u64
+}
+
+impl Timeline {
+    fn parse(json: &[u8]) -> Timeline {
+        let root: Value = serde_json::from_slice(json).expect("JSON");
+        let mut timeline = Timeline {
+            slices: Vec::new(),
+            marks: Vec::new(),
+            lanes: BTreeMap::new(),
+            arrows: Vec::new(),
+            counters: BTreeSet::new(),
+            lost: root["otherData"]["lost_events"].as_u64().expect("a number"),
+        };
+        let mut starts = HashMap::new();
+        let mut finishes = HashMap::new();
+        for event in root["traceEvents"].as_array().expect("a list") {
+            let number = |key: &str| {
+                event[key]
+                    .as_u64()
+                    .unwrap_or_else(|| panic!("{key}: {event}"))
+            };
+            let name = event["name"].as_str().expect("a name").to_owned();
+            let lane = (number("pid"), number("tid"));
+            match event["ph"].as_str().expect("a phase") {
+                "M" => {
+                    let args = event["args"].as_object().expect("arguments");
+                    if name == "thread_name" {
+                        let name = args["name"].as_str().expect("a name").to_owned();
+                        assert!(timeline.lanes.insert(lane, name).is_none(), "named twice");
+                    }
+                }
+                "X" => {
+                    let begin = nanos(&event["ts"]);
+                    let slice = Slice {
+                        lane,
+                        name,
+                        task: event["args"]["task"].as_u64().expect("a task"),
+                        begin,
+                        end: begin + nanos(&event["dur"]),
+                        poll: event["args"]["poll"]
+                            .as_str()
+                            .unwrap_or_default()
+                            .to_owned(),
+                    };
+                    timeline.slices.push(slice);
+                }
+                "i" => timeline.marks.push((name, lane, nanos(&event["ts"]))),
+                "C" => {
+                    assert!(event["args"]["runnables"].is_u64(), "{event}");
+                    nanos(&event["ts"]);
+                    timeline.counters.insert(name);
+                }
+                "s" => {
+                    let first = starts.insert(number("id"), (lane, nanos(&event["ts"])));
+                    assert!(first.is_none(), "an arrow begins once");
+                }
+                "f" => {
+                    assert_eq!(event["bp"], "e", "it leads to the slice around it");
+                    let first = finishes.insert(number("id"), (lane, nanos(&event["ts"])));
+                    assert!(first.is_none(), "an arrow ends once");
+                }
+                other => panic!("phase {other}: {event}"),
+            }
+        }
+        assert_eq!(starts.len(), finishes.len());
+        for (id, (from, at)) in starts {
+            let (to, then) = finishes[&id];
+            assert!(at <= then, "an arrow leads back in time");
+            timeline.arrows.push((from, at, to, then));
+        }
+        timeline.check();
+        timeline
+    }
+
+    fn check(&self) {
+        for slice in &self.slices {
+            assert!(
+                self.lanes.contains_key(&slice.lane),
+                "{slice:?} has no lane"
+            );
+        }
+        let mut by_lane: BTreeMap<_, Vec<&Slice>> = BTreeMap::new();
+        for slice in self.slices.iter().filter(|slice| !slice.poll.is_empty()) {
+            by_lane.entry(slice.lane).or_default().push(slice);
+        }
+        for slices in by_lane.values_mut() {
+            slices.sort_by_key(|slice| (slice.begin, slice.end));
+            for pair in slices.windows(2) {
+                // Rounded to nanoseconds.
+                assert!(pair[0].end <= pair[1].begin + 2, "{pair:?} overlap");
+            }
+        }
+        let covers = |lane, at: u64| {
+            let mut of_lane = self.slices.iter().filter(|slice| slice.lane == lane);
+            of_lane.any(|slice| slice.begin <= at + 2 && at <= slice.end + 2)
+        };
+        for (from, at, to, then) in &self.arrows {
+            assert!(covers(*from, *at), "an arrow comes from nowhere");
+            assert!(covers(*to, *then), "an arrow leads nowhere");
+        }
+    }
+
+    fn polls_of(&self, name: &str) -> Vec<&Slice> {
+        let polls = self.slices.iter().filter(|slice| !slice.poll.is_empty());
+        polls.filter(|slice| slice.name == name).collect()
+    }
+
+    fn lane(&self, slice: &Slice) -> &str {
+        &self.lanes[&slice.lane]
+    }
+
+    fn num_marks(&self, name: &str) -> usize {
+        self.marks
+            .iter()
+            .filter(|(mark, _, _)| mark == name)
+            .count()
+    }
+}
+
+fn recorded(body: impl FnOnce()) -> Timeline {
+    trace::start();
+    body();
+    let mut json = Vec::new();
+    trace::stop(&mut json).unwrap();
+    Timeline::parse(&json)
+}
+
+fn named<F>(runtime: &Runtime, name: &str, future: F) -> executor::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let _entered = runtime.handle().enter();
+    task::Builder::new().name(name).spawn(future)
+}
+
+#[test]
+fn every_poll_of_every_task_is_a_slice() {
+    let _turn = turn();
+    within_patience(|| {
+        for workers in [1, 2, 4] {
+            let runtime = Builder::new().worker_threads(workers).build().unwrap();
+            let line = std::cell::Cell::new(0);
+            let timeline = recorded(|| {
+                let tasks: Vec<_> = (0..10)
+                    .map(|number| {
+                        named(&runtime, &format!("yields {number}"), async move {
+                            for _ in 0..100 * number {
+                                yield_now().await;
+                            }
+                        })
+                    })
+                    .collect();
+                for task in tasks {
+                    runtime.block_on(task).unwrap();
+                }
+                line.set(line!() + 1);
+                runtime.block_on(runtime.spawn(async {})).unwrap();
+                wait_until("all are gone", || runtime.metrics().num_alive_tasks() == 0);
+                // The end of a poll is written after its task has gone.
+                drop(runtime);
+            });
+            assert_eq!(timeline.lost, 0);
+            for number in 0..10 {
+                let polls = timeline.polls_of(&format!("yields {number}"));
+                assert_eq!(polls.len(), 100 * number + 1);
+                let ends = polls.iter().filter(|slice| slice.poll == "task finished");
+                assert_eq!(ends.count(), 1, "and its end is known");
+                let tasks: BTreeSet<u64> = polls.iter().map(|slice| slice.task).collect();
+                assert_eq!(tasks.len(), 1);
+            }
+            let unnamed = timeline.polls_of(&format!("timeline.rs:{}", line.get()));
+            assert_eq!(
+                unnamed.len(),
+                1,
+                "it is called after the line that spawned it"
+            );
+            for index in 0..workers {
+                assert!(
+                    timeline
+                        .counters
+                        .contains(&format!("queue of processor {index}"))
+                        || workers > 1
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn arrows_lead_from_each_wake_to_the_poll_that_follows() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        const TURNS: usize = 50;
+        let timeline = recorded(|| {
+            let (ping, pong) = (async_channel::bounded(1), async_channel::bounded(1));
+            let (to, from) = (ping.0, pong.1);
+            let one = named(&runtime, "one", async move {
+                for _ in 0..TURNS {
+                    to.send(()).await.unwrap();
+                    from.recv().await.unwrap();
+                }
+            });
+            let (to, from) = (pong.0, ping.1);
+            let two = named(&runtime, "two", async move {
+                for _ in 0..TURNS {
+                    from.recv().await.unwrap();
+                    to.send(()).await.unwrap();
+                }
+            });
+            runtime.block_on(one).unwrap();
+            runtime.block_on(two).unwrap();
+            drop(runtime);
+        });
+        // Each poll follows a spawn or a wake: none yields, and with one worker none is woken while it is polled.
+        for name in ["one", "two"] {
+            let polls = timeline.polls_of(name);
+            for slice in polls {
+                let led = timeline.arrows.iter().filter(|(_, _, to, then)| {
+                    *to == slice.lane && then.abs_diff(slice.begin) <= 2
+                });
+                assert_eq!(led.count(), 1, "{slice:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_poll_that_loses_its_processor_goes_on_in_the_lane_of_its_thread() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        let timeline = recorded(|| {
+            // Another task has to run for it to go on: only a retake makes that possible.
+            let stuck = named(&runtime, "stuck", async {
+                let (bring, wait) = mpsc::channel();
+                drop(executor::spawn(async move { bring.send(()).unwrap() }));
+                wait.recv().unwrap();
+            });
+            runtime.block_on(stuck).unwrap();
+            let away = named(&runtime, "away", async {
+                let (bring, wait) = mpsc::channel();
+                drop(executor::spawn(async move { bring.send(()).unwrap() }));
+                executor::block_in_place(|| wait.recv().unwrap());
+            });
+            runtime.block_on(away).unwrap();
+            let job = runtime.spawn_blocking(|| ());
+            runtime.block_on(job).unwrap();
+            drop(runtime);
+        });
+        assert_eq!(timeline.num_marks("retake"), 1);
+        assert!(timeline.num_marks("handoff") >= 1);
+        for name in ["stuck", "away"] {
+            let mut slices = timeline.polls_of(name);
+            slices.sort_by_key(|slice| slice.begin);
+            let both = [slices[0], slices[1]];
+            assert_eq!(both[0].poll, "goes on without the processor", "{slices:?}");
+            assert_eq!(timeline.lane(both[0]), "processor 0");
+            assert!(
+                timeline.lane(both[1]).contains("without a processor"),
+                "{slices:?}"
+            );
+            assert!(
+                both[0].end.abs_diff(both[1].begin) <= 2,
+                "one goes over into the other"
+            );
+        }
+        let job = timeline.slices.iter().find(|slice| {
+            slice.name.starts_with("timeline.rs:") && timeline.lane(slice).starts_with("thread")
+        });
+        assert_eq!(job.expect("the job's").poll, "task finished");
+    });
+}
+
+#[test]
+fn a_poll_that_goes_on_is_drawn_to_the_end() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        trace::start();
+        let stuck = named(&runtime, "stuck", async move {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+        });
+        begins.recv().unwrap();
+        let mut json = Vec::new();
+        trace::snapshot(&mut json).unwrap();
+        let timeline = Timeline::parse(&json);
+        let polls = timeline.polls_of("stuck");
+        assert!(
+            polls.iter().any(|slice| slice.poll == "still running"),
+            "{polls:?}"
+        );
+        drop(release);
+        runtime.block_on(stuck).unwrap();
+        let mut json = Vec::new();
+        trace::stop(&mut json).unwrap();
+        Timeline::parse(&json);
+    });
+}
+
+#[test]
+fn what_is_overwritten_is_counted() {
+    let _turn = turn();
+    within_patience(|| {
+        const EVENTS: u64 = 4096;
+        const POLLS: u64 = 10_000;
+        let runtime = Builder::new()
+            .worker_threads(1)
+            .trace_events(EVENTS as usize)
+            .build()
+            .unwrap();
+        let timeline = recorded(|| {
+            let yields = named(&runtime, "yields", async {
+                for _ in 1..POLLS {
+                    yield_now().await;
+                }
+            });
+            runtime.block_on(yields).unwrap();
+            drop(runtime);
+        });
+        let polls = timeline.polls_of("yields").len() as u64;
+        assert!(polls <= EVENTS, "a poll is an event at least");
+        assert!(
+            polls > EVENTS / 4 && timeline.lost > POLLS - EVENTS,
+            "{polls} {}",
+            timeline.lost
+        );
+        assert_eq!(
+            timeline.polls_of("yields").last().unwrap().poll,
+            "task finished"
+        );
+    });
+}
+
+#[test]
+fn recordings_begin_and_end_as_they_are_told() {
+    let _turn = turn();
+    within_patience(|| {
+        let error = trace::stop(Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        trace::start();
+        runtime
+            .block_on(named(&runtime, "before", async {}))
+            .unwrap();
+        let timeline = recorded(|| {
+            runtime
+                .block_on(named(&runtime, "after", async {}))
+                .unwrap();
+            // A runtime that begins while it is recorded takes part.
+            let other = Builder::new().worker_threads(1).build().unwrap();
+            other.block_on(named(&other, "other", async {})).unwrap();
+            drop(other);
+            wait_until("all are gone", || runtime.metrics().num_alive_tasks() == 0);
+        });
+        assert_eq!(timeline.polls_of("before").len(), 0, "it began anew");
+        assert_eq!(timeline.polls_of("other").len(), 1);
+        runtime
+            .block_on(named(&runtime, "later", async {}))
+            .unwrap();
+        let mut json = Vec::new();
+        trace::snapshot(&mut json).unwrap();
+        assert_eq!(
+            Timeline::parse(&json).polls_of("later").len(),
+            0,
+            "it had ended"
+        );
+        struct Full;
+        impl std::io::Write for Full {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        trace::start();
+        let error = trace::stop(Full).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        assert!(
+            trace::stop(Vec::new()).is_err(),
+            "it has ended all the same"
+        );
+    });
+}
+
+/// A file of this process and test.
+fn file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("executor-{}-{name}", std::process::id()))
+}
+
+fn read(path: &PathBuf) -> Timeline {
+    let json = std::fs::read(path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    Timeline::parse(&json)
+}
+
+#[test]
+fn a_runtime_writes_its_whole_life_to_a_file() {
+    let _turn = turn();
+    within_patience(|| {
+        let path = file("life.json");
+        let runtime = Builder::new()
+            .worker_threads(2)
+            .trace_to(&path)
+            .build()
+            .unwrap();
+        let ends = named(&runtime, "ends", yield_now());
+        runtime.block_on(ends).unwrap();
+        let waits = named(&runtime, "waits", pending::<()>());
+        drop(runtime);
+        let timeline = read(&path);
+        assert_eq!(timeline.polls_of("ends").len(), 2);
+        assert!(
+            !timeline.polls_of("waits").is_empty(),
+            "cancelled by a poll"
+        );
+        drop(waits);
+        let nowhere = file("there is no such folder").join("life.json");
+        let error = Builder::new().trace_to(nowhere).build().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("trace_to"), "{error}");
+    });
+}
+
+#[test]
+fn a_flight_recorder_writes_what_led_to_a_panic_or_a_stall() {
+    let _turn = turn();
+    within_patience(|| {
+        for stalls in [false, true] {
+            let path = file(if stalls { "stall.json" } else { "panic.json" });
+            let runtime = Builder::new()
+                .worker_threads(1)
+                .on_stall(|_| {})
+                .flight_recorder(&path)
+                .build()
+                .unwrap();
+            runtime
+                .block_on(named(&runtime, "before", async {}))
+                .unwrap();
+            let (release, held) = mpsc::channel::<()>();
+            let culprit = named(&runtime, "culprit", async move {
+                if stalls {
+                    let _ = held.recv();
+                } else {
+                    panic!("by intention");
+                }
+            });
+            // Until it can be parsed: it may just be written.
+            let whole = || {
+                let json = std::fs::read(&path).unwrap_or_default();
+                serde_json::from_slice::<Value>(&json).is_ok()
+            };
+            wait_until("it is written", whole);
+            let timeline = read(&path);
+            assert_eq!(timeline.polls_of("before").len(), 1);
+            let polls = timeline.polls_of("culprit");
+            assert!(!polls.is_empty());
+            if stalls {
+                assert!(polls.iter().any(|slice| slice.poll == "still running"));
+            }
+            drop(release);
+            let _ = runtime.block_on(culprit);
+        }
+    });
+}
+
+const CHILD: &str = "EXECUTOR_TEST_TIMELINE_CHILD";
+
+#[test]
+#[ignore = "is run by the test below with the variable set"]
+fn child_uses_the_default_runtime() {
+    assert!(std::env::var_os(CHILD).is_some());
+    executor::run(async {
+        let task = task::Builder::new().name("default").spawn(yield_now());
+        task.await.unwrap();
+        executor::time::sleep(Duration::from_millis(1)).await;
+    });
+    let other = Builder::new().worker_threads(1).build().unwrap();
+    other.block_on(named(&other, "other", async {})).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_environment_asks_for_timelines_of_all_runtimes() {
+    let path = file("environment.json");
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["child_uses_the_default_runtime", "--exact", "--ignored"])
+        .env(CHILD, "1")
+        .env("EXECUTOR_TRACE", &path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // The default runtime's at the end of the process, the other one's at its own.
+    assert_eq!(read(&path).polls_of("default").len(), 2);
+    let second = path.with_file_name(format!(
+        "{}-2.json",
+        path.file_stem().unwrap().to_str().unwrap()
+    ));
+    assert_eq!(read(&second).polls_of("other").len(), 1);
+}
