@@ -45,6 +45,8 @@ mod runner;
 mod scheduler;
 mod sync;
 mod tasks;
+#[allow(dead_code)]
+mod timeline;
 
 // The files under test name these crates; this crate answers in their place.
 extern crate self as concurrent_queue;

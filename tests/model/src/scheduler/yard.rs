@@ -210,6 +210,7 @@ impl Yard {
         match core.push(token(number), false) {
             Submitted::Astray if early == Some(false) => {}
             Submitted::Astray => self.pushed_astray(core),
+            Submitted::NotYet => unreachable!("a push pushes"),
             Submitted::Quietly => {}
             Submitted::Visibly => {
                 if self.after_submit() == Next::Wake {

@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<Check> {
         blocking::CHECKS,
         next_slot::CHECKS,
         timers::CHECKS,
+        crate::timeline::CHECKS,
     ]
     .concat()
 }
