@@ -1,0 +1,99 @@
+//! What does it cost to look inside? Nanoseconds per poll with each instrument, beside none, in turns.
+//!
+//! Run it with `cargo bench --bench instruments_on`. Medians of 15 rounds; one worker, so that a poll is all there is.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use executor::runtime::Builder;
+use executor::{Runtime, task, trace};
+
+const ROUNDS: usize = 15;
+const POLLS: usize = 400_000;
+
+fn main() {
+    // `cargo test --benches` runs it too, to see that it runs.
+    let is_test = !std::env::args().any(|argument| argument == "--bench");
+    let (rounds, polls) = if is_test { (1, 1000) } else { (ROUNDS, POLLS) };
+    let builder = || Builder::new().worker_threads(1);
+    let settings: [(&str, Builder, bool); 6] = [
+        ("nothing", builder(), false),
+        ("timeline", builder(), true),
+        ("histograms", builder().histograms(true), false),
+        ("timeline, histograms", builder().histograms(true), true),
+        ("task details", builder().task_details(true), false),
+        (
+            "two hooks",
+            builder()
+                .on_before_task_poll(|task| drop(black_box(task.id())))
+                .on_after_task_poll(|task| drop(black_box(task.id()))),
+            false,
+        ),
+    ];
+    let workloads: [(&str, fn(&Runtime, usize)); 2] = [("yield", yields), ("wake", wakes)];
+    println!(
+        "{:22} {:>10} {:>10} {:>10} {:>10}",
+        "ns per poll", "yield", "more", "wake", "more"
+    );
+    let mut times = vec![[Vec::new(), Vec::new()]; settings.len()];
+    for _ in 0..rounds {
+        for (index, (_, builder, records)) in settings.iter().enumerate() {
+            let runtime = builder.clone().build().expect("threads");
+            if *records {
+                trace::start();
+            }
+            for (workload, (_, run)) in workloads.iter().enumerate() {
+                run(&runtime, polls / 10);
+                let begin = Instant::now();
+                run(&runtime, polls);
+                let nanos = begin.elapsed().as_nanos() as f64 / polls as f64;
+                times[index][workload].push(nanos);
+            }
+            drop(runtime);
+            if *records {
+                trace::stop(std::io::sink()).expect("it was started");
+            }
+        }
+    }
+    let median = |values: &mut Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let none = [0, 1].map(|workload| median(&mut times[0][workload]));
+    for ((name, _, _), times) in settings.iter().zip(&mut times) {
+        let [yields, wakes] = [0, 1].map(|workload| median(&mut times[workload]));
+        let (more_yield, more_wake) = (yields - none[0], wakes - none[1]);
+        println!("{name:22} {yields:10.1} {more_yield:10.1} {wakes:10.1} {more_wake:10.1}");
+    }
+}
+
+/// A task that yields.
+fn yields(runtime: &Runtime, polls: usize) {
+    let task = runtime.spawn(async move {
+        for _ in 1..polls {
+            task::yield_now().await;
+        }
+    });
+    runtime.block_on(task).expect("it ends");
+}
+
+/// Two tasks that wake each other over channels: each poll is preceded by a wake from another one.
+fn wakes(runtime: &Runtime, polls: usize) {
+    let (ping, pong) = (async_channel::bounded(1), async_channel::bounded(1));
+    let turns = polls / 2;
+    let one = runtime.spawn(async move {
+        for _ in 0..turns {
+            ping.0.send(()).await.expect("the other listens");
+            pong.1.recv().await.expect("the other answers");
+        }
+    });
+    let two = runtime.spawn(async move {
+        while ping.1.recv().await.is_ok() {
+            if pong.0.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    runtime.block_on(one).expect("it ends");
+    runtime.block_on(two).expect("it ends");
+}
