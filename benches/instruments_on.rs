@@ -8,6 +8,9 @@ use std::time::Instant;
 use executor::runtime::Builder;
 use executor::{Runtime, task, trace};
 
+/// Polls so often.
+type Workload = fn(&Runtime, usize);
+
 const ROUNDS: usize = 15;
 const POLLS: usize = 400_000;
 
@@ -25,12 +28,12 @@ fn main() {
         (
             "two hooks",
             builder()
-                .on_before_task_poll(|task| drop(black_box(task.id())))
-                .on_after_task_poll(|task| drop(black_box(task.id()))),
+                .on_before_task_poll(|task| _ = black_box(task.id()))
+                .on_after_task_poll(|task| _ = black_box(task.id())),
             false,
         ),
     ];
-    let workloads: [(&str, fn(&Runtime, usize)); 2] = [("yield", yields), ("wake", wakes)];
+    let workloads: [Workload; 2] = [yields, wakes];
     println!(
         "{:22} {:>10} {:>10} {:>10} {:>10}",
         "ns per poll", "yield", "more", "wake", "more"
@@ -42,7 +45,7 @@ fn main() {
             if *records {
                 trace::start();
             }
-            for (workload, (_, run)) in workloads.iter().enumerate() {
+            for (workload, run) in workloads.iter().enumerate() {
                 run(&runtime, polls / 10);
                 let begin = Instant::now();
                 run(&runtime, polls);

@@ -39,6 +39,24 @@
 //! * The cooperative budget covers this crate's own sockets, timers and joins, not foreign futures.
 //! * Sockets and [`io`] need a Unix system. The scheduler and timers run anywhere with threads.
 //!
+//! # Seeing inside
+//!
+//! Nothing of this needs a special build, and what is off costs nothing.
+//!
+//! | question | answer |
+//! |---|---|
+//! | Who keeps a thread? | a line on standard error, or [`Builder::on_stall`] |
+//! | Does everybody wait for everybody? | a line on standard error, or [`Builder::on_deadlock`] |
+//! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
+//! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
+//! | What happened when? | [`trace`]: a timeline of all processors, from now on, of a whole run, or of the seconds before a failure |
+//! | What was left at the end? | [`Runtime::shutdown_timeout`] |
+//!
+//! The environment asks for most of it, without a change to the program: `EXECUTOR_TRACE=file.json` writes a timeline,
+//! `EXECUTOR_FLIGHT_RECORDER=file.json` one when something goes wrong, and `EXECUTOR_DEBUG` is a list of switches:
+//! `stall=0`, `deadlock=0` (or `panic`), `histograms=1`, `tasks=1`, and `retake=0`, which leaves stuck tasks their
+//! processors, to see what that costs.
+//!
 //! # Which runtime
 //!
 //! The functions here act on the runtime the calling thread is in: a task, a blocking job, a `block_on`, an
@@ -70,7 +88,8 @@
 //! |---|---|
 //! | crate root | [`block_on`], [`run`], [`spawn`], [`spawn_local`], [`spawn_blocking`], [`block_in_place`] |
 //! | [`task`] | handles, [`task::JoinSet`], names, ids, yielding and the budget |
-//! | [`runtime`] | [`Runtime`], [`Handle`], [`Builder`], metrics |
+//! | [`runtime`] | [`Runtime`], [`Handle`], [`Builder`]; metrics, hooks, reports and dumps of tasks |
+//! | [`trace`] | timelines of what the processors did |
 //! | [`time`] | sleeps, timeouts, intervals |
 //! | [`io`], [`net`] | readiness of any descriptor; TCP, UDP and Unix sockets |
 //!
@@ -128,7 +147,28 @@ pub use runtime::spawn::{block_in_place, run, spawn, spawn_blocking};
 pub use runtime::{Builder, Handle, Runtime, spawn_local};
 pub use tasks::{JoinError, JoinHandle};
 
-/// Timelines of running programs.
+/// Timelines: what each processor did, and when.
+///
+/// They are written in the trace event format of Chrome, which [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open,
+/// and cost some 20 ns per poll while they are recorded. Three ways:
+///
+/// * [`start`](trace::start) and [`stop`](trace::stop), around what is of interest;
+/// * [`Builder::trace_to`] or `EXECUTOR_TRACE=file.json`, for a whole run;
+/// * [`Builder::flight_recorder`] or `EXECUTOR_FLIGHT_RECORDER=file.json`, for what came before a stall or a panic.
+///
+/// # Examples
+///
+/// ```
+/// executor::trace::start();
+/// executor::run(async {
+///     let task = executor::task::Builder::new().name("child");
+///     task.spawn(async { executor::task::yield_now().await }).await.unwrap();
+/// });
+/// let mut json = Vec::new();
+/// executor::trace::stop(&mut json)?;
+/// assert!(String::from_utf8(json).unwrap().contains("child"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub mod trace {
     pub use crate::runtime::recording::{snapshot, start, stop};
 }

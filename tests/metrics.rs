@@ -132,7 +132,7 @@ fn a_processor_is_busy_while_it_is_in_somebody_s_hands() {
         assert!(after - before >= WORK, "{before:?} {after:?}");
         // It grows while a poll goes on, too.
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let stuck = runtime.spawn(async move { drop(held.recv()) });
+        let stuck = runtime.spawn(async move { _ = held.recv() });
         wait_until("it grows", || busy() > after + WORK);
         drop(release);
         runtime.block_on(stuck).unwrap();

@@ -65,9 +65,9 @@ fn who_is_stuck_is_named_with_the_line_that_spawned_it() {
         });
         drop(entered);
         let line = line!() + 1;
-        let job = runtime.spawn_blocking(move || drop(held_job.recv()));
+        let job = runtime.spawn_blocking(move || _ = held_job.recv());
         let place = runtime.spawn(async move {
-            executor::block_in_place(|| drop(held_place.recv()));
+            executor::block_in_place(|| _ = held_place.recv());
         });
         drop(runtime.spawn(pending::<()>()));
         let ids = [stuck.id(), job.id(), place.id()];

@@ -20,10 +20,13 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Process and thread, as the format has it.
+type Lane = (u64, u64);
+
 /// A poll, or a part of one.
 #[derive(Clone, Debug)]
 struct Slice {
-    lane: (u64, u64),
+    lane: Lane,
     name: String,
     task: u64,
     begin: u64,
@@ -35,11 +38,11 @@ struct Slice {
 #[derive(Debug)]
 struct Timeline {
     slices: Vec<Slice>,
-    marks: Vec<(String, (u64, u64), u64)>,
+    marks: Vec<(String, Lane, u64)>,
     /// Names of lanes.
-    lanes: BTreeMap<(u64, u64), String>,
+    lanes: BTreeMap<Lane, String>,
     /// From the lane and moment of a wake to those of the poll.
-    arrows: Vec<((u64, u64), u64, (u64, u64), u64)>,
+    arrows: Vec<(Lane, u64, Lane, u64)>,
     counters: BTreeSet<String>,
     lost: u64,
 }

@@ -201,8 +201,8 @@ impl Builder {
     ///
     /// static ALIVE: AtomicI64 = AtomicI64::new(0);
     /// let runtime = executor::runtime::Builder::new()
-    ///     .on_task_spawn(|_| drop(ALIVE.fetch_add(1, Relaxed)))
-    ///     .on_task_terminate(|_| drop(ALIVE.fetch_sub(1, Relaxed)))
+    ///     .on_task_spawn(|_| _ = ALIVE.fetch_add(1, Relaxed))
+    ///     .on_task_terminate(|_| _ = ALIVE.fetch_sub(1, Relaxed))
     ///     .build()?;
     /// runtime.spawn(async {});
     /// drop(runtime);

@@ -92,12 +92,6 @@ pub(crate) fn nanos(ticks: u64) -> u64 {
     ((u128::from(ticks) * u128::from(base().scale)) >> 32) as u64
 }
 
-/// The ticks of so much time.
-pub(crate) fn ticks(time: Duration) -> u64 {
-    let ticks = (time.as_nanos() << 32) / u128::from(base().scale.max(1));
-    u64::try_from(ticks).unwrap_or(u64::MAX)
-}
-
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod counter {
     pub(super) fn is_reliable() -> bool {
@@ -137,17 +131,5 @@ mod tests {
         // The clock was read outside of the stamps.
         assert!(stamped <= clock + clock / 1000, "{stamped} of {clock} ns");
         assert!(stamped >= 19_900_000, "{stamped} ns");
-    }
-
-    #[test]
-    fn ticks_and_time_are_each_other_s_inverse() {
-        for millis in [1, 10, 3_600_000] {
-            let time = Duration::from_millis(millis);
-            let there = Duration::from_nanos(nanos(ticks(time)));
-            assert!(
-                time.abs_diff(there) < Duration::from_micros(millis),
-                "{time:?} {there:?}"
-            );
-        }
     }
 }
