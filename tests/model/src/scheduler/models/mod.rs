@@ -5,6 +5,7 @@ use crate::runner::Check;
 mod blocking;
 mod closing;
 mod handover;
+mod instruments;
 mod next_slot;
 #[cfg(feature = "net")]
 mod reactor;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Check> {
         next_slot::CHECKS,
         timers::CHECKS,
         crate::timeline::CHECKS,
+        instruments::CHECKS,
     ]
     .concat()
 }

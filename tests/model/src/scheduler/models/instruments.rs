@@ -1,0 +1,55 @@
+//! Switching instruments on: no worker goes on without having seen it.
+
+use crate::checker::explore;
+use crate::runner::Check;
+use crate::scheduler::tenure::Tenure;
+use crate::sync::atomic::{AtomicU32, Ordering, fence};
+use crate::sync::{Arc, Hole, thread, with_hole};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("switch", || switch(None, None)),
+    Check::twin("switch/worker-unfenced", UNSEEN, || {
+        switch(Some(Hole::NoFence), None)
+    })
+    .loom_only(),
+    Check::twin("switch/switcher-unfenced", UNSEEN, || {
+        switch(None, Some(Hole::NoFence))
+    })
+    .loom_only(),
+];
+
+const UNSEEN: &str = "goes on unobserved";
+
+/// A worker takes a core in hand while a switch is turned on.
+fn switch(worker: Option<Hole>, switcher: Option<Hole>) -> usize {
+    explore(3, move || {
+        let shared = Arc::new((Tenure::new(), AtomicU32::new(0)));
+        let turns = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                with_hole(switcher, || {
+                    let (tenure, switches) = &*shared;
+                    switches.store(1, Ordering::Relaxed);
+                    fence(Ordering::SeqCst);
+                    tenure.ask();
+                });
+            })
+        };
+        let (tenure, switches) = &*shared;
+        let look = || {
+            fence(Ordering::SeqCst);
+            switches.load(Ordering::Relaxed)
+        };
+        let mut seen = with_hole(worker, || {
+            tenure.begin(7);
+            look()
+        });
+        turns.join().expect("it ends");
+        // Before its next poll.
+        if tenure.is_disturbed() {
+            tenure.answer();
+            seen = look();
+        }
+        assert_eq!(seen, 1, "{UNSEEN}");
+    })
+}
