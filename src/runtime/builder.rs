@@ -11,7 +11,7 @@ use super::foreign::Foreign;
 use super::recording::{self, Recording};
 use super::{Handle, Runtime, StallReport, context, fork};
 use crate::scheduler::instruments::EVENTS;
-use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, Settings};
+use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, SchedtraceSettings, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
 
@@ -272,6 +272,10 @@ impl Builder {
                 None => OnStall::Ignore,
             }),
             retakes: debugging.retakes,
+            schedtrace: debugging.schedtrace.map(|interval| SchedtraceSettings {
+                interval,
+                has_details: debugging.scheddetail,
+            }),
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: false,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
 use super::Shared;
+use super::schedtrace::Page;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
@@ -155,25 +156,22 @@ impl fmt::Debug for OnStall {
 }
 
 /// Something to say, on its way to a thread of the pool.
-pub(super) struct Reporting {
-    what: What,
-    on_stall: Arc<OnStall>,
-}
-
-enum What {
-    Stall(StallReport),
+pub(super) enum Reporting {
+    Stall(StallReport, Arc<OnStall>),
     ThreadsExhausted { limit: usize },
+    Schedtrace(Page),
 }
 
 impl Reporting {
     pub(super) fn run(self) {
-        match self.what {
-            What::Stall(report) => self.on_stall.report(&report),
-            What::ThreadsExhausted { limit } => {
+        match self {
+            Reporting::Stall(report, on_stall) => on_stall.report(&report),
+            Reporting::ThreadsExhausted { limit } => {
                 print(format_args!(
                     "all {limit} threads (max_threads) are stuck in tasks or block; until one is free, other tasks wait"
                 ));
             }
+            Reporting::Schedtrace(page) => page.print(),
         }
     }
 }
@@ -199,19 +197,15 @@ impl Shared {
             is_blocked: stall.is_blocked,
             is_retaken,
         };
-        let what = What::Stall(report);
-        self.submit_report(Reporting { what, on_stall });
+        self.submit_report(Reporting::Stall(report, on_stall));
     }
 
     /// Says that no more threads may be started, once per runtime.
     #[cold]
-    pub(super) fn threads_are_exhausted(&self, limit: usize, on_stall: &Arc<OnStall>) {
-        let silent = matches!(**on_stall, OnStall::Ignore);
+    pub(super) fn threads_are_exhausted(&self, limit: usize, on_stall: &OnStall) {
+        let silent = matches!(on_stall, OnStall::Ignore);
         if !silent && !self.said_exhausted.swap(true, Ordering::Relaxed) {
-            self.submit_report(Reporting {
-                what: What::ThreadsExhausted { limit },
-                on_stall: on_stall.clone(),
-            });
+            self.submit_report(Reporting::ThreadsExhausted { limit });
         }
     }
 }
