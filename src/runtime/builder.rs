@@ -11,7 +11,7 @@ use super::foreign::Foreign;
 use super::recording::{self, FlightRecorder, Recording};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
 use crate::scheduler::instruments::{EVENTS, Hooks, MOST_EVENTS};
-use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, Settings};
+use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, SchedtraceSettings, Settings};
 use crate::sync::{Arc, thread};
 use crate::tasks::contained;
 
@@ -370,6 +370,10 @@ impl Builder {
             on_incident: None,
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
             retakes: debugging.retakes,
+            schedtrace: debugging.schedtrace.map(|interval| SchedtraceSettings {
+                interval,
+                has_details: debugging.scheddetail,
+            }),
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: self.task_details.unwrap_or(debugging.details),

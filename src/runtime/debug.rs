@@ -10,8 +10,36 @@
 //! | `histograms` | `1`, `0` (default) | whether poll times and schedule latencies are measured, where the builder does not say |
 //! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
+//! | `schedtrace` | milliseconds, at least 1 | how often each runtime prints the state of its scheduler on standard error; without it never |
+//! | `scheddetail` | `1`, `0` (default) | whether it prints a line for each processor, thread and task, too |
+//!
+//! # The state of the scheduler
+//!
+//! `schedtrace=1000` prints each second, and at the beginning, what Go prints for the same word in `GODEBUG`, to the letter:
+//!
+//! ```text
+//! SCHED 1009ms: gomaxprocs=4 idleprocs=0 threads=6 spinningthreads=1 needspinning=0 idlethreads=2 runqueue=0 [ 1 0 0 0 ] schedticks=[ 12 5 7 9 ]
+//! ```
+//!
+//! Milliseconds count from the runtime's beginning. `gomaxprocs` are the processors, `runqueue` what waits in the global
+//! queue, in brackets what waits at each processor and how many polls it has begun. With `scheddetail=1`:
+//!
+//! ```text
+//! SCHED 1009ms: gomaxprocs=2 idleprocs=1 threads=6 spinningthreads=0 needspinning=0 idlethreads=1 runqueue=0 gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false
+//!   P0: status=1 schedtick=12 syscalltick=1 m=4711 runqsize=0 gfreecnt=0 timerslen=3
+//!   P1: status=0 schedtick=5 syscalltick=0 m=nil runqsize=0 gfreecnt=0 timerslen=0
+//!   M4709: p=nil curg=257 mallocing=0 throwing=0 preemptoff= locks=0 dying=0 spinning=false blocked=true lockedg=nil
+//!   M4711: p=0 curg=513 mallocing=0 throwing=0 preemptoff= locks=0 dying=0 spinning=false blocked=false lockedg=nil
+//!   G257: status=2() m=4709 lockedm=nil
+//!   G513: status=2() m=4711 lockedm=nil
+//! ```
+//!
+//! Here thread 4709 has been stuck in task 257 for so long that thread 4711 got its processor. What each field means is
+//! written in `src/scheduler/schedtrace.rs`.
 
 use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::OnDeadlock;
 
@@ -26,6 +54,8 @@ pub(super) struct Debugging {
     pub(super) histograms: bool,
     pub(super) on_deadlock: OnDeadlock,
     pub(super) details: bool,
+    pub(super) schedtrace: Option<Duration>,
+    pub(super) scheddetail: bool,
 }
 
 impl Debugging {
@@ -51,6 +81,8 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         histograms: false,
         on_deadlock: OnDeadlock::Report,
         details: false,
+        schedtrace: None,
+        scheddetail: false,
     };
     let mut ignored = Vec::new();
     for setting in value
@@ -70,10 +102,26 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
             "deadlock=1" => debugging.on_deadlock = OnDeadlock::Report,
             "deadlock=panic" => debugging.on_deadlock = OnDeadlock::Panic,
             "retake=1" => debugging.retakes = true,
-            _ => ignored.push(setting),
+            "scheddetail=0" => debugging.scheddetail = false,
+            "scheddetail=1" => debugging.scheddetail = true,
+            _ => match interval(setting) {
+                Some(interval) => debugging.schedtrace = Some(interval),
+                None => ignored.push(setting),
+            },
         }
     }
     (debugging, ignored)
+}
+
+/// `schedtrace=MILLISECONDS`.
+fn interval(setting: &str) -> Option<Duration> {
+    let millis = setting.strip_prefix("schedtrace=")?;
+    if !millis.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Numbers would take a sign.
+        return None;
+    }
+    let millis: NonZeroU32 = millis.parse().ok()?;
+    Some(Duration::from_millis(u64::from(millis.get())))
 }
 
 #[cfg(test)]
@@ -88,5 +136,31 @@ mod tests {
         assert!(!debugging.reports_stalls && !debugging.retakes);
         assert_eq!(ignored, ["schedtrace=fast", "stall"]);
         assert_eq!(parse("stall=0,stall=1").0, defaults, "the last one counts");
+    }
+
+    #[test]
+    fn an_interval_is_a_positive_number_of_milliseconds() {
+        let (debugging, ignored) = parse("schedtrace=1000,scheddetail=1");
+        assert_eq!(debugging.schedtrace, Some(Duration::from_secs(1)));
+        assert!(debugging.scheddetail && ignored.is_empty());
+        let (debugging, ignored) = parse("schedtrace=7,schedtrace=4294967295,scheddetail=0");
+        let longest = Duration::from_millis(u64::from(u32::MAX));
+        assert_eq!(debugging.schedtrace, Some(longest), "the last one counts");
+        assert!(!debugging.scheddetail && ignored.is_empty());
+        for wrong in [
+            "schedtrace",
+            "schedtrace=",
+            "schedtrace=0",
+            "schedtrace=-1",
+            "schedtrace=+1",
+            "schedtrace=1 ms",
+            "schedtrace=1.5",
+            "schedtrace=4294967296",
+            "scheddetail",
+            "scheddetail=2",
+        ] {
+            let (debugging, ignored) = parse(wrong);
+            assert_eq!((debugging, &*ignored), (parse("").0, &[wrong][..]));
+        }
     }
 }

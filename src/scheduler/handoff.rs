@@ -44,6 +44,7 @@ pub(crate) fn away() -> Away {
         shared.note_departure();
         if let Some(core) = shared.give_up_core() {
             core.empty_slot();
+            core.at.counters.handoffs.add(1);
             shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
             shared.pass_on(core);
         }
@@ -86,6 +87,7 @@ impl Shared {
         if !stuck.tenure.retake() {
             return false;
         }
+        stuck.counters.handoffs.add(1);
         self.counters.retakes.fetch_add(1, Ordering::Relaxed);
         self.note_retake(index, stuck);
         let core = self.processors[index].replace();

@@ -131,6 +131,16 @@ impl<C> Idle<C> {
         self.counts().lying() as usize
     }
 
+    /// Workers that search.
+    pub(crate) fn num_searching(&self) -> usize {
+        self.counts().searching() as usize
+    }
+
+    /// Workers in bed.
+    pub(crate) fn num_in_bed(&self) -> usize {
+        self.lists.lock().beds.len()
+    }
+
     /// Whether somebody sits in the seat, or searches and will look at the network without being told.
     pub(crate) fn is_attended(&self) -> bool {
         self.counts().searching() != 0 || self.lists.lock().seated.is_some()

@@ -24,6 +24,7 @@ use super::inherited::{self, Free};
 use super::instruments::InstrumentSettings;
 use super::netpoll::Netpoll;
 use super::processor::Core;
+use super::schedtrace::SchedtraceSettings;
 use super::stall::{OnIncident, OnStall, Reporting};
 use super::{Shared, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) on_stall: OnStall,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
+    /// `None`: the scheduler's state is not printed.
+    pub(crate) schedtrace: Option<SchedtraceSettings>,
     pub(crate) instruments: InstrumentSettings,
     pub(crate) on_incident: Option<OnIncident>,
     pub(crate) on_deadlock: OnDeadlock,
@@ -62,6 +65,7 @@ impl fmt::Debug for Settings {
             .field("thread_stack_size", &self.thread_stack_size)
             .field("on_stall", &self.on_stall)
             .field("retakes", &self.retakes)
+            .field("schedtrace", &self.schedtrace)
             .finish_non_exhaustive()
     }
 }

@@ -151,6 +151,7 @@ mod probe;
 mod processor;
 mod queue;
 mod rng;
+mod schedtrace;
 mod slot;
 pub(crate) mod snapshot;
 pub(crate) mod stall;
@@ -171,6 +172,7 @@ pub(crate) use inherited::LOST;
 pub(crate) use inherited::{Free, disown};
 pub(crate) use instruments::InstrumentSettings;
 pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
+pub(crate) use schedtrace::SchedtraceSettings;
 pub(crate) use stall::{OnIncident, OnStall};
 
 use deadlock::{Standstill, Waiting};

@@ -13,7 +13,9 @@
 //! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
 //!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
 //! * the watch over the timers goes to the worker in the seat, if it is not there;
-//! * a queued blocking job gets its thread.
+//! * a queued blocking job gets its thread;
+//! * the scheduler's state is printed every so often, if that is wanted ([`super::schedtrace`]): then nothing below lasts
+//!   longer than until it is due.
 //!
 //! # When it sleeps
 //!
@@ -37,6 +39,7 @@ use std::time::{Duration, Instant};
 
 use super::deadlock::{self, CONFIRMED};
 use super::processor::{Core, Processor};
+use super::schedtrace::Schedtrace;
 use super::stall::{STALL, Stall};
 use super::watch::{OVERSLEPT, Verdict, Watch};
 use super::{Shared, instruments, local, probe, worker};
@@ -178,6 +181,7 @@ struct Rounds {
     asked: Instant,
     /// How long the queues were, for the timeline.
     depths: Vec<usize>,
+    schedtrace: Option<Schedtrace>,
     /// The beginning of the last round, and how long after it the next was to come.
     last: Instant,
     period: Duration,
@@ -208,9 +212,11 @@ impl Rounds {
     fn new(shared: &'static Shared) -> Rounds {
         let now = Instant::now();
         let processors = shared.processors.len();
+        let settings = shared.settings().ok();
+        let wanted = settings.as_ref().and_then(|settings| settings.schedtrace);
         Rounds {
             shared,
-            retakes: shared.settings().is_ok_and(|settings| settings.retakes),
+            retakes: settings.is_some_and(|settings| settings.retakes),
             looks_for_deadlock: shared.looks_for_deadlocks(),
             polls: 0,
             ticks: vec![0; processors],
@@ -220,6 +226,7 @@ impl Rounds {
             awake_until: now,
             asked: now,
             depths: Vec::new(),
+            schedtrace: wanted.map(|wanted| Schedtrace::new(wanted, now)),
             last: now,
             period: PERIOD,
         }
@@ -241,7 +248,7 @@ impl Rounds {
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
         if self.shared.idle.num_lying() > 0 {
-            thread::park_timeout(DOZE);
+            thread::park_timeout(self.until_schedtrace().map_or(DOZE, |left| left.min(DOZE)));
         }
         let was_woken =
             rest.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_lying() == 0;
@@ -284,6 +291,9 @@ impl Rounds {
         shared.note_depths(&mut self.depths);
         if let Some(pool) = shared.blocking() {
             pool.tick();
+        }
+        if let Some(schedtrace) = &mut self.schedtrace {
+            schedtrace.look(shared, self.last);
         }
     }
 
@@ -434,12 +444,13 @@ impl Rounds {
         fence(Ordering::SeqCst);
         let mut suspicion = self.looks_for_deadlock.then(deadlock::look).flatten();
         while rest.load(Ordering::Acquire) == ASLEEP {
-            if !self.all_is_quiet() || self.shared.is_closed() {
+            let left = self.until_schedtrace();
+            if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
                 rest.store(AWAKE, Ordering::Relaxed);
                 break;
             }
             match suspicion.take() {
-                None => thread::park(),
+                None => left.map_or_else(thread::park, thread::park_timeout),
                 Some(before) => {
                     let begin = Instant::now();
                     thread::park_timeout(CONFIRMED);
@@ -451,5 +462,10 @@ impl Rounds {
             }
         }
         self.wakes_up();
+    }
+
+    /// How long it is until the scheduler's state is to be printed. `None`: it is not.
+    fn until_schedtrace(&self) -> Option<Duration> {
+        self.schedtrace.as_ref().map(Schedtrace::due_in)
     }
 }

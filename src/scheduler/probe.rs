@@ -16,6 +16,11 @@ pub(super) enum State {
     Unknown,
 }
 
+/// The system's number of a thread that [`this_thread`] has named. Zero: none.
+pub(super) fn number(thread: u64) -> u64 {
+    thread >> 32
+}
+
 pub(super) use imp::{Probe, be_punctual, cpu_time, this_thread};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

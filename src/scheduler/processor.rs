@@ -62,6 +62,9 @@ pub(super) struct Counters {
     pub(super) finished: Counter,
     pub(super) steals: Counter,
     pub(super) parks: Counter,
+    /// Times that it was given away by a thread about to block, or retaken from one that was stuck. Written by who parts the
+    /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same tenure.
+    pub(super) handoffs: Counter,
     /// Nanoseconds in somebody's hands, without those since it was taken in hand last.
     busy: Counter,
 }
@@ -162,7 +165,7 @@ impl Processor {
 
     /// The tick, the word of the task polled last, and the thread in whose hands the processor is, entitled to it or not.
     pub(super) fn at_work(&self) -> Option<(u64, u64, u64)> {
-        let thread = self.tenure.thread()?;
+        let (thread, _) = self.tenure.hands()?;
         Some((self.tick.get(), self.task(), thread))
     }
 
@@ -178,9 +181,10 @@ impl Processor {
             finished,
             steals,
             parks,
+            handoffs,
             busy,
         } = &self.counters;
-        for counter in [&self.tick, spawned, finished, steals, parks, busy] {
+        for counter in [&self.tick, spawned, finished, steals, parks, handoffs, busy] {
             counter.reset();
         }
         self.journal.reset();

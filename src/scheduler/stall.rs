@@ -10,6 +10,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
+use super::schedtrace::Page;
 use super::{Settings, Shared};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -167,6 +168,7 @@ enum What {
     ThreadsExhausted,
     /// Of several lines.
     Text(String),
+    Schedtrace(Page),
 }
 
 impl Reporting {
@@ -177,6 +179,7 @@ impl Reporting {
                 report.to_string()
             }
             What::Text(text) => return print(format_args!("{text}")),
+            What::Schedtrace(page) => return page.print(),
             What::Panic(task) => format!("{task} has panicked"),
             What::ThreadsExhausted => {
                 let limit = self.settings.max_threads;
@@ -242,6 +245,13 @@ impl Shared {
     /// Says something on standard error.
     pub(super) fn say(&'static self, text: String, settings: Arc<Settings>) {
         self.report(What::Text(text), settings);
+    }
+
+    /// Prints the state of the scheduler, unless the runtime has ended.
+    pub(super) fn print_page(&'static self, page: Page) {
+        if let Ok(settings) = self.settings() {
+            self.report(What::Schedtrace(page), settings);
+        }
     }
 
     fn report(&'static self, what: What, settings: Arc<Settings>) {

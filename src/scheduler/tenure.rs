@@ -103,12 +103,11 @@ impl Tenure {
         }
     }
 
-    /// Who looks for tasks that are being polled: the thread that holds the core, entitled to the processor or not.
-    pub(super) fn thread(&self) -> Option<u64> {
-        match self.state.load(Ordering::Acquire) {
-            HELD | ASKED | RETAKEN => Some(self.holder.load(Ordering::Relaxed)),
-            _ => None,
-        }
+    /// Monitor: the thread in whose hands the core is, and whether the processor is still its own.
+    pub(super) fn hands(&self) -> Option<(u64, bool)> {
+        // Acquire pairs with the release in `begin`; what a retake has made of the word since carries that on.
+        let state = self.state.load(Ordering::Acquire);
+        (state != LAID).then(|| (self.holder.load(Ordering::Relaxed), state != RETAKEN))
     }
 
     /// Monitor: asks the holder to look beyond its own queue before its next poll.
@@ -143,14 +142,18 @@ mod tests {
         let tenure = Tenure::new();
         assert!(!tenure.retake(), "nobody holds it");
         tenure.begin(7);
-        assert_eq!(tenure.holder(), Some(7));
+        assert_eq!(
+            (tenure.holder(), tenure.hands()),
+            (Some(7), Some((7, true)))
+        );
         assert!(tenure.end());
+        assert_eq!(tenure.hands(), None);
         assert!(!tenure.retake(), "the holder was first");
         tenure.begin(8);
         assert!(tenure.retake());
         assert!(!tenure.retake(), "it is taken once");
         assert!(tenure.is_retaken() && tenure.is_orphan());
-        assert_eq!(tenure.holder(), None);
+        assert_eq!((tenure.holder(), tenure.hands()), (None, Some((8, false))));
         assert!(!tenure.end(), "the monitor was first");
         assert!(!tenure.is_orphan());
     }

@@ -108,6 +108,11 @@ impl Timers {
         self.earliest() != NEVER
     }
 
+    /// How many timers are armed on this processor's wheel.
+    pub(super) fn num_armed(&self, processor: usize) -> usize {
+        self.wheels[processor].wheel.lock().len()
+    }
+
     /// Collects what is due on one processor's wheel.
     pub(super) fn fire_own(&self, processor: usize, now: Instant, fired: &mut Vec<Waker>) {
         let now = clock::tick_at(now);

@@ -165,8 +165,9 @@ impl Meta {
     }
 }
 
+/// The id in a [`Meta::word`].
 #[inline]
-fn id_in(word: u64) -> Id {
+pub(crate) fn id_in(word: u64) -> Id {
     Id::from_number(word >> ORIGIN_BITS)
 }
 
