@@ -176,9 +176,14 @@ impl State {
         let polled: Vec<_> = (self.machines.iter())
             .filter_map(|machine| Some((machine.curg?, Some(machine.id))))
             .collect();
-        let tasks = self.tasks.iter().map(|task| (task.id, task.m));
-        assert_eq!(polled, tasks.collect::<Vec<_>>(), "{self:?}");
-        assert!(self.tasks.iter().all(|task| task.status == 2), "{self:?}");
+        let running = self.tasks.iter().filter(|task| task.status == 2);
+        let running = running.map(|task| (task.id, task.m));
+        assert_eq!(polled, running.collect::<Vec<_>>(), "{self:?}");
+        let mut others = self.tasks.iter().filter(|task| task.status != 2);
+        assert!(
+            others.all(|task| task.status == 4 && task.m.is_none()),
+            "{self:?}"
+        );
     }
 
     fn is_idle(&self) -> bool {
@@ -429,6 +434,8 @@ fn timers_and_hand_overs_are_counted() {
         let state = child.state_in_which(|state| state.processors[0].timerslen == 3);
         let processor = &state.processors[0];
         assert_eq!((processor.schedtick, processor.syscalltick), (6, 3));
+        let waiting = state.tasks.iter().filter(|task| task.status == 4);
+        assert_eq!(waiting.count(), 3, "{state:?}");
         child.end();
     });
 }

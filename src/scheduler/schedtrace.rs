@@ -31,6 +31,7 @@
 //! It does not say which runtime of several a line is of: Go has but one, and the format no place for it. Threads without a
 //! processor are counted and not listed.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -154,8 +155,7 @@ impl Shared {
         line
     }
 
-    /// The tasks to list: those that are being polled. Who knows those that wait has their lines follow here, with what they
-    /// wait for as the reason.
+    /// The tasks to list: those that are being polled, and those that wait. What for is nothing that a waker tells.
     fn list_tasks(&self, threads: &[ThreadLine]) -> Vec<TaskLine> {
         let polled = threads.iter().filter_map(|thread| {
             Some(TaskLine {
@@ -165,7 +165,21 @@ impl Shared {
                 thread: Some(thread.thread),
             })
         });
-        polled.collect()
+        let mut tasks: Vec<TaskLine> = polled.collect();
+        let polled: HashSet<u64> = tasks.iter().map(|line| line.task).collect();
+        let waiting = self.registry.words().into_iter();
+        let waiting = waiting.map(|word| tasks::id_in(word).number());
+        tasks.extend(
+            waiting
+                .filter(|task| !polled.contains(task))
+                .map(|task| TaskLine {
+                    task,
+                    status: WAITING,
+                    reason: "",
+                    thread: None,
+                }),
+        );
+        tasks
     }
 }
 
@@ -173,8 +187,9 @@ impl Shared {
 const IDLE: u32 = 0;
 const HELD: u32 = 1;
 
-/// Go's `_Grunning`.
+/// Go's `_Grunning` and `_Gwaiting`.
 const RUNNING: u32 = 2;
+const WAITING: u32 = 4;
 
 /// What is printed.
 #[derive(Debug, Default)]
