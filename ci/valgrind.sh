@@ -16,6 +16,16 @@ export LIMIT=${LIMIT:-600}
 source "$(dirname "$0")/controls/suite.sh"
 tool=valgrind
 
+# What lives on the stacks of its parent's threads is lost to a forked child.
+suite_omit fork
+# It has descriptors of its own, and a limit of its own for those of the program.
+suite_omit net_limits
+# One thread runs at a time, up to a hundred times slower, and the others wait for it in the kernel: these tell stuck from busy and
+# early from late by times and by what the kernel says of threads.
+suite_omit stall_report
+suite_skip go a_ping_pong_pair_does_not_hog_the_processor
+suite_skip shutdown a_task_that_meets_the_end_with_a_sleep_does_not_start_the_default_runtime
+
 suite_build valgrind
 # What is lost indirectly is lost by something that is definitely lost.
 runner=(valgrind -q --fair-sched=yes --trace-children=yes --error-exitcode=1 --leak-check=full

@@ -78,7 +78,8 @@ impl Unguarded {
     }
 }
 
-/// Two tasks meet, with nothing that orders them, and write.
+/// Two tasks meet, with nothing that orders them, and write; a hundred times, as on a busy machine one of them may lose its
+/// CPU between the two for so long that the tool has forgotten the other.
 fn data_race(runtime: &Runtime) {
     let (value, met) = (
         Arc::new(Unguarded(UnsafeCell::new(0))),
@@ -87,11 +88,13 @@ fn data_race(runtime: &Runtime) {
     let tasks = [(); 2].map(|()| {
         let (value, met) = (value.clone(), met.clone());
         runtime.spawn(async move {
-            met.fetch_add(1, Ordering::Relaxed);
-            while met.load(Ordering::Relaxed) < 2 {
-                std::hint::spin_loop();
+            for round in 1..=100 {
+                met.fetch_add(1, Ordering::Relaxed);
+                while met.load(Ordering::Relaxed) < 2 * round {
+                    std::hint::spin_loop();
+                }
+                value.add();
             }
-            value.add();
         })
     });
     for task in tasks {

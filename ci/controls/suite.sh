@@ -5,6 +5,7 @@
 #   suite_control FAULT WORD   the seeded fault must be reported, by a report that holds WORD and the name of the fault
 #   suite_clean                the control without a fault must not be
 #   suite_skip BINARY TEST     leaves out one test of one binary
+#   suite_omit BINARY          leaves out all of it
 #   suite_run FILTER           runs the binaries whose name contains FILTER, and ends with what passed
 #
 # A first argument of --quick is taken away, and stands for fewer programs. The caller sets `tool`, the name of its script; `runner`, the words before each program; and the environment that makes the tool write its
@@ -28,7 +29,7 @@ if [ "${1:-}" = --quick ]; then
         targets+=(--test "$name")
     done
 fi
-declare -A skipped=()
+declare -A skipped=() omitted=()
 export CARGO_MANIFEST_DIR=$PWD RUST_BACKTRACE=1 PROPTEST_CASES=${PROPTEST_CASES:-8}
 # The tests' bound for a hang is a multiple of the usual one.
 export EXECUTOR_TEST_SLOW=1
@@ -90,11 +91,16 @@ suite_skip() {
     skips=$((${skips:-0} + 1))
 }
 
+suite_omit() {
+    omitted[$1]=1
+}
+
 suite_run() {
     local filter=${1:-} runs=0 tests=0 ignored=0 binary name status begin
     for binary in "${binaries[@]}"; do
         name=$(basename "${binary%-*}")
         case $name in *"$filter"*) ;; *) continue ;; esac
+        [ -z "${omitted[$name]:-}" ] || continue
         begin=$SECONDS
         status=0
         rm -f "$reports"*
@@ -119,7 +125,7 @@ suite_run() {
         echo "no test binary matches '$filter'"
         exit 1
     fi
-    echo "$tool: no report in $runs programs, ${skips:-0} tests left out by name, $ignored ignored, $SECONDS s"
+    echo "$tool: no report in $runs programs, ${#omitted[@]} programs and ${skips:-0} tests left out by name, $ignored ignored, $SECONDS s"
     echo "$tests passed, 0 failed"
 }
 
