@@ -183,8 +183,10 @@ fn who_waits_for_nothing_is_told() {
 }
 
 fn a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too() {
-    for case in ["later", "nested", "two_runtimes"] {
-        report_of(case, "");
+    let cases = ["later", "nested", "two_runtimes"];
+    let reports = cases.map(|case| thread::spawn(move || report_of(case, "")));
+    for report in reports {
+        report.join().unwrap();
     }
 }
 
@@ -211,8 +213,8 @@ fn nothing_is_said_while_anybody_could_wake_somebody() {
     let waits: Vec<_> = cases
         .map(|case| thread::spawn(move || silence_of(case, "stall=0")))
         .into();
-    waits.into_iter().for_each(|wait| wait.join().unwrap());
     silence_of("alone", "deadlock=0");
+    waits.into_iter().for_each(|wait| wait.join().unwrap());
 }
 
 fn main() {
@@ -241,13 +243,15 @@ fn main() {
         ),
     ];
     println!("running {} tests", tests.len());
+    // Each waits for processes of its own, and those mostly wait too.
+    let tests = tests.map(|(name, test)| (name, thread::spawn(test)));
+    let count = tests.len();
     for (name, test) in tests {
-        // A failure panics, and so ends the process with an error.
-        test();
+        test.join().expect("the test has said why it fails");
         println!("test {name} ... ok");
     }
     println!(
         "test result: ok. {} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out",
-        tests.len()
+        count
     );
 }

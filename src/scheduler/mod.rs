@@ -379,6 +379,7 @@ impl Shared {
     fn forget_services(&self) {
         let services = std::mem::take(&mut *self.services.lock());
         drop(services);
+        self.forget_instruments();
     }
 }
 

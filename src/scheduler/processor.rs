@@ -234,6 +234,12 @@ impl Core {
         self.intake.get() == 0
     }
 
+    /// Whether instruments are on.
+    #[inline]
+    pub(super) fn is_observed(&self) -> bool {
+        self.intake.get() & OBSERVED != 0
+    }
+
     /// [`Core::push`], outside of a batch.
     #[inline]
     pub(super) fn place(&self, runnable: Runnable, yielded: bool) -> Submitted {
@@ -328,7 +334,7 @@ impl Core {
         (intake & BATCH).saturating_sub(1)
     }
 
-    /// Whether instruments are on.
+    /// Instruments have been switched on, or off.
     pub(super) fn set_observed(&self, observed: bool) {
         let bit = if observed { OBSERVED } else { 0 };
         self.intake.set(self.intake.get() & BATCH | bit);

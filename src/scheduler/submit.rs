@@ -20,11 +20,16 @@ impl Shared {
     #[inline]
     pub(crate) fn submit(&'static self, runnable: Runnable, yielded: bool) {
         let mut runnable = Some(runnable);
-        let submitted = local::with_core(self, |core| match core.is_plain() {
-            true => runnable
-                .take()
-                .map(|runnable| core.place(runnable, yielded)),
-            false => Some(Submitted::NotYet),
+        let submitted = local::with_core(self, |core| {
+            if core.is_plain() {
+                runnable
+                    .take()
+                    .map(|runnable| core.place(runnable, yielded))
+            } else if core.is_observed() {
+                Some(Submitted::NotYet)
+            } else {
+                runnable.take().map(|runnable| core.push(runnable, yielded))
+            }
         });
         let push = if yielded { Push::Yielded } else { Push::Woken };
         match submitted.flatten() {

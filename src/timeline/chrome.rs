@@ -112,7 +112,7 @@ impl<W: Write> Page<'_, W> {
     fn slice(&mut self, slice: &Slice) -> io::Result<()> {
         let (ts, dur) = (
             self.time(slice.begin),
-            Micros(stamp::nanos(slice.end - slice.begin)),
+            Micros(stamp::nanos(slice.end.saturating_sub(slice.begin))),
         );
         let tid = tid(slice.row);
         let ending = match slice.ending {

@@ -208,6 +208,15 @@ impl Shared {
         self.look_at_everywhere();
     }
 
+    /// The runtime has ended: lets go of what belongs to its user.
+    pub(super) fn forget_instruments(&self) {
+        let instruments = &self.instruments;
+        (instruments.switches).fetch_and(TIMELINE, Ordering::Relaxed);
+        let hooks = instruments.hooks.lock().take();
+        drop(hooks);
+        instruments.details.clear();
+    }
+
     /// A recording begins: from the stamp that it gives on, events are written down.
     pub(crate) fn begin_recording(&self) -> u64 {
         stamp::prepare();
@@ -386,8 +395,10 @@ impl Shared {
                 self.write(Some(core), kind, word, end);
             }
             if on & HISTOGRAMS != 0 {
-                core.at
-                    .record(stamp::nanos(end - begin), waited.map(stamp::nanos));
+                core.at.record(
+                    stamp::nanos(end.saturating_sub(begin)),
+                    waited.map(stamp::nanos),
+                );
             }
         });
         if held.is_none() && on & TIMELINE != 0 {
@@ -398,7 +409,7 @@ impl Shared {
             match polled.has_ended {
                 true => details.finished(word),
                 false => {
-                    let lasted = Duration::from_nanos(stamp::nanos(end - begin));
+                    let lasted = Duration::from_nanos(stamp::nanos(end.saturating_sub(begin)));
                     details.poll_ends(word, number, lasted, polled.is_queued);
                 }
             }
