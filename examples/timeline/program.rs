@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use executor::time::{interval, sleep};
 use executor::{JoinHandle, Runtime, block_in_place, spawn_blocking, task};
 
+#[track_caller]
 fn named<F: Future<Output = ()> + Send + 'static>(name: &str, future: F) -> JoinHandle<()> {
     task::Builder::new().name(name).spawn(future)
 }
