@@ -91,8 +91,10 @@ pub(super) struct Core {
 
 /// Of [`Core::intake`]: instruments are on.
 const OBSERVED: u32 = 1 << 31;
+/// Of [`Core::intake`]: and they want to know of tasks that yield, too.
+const OBSERVED_YIELDS: u32 = 1 << 30;
 /// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many did, and one.
-const BATCH: u32 = OBSERVED - 1;
+const BATCH: u32 = OBSERVED_YIELDS - 1;
 
 /// What a submission asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -234,10 +236,11 @@ impl Core {
         self.intake.get() == 0
     }
 
-    /// Whether instruments are on.
+    /// Whether instruments want to know of this push.
     #[inline]
-    pub(super) fn is_observed(&self) -> bool {
-        self.intake.get() & OBSERVED != 0
+    pub(super) fn is_observed(&self, yielded: bool) -> bool {
+        let wanted = if yielded { OBSERVED_YIELDS } else { OBSERVED };
+        self.intake.get() & wanted != 0
     }
 
     /// [`Core::push`], outside of a batch.
@@ -324,20 +327,21 @@ impl Core {
 
     /// From here to [`Core::end_batch`] submissions collect in the queue and wake nobody.
     pub(super) fn begin_batch(&self) {
-        self.intake.set(self.intake.get() & OBSERVED | 1);
+        self.intake.set(self.intake.get() & !BATCH | 1);
     }
 
     /// How many were submitted in the batch.
     pub(super) fn end_batch(&self) -> u32 {
         let intake = self.intake.get();
-        self.intake.set(intake & OBSERVED);
+        self.intake.set(intake & !BATCH);
         (intake & BATCH).saturating_sub(1)
     }
 
     /// Instruments have been switched on, or off.
-    pub(super) fn set_observed(&self, observed: bool) {
-        let bit = if observed { OBSERVED } else { 0 };
-        self.intake.set(self.intake.get() & BATCH | bit);
+    pub(super) fn set_observed(&self, pushes: bool, yields: bool) {
+        let pushes = if pushes { OBSERVED } else { 0 };
+        let yields = if yields { OBSERVED_YIELDS } else { 0 };
+        self.intake.set(self.intake.get() & BATCH | pushes | yields);
     }
 
     /// How many pushes were counted before.

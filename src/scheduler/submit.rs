@@ -25,15 +25,15 @@ impl Shared {
                 runnable
                     .take()
                     .map(|runnable| core.place(runnable, yielded))
-            } else if core.is_observed() {
-                Some(Submitted::NotYet)
             } else {
-                runnable.take().map(|runnable| core.push(runnable, yielded))
+                runnable
+                    .take()
+                    .map(|runnable| self.push_specially(core, runnable, yielded))
             }
         });
         let push = if yielded { Push::Yielded } else { Push::Woken };
         match submitted.flatten() {
-            Some(submitted) => self.follow_push(submitted, runnable, push),
+            Some(submitted) => self.follow_push(submitted, runnable),
             None => runnable
                 .into_iter()
                 .for_each(|runnable| self.submit_global(runnable, push)),
@@ -42,7 +42,7 @@ impl Shared {
 
     /// Steps 2 and 3 of submitting, after a push into a worker's own queue; or first the push itself.
     #[inline(always)]
-    fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>, push: Push) {
+    fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>) {
         match submitted {
             Submitted::Quietly => {}
             Submitted::Visibly => {
@@ -51,27 +51,35 @@ impl Shared {
                 }
             }
             Submitted::Astray => self.pushed_astray(),
-            Submitted::NotYet => self.push_specially(runnable, push),
+            Submitted::NotYet => self.push_new_specially(runnable),
         }
     }
 
     /// A push by a worker while instruments are on or a batch is collected.
+    #[inline(never)]
+    fn push_specially(&self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
+        if core.is_observed(yielded) {
+            let push = if yielded { Push::Yielded } else { Push::Woken };
+            self.note_push(Some(core), runnable.metadata().word(), push);
+        }
+        core.push(runnable, yielded)
+    }
+
+    /// [`Shared::push_specially`] for a new task: the user's hook is called first, and no core may be borrowed then.
     #[cold]
-    fn push_specially(&'static self, runnable: Option<Runnable>, push: Push) {
+    fn push_new_specially(&'static self, runnable: Option<Runnable>) {
         let Some(runnable) = runnable else {
             return;
         };
-        let word = runnable.metadata().word();
-        if push == Push::New {
-            self.call_spawn_hook(word);
-        }
+        let (word, push) = (runnable.metadata().word(), Push::New);
+        self.call_spawn_hook(word);
         let mut runnable = Some(runnable);
         let submitted = local::with_core(self, |core| {
             self.note_push(Some(core), word, push);
-            (runnable.take()).map(|runnable| core.push(runnable, push == Push::Yielded))
+            (runnable.take()).map(|runnable| core.push(runnable, false))
         });
         match submitted.flatten() {
-            Some(submitted) => self.follow_push(submitted, None, push),
+            Some(submitted) => self.follow_push(submitted, None),
             // The hook has blocked, and the processor is gone.
             None => runnable
                 .into_iter()
@@ -92,7 +100,7 @@ impl Shared {
         });
         match (submitted.flatten(), runnable) {
             // This worker sees for itself, after the poll, whether the scheduler is closed.
-            (Some(submitted), runnable) => self.follow_push(submitted, runnable, Push::New),
+            (Some(submitted), runnable) => self.follow_push(submitted, runnable),
             (None, Some(runnable)) => self.submit_foreign(runnable),
             (None, None) => {}
         }

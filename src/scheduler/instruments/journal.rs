@@ -29,10 +29,10 @@ pub(in crate::scheduler) struct Times {
 
 impl Journal {
     #[inline]
-    pub(super) fn write(&self, event: Event, capacity: usize) {
+    pub(super) fn write(&self, event: Event, capacity: impl FnOnce() -> usize) {
         let ring = self.ring.get_or_init(|| {
             let ring = <Ring>::new(MOST_EVENTS);
-            ring.set_capacity(capacity);
+            ring.set_capacity(capacity());
             ring
         });
         ring.push(event);

@@ -174,9 +174,11 @@ impl Shared {
     pub(super) fn look_at_instruments(&'static self) -> bool {
         // The core was taken in hand before. So this look sees the switch, or the asking sees that the core is held.
         fence(Ordering::SeqCst);
-        let observed = self.instruments.on() != 0;
-        local::with_core(self, |core| core.set_observed(observed));
-        observed
+        let on = self.instruments.on();
+        // A yield leads nowhere: the timeline alone does not want to know of it.
+        let yields = on & !TIMELINE != 0;
+        local::with_core(self, |core| core.set_observed(on != 0, yields));
+        on != 0
     }
 
     /// A runtime begins. No thread of it has started.
@@ -319,11 +321,15 @@ impl Shared {
     }
 
     /// Writes an event down: in the core's journal, else in the list of the calling thread.
+    #[inline]
     pub(super) fn write(&self, core: Option<&Core>, kind: Kind, what: u64, now: u64) {
-        let capacity = self.instruments.capacity();
         match core {
-            Some(core) => core.at.journal.write(kind.of(what, now), capacity),
+            Some(core) => {
+                let capacity = || self.instruments.capacity();
+                core.at.journal.write(kind.of(what, now), capacity);
+            }
             None => {
+                let capacity = self.instruments.capacity();
                 let place = Place::Thread(this_thread());
                 (self.instruments.others).write(place, kind.of(what, now), capacity / 8);
             }
@@ -351,11 +357,14 @@ impl Shared {
     pub(super) fn poll_observed(
         &'static self,
         runnable: Runnable,
-        poll: fn(Runnable) -> tasks::Polled,
+        poll: impl FnOnce(Runnable) -> tasks::Polled,
         chain: u64,
     ) -> u64 {
         let on = self.instruments.on();
         let word = runnable.metadata().word();
+        if on == TIMELINE {
+            return self.poll_on_timeline(runnable, word, poll, chain);
+        }
         let hooks = match on & HOOKS {
             0 => None,
             _ => self.instruments.hooks(),
@@ -423,6 +432,40 @@ impl Shared {
         match held {
             Some(()) => end,
             None => 0,
+        }
+    }
+
+    /// The same with the timeline alone: what it costs is what a recording costs.
+    #[inline]
+    fn poll_on_timeline(
+        &'static self,
+        runnable: Runnable,
+        word: u64,
+        poll: impl FnOnce(Runnable) -> tasks::Polled,
+        chain: u64,
+    ) -> u64 {
+        if chain == 0 {
+            let begin = stamp::now();
+            let written = local::with_core(self, |core| {
+                self.write(Some(core), Kind::Begin, word, begin);
+            });
+            if written.is_none() {
+                self.write(None, Kind::Begin, word, begin);
+            }
+        }
+        let polled = poll(runnable);
+        let end = stamp::now();
+        let kind = if polled.has_ended {
+            Kind::Done
+        } else {
+            Kind::End
+        };
+        match local::with_core(self, |core| self.write(Some(core), kind, word, end)) {
+            Some(()) => end,
+            None => {
+                self.write(None, kind, word, end);
+                0
+            }
         }
     }
 
