@@ -1,0 +1,153 @@
+//! Polls, observed.
+
+use std::time::{Duration, Instant};
+
+use super::{DETAILS, HISTOGRAMS, HOOKS, Hooks, TIMELINE};
+use crate::scheduler::processor::Processor;
+use crate::scheduler::{Shared, local};
+use crate::tasks::{self, Runnable};
+use crate::timeline::{Kind, stamp};
+
+impl Shared {
+    /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker ended, if it has done
+    /// nothing since; zero, if it has.
+    pub(in crate::scheduler) fn poll_observed(
+        &'static self,
+        runnable: Runnable,
+        poll: impl FnOnce(Runnable) -> tasks::Polled,
+        chain: u64,
+    ) -> u64 {
+        let on = self.instruments.on();
+        let word = runnable.metadata().word();
+        if on == TIMELINE {
+            return self.poll_on_timeline(runnable, word, poll, chain);
+        }
+        let hooks = match on & HOOKS {
+            0 => None,
+            _ => self.instruments.hooks(),
+        };
+        let meta = hooks.as_ref().map(|_| Hooks::meta(word));
+        let told = hooks.as_deref().zip(meta.as_ref());
+        if let Some((hooks, meta)) = told {
+            Hooks::call(&hooks.before_poll, meta);
+        }
+        let is_chained = chain != 0 && told.is_none();
+        let begin = if is_chained { chain } else { stamp::now() };
+        if !is_chained && on & TIMELINE != 0 {
+            let written = local::with_core(self, |core| {
+                self.write(Some(core), Kind::Begin, word, begin)
+            });
+            if written.is_none() {
+                self.write(None, Kind::Begin, word, begin);
+            }
+        }
+        let waited = match on & HISTOGRAMS {
+            0 => None,
+            _ => (self.instruments.latencies.polled(word)).map(|at| begin.saturating_sub(at)),
+        };
+        let number = match on & DETAILS {
+            0 => 0,
+            _ => self.instruments.details.poll_begins(word, Instant::now()),
+        };
+        let polled = poll(runnable);
+        let end = stamp::now();
+        let kind = if polled.has_ended {
+            Kind::Done
+        } else {
+            Kind::End
+        };
+        let held = local::with_core(self, |core| {
+            if on & TIMELINE != 0 {
+                self.write(Some(core), kind, word, end);
+            }
+            if on & HISTOGRAMS != 0 {
+                core.at.record(
+                    stamp::nanos(end.saturating_sub(begin)),
+                    waited.map(stamp::nanos),
+                );
+            }
+        });
+        if held.is_none() && on & TIMELINE != 0 {
+            self.write(None, kind, word, end);
+        }
+        if on & DETAILS != 0 {
+            let details = &self.instruments.details;
+            match polled.has_ended {
+                true => details.finished(word),
+                false => {
+                    let lasted = Duration::from_nanos(stamp::nanos(end.saturating_sub(begin)));
+                    details.poll_ends(word, number, lasted, polled.is_queued);
+                }
+            }
+        }
+        if let Some((hooks, meta)) = told {
+            Hooks::call(&hooks.after_poll, meta);
+            if polled.has_ended {
+                Hooks::call(&hooks.terminated, meta);
+            }
+        }
+        match held {
+            Some(()) => end,
+            None => 0,
+        }
+    }
+
+    /// The same with the timeline alone: what it costs is what a recording costs.
+    #[inline]
+    fn poll_on_timeline(
+        &'static self,
+        runnable: Runnable,
+        word: u64,
+        poll: impl FnOnce(Runnable) -> tasks::Polled,
+        chain: u64,
+    ) -> u64 {
+        if chain == 0 {
+            let begin = stamp::now();
+            let written = local::with_core(self, |core| {
+                self.write(Some(core), Kind::Begin, word, begin);
+            });
+            if written.is_none() {
+                self.write(None, Kind::Begin, word, begin);
+            }
+        }
+        let polled = poll(runnable);
+        let end = stamp::now();
+        let kind = if polled.has_ended {
+            Kind::Done
+        } else {
+            Kind::End
+        };
+        match local::with_core(self, |core| self.write(Some(core), kind, word, end)) {
+            Some(()) => end,
+            None => {
+                self.write(None, kind, word, end);
+                0
+            }
+        }
+    }
+
+    /// Polls a task on a thread that is no worker, or to end it.
+    #[inline]
+    pub(in crate::scheduler) fn poll_elsewhere(
+        &'static self,
+        runnable: Runnable,
+        poll: fn(Runnable) -> tasks::Polled,
+    ) {
+        if self.instruments.on() == 0 {
+            poll(runnable);
+        } else {
+            self.poll_observed(runnable, poll, 0);
+        }
+    }
+}
+
+impl Processor {
+    /// Its holder has measured a poll, and how long its task had waited for it.
+    fn record(&self, poll: u64, waited: Option<u64>) {
+        let times = self.journal.times();
+        times.polls.record(poll);
+        if let Some(waited) = waited {
+            times.waits.record(waited);
+        }
+    }
+}
