@@ -328,3 +328,25 @@ fn a_local_task_belongs_to_the_innermost_block_on() {
 fn all_of_this_holds_without_retakes() {
     hold_without_retakes("all_of_this_holds_without_retakes");
 }
+
+/// A `block_on` that has waited for a second looks around for deadlocks. What becomes ready at that moment only nudges it.
+#[test]
+#[cfg(feature = "time")]
+fn a_local_task_that_wakes_while_its_thread_looks_for_deadlocks_runs() {
+    use std::time::Duration;
+
+    within_patience(|| {
+        let waits: Vec<_> = (0..64)
+            .map(|number| {
+                std::thread::spawn(move || {
+                    let wait = Duration::from_micros(999_000 + 31 * number);
+                    executor::block_on(async move {
+                        let local = executor::spawn_local(executor::time::sleep(wait));
+                        local.await.unwrap();
+                    });
+                })
+            })
+            .collect();
+        waits.into_iter().for_each(|wait| wait.join().unwrap());
+    });
+}

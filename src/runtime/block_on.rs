@@ -70,7 +70,10 @@ impl Lookout {
                     self.shared.report_deadlock(before);
                 }
             }
-            signal.park();
+            // The end of a timed wait takes the thread's token: whatever has left one has pushed before, and is seen here.
+            if !waiting.must_go_on() {
+                signal.park();
+            }
         }
         if let Some(verdict) = waiting.end() {
             panic!("{verdict}");

@@ -39,8 +39,9 @@ pub(super) fn hold() -> impl Sized + 'static {
 /// ```
 pub fn start() {
     stamp::prepare();
-    let earlier = STARTED.lock().replace(stamp::now());
-    if earlier.is_none() {
+    // Held to the end: who stops at the same time comes before or after.
+    let mut started = STARTED.lock();
+    if started.replace(stamp::now()).is_none() {
         tasks::keep_names(true);
         record_everywhere(true);
     }
@@ -59,7 +60,8 @@ pub fn start() {
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) if nothing is being recorded; else those of the writer, and then the
 /// recording has ended all the same.
 pub fn stop(out: impl Write) -> io::Result<()> {
-    let Some(begin) = STARTED.lock().take() else {
+    let mut started = STARTED.lock();
+    let Some(begin) = started.take() else {
         let reason = "trace::stop: nothing is being recorded; trace::start begins it";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     };
@@ -67,6 +69,7 @@ pub fn stop(out: impl Write) -> io::Result<()> {
     let logs = logs(begin);
     let names = tasks::ended_names();
     tasks::keep_names(false);
+    drop(started);
     write(out, &logs, &names)
 }
 

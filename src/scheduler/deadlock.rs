@@ -66,6 +66,8 @@ pub(crate) struct Waiting {
     /// The thread belongs to a runtime.
     is_member: bool,
     location: &'static Location<'static>,
+    /// No other one of this process has it.
+    number: u64,
     /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it did before.
     parks: AtomicU64,
     /// Whether it was woken, or has something to do by itself.
@@ -78,6 +80,8 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// The calling thread parks.
     pub(crate) fn begin(&self) {
+        // Meant for a wait that is over.
+        *self.verdict.lock() = None;
         self.parks.fetch_add(1, Ordering::Release);
     }
 
@@ -87,7 +91,20 @@ impl Waiting {
         self.verdict.lock().take()
     }
 
+    /// Whether its thread must not park: there is something to do, or a verdict to carry out.
+    pub(crate) fn must_go_on(&self) -> bool {
+        (self.has_work)() || self.verdict.lock().is_some()
+    }
+
+    fn is_parked(&self) -> bool {
+        self.parks.load(Ordering::Acquire) % 2 == 1
+    }
+
     fn condemn(&self, report: &Arc<str>) {
+        if !self.is_parked() {
+            // Another `block_on` waits in its place.
+            return;
+        }
         *self.verdict.lock() = Some(report.clone());
         self.handle.unpark();
     }
@@ -106,8 +123,12 @@ impl fmt::Debug for Waiting {
 pub(crate) struct Standstill {
     polls: u64,
     threads: usize,
-    parks: Vec<u64>,
+    /// Of each `block_on`.
+    parks: Vec<(u64, u64)>,
 }
+
+/// Polls and parkings of a standstill, by which it is known again.
+pub(super) type Moved = (u64, Vec<(u64, u64)>);
 
 /// Whether nothing in this process can ever happen again, and if so, what has happened until now.
 pub(crate) fn look() -> Option<Standstill> {
@@ -127,10 +148,23 @@ pub(crate) fn look() -> Option<Standstill> {
     (stands_still && is_known && !seen.parks.is_empty()).then_some(seen)
 }
 
-/// Threads of this process, as the kernel counts them.
+/// Threads of this process, as the kernel counts them. `None`: it cannot be told, or one of the others is not asleep.
 fn count_threads() -> Option<usize> {
     if cfg!(any(target_os = "linux", target_os = "android")) {
-        Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+        let this = probe::number(probe::this_thread()).to_string();
+        let mut count = 0;
+        for task in std::fs::read_dir("/proc/self/task").ok()? {
+            let task = task.ok()?;
+            let is_this = task.file_name().to_str() == Some(&*this);
+            let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+            // "TID (name) STATE ..". One that is on its way, for want of a CPU or stopped, may do anything.
+            let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+            if !is_this && state != 'S' {
+                return None;
+            }
+            count += 1;
+        }
+        Some(count)
     } else {
         None
     }
@@ -148,10 +182,13 @@ impl Shared {
         location: &'static Location<'static>,
         has_work: Box<dyn Fn() -> bool + Send + Sync>,
     ) -> Arc<Waiting> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
         let waiting = Arc::new(Waiting {
             thread: probe::this_thread(),
             is_member: local::member().is_some(),
             location,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             parks: AtomicU64::new(0),
             has_work,
             verdict: Mutex::new(None),
@@ -185,7 +222,7 @@ impl Shared {
         let mut parked = Vec::new();
         for waiting in &*self.waiting.lock() {
             let parks = waiting.parks.load(Ordering::Acquire);
-            seen.parks.push(parks);
+            seen.parks.push((waiting.number, parks));
             if parks % 2 == 1 && !(waiting.has_work)() {
                 parked.push(waiting.thread);
                 if !waiting.is_member {
@@ -225,7 +262,9 @@ impl Shared {
         let Ok(settings) = self.settings() else {
             return;
         };
-        if self.deadlock.lock().replace(standstill.clone()) == Some(standstill) {
+        // Not the threads: the report itself may start one.
+        let moved = (standstill.polls, standstill.parks);
+        if self.deadlock.lock().replace(moved.clone()) == Some(moved) {
             return;
         }
         let Some(report) = self.deadlock_report() else {

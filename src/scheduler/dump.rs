@@ -382,7 +382,8 @@ impl Shared {
             let Some((tick, word, thread)) = after else {
                 continue;
             };
-            let is_polling = before.is_some_and(|(earlier, _, _)| earlier == tick);
+            // Before the first poll, what an earlier runtime has polled here.
+            let is_polling = tick != 0 && before == Some((tick, word, thread));
             if is_polling || known.contains_key(&word) {
                 running.insert(word, (state_of(thread), false, None));
             }

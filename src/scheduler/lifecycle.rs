@@ -196,6 +196,7 @@ impl Shared {
         self.threads.reopen();
         self.prepare_instruments(&settings.instruments);
         let looks = settings.on_deadlock != OnDeadlock::Ignore;
+        *self.deadlock.lock() = None;
         self.looks_for_deadlocks.store(looks, Ordering::Relaxed);
         let spawner = {
             let settings = settings.clone();
@@ -359,7 +360,10 @@ impl Shared {
     /// A report that cannot be taken is lost.
     pub(super) fn submit_report(&self, reporting: Reporting) {
         if let Some(pool) = self.blocking() {
-            let _ = pool.submit(BlockingJob::Report(reporting));
+            // What comes back may be another's job, which nobody else would end.
+            if let Err((job, _)) = pool.submit(BlockingJob::Report(reporting)) {
+                job.cancel();
+            }
         }
     }
 }

@@ -175,7 +175,7 @@ pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
 pub(crate) use schedtrace::SchedtraceSettings;
 pub(crate) use stall::{OnIncident, OnStall};
 
-use deadlock::{Standstill, Waiting};
+use deadlock::{Moved, Waiting};
 use dump::Elsewhere;
 use idle::Idle;
 use instruments::Instruments;
@@ -215,7 +215,7 @@ pub(crate) struct Shared {
     /// Written at opening.
     looks_for_deadlocks: AtomicBool,
     /// The last standstill that was reported.
-    deadlock: Mutex<Option<Standstill>>,
+    deadlock: Mutex<Option<Moved>>,
     foreign_tasks: [CachePadded<ForeignTasks>; SHARDS],
     services: Mutex<Services>,
 }

@@ -312,12 +312,12 @@ static META_OFFSET: AtomicUsize = AtomicUsize::new(0);
 /// Takes note of that. `waker` is the task's own, and `meta` its metadata.
 pub(super) fn learn_offset(waker: &Waker, meta: &Meta) {
     let offset = ptr::from_ref(meta).addr() - waker.data().addr();
-    // Relaxed: whoever finds a waker in a shard has its lock from whoever put it there, after this.
-    let known = META_OFFSET.swap(offset, Ordering::Relaxed);
-    debug_assert!(
-        known == 0 || known == offset,
-        "tasks have different headers"
-    );
+    // Relaxed: whoever finds a waker in a shard has its lock from whoever put it there, after this. Written once, so that the line
+    // stays with all who read it.
+    match META_OFFSET.load(Ordering::Relaxed) {
+        0 => META_OFFSET.store(offset, Ordering::Relaxed),
+        known => debug_assert_eq!(known, offset, "tasks have different headers"),
+    }
 }
 
 fn word_of(waker: &Waker) -> u64 {

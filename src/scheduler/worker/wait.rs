@@ -16,6 +16,7 @@ use crate::scheduler::netpoll::Seat;
 impl Worker {
     /// Lies down until there is something to do. True: go on; false: this thread ends.
     pub(super) fn wait(&self) -> bool {
+        self.chain.set(0);
         let core = self.shared.give_up_core();
         let is_spare = core.is_none();
         if let Some(core) = &core {
