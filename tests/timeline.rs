@@ -98,7 +98,13 @@ impl Timeline {
                     };
                     timeline.slices.push(slice);
                 }
-                "i" => timeline.marks.push((name, lane, nanos(&event["ts"]))),
+                "i" => {
+                    if name == "steal" {
+                        assert!(event["args"]["from"].is_u64(), "{event}");
+                        assert_ne!(event["args"]["tasks"].as_u64().expect("a number"), 0);
+                    }
+                    timeline.marks.push((name, lane, nanos(&event["ts"])));
+                }
                 "C" => {
                     assert!(event["args"]["runnables"].is_u64(), "{event}");
                     nanos(&event["ts"]);
@@ -277,6 +283,45 @@ fn arrows_lead_from_each_wake_to_the_poll_that_follows() {
                 assert_eq!(led.count(), 1, "{slice:?}");
             }
         }
+    });
+}
+
+#[test]
+fn each_theft_is_a_mark_in_the_lane_of_the_thief() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        let handle = runtime.handle().clone();
+        let counted = std::cell::Cell::new([0; 2]);
+        let timeline = recorded(|| {
+            let parent = named(&runtime, "parent", async {
+                let (bring, wait) = mpsc::channel();
+                let children: Vec<_> = (0..100)
+                    .map(|_| {
+                        let bring = bring.clone();
+                        executor::spawn(async move { _ = bring.send(()) })
+                    })
+                    .collect();
+                // Whoever runs them has stolen them, or got the processor after a retake.
+                wait.recv().unwrap();
+                for child in children {
+                    child.await.unwrap();
+                }
+            });
+            runtime.block_on(parent).unwrap();
+            // Counted before they are recorded, and both before the tasks run.
+            drop(runtime);
+            let metrics = handle.metrics();
+            counted.set([0, 1].map(|index| metrics.worker_steal_count(index)));
+        });
+        for (index, count) in counted.get().into_iter().enumerate() {
+            let lane = format!("processor {index}");
+            let marks = timeline.marks.iter().filter(|(mark, at, _)| {
+                mark == "steal" && timeline.lanes.get(at).is_some_and(|name| *name == lane)
+            });
+            assert_eq!(marks.count() as u64, count, "{lane}");
+        }
+        assert_ne!(counted.get(), [0; 2]);
     });
 }
 

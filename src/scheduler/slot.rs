@@ -96,14 +96,13 @@ impl Slot {
         incarnations.all.iter().copied().for_each(f);
     }
 
-    /// Which of the incarnations it is.
-    pub(super) fn number_of(&self, at: &Processor) -> usize {
+    /// Which of the incarnations it is, if it is one of this place.
+    pub(super) fn number_of(&self, at: &Processor) -> Option<usize> {
         let incarnations = self.incarnations.lock();
-        let found = incarnations
+        incarnations
             .all
             .iter()
-            .position(|other| ptr::eq(*other, at));
-        found.expect("it is one of this place")
+            .position(|other| ptr::eq(*other, at))
     }
 
     /// The sum of a figure over all incarnations.

@@ -28,8 +28,8 @@ std::thread_local! {
     static TICKS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// One search. What it finds beyond the first runnable is in the thief's queue afterwards.
-pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<Runnable> {
+/// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue afterwards.
+pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<(Runnable, &'static Processor)> {
     let count = shared.processors.len();
     if count == 1 && shared.orphans.is_empty() {
         return None;
@@ -44,18 +44,19 @@ pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<Runnable> {
                 }
                 let victim = shared.processors[index].at();
                 if let Some(runnable) = steal_batch(victim, thief) {
-                    return Some(runnable);
+                    return Some((runnable, victim));
                 }
                 let last = pass == PASSES - 1;
                 if last && !victim.next.is_empty() && victim.tick.get() == ticks[index] {
                     if let Some(runnable) = victim.next.steal() {
-                        return Some(runnable);
+                        return Some((runnable, victim));
                     }
                 }
             }
             let mut orphans = shared.orphans.iter();
-            if let Some(runnable) = orphans.find_map(|orphan| steal_batch(orphan, thief)) {
-                return Some(runnable);
+            let stolen = orphans.find_map(|orphan| Some((steal_batch(orphan, thief)?, orphan)));
+            if stolen.is_some() {
+                return stolen;
             }
         }
         None

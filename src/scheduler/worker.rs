@@ -379,8 +379,10 @@ impl Worker {
 
     fn steal(&self) -> Option<Runnable> {
         local::with_core(self.shared, |core| {
-            let found = steal::steal(self.shared, core)?;
+            let before = core.queue.len();
+            let (found, victim) = steal::steal(self.shared, core)?;
             core.at.counters.steals.add(1);
+            self.shared.note_steal(core, victim, before);
             Some(found)
         })
         .flatten()

@@ -30,9 +30,11 @@
 //! A core's holder writes into the journal of the core's incarnation, alone; see [`crate::timeline`]. Everybody else writes
 //! into lists behind locks.
 
+use std::ptr;
 use std::time::Instant;
 
 use super::processor::{Core, Processor};
+use super::slot::Slot;
 use super::{Shared, home, local, probe};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
@@ -379,11 +381,26 @@ impl Shared {
         }
     }
 
+    /// A worker has stolen from `victim`; before that it had so many in its queue. A thief of the thief may have been there
+    /// already, so it may have been more than is said.
+    pub(super) fn note_steal(&self, core: &Core, victim: &Processor, before: usize) {
+        if self.instruments.on() & TIMELINE != 0 {
+            let tasks = 1 + core.queue.len().saturating_sub(before);
+            let place = |is_it: fn(&Slot, &Processor) -> bool| {
+                self.processors.iter().position(|slot| is_it(slot, victim))
+            };
+            let from = place(|slot, victim| ptr::eq(slot.at(), victim))
+                .or_else(|| place(|slot, orphan| slot.number_of(orphan).is_some()));
+            let what = pair(from.unwrap_or_default(), tasks);
+            self.write(Some(core), Kind::Steal, what, stamp::now());
+        }
+    }
+
     /// Monitor: takes processor `index` from whoever holds this incarnation.
     pub(super) fn note_retake(&self, index: usize, stuck: &'static Processor) {
         if self.instruments.on() & TIMELINE != 0 {
             let incarnation = self.processors[index].number_of(stuck);
-            self.note_by_monitor(Kind::Retake, pair(index, incarnation));
+            self.note_by_monitor(Kind::Retake, pair(index, incarnation.unwrap_or_default()));
         }
     }
 }
