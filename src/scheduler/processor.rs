@@ -236,6 +236,12 @@ impl Core {
         self.intake.get() == 0
     }
 
+    /// Whether the push of a task that yields is that, too.
+    #[inline]
+    pub(super) fn ignores_yields(&self) -> bool {
+        self.intake.get() & (OBSERVED_YIELDS | BATCH) == 0
+    }
+
     /// Whether instruments want to know of this push.
     #[inline]
     pub(super) fn is_observed(&self, yielded: bool) -> bool {

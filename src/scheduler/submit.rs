@@ -21,7 +21,7 @@ impl Shared {
     pub(crate) fn submit(&'static self, runnable: Runnable, yielded: bool) {
         let mut runnable = Some(runnable);
         let submitted = local::with_core(self, |core| {
-            if core.is_plain() {
+            if core.is_plain() || yielded && core.ignores_yields() {
                 runnable
                     .take()
                     .map(|runnable| core.place(runnable, yielded))

@@ -32,12 +32,13 @@ use crate::sync::atomic::{AtomicU64, Ordering, fence};
 /// for. Models have shorter ones.
 const PIECE: usize = 1 << 12;
 
-type Piece = Box<[[AtomicU64; 2]]>;
+/// Of fixed length, so that a place in it needs no check.
+type Piece<const PIECE: usize> = Box<[[AtomicU64; 2]; PIECE]>;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Ring<const PIECE: usize = { self::PIECE }> {
-    pieces: Box<[OnceLock<Piece>]>,
+    pieces: Box<[OnceLock<Piece<PIECE>>]>,
     /// The capacity, less one. Changed while nobody writes, so that its next writer sees it; a reader that does not copies
     /// from before the change, which nobody asks for.
     mask: AtomicU64,
@@ -80,7 +81,7 @@ impl<const PIECE: usize> Ring<PIECE> {
 
     /// Piece and place in it of an event.
     #[inline]
-    fn place(&self, number: u64) -> (&OnceLock<Piece>, usize) {
+    fn place(&self, number: u64) -> (&OnceLock<Piece<PIECE>>, usize) {
         let index = (number & self.mask.load(Ordering::Relaxed)) as usize;
         (&self.pieces[index / PIECE], index % PIECE)
     }
@@ -93,7 +94,7 @@ impl<const PIECE: usize> Ring<PIECE> {
         // Step 1 before step 2. Pairs with the fence in `copy`.
         fence(Ordering::Release);
         let (piece, place) = self.place(number);
-        let piece = piece.get_or_init(|| (0..PIECE).map(|_| Default::default()).collect());
+        let piece = piece.get_or_init(new_piece);
         let words = event.to_words();
         piece[place][0].store(words[0], Ordering::Relaxed);
         piece[place][1].store(words[1], Ordering::Relaxed);
@@ -136,6 +137,15 @@ impl<const PIECE: usize> Ring<PIECE> {
             None => [u64::MAX; 2],
         }
     }
+}
+
+#[cold]
+fn new_piece<const PIECE: usize>() -> Piece<PIECE> {
+    let places: Vec<[AtomicU64; 2]> = (0..PIECE).map(|_| Default::default()).collect();
+    let Ok(piece) = places.try_into() else {
+        unreachable!("it has PIECE places");
+    };
+    piece
 }
 
 /// So many pieces for so many events: a power of two, so that the place of an event is found without a division.

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Where ticks and time begin, and how they go together.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ enum Source {
     Counter,
     Clock,
 }
+
+/// [`Base::ticks`], once it is known that the counter is good; zero: it is not, or not known yet. `Relaxed`: whoever does not see
+/// it asks the base, which gives the same.
+static COUNTS_FROM: AtomicU64 = AtomicU64::new(0);
 
 /// Ticks and time are compared over so long: the two readings at its ends are 50 ns apart at most, a 20,000th of it.
 const COMPARED: Duration = Duration::from_millis(1);
@@ -71,14 +76,24 @@ fn reading() -> (Instant, u64) {
     closest.expect("there are four").1
 }
 
-/// Prepares for stamps, so that the first one does not take long.
+/// Prepares for stamps, so that the first one does not take long, and the others need not look whether they are.
 pub(crate) fn prepare() {
-    base();
+    if base().source == Source::Counter {
+        COUNTS_FROM.store(base().ticks, Ordering::Relaxed);
+    }
 }
 
 /// Ticks since the first stamp of the process.
 #[inline]
 pub(crate) fn now() -> u64 {
+    match COUNTS_FROM.load(Ordering::Relaxed) {
+        0 => ask_base(),
+        first => counter::read().wrapping_sub(first),
+    }
+}
+
+#[cold]
+fn ask_base() -> u64 {
     let base = base();
     match base.source {
         Source::Counter => counter::read().wrapping_sub(base.ticks),

@@ -262,6 +262,7 @@ impl Shared {
     }
 
     /// A task is about to be pushed by the holder of `core`, or of none, while instruments are on.
+    #[inline]
     pub(super) fn note_push(&self, core: Option<&Core>, word: u64, push: Push) {
         let on = self.instruments.on();
         let kind = match push {
@@ -270,6 +271,20 @@ impl Shared {
             // It leads nowhere.
             Push::Yielded => None,
         };
+        if on == TIMELINE {
+            // What it costs is what a recording costs.
+            if let Some(kind) = kind {
+                self.write(core, kind, word, stamp::now());
+            }
+        } else {
+            self.measure_push(core, word, push, kind);
+        }
+    }
+
+    /// The same with more instruments, or none any more.
+    #[cold]
+    fn measure_push(&self, core: Option<&Core>, word: u64, push: Push, kind: Option<Kind>) {
+        let on = self.instruments.on();
         if on & (TIMELINE | HISTOGRAMS) != 0 {
             let measured = on & HISTOGRAMS != 0 && self.is_sampled(core);
             if measured || on & TIMELINE != 0 && kind.is_some() {

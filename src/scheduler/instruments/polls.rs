@@ -11,6 +11,7 @@ use crate::timeline::{Kind, stamp};
 impl Shared {
     /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker ended, if it has done
     /// nothing since; zero, if it has.
+    #[inline]
     pub(in crate::scheduler) fn poll_observed(
         &'static self,
         runnable: Runnable,
@@ -18,10 +19,23 @@ impl Shared {
         chain: u64,
     ) -> u64 {
         let on = self.instruments.on();
-        let word = runnable.metadata().word();
         if on == TIMELINE {
-            return self.poll_on_timeline(runnable, word, poll, chain);
+            self.poll_on_timeline(runnable, poll, chain)
+        } else {
+            self.poll_measured(on, runnable, poll, chain)
         }
+    }
+
+    /// With more than the timeline. Out of the way of the other, which is what a recording costs.
+    #[inline(never)]
+    fn poll_measured(
+        &'static self,
+        on: u8,
+        runnable: Runnable,
+        poll: impl FnOnce(Runnable) -> tasks::Polled,
+        chain: u64,
+    ) -> u64 {
+        let word = runnable.metadata().word();
         let hooks = match on & HOOKS {
             0 => None,
             _ => self.instruments.hooks(),
@@ -92,15 +106,15 @@ impl Shared {
         }
     }
 
-    /// The same with the timeline alone: what it costs is what a recording costs.
+    /// With the timeline alone.
     #[inline]
     fn poll_on_timeline(
         &'static self,
         runnable: Runnable,
-        word: u64,
         poll: impl FnOnce(Runnable) -> tasks::Polled,
         chain: u64,
     ) -> u64 {
+        let word = runnable.metadata().word();
         if chain == 0 {
             let begin = stamp::now();
             let written = local::with_core(self, |core| {
