@@ -50,6 +50,7 @@ mod polls;
 pub use histogram::Histogram;
 pub(crate) use hooks::Hooks;
 pub use hooks::TaskMeta;
+pub(super) use hooks::set_worker;
 
 use details::Details;
 use journal::Others;
@@ -124,6 +125,7 @@ pub(super) struct Instruments {
     /// Pushes by threads without a core.
     foreign_pushes: AtomicU64,
     pub(super) details: Details,
+    /// For whoever is no worker of the runtime; a worker has a reference of its own.
     hooks: Mutex<Option<Arc<Hooks>>>,
 }
 
@@ -151,10 +153,6 @@ impl Instruments {
 
     fn capacity(&self) -> usize {
         self.capacity.load(Ordering::Relaxed)
-    }
-
-    fn hooks(&self) -> Option<Arc<Hooks>> {
-        self.hooks.lock().clone()
     }
 }
 
@@ -299,9 +297,9 @@ impl Shared {
     }
 
     /// Calls the hook for a task that has been spawned. It is foreign code: no core may be borrowed.
-    pub(super) fn call_spawn_hook(&self, word: u64) {
+    pub(super) fn call_spawn_hook(&'static self, word: u64) {
         if self.instruments.on() & HOOKS != 0 {
-            if let Some(hooks) = self.instruments.hooks() {
+            if let Some(hooks) = self.hooks() {
                 if hooks.spawned.is_some() {
                     Hooks::call(&hooks.spawned, &Hooks::meta(word));
                 }
@@ -312,11 +310,11 @@ impl Shared {
     /// A task that was spawned ends without a poll of its own: `end` ends it.
     pub(super) fn end_observed(&'static self, runnable: Runnable, end: impl FnOnce(Runnable)) {
         let word = runnable.metadata().word();
-        let hooks = self.instruments.hooks();
+        let hooks = self.hooks();
         let meta = hooks.as_ref().map(|_| Hooks::meta(word));
         end(runnable);
         self.instruments.details.finished(word);
-        if let Some((hooks, meta)) = hooks.as_deref().zip(meta.as_ref()) {
+        if let Some((hooks, meta)) = hooks.as_ref().zip(meta.as_ref()) {
             Hooks::call(&hooks.terminated, meta);
         }
     }
