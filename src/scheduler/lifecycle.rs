@@ -352,8 +352,8 @@ impl Shared {
     /// Ends a task that nobody takes.
     pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
         match self.instruments.on() {
-            0 => tasks::reject(runnable, refused),
-            _ => self.end_observed(runnable, |runnable| tasks::reject(runnable, refused)),
+            0 => tasks::reject(runnable, refused, None),
+            _ => self.end_observed(runnable, refused, false),
         }
     }
 

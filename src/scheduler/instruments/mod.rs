@@ -30,6 +30,7 @@
 //! A core's holder writes into the journal of the core's incarnation, alone; see [`crate::timeline`]. Everybody else writes
 //! into lists behind locks.
 
+use std::io;
 use std::time::Instant;
 
 use super::processor::{Core, Processor};
@@ -46,6 +47,8 @@ mod hooks;
 pub(super) mod journal;
 mod latency;
 mod polls;
+#[cfg(test)]
+mod tests;
 
 pub use histogram::Histogram;
 pub(crate) use hooks::Hooks;
@@ -298,7 +301,7 @@ impl Shared {
 
     /// Calls the hook for a task that has been spawned. It is foreign code: no core may be borrowed.
     pub(super) fn call_spawn_hook(&'static self, word: u64) {
-        if self.instruments.on() & HOOKS != 0 {
+        if self.instruments.on() & HOOKS != 0 && !self.is_lost() {
             if let Some(hooks) = self.hooks() {
                 if hooks.spawned.is_some() {
                     Hooks::call(&hooks.spawned, &Hooks::meta(word));
@@ -307,16 +310,28 @@ impl Shared {
         }
     }
 
-    /// A task that was spawned ends without a poll of its own: `end` ends it.
-    pub(super) fn end_observed(&'static self, runnable: Runnable, end: impl FnOnce(Runnable)) {
+    /// A task that was spawned ends without a poll of its own. `is_new`: its spawn has not been told yet. Whoever is told of
+    /// that is told of the end, also when the runtime lets go of its hooks meanwhile.
+    pub(super) fn end_observed(
+        &'static self,
+        runnable: Runnable,
+        refused: Option<io::ErrorKind>,
+        is_new: bool,
+    ) {
         let word = runnable.metadata().word();
-        let hooks = self.hooks();
-        let meta = hooks.as_ref().map(|_| Hooks::meta(word));
-        end(runnable);
-        self.instruments.details.finished(word);
-        if let Some((hooks, meta)) = hooks.as_ref().zip(meta.as_ref()) {
-            Hooks::call(&hooks.terminated, meta);
+        let told = self.hooks().map(|hooks| (hooks, Hooks::meta(word)));
+        if let Some((hooks, meta)) = told.as_ref().filter(|_| is_new) {
+            Hooks::call(&hooks.spawned, meta);
         }
+        // It waits for no poll.
+        self.instruments.latencies.polled(word);
+        let afterwards = move || {
+            self.instruments.details.finished(word);
+            if let Some((hooks, meta)) = &told {
+                Hooks::call(&hooks.terminated, meta);
+            }
+        };
+        tasks::reject(runnable, refused, Some(Box::new(afterwards)));
     }
 
     /// Writes an event down: in the core's journal, else in the list of the calling thread.
