@@ -84,16 +84,16 @@ pub fn snapshot(out: impl Write) -> io::Result<()> {
     write(out, &logs(0), &tasks::ended_names())
 }
 
-fn write(out: impl Write, logs: &[Log], names: &HashMap<Id, String>) -> io::Result<()> {
+fn write(out: impl Write, logs: &[Log], names: &HashMap<Id, Arc<str>>) -> io::Result<()> {
     timeline::write(BufWriter::new(out), logs, |word| label(word, names))
 }
 
-fn label(word: u64, names: &HashMap<Id, String>) -> TaskLabel {
+fn label(word: u64, names: &HashMap<Id, Arc<str>>) -> TaskLabel {
     let task = tasks::describe(word);
-    let name = task.name.map(|name| name.to_string());
+    let name = task.name.or_else(|| names.get(&task.id).cloned());
     TaskLabel {
         id: task.id.number(),
-        name: name.or_else(|| names.get(&task.id).cloned()),
+        name: name.map(|name| name.to_string()),
         location: task.location.map(|at| (at.file(), at.line(), at.column())),
     }
 }
