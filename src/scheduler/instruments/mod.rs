@@ -79,6 +79,8 @@ pub(crate) fn record_everywhere(record: bool) {
         stamp::prepare();
     }
     EVERYWHERE.store(record, Ordering::Relaxed);
+    // A runtime that begins is in the table, fences, and looks. So it sees the change, or is seen here.
+    fence(Ordering::SeqCst);
     home::each(|shared| {
         if !shared.is_inherited() {
             shared.look_at_everywhere();
@@ -236,8 +238,10 @@ impl Shared {
         self.set_timeline(*recordings);
     }
 
-    /// [`EVERYWHERE`] has changed.
+    /// [`EVERYWHERE`] may have changed.
     fn look_at_everywhere(&self) {
+        // Pairs with the fence in `record_everywhere`.
+        fence(Ordering::SeqCst);
         let recordings = self.instruments.recordings.lock();
         self.set_timeline(*recordings);
     }
