@@ -194,7 +194,7 @@ impl Drop for CountedWorker {
 impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.threads.reopen();
-        self.prepare_instruments(&settings.instruments);
+        self.prepare_instruments(&settings.instruments, &settings.thread_name);
         let looks = settings.on_deadlock != OnDeadlock::Ignore;
         *self.deadlock.lock() = None;
         self.looks_for_deadlocks.store(looks, Ordering::Relaxed);

@@ -81,23 +81,32 @@ pub(crate) fn record_everywhere(record: bool) {
     EVERYWHERE.store(record, Ordering::Relaxed);
     // A runtime that begins is in the table, fences, and looks. So it sees the change, or is seen here.
     fence(Ordering::SeqCst);
+    each_own(Shared::look_at_everywhere);
+}
+
+fn each_own(mut f: impl FnMut(&'static Shared)) {
     home::each(|shared| {
         if !shared.is_inherited() {
-            shared.look_at_everywhere();
+            f(shared);
         }
     });
 }
 
-/// The timelines of all runtimes since `begin`, of those that have one.
-pub(crate) fn logs(begin: u64) -> Vec<Log> {
+/// The timelines of all runtimes since `begin`, of those that have one. `of_all`: also of those that record no more.
+pub(crate) fn logs(begin: u64, of_all: bool) -> Vec<Log> {
     let mut logs = Vec::new();
-    home::each(|shared| {
-        if !shared.is_inherited() {
+    each_own(|shared| {
+        if of_all || shared.instruments.on() & TIMELINE != 0 {
             logs.push(shared.log(begin));
         }
     });
     logs.retain(|log| !log.lanes.is_empty());
     logs
+}
+
+/// [`Shared::forget_log`] of all.
+pub(crate) fn forget_logs() {
+    each_own(Shared::forget_log);
 }
 
 /// What a builder has asked for.
@@ -132,6 +141,8 @@ pub(super) struct Instruments {
     pub(super) details: Details,
     /// For whoever is no worker of the runtime; a worker has a reference of its own.
     hooks: Mutex<Option<Arc<Hooks>>>,
+    /// Of the runtime's threads. Kept when it has ended: its timeline may be wanted later.
+    name: Mutex<Arc<str>>,
 }
 
 impl Instruments {
@@ -146,6 +157,7 @@ impl Instruments {
             foreign_pushes: AtomicU64::new(0),
             details: Details::new(),
             hooks: Mutex::new(None),
+            name: Mutex::new("".into()),
         }
     }
 
@@ -185,9 +197,10 @@ impl Shared {
         on != 0
     }
 
-    /// A runtime begins. No thread of it has started.
-    pub(super) fn prepare_instruments(&self, settings: &InstrumentSettings) {
+    /// A runtime begins, whose threads are called `name`. None of them has started.
+    pub(super) fn prepare_instruments(&self, settings: &InstrumentSettings, name: &str) {
         let instruments = &self.instruments;
+        *instruments.name.lock() = name.into();
         let hooks = Some(settings.hooks.clone()).filter(|hooks| !hooks.is_empty());
         let mut on = 0;
         for (wanted, instrument) in [
@@ -197,7 +210,7 @@ impl Shared {
         ] {
             on |= if wanted { instrument } else { 0 };
         }
-        if on & (TIMELINE | HISTOGRAMS | DETAILS) != 0 {
+        if on & (HISTOGRAMS | DETAILS) != 0 {
             stamp::prepare();
         }
         instruments
@@ -221,11 +234,13 @@ impl Shared {
         let hooks = instruments.hooks.lock().take();
         drop(hooks);
         instruments.details.clear();
+        // It flies no more.
+        (instruments.records_flight).store(false, Ordering::Relaxed);
+        self.look_at_everywhere();
     }
 
     /// A recording begins: from the stamp that it gives on, events are written down.
     pub(crate) fn begin_recording(&self) -> u64 {
-        stamp::prepare();
         let mut recordings = self.instruments.recordings.lock();
         *recordings += 1;
         self.set_timeline(*recordings);
@@ -236,6 +251,16 @@ impl Shared {
         let mut recordings = self.instruments.recordings.lock();
         *recordings -= 1;
         self.set_timeline(*recordings);
+    }
+
+    /// A recording has ended and been read: if there is no other one, the lists are freed. Rings are kept, as a writer that has
+    /// not yet seen the switch may still be at one. Whoever calls it sees to it that nobody is about to read.
+    pub(crate) fn forget_log(&self) {
+        // Under the lock: a recording that begins comes before or after.
+        let _recordings = self.instruments.recordings.lock();
+        if self.instruments.on() & TIMELINE == 0 {
+            self.instruments.others.clear();
+        }
     }
 
     /// [`EVERYWHERE`] may have changed.
@@ -253,6 +278,8 @@ impl Shared {
             || EVERYWHERE.load(Ordering::Relaxed);
         match (wanted, self.instruments.on() & TIMELINE != 0) {
             (true, false) => {
+                // Before anybody writes: a flight recorder has not come by `begin_recording`.
+                stamp::prepare();
                 self.instruments.others.clear();
                 for slot in &self.processors {
                     slot.each(|at| at.journal.begin_recording());
