@@ -5,9 +5,11 @@ mod common;
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use common::{wait_until, within_patience};
+use executor::Handle;
 use executor::runtime::{Builder, TaskMeta};
 use executor::task::{self, Id, yield_now};
 
@@ -171,5 +173,110 @@ fn without_hooks_for_polls_the_others_are_called_all_the_same() {
         }
         drop(runtime);
         assert_eq!(ended.load(SeqCst), 1000);
+    });
+}
+
+/// The runtime lets go of its hooks between the two.
+#[test]
+fn who_is_told_of_a_spawn_is_told_of_the_end_while_the_runtime_ends() {
+    within_patience(|| {
+        const THREADS: usize = 2;
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (spawned, terminated) = (told.clone(), told.clone());
+        let stopping = Arc::new(AtomicUsize::new(0));
+        let (may_end, ends) = mpsc::channel::<()>();
+        let (has_ended, ended) = mpsc::channel::<()>();
+        let [ends, ended] = [ends, ended].map(|channel| Arc::new(Mutex::new(channel)));
+        let count = stopping.clone();
+        let may_end = Mutex::new(Some(may_end));
+        let runtime = Builder::new()
+            .worker_threads(1)
+            .on_thread_stop(move || {
+                count.fetch_add(1, SeqCst);
+                // Until all ends of the channel have gone.
+                let _ = ends.lock().unwrap().recv();
+            })
+            .on_task_spawn(move |_| {
+                spawned.lock().unwrap().push("spawned");
+                drop(may_end.lock().unwrap().take());
+                let _ = ended.lock().unwrap().recv();
+            })
+            .on_task_terminate(move |_| terminated.lock().unwrap().push("terminated"))
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        let dropper = thread::spawn(move || {
+            drop(runtime);
+            drop(has_ended);
+        });
+        // The janitor has found everything settled, and the runtime waits for its threads.
+        wait_until("all threads are ending", || {
+            stopping.load(SeqCst) == THREADS
+        });
+        let late = handle.spawn(async {});
+        dropper.join().unwrap();
+        assert!(handle.block_on(late).unwrap_err().is_cancelled());
+        assert_eq!(*told.lock().unwrap(), ["spawned", "terminated"]);
+    });
+}
+
+/// A chain of destructors that is deeper than those that end inside each other.
+#[test]
+fn a_task_whose_end_is_put_off_has_ended_when_that_is_told() {
+    const LENGTH: usize = 100;
+
+    struct Chain {
+        left: usize,
+        handle: Handle,
+        dropped: Arc<Mutex<Vec<Id>>>,
+    }
+
+    impl Drop for Chain {
+        fn drop(&mut self) {
+            if self.left != 0 {
+                link(self.left - 1, &self.handle, &self.dropped);
+            }
+            self.dropped.lock().unwrap().push(task::id());
+        }
+    }
+
+    fn link(left: usize, handle: &Handle, dropped: &Arc<Mutex<Vec<Id>>>) {
+        let chain = Chain {
+            left,
+            handle: handle.clone(),
+            dropped: dropped.clone(),
+        };
+        drop(handle.spawn(async move {
+            let _chain = chain;
+            pending::<()>().await;
+        }));
+    }
+
+    within_patience(|| {
+        let dropped = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (seen, tell) = (dropped.clone(), told.clone());
+        let runtime = Builder::new()
+            .worker_threads(1)
+            .on_task_terminate(move |task| {
+                let was_dropped = seen.lock().unwrap().contains(&task.id());
+                tell.lock().unwrap().push(was_dropped);
+            })
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        let (release, held) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        // While it runs the hooks stay.
+        drop(runtime.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+        }));
+        begins.recv().unwrap();
+        runtime.shutdown_background();
+        link(LENGTH - 1, &handle, &dropped);
+        assert_eq!(dropped.lock().unwrap().len(), LENGTH);
+        assert_eq!(*told.lock().unwrap(), [true; LENGTH]);
+        drop(release);
     });
 }

@@ -44,6 +44,7 @@ struct Timeline {
     /// From the lane and moment of a wake to those of the poll.
     arrows: Vec<(Lane, u64, Lane, u64)>,
     counters: BTreeSet<String>,
+    runtimes: Vec<String>,
     lost: u64,
 }
 
@@ -63,6 +64,7 @@ impl Timeline {
             lanes: BTreeMap::new(),
             arrows: Vec::new(),
             counters: BTreeSet::new(),
+            runtimes: Vec::new(),
             lost: root["otherData"]["lost_events"].as_u64().expect("a number"),
         };
         let mut starts = HashMap::new();
@@ -78,9 +80,14 @@ impl Timeline {
             match event["ph"].as_str().expect("a phase") {
                 "M" => {
                     let args = event["args"].as_object().expect("arguments");
-                    if name == "thread_name" {
-                        let name = args["name"].as_str().expect("a name").to_owned();
-                        assert!(timeline.lanes.insert(lane, name).is_none(), "named twice");
+                    let of_what = || args["name"].as_str().expect("a name").to_owned();
+                    match name.as_str() {
+                        "thread_name" => {
+                            let first = timeline.lanes.insert(lane, of_what());
+                            assert!(first.is_none(), "named twice");
+                        }
+                        "process_name" => timeline.runtimes.push(of_what()),
+                        _ => {}
                     }
                 }
                 "X" => {
@@ -484,6 +491,57 @@ fn recordings_begin_and_end_as_they_are_told() {
             trace::stop(Vec::new()).is_err(),
             "it has ended all the same"
         );
+    });
+}
+
+#[test]
+fn a_runtime_that_has_ended_keeps_its_name_in_the_timeline() {
+    let _turn = turn();
+    within_patience(|| {
+        let path = file("name.json");
+        let runtime = |name: &str| Builder::new().worker_threads(1).thread_name(name);
+        let timeline = recorded(|| {
+            let writes = runtime("writes").trace_to(&path).build().unwrap();
+            writes.block_on(writes.spawn(async {})).unwrap();
+            drop(writes);
+            // Of another size, so that it does not use the same scheduler again.
+            let other = runtime("other").worker_threads(2).build().unwrap();
+            other.block_on(other.spawn(async {})).unwrap();
+            drop(other);
+        });
+        assert_eq!(read(&path).runtimes, ["writes (1)"]);
+        let names = timeline.runtimes.iter().map(|name| name.split(' ').next());
+        let names: BTreeSet<_> = names.flatten().collect();
+        assert_eq!(names, BTreeSet::from(["other", "writes"]));
+    });
+}
+
+#[test]
+fn a_snapshot_shows_no_recording_that_has_ended() {
+    let _turn = turn();
+    within_patience(|| {
+        let snapshot = || {
+            let mut json = Vec::new();
+            trace::snapshot(&mut json).unwrap();
+            Timeline::parse(&json)
+        };
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        trace::start();
+        runtime.block_on(named(&runtime, "old", async {})).unwrap();
+        wait_until("it has ended", || !snapshot().polls_of("old").is_empty());
+        trace::stop(std::io::sink()).unwrap();
+        assert_eq!(snapshot().slices.len(), 0);
+        let path = file("flight.json");
+        let flies = Builder::new()
+            .worker_threads(1)
+            .flight_recorder(&path)
+            .build()
+            .unwrap();
+        flies.block_on(named(&flies, "flies", async {})).unwrap();
+        wait_until("it is written", || !snapshot().polls_of("flies").is_empty());
+        assert_eq!(snapshot().polls_of("old").len(), 0, "of another runtime");
+        drop(flies);
+        assert_eq!(snapshot().slices.len(), 0);
     });
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::scheduler::instruments::{logs, record_everywhere};
+use crate::scheduler::instruments::{forget_logs, logs, record_everywhere};
 use crate::scheduler::{OnIncident, Shared};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
@@ -26,6 +26,9 @@ pub(super) fn hold() -> impl Sized + 'static {
 /// Each processor keeps the last 262,144 of its events, or what
 /// [`Builder::trace_events`](crate::Builder::trace_events) says: about two seconds if it polls 100,000 tasks a second. Older
 /// ones are overwritten, and counted. A poll costs some 20 ns more meanwhile. If a recording is going on, it begins anew.
+///
+/// That is up to 4 MiB for each processor. They are kept afterwards, for the next recording of the same runtime or of one that
+/// comes after it.
 ///
 /// # Examples
 ///
@@ -66,7 +69,8 @@ pub fn stop(out: impl Write) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     };
     record_everywhere(false);
-    let logs = logs(begin);
+    let logs = logs(begin, true);
+    forget_logs();
     let names = tasks::ended_names();
     tasks::keep_names(false);
     drop(started);
@@ -81,19 +85,19 @@ pub fn stop(out: impl Write) -> io::Result<()> {
 ///
 /// Those of the writer. Where nothing is being recorded, an empty timeline is written.
 pub fn snapshot(out: impl Write) -> io::Result<()> {
-    write(out, &logs(0), &tasks::ended_names())
+    write(out, &logs(0, false), &tasks::ended_names())
 }
 
-fn write(out: impl Write, logs: &[Log], names: &HashMap<Id, String>) -> io::Result<()> {
+fn write(out: impl Write, logs: &[Log], names: &HashMap<Id, Arc<str>>) -> io::Result<()> {
     timeline::write(BufWriter::new(out), logs, |word| label(word, names))
 }
 
-fn label(word: u64, names: &HashMap<Id, String>) -> TaskLabel {
+fn label(word: u64, names: &HashMap<Id, Arc<str>>) -> TaskLabel {
     let task = tasks::describe(word);
-    let name = task.name.map(|name| name.to_string());
+    let name = task.name.or_else(|| names.get(&task.id).cloned());
     TaskLabel {
         id: task.id.number(),
-        name: name.or_else(|| names.get(&task.id).cloned()),
+        name: name.map(|name| name.to_string()),
         location: task.location.map(|at| (at.file(), at.line(), at.column())),
     }
 }
@@ -121,6 +125,11 @@ impl Recording {
     pub(super) fn end(self, shared: &Shared) {
         let written = write(&self.file, &[shared.log(self.begin)], &tasks::ended_names());
         shared.end_recording();
+        {
+            // Whoever stops at the same time has read before, or reads afterwards what there is then: no more is written here.
+            let _started = STARTED.lock();
+            shared.forget_log();
+        }
         tasks::keep_names(false);
         if let Err(error) = written {
             let path = self.path.display();

@@ -22,7 +22,7 @@ use std::process;
 use super::{Shared, home, local};
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
-use crate::tasks::Runnable;
+use crate::tasks::{self, Runnable};
 
 /// Schedulers that no runtime uses, taken for a fork.
 pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
@@ -91,7 +91,10 @@ impl Shared {
             std::mem::forget(runnable);
             panic!("{LOST}");
         }
-        self.reject(runnable, None);
+        match self.instruments.on() {
+            0 => tasks::reject(runnable, None, None),
+            _ => self.end_observed(runnable, None, true),
+        }
     }
 }
 

@@ -194,7 +194,7 @@ impl Drop for CountedWorker {
 impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.threads.reopen();
-        self.prepare_instruments(&settings.instruments);
+        self.prepare_instruments(&settings.instruments, &settings.thread_name);
         let looks = settings.on_deadlock != OnDeadlock::Ignore;
         *self.deadlock.lock() = None;
         self.looks_for_deadlocks.store(looks, Ordering::Relaxed);
@@ -352,8 +352,8 @@ impl Shared {
     /// Ends a task that nobody takes.
     pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
         match self.instruments.on() {
-            0 => tasks::reject(runnable, refused),
-            _ => self.end_observed(runnable, |runnable| tasks::reject(runnable, refused)),
+            0 => tasks::reject(runnable, refused, None),
+            _ => self.end_observed(runnable, refused, false),
         }
     }
 

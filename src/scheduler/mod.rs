@@ -128,6 +128,7 @@ use crate::tasks::Runnable;
 use crate::tasks::registry::{Registry, SHARDS};
 
 mod at;
+mod busy;
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;

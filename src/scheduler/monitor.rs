@@ -83,7 +83,7 @@ const ASLEEP: u32 = 2;
 impl Shared {
     /// A worker has picked this core up.
     pub(super) fn take_in_hand(&'static self, core: Box<Core>, now: Instant) {
-        core.at.begin_work(now);
+        core.at.busy.begin(now);
         self.note(Some(&core), Kind::Hold, instruments::this_thread());
         local::put_core(core);
         self.work_begins();

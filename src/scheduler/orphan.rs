@@ -45,7 +45,7 @@ impl Shared {
         let core = local::take_core()?;
         core.end_batch();
         self.note(Some(&core), Kind::Lay, 0);
-        core.at.end_work(clock::now());
+        core.at.busy.end(clock::now());
         if core.at.tenure.end() {
             return Some(core);
         }

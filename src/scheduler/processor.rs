@@ -7,11 +7,10 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::Instant;
 
 use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
-use super::clock;
+use super::busy::Busy;
 use super::counter::Counter;
 use super::instruments::journal::Journal;
 use super::queue::NextSlot;
@@ -45,9 +44,8 @@ pub(super) struct Processor {
     /// reads it of a poll that stands still: `Relaxed`, a word that is out of date only names a task that has just ended.
     task: AtomicU64,
     pub(super) tenure: Tenure,
-    /// When it was taken in hand, in [`clock::nanos`]; zero while it lies. Its holder writes it, readers want a time and no
-    /// order: `Relaxed`.
-    held_since: AtomicU64,
+    /// How long it was in somebody's hands: its holder says when.
+    pub(super) busy: Busy,
     /// The monitor's and the holder's: this processor is in the list of [`super::orphan`].
     pub(super) listed: AtomicBool,
     pub(super) counters: Counters,
@@ -65,8 +63,6 @@ pub(super) struct Counters {
     /// Times that it was given away by a thread about to block, or retaken from one that was stuck. Written by who parts the
     /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same tenure.
     pub(super) handoffs: Counter,
-    /// Nanoseconds in somebody's hands, without those since it was taken in hand last.
-    busy: Counter,
 }
 
 /// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
@@ -117,7 +113,7 @@ impl Processor {
             tick: Counter::default(),
             task: AtomicU64::new(0),
             tenure: Tenure::new(),
-            held_since: AtomicU64::new(0),
+            busy: Busy::default(),
             listed: AtomicBool::new(false),
             counters: Counters::default(),
             journal: Journal::default(),
@@ -134,30 +130,6 @@ impl Processor {
     /// The word of the task polled last.
     pub(super) fn task(&self) -> u64 {
         self.task.load(Ordering::Relaxed)
-    }
-
-    /// Its time in a thread's hands begins.
-    pub(super) fn begin_work(&self, now: Instant) {
-        self.held_since
-            .store(clock::nanos(now).max(1), Ordering::Relaxed);
-    }
-
-    /// And ends.
-    pub(super) fn end_work(&self, now: Instant) {
-        self.counters.busy.add(self.held_for(now));
-        self.held_since.store(0, Ordering::Relaxed);
-    }
-
-    fn held_for(&self, now: Instant) -> u64 {
-        match self.held_since.load(Ordering::Relaxed) {
-            0 => 0,
-            since => clock::nanos(now).saturating_sub(since),
-        }
-    }
-
-    /// Nanoseconds in somebody's hands.
-    pub(super) fn busy(&self, now: Instant) -> u64 {
-        self.counters.busy.get() + self.held_for(now)
     }
 
     /// Whether a thread has it in its hands, entitled to it or not.
@@ -184,11 +156,11 @@ impl Processor {
             steals,
             parks,
             handoffs,
-            busy,
         } = &self.counters;
-        for counter in [&self.tick, spawned, finished, steals, parks, handoffs, busy] {
+        for counter in [&self.tick, spawned, finished, steals, parks, handoffs] {
             counter.reset();
         }
+        self.busy.reset();
         self.journal.reset();
     }
 }

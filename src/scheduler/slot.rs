@@ -90,10 +90,11 @@ impl Slot {
             .for_each(f);
     }
 
-    /// Calls `f` on each incarnation, under a lock.
-    pub(super) fn each(&self, f: impl FnMut(&Processor)) {
-        let incarnations = self.incarnations.lock();
-        incarnations.all.iter().copied().for_each(f);
+    /// Calls `f` on each incarnation there is at the moment. Not under the lock: `f` may copy megabytes, and the monitor
+    /// needs the lock to retake.
+    pub(super) fn each(&self, f: impl FnMut(&'static Processor)) {
+        let all = self.incarnations.lock().all.clone();
+        all.into_iter().for_each(f);
     }
 
     /// Which of the incarnations it is, if it is one of this place.

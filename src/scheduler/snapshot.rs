@@ -87,7 +87,7 @@ impl Shared {
                     local_queue_depth: slot.sum(|at| at.num_queued() as u64) as usize,
                     steals: slot.sum(|at| at.counters.steals.get()),
                     parks: slot.sum(|at| at.counters.parks.get()),
-                    busy: Duration::from_nanos(slot.sum(|at| at.busy(now))),
+                    busy: Duration::from_nanos(slot.sum(|at| at.busy.get(now))),
                 })
                 .collect(),
             alive_tasks: self.num_alive_tasks(),

@@ -108,30 +108,27 @@ impl Shared {
 
     /// A new task, spawned by a thread without a core.
     fn submit_foreign(&'static self, runnable: Runnable) {
-        let spawned = self.count_foreign_spawn();
+        if !self.count_foreign_spawn() {
+            return self.refuse(runnable);
+        }
         if self.instruments.on() != 0 {
             self.call_spawn_hook(runnable.metadata().word());
         }
-        match spawned {
-            true => self.submit_global(runnable, Push::New),
-            false => self.refuse(runnable),
-        }
+        self.submit_global(runnable, Push::New);
     }
 
     /// A new job for the blocking pool.
     pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
         local::with_core(self, Core::send_job);
-        let spawned = self.count_foreign_spawn();
+        if !self.count_foreign_spawn() {
+            return self.refuse(runnable);
+        }
         if self.instruments.on() != 0 {
             let word = runnable.metadata().word();
             self.call_spawn_hook(word);
             self.note_push(None, word, Push::New);
         }
-        if spawned {
-            self.submit_blocking(runnable);
-        } else {
-            self.refuse(runnable);
-        }
+        self.submit_blocking(runnable);
     }
 
     /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.

@@ -20,39 +20,67 @@ static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
 /// causes: the task's own state orders them, `Relaxed` suffices.
 static ABORTS: AtomicUsize = AtomicUsize::new(0);
 
-/// Recordings that will want the names of tasks that have ended. `Relaxed`: a name more or less.
+/// As many as there are [`Ended::keepers`], for those who have no name to keep. `Relaxed`: asked again under the lock.
 static KEEPERS: AtomicUsize = AtomicUsize::new(0);
 
-/// Names of tasks that have ended, the last [`KEPT`] of them.
-static ENDED: Mutex<Ended> = Mutex::new(Ended(VecDeque::new()));
+/// Names of tasks that have ended.
+static ENDED: Mutex<Ended> = Mutex::new(Ended::NONE);
 
 const KEPT: usize = 1 << 16;
 
-struct Ended(VecDeque<(Id, Arc<str>)>);
+struct Ended {
+    /// Recordings that will want them.
+    keepers: usize,
+    /// The last [`KEPT`].
+    names: VecDeque<(Id, Arc<str>)>,
+}
 
 impl Ended {
-    fn keep(&mut self, id: Id, name: Arc<str>) {
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+    const NONE: Ended = Ended {
+        keepers: 0,
+        names: VecDeque::new(),
+    };
+
+    /// Gives the names that nobody wants any more.
+    fn keep_names(&mut self, keep: bool) -> VecDeque<(Id, Arc<str>)> {
+        if keep {
+            self.keepers += 1;
+        } else {
+            self.keepers -= 1;
         }
-        self.0.push_back((id, name));
+        match self.keepers {
+            0 => std::mem::take(&mut self.names),
+            _ => VecDeque::new(),
+        }
+    }
+
+    fn keep(&mut self, id: Id, name: &Arc<str>) {
+        if self.keepers == 0 {
+            // The last keeper has just gone, and nobody would clear it.
+            return;
+        }
+        if self.names.len() == KEPT {
+            self.names.pop_front();
+        }
+        self.names.push_back((id, name.clone()));
     }
 }
 
 /// From now on, or no longer, the names of tasks that end are kept. Each who asks for it must take it back.
 pub(crate) fn keep_names(keep: bool) {
-    if keep {
-        KEEPERS.fetch_add(1, Ordering::Relaxed);
-    } else if KEEPERS.fetch_sub(1, Ordering::Relaxed) == 1 {
-        ENDED.lock().0 = VecDeque::new();
-    }
+    let unwanted = {
+        let mut ended = ENDED.lock();
+        let unwanted = ended.keep_names(keep);
+        KEEPERS.store(ended.keepers, Ordering::Relaxed);
+        unwanted
+    };
+    drop(unwanted);
 }
 
 /// The names that were kept.
-pub(crate) fn ended_names() -> HashMap<Id, String> {
-    let ended = ENDED.lock();
-    let names = ended.0.iter();
-    names.map(|(id, name)| (*id, name.to_string())).collect()
+pub(crate) fn ended_names() -> HashMap<Id, Arc<str>> {
+    let names = ENDED.lock().names.clone();
+    names.into_iter().collect()
 }
 
 #[derive(Debug)]
@@ -107,7 +135,7 @@ impl Control {
         let control = shard(id).lock().remove(&id)?;
         if KEEPERS.load(Ordering::Relaxed) != 0 {
             if let Some(name) = &control.name {
-                ENDED.lock().keep(id, name.clone());
+                ENDED.lock().keep(id, name);
             }
         }
         Some(control)
@@ -183,4 +211,23 @@ pub(super) fn name_of(id: Id) -> Option<Arc<str>> {
 /// ```
 pub fn name() -> Option<Arc<str>> {
     super::try_id().and_then(name_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_kept_that_nobody_will_clear() {
+        let mut ended = Ended::NONE;
+        let keep = |ended: &mut Ended, number| ended.keep(Id::from_number(number), &"name".into());
+        assert!(ended.keep_names(true).is_empty());
+        keep(&mut ended, 1);
+        assert!(ended.keep_names(true).is_empty());
+        assert!(ended.keep_names(false).is_empty(), "one keeper is left");
+        assert_eq!(ended.keep_names(false).len(), 1);
+        // By a task that saw that there was a keeper.
+        keep(&mut ended, 2);
+        assert!(ended.names.is_empty());
+    }
 }

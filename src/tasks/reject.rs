@@ -20,8 +20,16 @@ use super::{Runnable, current};
 /// A level takes about half a kilobyte of stack besides what the destructor takes.
 const DEEPEST: u32 = 32;
 
-/// A task to be ended, and what the system refused, if that is why.
-type Rejected = (Runnable, Option<io::ErrorKind>);
+/// What is to be done when a task has ended. It must not unwind.
+pub(crate) type Afterwards = Box<dyn FnOnce()>;
+
+/// A task to be ended.
+struct Rejected {
+    runnable: Runnable,
+    /// What the system refused, if that is why.
+    refused: Option<io::ErrorKind>,
+    afterwards: Option<Afterwards>,
+}
 
 std::thread_local! {
     /// Rejections that have begun on this thread and not returned.
@@ -30,13 +38,24 @@ std::thread_local! {
 }
 
 /// Ends a task that was never queued: its handle resolves to "cancelled", or to what the system refused.
-pub(crate) fn reject(runnable: Runnable, refused: Option<io::ErrorKind>) {
+///
+/// What is to be done afterwards is done when the task's future has been dropped, which may be after this returns.
+pub(crate) fn reject(
+    runnable: Runnable,
+    refused: Option<io::ErrorKind>,
+    afterwards: Option<Afterwards>,
+) {
+    let rejected = Rejected {
+        runnable,
+        refused,
+        afterwards,
+    };
     let depth = DEPTH.get();
     if depth == DEEPEST {
-        return put_off((runnable, refused));
+        return put_off(rejected);
     }
     DEPTH.set(depth + 1);
-    end((runnable, refused));
+    end(rejected);
     if depth + 1 == DEEPEST {
         while end_put_off() {}
     }
@@ -63,11 +82,14 @@ fn put_off(rejected: Rejected) {
 }
 
 /// Never unwinds: see [`current::cancel`].
-fn end((runnable, refused): Rejected) {
-    match refused {
-        Some(reason) => current::refuse(runnable, reason),
+fn end(rejected: Rejected) {
+    match rejected.refused {
+        Some(reason) => current::refuse(rejected.runnable, reason),
         None => {
-            current::cancel(runnable);
+            current::cancel(rejected.runnable);
         }
+    }
+    if let Some(afterwards) = rejected.afterwards {
+        afterwards();
     }
 }

@@ -41,9 +41,8 @@ impl Shared {
                 polling,
             });
         });
-        let name = self.settings().map(|settings| settings.thread_name.clone());
         Log {
-            name: name.unwrap_or_else(|_| "executor".to_owned()),
+            name: self.instruments.name.lock().to_string(),
             lanes,
             begin,
             end: stamp::now(),

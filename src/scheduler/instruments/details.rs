@@ -31,6 +31,8 @@ pub(in crate::scheduler) struct Detail {
     pub(in crate::scheduler) busy: Duration,
     pub(in crate::scheduler) doing: Doing,
     pub(in crate::scheduler) since: Instant,
+    /// While it is [`Running`](Doing::Running): it lies in a queue since. Its poll has returned, and its end is about to be noted.
+    queued: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl Details {
             busy: Duration::ZERO,
             doing: Doing::Queued,
             since: now,
+            queued: None,
         };
         self.piece(word).lock().insert(word, detail);
     }
@@ -60,10 +63,14 @@ impl Details {
     pub(super) fn woken(&self, word: u64, now: Instant) {
         // A task that is not known was spawned before tasks were watched.
         if let Some(detail) = self.piece(word).lock().get_mut(&word) {
-            // Woken in its poll, it is queued when that ends.
-            if detail.doing == Doing::Waiting {
-                detail.doing = Doing::Queued;
-                detail.since = now;
+            match detail.doing {
+                Doing::Waiting => {
+                    detail.doing = Doing::Queued;
+                    detail.since = now;
+                }
+                // By itself, or by another thread before `poll_ends`.
+                Doing::Running => detail.queued = Some(now),
+                Doing::Queued => {}
             }
         }
     }
@@ -77,6 +84,7 @@ impl Details {
         detail.polls += 1;
         detail.doing = Doing::Running;
         detail.since = now;
+        detail.queued = None;
         detail.polls
     }
 
@@ -86,12 +94,14 @@ impl Details {
             detail.busy += lasted;
             // Else its next poll has begun elsewhere.
             if detail.polls == poll {
-                detail.doing = if is_queued {
+                let queued = detail.queued.take();
+                detail.doing = if is_queued || queued.is_some() {
                     Doing::Queued
                 } else {
                     Doing::Waiting
                 };
-                detail.since += lasted;
+                let end = detail.since + lasted;
+                detail.since = queued.map_or(end, |queued| queued.max(end));
             }
         }
     }
@@ -113,5 +123,43 @@ impl Details {
         for piece in &self.0 {
             *piece.lock() = HashMap::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known of the only task.
+    fn only(details: &Details) -> (Doing, Instant) {
+        let all = details.all();
+        assert_eq!(all.len(), 1);
+        (all[0].1.doing, all[0].1.since)
+    }
+
+    #[test]
+    fn a_task_woken_before_the_end_of_its_poll_is_noted_does_not_wait() {
+        const TASK: u64 = 7 << 20;
+        let (details, start) = (Details::new(), Instant::now());
+        let at = |micros| start + Duration::from_micros(micros);
+        let lasted = Duration::from_micros(10);
+        details.spawned(TASK, at(0));
+        let poll = details.poll_begins(TASK, at(20));
+        // It has returned and was woken by another thread, on its own thread nobody knows.
+        details.woken(TASK, at(35));
+        assert_eq!(only(&details).0, Doing::Running);
+        details.poll_ends(TASK, poll, lasted, false);
+        assert_eq!(only(&details), (Doing::Queued, at(35)));
+        // The next one begins before the end of this one is noted.
+        let poll = details.poll_begins(TASK, at(40));
+        details.woken(TASK, at(55));
+        let next = details.poll_begins(TASK, at(60));
+        details.poll_ends(TASK, poll, lasted, false);
+        assert_eq!(only(&details), (Doing::Running, at(60)));
+        // And nobody has woken it in that.
+        details.poll_ends(TASK, next, lasted, false);
+        assert_eq!(only(&details), (Doing::Waiting, at(70)));
+        details.woken(TASK, at(80));
+        assert_eq!(only(&details), (Doing::Queued, at(80)));
     }
 }

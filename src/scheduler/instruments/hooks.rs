@@ -1,8 +1,12 @@
 //! The user's hooks around tasks.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
+use std::ptr;
+use std::rc::Rc;
 
+use crate::scheduler::{Shared, local};
 use crate::sync::Arc;
 use crate::tasks::{self, Id, contained};
 
@@ -69,6 +73,31 @@ impl Hooks {
         if let Some(hook) = hook {
             contained(|| hook(task));
         }
+    }
+}
+
+std::thread_local! {
+    /// On a worker: the hooks of its runtime, which are there before it begins and do not change. So a poll that is observed
+    /// takes no lock, and counts no reference that other workers count, too.
+    static OF_WORKER: RefCell<Option<Rc<Arc<Hooks>>>> = const { RefCell::new(None) };
+}
+
+/// The calling thread becomes a worker, or ceases to be one.
+pub(in crate::scheduler) fn set_worker(shared: Option<&'static Shared>) {
+    let hooks = shared.and_then(|shared| shared.instruments.hooks.lock().clone());
+    let before = OF_WORKER.try_with(|place| place.replace(hooks.map(Rc::new)));
+    drop(before);
+}
+
+impl Shared {
+    /// The hooks of the runtime. `None`: it has none, or has ended.
+    pub(super) fn hooks(&'static self) -> Option<Rc<Arc<Hooks>>> {
+        if local::shared().is_some_and(|other| ptr::eq(other, self)) {
+            if let Ok(hooks) = OF_WORKER.try_with(|place| place.borrow().clone()) {
+                return hooks;
+            }
+        }
+        self.instruments.hooks.lock().clone().map(Rc::new)
     }
 }
 

@@ -92,10 +92,63 @@ fn cut(mut events: Vec<Event>, lost: u64, stamp: u64) -> (Vec<Event>, u64) {
 #[derive(Debug)]
 pub(super) struct Others([CachePadded<Mutex<List>>; SHARDS + 1]);
 
+/// Events are numbered, and no two of a list have the same number.
 #[derive(Debug, Default)]
 struct List {
     events: VecDeque<(Place, Event)>,
-    lost: u64,
+    /// The number of the first of them.
+    first: u64,
+    /// The number of the first one since recording began.
+    begin: u64,
+}
+
+/// So many events are copied at once: a writer waits for a microsecond, not for a copy of the whole list.
+const PIECE: usize = 256;
+
+impl List {
+    fn end(&self) -> u64 {
+        self.first + self.events.len() as u64
+    }
+
+    fn push(&mut self, event: (Place, Event), capacity: usize) {
+        if self.events.len() >= capacity.max(1) {
+            self.events.pop_front();
+            self.first += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Gives the events, for their memory to be freed outside of the lock.
+    fn clear(&mut self) -> VecDeque<(Place, Event)> {
+        self.first = self.end();
+        self.begin = self.first;
+        std::mem::take(&mut self.events)
+    }
+}
+
+/// The events of a list, without a gap, and how many were lost before them since recording began.
+fn copy(list: &Mutex<List>) -> (Vec<(Place, Event)>, u64) {
+    let mut copied: Vec<(Place, Event)> = Vec::new();
+    let (mut next, mut lost, end) = {
+        let list = list.lock();
+        (list.first, list.first - list.begin, list.end())
+    };
+    while next < end {
+        // Not under the lock.
+        copied.reserve(PIECE);
+        let list = list.lock();
+        if list.first > next {
+            // Meanwhile some were overwritten. What came before them is given up, as by a ring.
+            copied.clear();
+            next = list.first;
+            lost = next - list.begin;
+        }
+        let piece = next..end.min(next + PIECE as u64).max(next);
+        let [from, to] = [piece.start, piece.end].map(|number| (number - list.first) as usize);
+        copied.extend(list.events.range(from..to));
+        next = piece.end;
+    }
+    (copied, lost)
 }
 
 impl Others {
@@ -108,28 +161,21 @@ impl Others {
             Place::Monitor => SHARDS,
             _ => thread_shard(),
         };
-        let mut list = self.0[shard].lock();
-        if list.events.len() >= capacity.max(1) {
-            list.events.pop_front();
-            list.lost += 1;
-        }
-        list.events.push_back((place, event));
+        self.0[shard].lock().push((place, event), capacity);
     }
 
-    /// Forgets all.
+    /// Forgets all, and gives the memory back.
     pub(super) fn clear(&self) {
         for list in &self.0 {
-            *list.lock() = List::default();
+            let events = list.lock().clear();
+            drop(events);
         }
     }
 
     /// Calls `f` with the events of each place from this moment on, and how many of it and its neighbours were lost.
     pub(super) fn since(&self, stamp: u64, mut f: impl FnMut(Place, Vec<Event>, u64)) {
         for list in &self.0 {
-            let (events, lost) = {
-                let list = list.lock();
-                (Vec::from(list.events.clone()), list.lost)
-            };
+            let (events, lost) = copy(list);
             let is_cut = events.first().is_some_and(|(_, event)| event.stamp < stamp);
             let mut lost = if is_cut { 0 } else { lost };
             let mut events: Vec<_> = events
@@ -156,5 +202,61 @@ impl Kind {
             stamp,
             what,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::thread;
+
+    fn event(number: u64) -> (Place, Event) {
+        (Place::Monitor, Kind::Wake.of(number, number))
+    }
+
+    fn numbers(copied: &[(Place, Event)]) -> Vec<u64> {
+        copied.iter().map(|(_, event)| event.what).collect()
+    }
+
+    #[test]
+    fn a_list_is_copied_in_pieces_and_whole() {
+        let length = 3 * PIECE as u64 + 1;
+        let list = Mutex::new(List::default());
+        let push = |number| list.lock().push(event(number), length as usize);
+        (0..length).for_each(push);
+        let (copied, lost) = copy(&list);
+        assert!(numbers(&copied).into_iter().eq(0..length));
+        assert_eq!(lost, 0);
+        (length..length + 2).for_each(push);
+        let (copied, lost) = copy(&list);
+        assert!(numbers(&copied).into_iter().eq(2..length + 2));
+        assert_eq!(lost, 2);
+        assert_eq!(list.lock().clear().len() as u64, length);
+        assert_eq!(copy(&list), (Vec::new(), 0));
+        push(7);
+        let (copied, lost) = copy(&list);
+        assert_eq!(numbers(&copied), [7]);
+        assert_eq!(lost, 0, "what was forgotten was not lost");
+    }
+
+    /// There is room for a few pieces, so the writer overtakes the reader all the time.
+    #[test]
+    fn a_copy_beside_a_writer_has_no_gap() {
+        const EVENTS: u64 = 100_000;
+        let list = Mutex::new(List::default());
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for number in 0..EVENTS {
+                    list.lock().push(event(number), 3 * PIECE);
+                }
+            });
+            while !writer.is_finished() {
+                let (copied, lost) = copy(&list);
+                let numbers = numbers(&copied);
+                assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+                assert!(numbers.first().is_none_or(|&first| first == lost));
+            }
+        });
+        assert_eq!(copy(&list).1, EVENTS - 3 * PIECE as u64);
     }
 }

@@ -30,6 +30,7 @@
 //! A core's holder writes into the journal of the core's incarnation, alone; see [`crate::timeline`]. Everybody else writes
 //! into lists behind locks.
 
+use std::io;
 use std::ptr;
 use std::time::Instant;
 
@@ -48,10 +49,13 @@ mod hooks;
 pub(super) mod journal;
 mod latency;
 mod polls;
+#[cfg(test)]
+mod tests;
 
 pub use histogram::Histogram;
 pub(crate) use hooks::Hooks;
 pub use hooks::TaskMeta;
+pub(super) use hooks::set_worker;
 
 use details::Details;
 use journal::Others;
@@ -77,23 +81,34 @@ pub(crate) fn record_everywhere(record: bool) {
         stamp::prepare();
     }
     EVERYWHERE.store(record, Ordering::Relaxed);
+    // A runtime that begins is in the table, fences, and looks. So it sees the change, or is seen here.
+    fence(Ordering::SeqCst);
+    each_own(Shared::look_at_everywhere);
+}
+
+fn each_own(mut f: impl FnMut(&'static Shared)) {
     home::each(|shared| {
         if !shared.is_inherited() {
-            shared.look_at_everywhere();
+            f(shared);
         }
     });
 }
 
-/// The timelines of all runtimes since `begin`, of those that have one.
-pub(crate) fn logs(begin: u64) -> Vec<Log> {
+/// The timelines of all runtimes since `begin`, of those that have one. `of_all`: also of those that record no more.
+pub(crate) fn logs(begin: u64, of_all: bool) -> Vec<Log> {
     let mut logs = Vec::new();
-    home::each(|shared| {
-        if !shared.is_inherited() {
+    each_own(|shared| {
+        if of_all || shared.instruments.on() & TIMELINE != 0 {
             logs.push(shared.log(begin));
         }
     });
     logs.retain(|log| !log.lanes.is_empty());
     logs
+}
+
+/// [`Shared::forget_log`] of all.
+pub(crate) fn forget_logs() {
+    each_own(Shared::forget_log);
 }
 
 /// What a builder has asked for.
@@ -126,7 +141,10 @@ pub(super) struct Instruments {
     /// Pushes by threads without a core.
     foreign_pushes: AtomicU64,
     pub(super) details: Details,
+    /// For whoever is no worker of the runtime; a worker has a reference of its own.
     hooks: Mutex<Option<Arc<Hooks>>>,
+    /// Of the runtime's threads. Kept when it has ended: its timeline may be wanted later.
+    name: Mutex<Arc<str>>,
 }
 
 impl Instruments {
@@ -141,6 +159,7 @@ impl Instruments {
             foreign_pushes: AtomicU64::new(0),
             details: Details::new(),
             hooks: Mutex::new(None),
+            name: Mutex::new("".into()),
         }
     }
 
@@ -153,10 +172,6 @@ impl Instruments {
 
     fn capacity(&self) -> usize {
         self.capacity.load(Ordering::Relaxed)
-    }
-
-    fn hooks(&self) -> Option<Arc<Hooks>> {
-        self.hooks.lock().clone()
     }
 }
 
@@ -184,9 +199,10 @@ impl Shared {
         on != 0
     }
 
-    /// A runtime begins. No thread of it has started.
-    pub(super) fn prepare_instruments(&self, settings: &InstrumentSettings) {
+    /// A runtime begins, whose threads are called `name`. None of them has started.
+    pub(super) fn prepare_instruments(&self, settings: &InstrumentSettings, name: &str) {
         let instruments = &self.instruments;
+        *instruments.name.lock() = name.into();
         let hooks = Some(settings.hooks.clone()).filter(|hooks| !hooks.is_empty());
         let mut on = 0;
         for (wanted, instrument) in [
@@ -196,7 +212,7 @@ impl Shared {
         ] {
             on |= if wanted { instrument } else { 0 };
         }
-        if on & (TIMELINE | HISTOGRAMS | DETAILS) != 0 {
+        if on & (HISTOGRAMS | DETAILS) != 0 {
             stamp::prepare();
         }
         instruments
@@ -220,11 +236,13 @@ impl Shared {
         let hooks = instruments.hooks.lock().take();
         drop(hooks);
         instruments.details.clear();
+        // It flies no more.
+        (instruments.records_flight).store(false, Ordering::Relaxed);
+        self.look_at_everywhere();
     }
 
     /// A recording begins: from the stamp that it gives on, events are written down.
     pub(crate) fn begin_recording(&self) -> u64 {
-        stamp::prepare();
         let mut recordings = self.instruments.recordings.lock();
         *recordings += 1;
         self.set_timeline(*recordings);
@@ -237,8 +255,20 @@ impl Shared {
         self.set_timeline(*recordings);
     }
 
-    /// [`EVERYWHERE`] has changed.
+    /// A recording has ended and been read: if there is no other one, the lists are freed. Rings are kept, as a writer that has
+    /// not yet seen the switch may still be at one. Whoever calls it sees to it that nobody is about to read.
+    pub(crate) fn forget_log(&self) {
+        // Under the lock: a recording that begins comes before or after.
+        let _recordings = self.instruments.recordings.lock();
+        if self.instruments.on() & TIMELINE == 0 {
+            self.instruments.others.clear();
+        }
+    }
+
+    /// [`EVERYWHERE`] may have changed.
     fn look_at_everywhere(&self) {
+        // Pairs with the fence in `record_everywhere`.
+        fence(Ordering::SeqCst);
         let recordings = self.instruments.recordings.lock();
         self.set_timeline(*recordings);
     }
@@ -250,6 +280,8 @@ impl Shared {
             || EVERYWHERE.load(Ordering::Relaxed);
         match (wanted, self.instruments.on() & TIMELINE != 0) {
             (true, false) => {
+                // Before anybody writes: a flight recorder has not come by `begin_recording`.
+                stamp::prepare();
                 self.instruments.others.clear();
                 for slot in &self.processors {
                     slot.each(|at| at.journal.begin_recording());
@@ -316,9 +348,9 @@ impl Shared {
     }
 
     /// Calls the hook for a task that has been spawned. It is foreign code: no core may be borrowed.
-    pub(super) fn call_spawn_hook(&self, word: u64) {
-        if self.instruments.on() & HOOKS != 0 {
-            if let Some(hooks) = self.instruments.hooks() {
+    pub(super) fn call_spawn_hook(&'static self, word: u64) {
+        if self.instruments.on() & HOOKS != 0 && !self.is_lost() {
+            if let Some(hooks) = self.hooks() {
                 if hooks.spawned.is_some() {
                     Hooks::call(&hooks.spawned, &Hooks::meta(word));
                 }
@@ -326,16 +358,28 @@ impl Shared {
         }
     }
 
-    /// A task that was spawned ends without a poll of its own: `end` ends it.
-    pub(super) fn end_observed(&'static self, runnable: Runnable, end: impl FnOnce(Runnable)) {
+    /// A task that was spawned ends without a poll of its own. `is_new`: its spawn has not been told yet. Whoever is told of
+    /// that is told of the end, also when the runtime lets go of its hooks meanwhile.
+    pub(super) fn end_observed(
+        &'static self,
+        runnable: Runnable,
+        refused: Option<io::ErrorKind>,
+        is_new: bool,
+    ) {
         let word = runnable.metadata().word();
-        let hooks = self.instruments.hooks();
-        let meta = hooks.as_ref().map(|_| Hooks::meta(word));
-        end(runnable);
-        self.instruments.details.finished(word);
-        if let Some((hooks, meta)) = hooks.as_deref().zip(meta.as_ref()) {
-            Hooks::call(&hooks.terminated, meta);
+        let told = self.hooks().map(|hooks| (hooks, Hooks::meta(word)));
+        if let Some((hooks, meta)) = told.as_ref().filter(|_| is_new) {
+            Hooks::call(&hooks.spawned, meta);
         }
+        // It waits for no poll.
+        self.instruments.latencies.polled(word);
+        let afterwards = move || {
+            self.instruments.details.finished(word);
+            if let Some((hooks, meta)) = &told {
+                Hooks::call(&hooks.terminated, meta);
+            }
+        };
+        tasks::reject(runnable, refused, Some(Box::new(afterwards)));
     }
 
     /// Writes an event down: in the core's journal, else in the list of the calling thread.

@@ -38,7 +38,7 @@ impl Shared {
         let word = runnable.metadata().word();
         let hooks = match on & HOOKS {
             0 => None,
-            _ => self.instruments.hooks(),
+            _ => self.hooks(),
         };
         let meta = hooks.as_ref().map(|_| Hooks::meta(word));
         let told = hooks.as_deref().zip(meta.as_ref());

@@ -67,6 +67,21 @@ proptest! {
     }
 }
 
+/// Who looks at all incarnations may take long over each, and the monitor retakes meanwhile.
+#[test]
+fn a_long_look_at_the_incarnations_holds_up_no_retake() {
+    let (slot, core) = Slot::new(0);
+    let mut looks = 0;
+    slot.each(|at| {
+        looks += 1;
+        assert!(ptr::eq(at, core.at));
+        assert!(slot.incarnations.try_lock().is_some(), "nobody holds it");
+        keep(slot.replace().at);
+    });
+    assert_eq!(looks, 1, "there was one when the look began");
+    keep(core.at);
+}
+
 #[test]
 fn of_two_who_fill_a_place_one_succeeds() {
     let cores = [Slot::new(0).1, Slot::new(0).1];

@@ -6,6 +6,9 @@
 #[path = "../../../../src/scheduler/at.rs"]
 #[rustfmt::skip]
 mod at;
+#[path = "../../../../src/scheduler/busy.rs"]
+#[rustfmt::skip]
+mod busy;
 #[path = "../../../../src/scheduler/clock.rs"]
 #[rustfmt::skip]
 mod clock;

@@ -16,6 +16,15 @@ pub(super) const CHECKS: &[Check] = &[
         switch(None, Some(Hole::NoFence))
     })
     .loom_only(),
+    Check::model("switch-everywhere", || everywhere(None, None)),
+    Check::twin("switch-everywhere/beginner-unfenced", UNSEEN, || {
+        everywhere(Some(Hole::NoFence), None)
+    })
+    .loom_only(),
+    Check::twin("switch-everywhere/switcher-unfenced", UNSEEN, || {
+        everywhere(None, Some(Hole::NoFence))
+    })
+    .loom_only(),
 ];
 
 const UNSEEN: &str = "goes on unobserved";
@@ -51,5 +60,36 @@ fn switch(worker: Option<Hole>, switcher: Option<Hole>) -> usize {
             seen = look();
         }
         assert_eq!(seen, 1, "{UNSEEN}");
+    })
+}
+
+/// A runtime begins while all are told to record: it looks after it has come into the table, as who tells them looks into the
+/// table after the change.
+fn everywhere(beginner: Option<Hole>, switcher: Option<Hole>) -> usize {
+    explore(3, move || {
+        let shared = Arc::new([(); 3].map(|()| AtomicU32::new(0)));
+        let tells = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let [everywhere, table, records] = &*shared;
+                with_hole(switcher, || {
+                    everywhere.store(1, Ordering::Relaxed);
+                    fence(Ordering::SeqCst);
+                    if table.load(Ordering::Acquire) == 1 {
+                        records.store(1, Ordering::Relaxed);
+                    }
+                });
+            })
+        };
+        let [everywhere, table, records] = &*shared;
+        with_hole(beginner, || {
+            table.store(1, Ordering::Release);
+            fence(Ordering::SeqCst);
+            if everywhere.load(Ordering::Relaxed) == 1 {
+                records.store(1, Ordering::Relaxed);
+            }
+        });
+        tells.join().expect("it ends");
+        assert_eq!(records.load(Ordering::Relaxed), 1, "{UNSEEN}");
     })
 }

@@ -1,0 +1,48 @@
+use async_task::ScheduleInfo;
+
+use super::*;
+use crate::tasks::{Home, Meta, create};
+
+/// Tasks that are ended by hand.
+struct Nobody;
+
+impl Home for Nobody {
+    fn schedule(_: Runnable, _: ScheduleInfo) {}
+    fn finished(_: &Meta) {}
+}
+
+#[test]
+fn a_job_that_is_rejected_leaves_no_place_of_the_latencies_taken() {
+    let shared = Shared::leak(1).unwrap();
+    let instruments = &shared.instruments;
+    let (runnable, handle) = create::<_, Nobody>(async {}, shared.registry);
+    let word = runnable.metadata().word();
+    instruments.latencies.pushed(word, 7);
+    shared.end_observed(runnable, None, false);
+    assert_eq!(instruments.latencies.polled(word), None);
+    instruments.latencies.pushed(word, 8);
+    assert_eq!(instruments.latencies.polled(word), Some(8), "free again");
+    drop(handle);
+}
+
+#[test]
+fn what_was_recorded_is_forgotten_when_the_last_recording_has_ended() {
+    let shared = Shared::leak(1).unwrap();
+    let events = || {
+        let mut count = 0;
+        let list = &shared.instruments.others;
+        list.since(0, |_, events, _| count += events.len());
+        count
+    };
+    shared.begin_recording();
+    shared.begin_recording();
+    shared.note(None, Kind::Wake, 7);
+    shared.note_by_monitor(Kind::Wake, 7);
+    shared.end_recording();
+    shared.forget_log();
+    assert_eq!(events(), 2, "one goes on");
+    shared.end_recording();
+    assert_eq!(events(), 2, "it is still to be read");
+    shared.forget_log();
+    assert_eq!(events(), 0);
+}
