@@ -97,7 +97,9 @@ function label({ kind, what, y, h, bar }) {
     middle = y + (bar ? (h - 12) / 2 + 2 : h / 2);
   if (kind === "heading") return write(what, MARGIN, middle + 2, paint.ink, 12, 600);
   if (kind === "lane" && !bar) return write(shorten(what.title, room), MARGIN, middle, paint.soft, 11.5);
-  write(shorten(what.title ?? what.name, room), MARGIN, middle - 6, bar ? paint.ink : paint.soft, 11.5);
+  // Which one it is comes last, and must not be what is cut off.
+  const name = what.title ?? what.name.replace(/^queue of processor /, "queue ");
+  write(shorten(name, room), MARGIN, middle - 6, bar ? paint.ink : paint.soft, 11.5);
   write(kind === "counter" ? most(what) : load(what), MARGIN, middle + 9, paint.faint, 10.5);
 }
 

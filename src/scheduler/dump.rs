@@ -4,6 +4,7 @@
 //! that has been spawned and was never polled lies in a queue, where nobody can look: such tasks are counted. While
 //! [details](super::instruments::details) are on, all are known.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
@@ -191,7 +192,8 @@ pub struct TaskDump {
 }
 
 impl TaskDump {
-    /// Those that are known, the blocked ones first, then the running, the queued, the waiting.
+    /// Those that are known, the blocked ones first, then the running, the queued, the waiting; of each kind first those that
+    /// have been so for longest, where that is known.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.tasks
     }
@@ -346,7 +348,7 @@ impl Shared {
                 now,
             })
             .collect();
-        tasks.sort_by_key(|task| (task.state, task.id()));
+        tasks.sort_by_key(|task| (task.state, Reverse(task.since()), task.id()));
         TaskDump {
             alive: alive.max(tasks.len() as u64),
             tasks,
