@@ -1,8 +1,10 @@
 //! Timelines: valid in the trace event format, complete, and true.
 
 mod common;
+#[path = "timeline/format.rs"]
+mod format;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
@@ -12,176 +14,13 @@ use common::{wait_until, within_patience};
 use executor::runtime::Builder;
 use executor::task::{self, yield_now};
 use executor::{Runtime, trace};
+use format::Timeline;
 use serde_json::Value;
 
 /// `trace::start` is for the whole process: one test at a time.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Process and thread, as the format has it.
-type Lane = (u64, u64);
-
-/// A poll, or a part of one.
-#[derive(Clone, Debug)]
-struct Slice {
-    lane: Lane,
-    name: String,
-    task: u64,
-    begin: u64,
-    end: u64,
-    poll: String,
-}
-
-/// A parsed timeline that keeps the rules of the format.
-#[derive(Debug)]
-struct Timeline {
-    slices: Vec<Slice>,
-    marks: Vec<(String, Lane, u64)>,
-    /// Names of lanes.
-    lanes: BTreeMap<Lane, String>,
-    /// From the lane and moment of a wake to those of the poll.
-    arrows: Vec<(Lane, u64, Lane, u64)>,
-    counters: BTreeSet<String>,
-    runtimes: Vec<String>,
-    lost: u64,
-}
-
-/// Microseconds with three decimals, as nanoseconds.
-fn nanos(value: &Value) -> u64 {
-    let micros = value.as_f64().expect("a number");
-    assert!(micros >= 0.0);
-    (micros * 1000.0).round() as u64
-}
-
-impl Timeline {
-    fn parse(json: &[u8]) -> Timeline {
-        let root: Value = serde_json::from_slice(json).expect("JSON");
-        let mut timeline = Timeline {
-            slices: Vec::new(),
-            marks: Vec::new(),
-            lanes: BTreeMap::new(),
-            arrows: Vec::new(),
-            counters: BTreeSet::new(),
-            runtimes: Vec::new(),
-            lost: root["otherData"]["lost_events"].as_u64().expect("a number"),
-        };
-        let mut starts = HashMap::new();
-        let mut finishes = HashMap::new();
-        for event in root["traceEvents"].as_array().expect("a list") {
-            let number = |key: &str| {
-                event[key]
-                    .as_u64()
-                    .unwrap_or_else(|| panic!("{key}: {event}"))
-            };
-            let name = event["name"].as_str().expect("a name").to_owned();
-            let lane = (number("pid"), number("tid"));
-            match event["ph"].as_str().expect("a phase") {
-                "M" => {
-                    let args = event["args"].as_object().expect("arguments");
-                    let of_what = || args["name"].as_str().expect("a name").to_owned();
-                    match name.as_str() {
-                        "thread_name" => {
-                            let first = timeline.lanes.insert(lane, of_what());
-                            assert!(first.is_none(), "named twice");
-                        }
-                        "process_name" => timeline.runtimes.push(of_what()),
-                        _ => {}
-                    }
-                }
-                "X" => {
-                    let begin = nanos(&event["ts"]);
-                    let slice = Slice {
-                        lane,
-                        name,
-                        task: event["args"]["task"].as_u64().expect("a task"),
-                        begin,
-                        end: begin + nanos(&event["dur"]),
-                        poll: event["args"]["poll"]
-                            .as_str()
-                            .unwrap_or_default()
-                            .to_owned(),
-                    };
-                    timeline.slices.push(slice);
-                }
-                "i" => {
-                    if name == "steal" {
-                        assert!(event["args"]["from"].is_u64(), "{event}");
-                        assert_ne!(event["args"]["tasks"].as_u64().expect("a number"), 0);
-                    }
-                    timeline.marks.push((name, lane, nanos(&event["ts"])));
-                }
-                "C" => {
-                    assert!(event["args"]["runnables"].is_u64(), "{event}");
-                    nanos(&event["ts"]);
-                    timeline.counters.insert(name);
-                }
-                "s" => {
-                    let first = starts.insert(number("id"), (lane, nanos(&event["ts"])));
-                    assert!(first.is_none(), "an arrow begins once");
-                }
-                "f" => {
-                    assert_eq!(event["bp"], "e", "it leads to the slice around it");
-                    let first = finishes.insert(number("id"), (lane, nanos(&event["ts"])));
-                    assert!(first.is_none(), "an arrow ends once");
-                }
-                other => panic!("phase {other}: {event}"),
-            }
-        }
-        assert_eq!(starts.len(), finishes.len());
-        for (id, (from, at)) in starts {
-            let (to, then) = finishes[&id];
-            assert!(at <= then, "an arrow leads back in time");
-            timeline.arrows.push((from, at, to, then));
-        }
-        timeline.check();
-        timeline
-    }
-
-    fn check(&self) {
-        for slice in &self.slices {
-            assert!(
-                self.lanes.contains_key(&slice.lane),
-                "{slice:?} has no lane"
-            );
-        }
-        let mut by_lane: BTreeMap<_, Vec<&Slice>> = BTreeMap::new();
-        for slice in self.slices.iter().filter(|slice| !slice.poll.is_empty()) {
-            by_lane.entry(slice.lane).or_default().push(slice);
-        }
-        for slices in by_lane.values_mut() {
-            slices.sort_by_key(|slice| (slice.begin, slice.end));
-            for pair in slices.windows(2) {
-                // Rounded to nanoseconds.
-                assert!(pair[0].end <= pair[1].begin + 2, "{pair:?} overlap");
-            }
-        }
-        let covers = |lane, at: u64| {
-            let mut of_lane = self.slices.iter().filter(|slice| slice.lane == lane);
-            of_lane.any(|slice| slice.begin <= at + 2 && at <= slice.end + 2)
-        };
-        for (from, at, to, then) in &self.arrows {
-            assert!(covers(*from, *at), "an arrow comes from nowhere");
-            assert!(covers(*to, *then), "an arrow leads nowhere");
-        }
-    }
-
-    fn polls_of(&self, name: &str) -> Vec<&Slice> {
-        let polls = self.slices.iter().filter(|slice| !slice.poll.is_empty());
-        polls.filter(|slice| slice.name == name).collect()
-    }
-
-    fn lane(&self, slice: &Slice) -> &str {
-        &self.lanes[&slice.lane]
-    }
-
-    fn num_marks(&self, name: &str) -> usize {
-        self.marks
-            .iter()
-            .filter(|(mark, _, _)| mark == name)
-            .count()
-    }
 }
 
 fn recorded(body: impl FnOnce()) -> Timeline {
@@ -242,14 +81,6 @@ fn every_poll_of_every_task_is_a_slice() {
                 1,
                 "it is called after the line that spawned it"
             );
-            for index in 0..workers {
-                assert!(
-                    timeline
-                        .counters
-                        .contains(&format!("queue of processor {index}"))
-                        || workers > 1
-                );
-            }
         }
     });
 }
@@ -281,13 +112,13 @@ fn arrows_lead_from_each_wake_to_the_poll_that_follows() {
             drop(runtime);
         });
         // Each poll follows a spawn or a wake: none yields, and with one worker none is woken while it is polled.
-        for name in ["one", "two"] {
+        for (name, other) in [("one", "two"), ("two", "one")] {
             let polls = timeline.polls_of(name);
             for slice in polls {
-                let led = timeline.arrows.iter().filter(|(_, _, to, then)| {
-                    *to == slice.lane && then.abs_diff(slice.begin) <= 2
-                });
-                assert_eq!(led.count(), 1, "{slice:?}");
+                let mut led = timeline.arrows.iter().filter(|arrow| &arrow.to == slice);
+                let from = &led.next().expect("one").from;
+                assert!(from.name == other || from.name == format!("spawn {name}"));
+                assert_eq!(led.count(), 0, "{slice:?}");
             }
         }
     });
@@ -367,10 +198,7 @@ fn a_poll_that_loses_its_processor_goes_on_in_the_lane_of_its_thread() {
                 timeline.lane(both[1]).contains("without a processor"),
                 "{slices:?}"
             );
-            assert!(
-                both[0].end.abs_diff(both[1].begin) <= 2,
-                "one goes over into the other"
-            );
+            assert_eq!(both[0].end, both[1].begin, "one goes over into the other");
         }
         let job = timeline.slices.iter().find(|slice| {
             slice.name.starts_with("timeline.rs:") && timeline.lane(slice).starts_with("thread")
@@ -623,6 +451,98 @@ fn a_flight_recorder_writes_what_led_to_a_panic_or_a_stall() {
             drop(release);
             let _ = runtime.block_on(culprit);
         }
+    });
+}
+
+#[test]
+fn queues_are_counted_while_tasks_run() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        trace::start();
+        let runs = named(&runtime, "runs", async {
+            loop {
+                executor::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        // The monitor looks at them, when it comes to it.
+        wait_until("each has been looked at", || {
+            let mut json = Vec::new();
+            trace::snapshot(&mut json).unwrap();
+            let counters = Timeline::parse(&json).counters;
+            [
+                "queue of processor 0",
+                "queue of processor 1",
+                "global queue",
+            ]
+            .iter()
+            .all(|name| counters.contains(*name))
+        });
+        runs.abort();
+        drop(runtime);
+        let mut json = Vec::new();
+        trace::stop(&mut json).unwrap();
+        assert_eq!(Timeline::parse(&json).counters.len(), 3);
+    });
+}
+
+#[test]
+fn names_are_written_as_they_are() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        let names = [
+            "</script>",
+            "\"\\\"",
+            "\u{1}\n\t\u{7f}",
+            "\u{2028}\u{2029}",
+            "Grüße 𓀀",
+            "%s {} $x",
+        ];
+        let timeline = recorded(|| {
+            for name in names {
+                runtime.block_on(named(&runtime, name, async {})).unwrap();
+            }
+            drop(runtime);
+        });
+        for name in names {
+            assert_eq!(timeline.polls_of(name).len(), 1, "{name:?}");
+        }
+    });
+}
+
+#[test]
+fn each_runtime_has_its_own_lanes() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtimes = [1, 2, 3].map(|workers| {
+            let runtime = Builder::new().worker_threads(workers).build();
+            runtime.unwrap()
+        });
+        let timeline = recorded(|| {
+            for (runtime, name) in runtimes.iter().zip(["first", "second", "third"]) {
+                // From one to another, too.
+                let wakes = named(&runtimes[0], "wakes", yield_now());
+                let tasks = [(); 20].map(|()| named(runtime, name, yield_now()));
+                runtime
+                    .block_on(named(runtime, name, wakes))
+                    .unwrap()
+                    .unwrap();
+                for task in tasks {
+                    runtime.block_on(task).unwrap();
+                }
+            }
+            drop(runtimes);
+        });
+        let mut processes = BTreeSet::new();
+        for name in ["first", "second", "third"] {
+            let polls = timeline.polls_of(name);
+            assert!(polls.len() >= 41, "{}", polls.len());
+            let of = BTreeSet::from_iter(polls.iter().map(|slice| slice.lane.0));
+            assert_eq!(of.len(), 1, "a runtime is a process");
+            processes.extend(of);
+        }
+        assert_eq!(processes.len(), 3);
     });
 }
 

@@ -8,7 +8,9 @@
 //! | queues | `C` | a counter for each processor, one for the global queue |
 //!
 //! A runtime is a process there, and a processor or thread a thread of it. Times are in microseconds since the recording
-//! began, with three decimals.
+//! began, with three decimals. `ci/readers.sh` asks the programs that open such files what they see in ours; they are why
+//! slices that follow one another touch, to the nanosecond, why arrows end within a slice and not where it begins, and why
+//! threads are numbered as they are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
@@ -82,7 +84,7 @@ impl<W: Write> Page<'_, W> {
             self.slice(slice)?;
         }
         for arrow in &picture.arrows {
-            self.arrow(arrow)?;
+            self.arrow(arrow, &picture.slices)?;
         }
         for instant in &picture.instants {
             self.instant(instant)?;
@@ -99,7 +101,7 @@ impl<W: Write> Page<'_, W> {
             Row::Monitor => "monitor".to_owned(),
             Row::Thread(thread) => format!("thread {thread} (without a processor)"),
         };
-        let tid = tid(row);
+        let tid = self.tid(row);
         self.event(format_args!(
             r#""ph":"M","name":"thread_name","tid":{tid},"args":{{"name":{}}}"#,
             Quoted(&name)
@@ -110,11 +112,10 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn slice(&mut self, slice: &Slice) -> io::Result<()> {
-        let (ts, dur) = (
-            self.time(slice.begin),
-            Micros(stamp::nanos(slice.end.saturating_sub(slice.begin))),
-        );
-        let tid = tid(slice.row);
+        let (ts, end) = (self.time(slice.begin), self.time(slice.end));
+        // Not the rounded length: it would end elsewhere.
+        let dur = Micros(end.0.saturating_sub(ts.0));
+        let tid = self.tid(slice.row);
         let ending = match slice.ending {
             Ending::Returned => "returned",
             Ending::Finished => "task finished",
@@ -129,12 +130,12 @@ impl<W: Write> Page<'_, W> {
         ))
     }
 
-    fn arrow(&mut self, arrow: &Arrow) -> io::Result<()> {
+    fn arrow(&mut self, arrow: &Arrow, slices: &[Slice]) -> io::Result<()> {
         self.arrows += 1;
         let id = self.arrows;
         let name = if arrow.is_spawn { "spawn" } else { "wake" };
-        let (from, to) = (self.time(arrow.from.1), self.time(arrow.to.1));
-        let (source, target) = (tid(arrow.from.0), tid(arrow.to.0));
+        let (from, to) = (self.time(arrow.from.1), self.head(arrow.to, slices));
+        let (source, target) = (self.tid(arrow.from.0), self.tid(arrow.to.0));
         if arrow.is_loose {
             let label = self.label(arrow.task);
             let title = format!("{name} {}", label.title());
@@ -152,7 +153,7 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn instant(&mut self, instant: &Instant) -> io::Result<()> {
-        let (ts, tid) = (self.time(instant.at), tid(instant.row));
+        let (ts, tid) = (self.time(instant.at), self.tid(instant.row));
         let (name, args) = match instant.mark {
             Mark::Steal { from, count } => ("steal", format!(r#""from":{from},"tasks":{count}"#)),
             Mark::Park => ("park", String::new()),
@@ -190,22 +191,32 @@ impl<W: Write> Page<'_, W> {
         Micros(stamp::nanos(at.saturating_sub(self.begin)))
     }
 
+    /// Where an arrow ends that leads to the slice that begins here. That moment belongs to the slice before as well, and
+    /// Chrome's viewer takes that one: so, a nanosecond later, if there is one.
+    fn head(&self, (row, begin): (Row, u64), slices: &[Slice]) -> Micros {
+        let after = slices.partition_point(|slice| (slice.row, slice.begin) <= (row, begin));
+        let end = after.checked_sub(1).map_or(begin, |last| slices[last].end);
+        let (begin, end) = (self.time(begin), self.time(end));
+        Micros(end.0.min(begin.0 + 1).max(begin.0))
+    }
+
+    /// Perfetto shows threads in the order of these numbers, whatever `thread_sort_index` says, but first the one that has the
+    /// number of its process: that is processor 0.
+    fn tid(&self, row: Row) -> u64 {
+        match row {
+            Row::Processor(index) => (self.runtime + index) as u64,
+            Row::Monitor => MONITOR,
+            Row::Thread(thread) => MONITOR + 1 + thread,
+        }
+    }
+
     fn label(&mut self, task: u64) -> TaskLabel {
         let label = self.labels.entry(task);
         label.or_insert_with(|| (self.label)(task)).clone()
     }
 }
 
-/// Processors have their own numbers there, and threads theirs, which are never so small.
-fn tid(row: Row) -> u64 {
-    match row {
-        Row::Processor(index) => index as u64 + 1,
-        Row::Monitor => MONITOR,
-        Row::Thread(thread) => MONITOR + 1 + thread,
-    }
-}
-
-/// More than there can be processors.
+/// More than there can be processors and runtimes.
 const MONITOR: u64 = 1 << 17;
 
 /// Nanoseconds, written as microseconds.
@@ -246,7 +257,11 @@ impl fmt::Display for Quoted<'_> {
             match char {
                 '"' => f.write_str("\\\"")?,
                 '\\' => f.write_str("\\\\")?,
-                char if char < ' ' || char == '\u{7f}' => write!(f, "\\u{:04x}", char as u32)?,
+                // The short ones, because Perfetto shows them as they are written here.
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                char if char < ' ' => write!(f, "\\u{:04x}", char as u32)?,
                 char => f.write_char(char)?,
             }
         }
