@@ -243,6 +243,9 @@ impl Shared {
 
     /// It has returned.
     pub(crate) fn has_waited(&self, waiting: &Arc<Waiting>) {
+        if self.is_inherited() {
+            return;
+        }
         let mut all = self.waiting.lock();
         if let Some(place) = all.iter().position(|other| Arc::ptr_eq(other, waiting)) {
             all.swap_remove(place);

@@ -19,6 +19,11 @@ impl Shared {
     ) -> u64 {
         let on = self.instruments.on();
         let word = runnable.metadata().word();
+        let poll = |runnable| {
+            let polled = poll(runnable);
+            self.end_if_lost();
+            polled
+        };
         if on == TIMELINE {
             return self.poll_on_timeline(runnable, word, poll, chain);
         }
