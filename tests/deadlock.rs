@@ -131,6 +131,15 @@ fn child(case: &str) {
                 pending().await
             })
         }
+        "of_another" => {
+            let (first, second) = (runtime.clone().build().unwrap(), runtime.build().unwrap());
+            let waits = second.spawn(async {
+                // By the end of it nobody looks any more who belongs to the first.
+                executor::time::sleep(Duration::from_millis(1500)).await;
+                pending::<()>().await;
+            });
+            first.block_on(waits).unwrap();
+        }
         "timer" => runtime.build().unwrap().block_on(async {
             executor::time::sleep(Duration::from_secs(3600)).await;
         }),
@@ -190,11 +199,19 @@ fn who_waits_for_nothing_is_told() {
 }
 
 fn a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too() {
-    let cases = ["later", "nested", "two_runtimes"];
+    let cases = ["later", "nested", "two_runtimes", "of_another"];
     let reports = cases.map(|case| thread::spawn(move || report_of(case, "")));
     for report in reports {
         report.join().unwrap();
     }
+}
+
+/// It gets up more often than it takes to be sure.
+fn a_monitor_that_prints_meanwhile_finds_a_deadlock_too() {
+    // The lines do not end by themselves. At so many the deadlock is more than ten seconds old.
+    let enough = |text: &str| text.contains("deadlock!") || text.matches("SCHED").count() > 200;
+    let (text, _) = run("later", "schedtrace=100", SILENCE, enough);
+    assert!(text.contains("deadlock!"), "{text}");
 }
 
 fn a_deadlock_panics_where_that_is_asked_for() {
@@ -237,7 +254,16 @@ fn main() {
     if !cfg!(target_os = "linux") {
         return;
     }
-    let tests: [(&str, fn()); 5] = [
+    if cfg!(feature = "tokio-compat") {
+        // Then each process has a thread of tokio's, which might wake somebody.
+        silence_of("alone", "");
+        return nothing_is_said_while_anybody_could_wake_somebody();
+    }
+    let tests: [(&str, fn()); 6] = [
+        (
+            "a_monitor_that_prints_meanwhile_finds_a_deadlock_too",
+            a_monitor_that_prints_meanwhile_finds_a_deadlock_too,
+        ),
         (
             "who_waits_for_nothing_is_told",
             who_waits_for_nothing_is_told,

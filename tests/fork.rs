@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use executor::net::{TcpListener, TcpStream};
-use executor::runtime::Builder;
+use executor::runtime::{Builder, TaskMeta};
 use executor::time::{sleep, timeout};
 use executor::{Handle, Runtime, task};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
@@ -226,6 +226,94 @@ fn a_child_that_returns_into_a_worker_or_a_job_is_aborted() {
             runtime.block_on(forked).unwrap();
             let forked = runtime.spawn_blocking(leaving);
             runtime.block_on(forked).unwrap();
+            assert_all_usable(&runtime);
+        },
+    );
+}
+
+#[test]
+fn instruments_are_not_told_of_what_a_child_does() {
+    alone("instruments_are_not_told_of_what_a_child_does", || {
+        let parent = std::process::id();
+        // A child that calls it has ended otherwise.
+        let hook = move |_: &TaskMeta| {
+            // SAFETY: it takes a number and does not return.
+            assert!(std::process::id() == parent || unsafe { libc::_exit(7) });
+        };
+        for details in [false, true] {
+            let runtime = Builder::new()
+                .worker_threads(1)
+                .histograms(true)
+                .task_details(details)
+                .on_task_spawn(hook)
+                .on_before_task_poll(hook)
+                .on_after_task_poll(hook)
+                .on_task_terminate(hook)
+                .build()
+                .unwrap();
+            let forked = runtime.spawn(async { child::begin_unguarded() });
+            assert_eq!(runtime.block_on(forked).unwrap().end(), Ended::Aborted);
+            let forked = runtime.spawn_blocking(child::begin_unguarded);
+            assert_eq!(runtime.block_on(forked).unwrap().end(), Ended::Aborted);
+            let waiting = runtime.spawn(pending::<()>());
+            let ended = fork(|| {
+                let said = message(|| drop(runtime.spawn(async {})));
+                assert!(said.contains("forked from"), "{said}");
+                let said = message(|| drop(runtime.spawn_blocking(|| {})));
+                assert!(said.contains("forked from"), "{said}");
+                waiting.abort();
+            });
+            assert_eq!(ended, Ended::Well);
+            // Waking and spawning inside of a task.
+            let forked = runtime.spawn(async {
+                let begun = child::begin_unguarded();
+                drop(executor::spawn(async {}));
+                executor::task::yield_now().await;
+                begun
+            });
+            assert_eq!(runtime.block_on(forked).unwrap().end(), Ended::Aborted);
+            assert_all_usable(&runtime);
+        }
+    });
+}
+
+/// A `block_on` that has waited, and forks, ends in the child whoever else waits at the moment.
+#[test]
+fn a_child_that_leaves_block_on_waits_for_no_other_one() {
+    const FORKS: usize = 50;
+    alone(
+        "a_child_that_leaves_block_on_waits_for_no_other_one",
+        || {
+            let done = Arc::new(AtomicBool::new(false));
+            let runtime = processors(2);
+            let begun = Arc::new(Barrier::new(4));
+            child::wait_until_quiet();
+            let traffic: Vec<_> = (0..3)
+                .map(|_| {
+                    let (done, begun) = (done.clone(), begun.clone());
+                    let handle = runtime.handle().clone();
+                    thread::spawn(move || {
+                        begun.wait();
+                        while !done.load(SeqCst) {
+                            handle.block_on(async { executor::spawn(async {}).await.unwrap() });
+                        }
+                    })
+                })
+                .collect();
+            begun.wait();
+            for _ in 0..FORKS {
+                let begun = runtime.block_on(async {
+                    executor::spawn(sleep(Duration::from_micros(100)))
+                        .await
+                        .unwrap();
+                    child::begin_amid_traffic()
+                });
+                assert_eq!(begun.end(), Ended::Well);
+            }
+            done.store(true, SeqCst);
+            traffic
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap());
             assert_all_usable(&runtime);
         },
     );

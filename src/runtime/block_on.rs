@@ -67,7 +67,7 @@ impl Lookout {
         if signal.park_for(PATIENCE) {
             if let Some(before) = deadlock::look() {
                 if signal.park_for(CONFIRMED) && deadlock::look().as_ref() == Some(&before) {
-                    self.shared.report_deadlock(before);
+                    deadlock::report(&before);
                 }
             }
             // The end of a timed wait takes the thread's token: whatever has left one has pushed before, and is seen here.

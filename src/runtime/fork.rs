@@ -7,6 +7,7 @@ use super::{context, foreign, recording};
 use crate::scheduler::{self, Free};
 use crate::sync::fork::{self, Watch};
 use crate::tasks;
+use crate::timeline::stamp;
 
 /// The locks of the process, while one of its threads forks.
 struct Held {
@@ -30,7 +31,9 @@ fn hold() -> Box<dyn Any> {
         foreign::hold(),
         recording::hold(),
         tasks::hold(),
+        stamp::hold(),
     );
+    scheduler::clock::prepare();
     Box::new(Held {
         schedulers: scheduler::hold_free(),
         _others: Box::new(others),

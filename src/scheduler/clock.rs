@@ -55,6 +55,11 @@ fn start() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
+/// Sees to it that nobody is about to choose tick 0, for a fork: in the child nobody would complete that.
+pub(crate) fn prepare() {
+    start();
+}
+
 /// The last tick that has begun by `instant`.
 pub(super) fn tick_at(instant: Instant) -> u64 {
     nanos(instant) >> TICK_SHIFT

@@ -9,7 +9,9 @@
 //! All processors lie idle, and no queue, slot or orphan has anything; no timer is armed; no task waits for a socket (the
 //! kernel might wake it); no blocking job is queued or runs; all its threads are the monitor, workers that lie, idle threads
 //! of the pool, and workers that have given their processor away and are parked in a `block_on`; every `block_on` is
-//! parked, not woken, and has no local task to run.
+//! parked, not woken, and has no local task to run; and its monitor rests. (While it is up it may have taken a timer's waker, and
+//! be in the middle of waking it: then no timer is armed any more and nothing queued yet, and if that waker blocks, the monitor
+//! sleeps like everybody else.)
 //!
 //! # How foreign wakers are counted
 //!
@@ -28,12 +30,14 @@
 //!    sleep. (One of the two comes last: what a task does wakes the monitor, and a `block_on` that begins to wait later has
 //!    its own look.) It takes a [`Standstill`]: all of the above, and what has moved by then: polls, parkings, threads.
 //! 2. It waits for [`CONFIRMED`], and looks again. If both agree, nothing has moved meanwhile, and nothing that moves is left:
-//!    what one look might have missed, a thread between two counts, would have shown.
-//! 3. Each runtime with a `block_on` that waits says so, once for each standstill.
+//!    what one look might have missed, a thread between two counts, would have shown. A monitor that has to get up before
+//!    that, to print the scheduler's state, remembers its [`Suspicion`], and when it began.
+//! 3. Each runtime with a `block_on` that waits says so, whoever has found out, and once for each standstill. (Its own monitor may
+//!    have gone to sleep long before, when another runtime was still busy.)
 
 use std::fmt::{self, Write as _};
 use std::panic::Location;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Shared, home, local, probe};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -127,12 +131,41 @@ pub(crate) struct Standstill {
     parks: Vec<(u64, u64)>,
 }
 
+/// What the monitor has seen, and when first.
+#[derive(Debug)]
+pub(super) struct Suspicion {
+    before: Standstill,
+    since: Instant,
+}
+
+impl Suspicion {
+    /// The monitor is about to sleep, and looks.
+    pub(super) fn look(last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
+        Suspicion::seen(look()?, last, now)
+    }
+
+    /// If it is what was seen `last`, it is that suspicion, as old as it is.
+    fn seen(before: Standstill, last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
+        let same = last.filter(|last| last.before == before);
+        same.or(Some(Suspicion { before, since: now }))
+    }
+
+    /// How long it is until it is to be confirmed.
+    pub(super) fn due_in(&self, now: Instant) -> Duration {
+        CONFIRMED.saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    /// It is due: the second look.
+    pub(super) fn confirmed(self) -> Option<Standstill> {
+        (look().as_ref() == Some(&self.before)).then_some(self.before)
+    }
+}
+
 /// Polls and parkings of a standstill, by which it is known again.
 pub(super) type Moved = (u64, Vec<(u64, u64)>);
 
 /// Whether nothing in this process can ever happen again, and if so, what has happened until now.
 pub(crate) fn look() -> Option<Standstill> {
-    let kernel = count_threads()?;
     let mut seen = Standstill::default();
     let mut outsiders = Vec::new();
     let mut stands_still = true;
@@ -144,8 +177,18 @@ pub(crate) fn look() -> Option<Standstill> {
     });
     outsiders.sort_unstable();
     outsiders.dedup();
-    let is_known = kernel == seen.threads + outsiders.len();
-    (stands_still && is_known && !seen.parks.is_empty()).then_some(seen)
+    let known = seen.threads + outsiders.len();
+    // Last: it reads two files for each thread.
+    (stands_still && !seen.parks.is_empty() && count_threads() == Some(known)).then_some(seen)
+}
+
+/// Step 3.
+pub(crate) fn report(standstill: &Standstill) {
+    home::each(|shared| {
+        if !shared.is_inherited() && shared.looks_for_deadlocks() {
+            shared.report_deadlock(standstill);
+        }
+    });
 }
 
 /// Threads of this process, as the kernel counts them. `None`: it cannot be told, or one of the others is not asleep.
@@ -200,6 +243,9 @@ impl Shared {
 
     /// It has returned.
     pub(crate) fn has_waited(&self, waiting: &Arc<Waiting>) {
+        if self.is_inherited() {
+            return;
+        }
         let mut all = self.waiting.lock();
         if let Some(place) = all.iter().position(|other| Arc::ptr_eq(other, waiting)) {
             all.swap_remove(place);
@@ -211,6 +257,7 @@ impl Shared {
         let slots = || self.processors.iter();
         if self.is_closed()
             || self.idle.num_lying() != self.processors.len()
+            || !self.monitor.rests()
             || self.work_is_visible()
             || slots().any(|slot| !slot.at().next.is_empty())
             || !self.orphans.is_empty()
@@ -258,12 +305,12 @@ impl Shared {
     }
 
     /// Step 3, for this runtime. Whoever comes second to the same standstill leaves it.
-    pub(crate) fn report_deadlock(&'static self, standstill: Standstill) {
+    fn report_deadlock(&'static self, standstill: &Standstill) {
         let Ok(settings) = self.settings() else {
             return;
         };
         // Not the threads: the report itself may start one.
-        let moved = (standstill.polls, standstill.parks);
+        let moved = (standstill.polls, standstill.parks.clone());
         if self.deadlock.lock().replace(moved.clone()) == Some(moved) {
             return;
         }
@@ -293,5 +340,28 @@ impl Shared {
         }
         let _ = write!(report, "\n{}", self.dump_tasks());
         Some(report.trim_end().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
+        let start = Instant::now();
+        let (a_third, two) = (CONFIRMED / 3, CONFIRMED / 3 * 2);
+        let still = |polls| Standstill {
+            polls,
+            threads: 2,
+            parks: vec![(1, 1)],
+        };
+        let first = Suspicion::seen(still(7), None, start);
+        // The monitor was up in between, for another reason.
+        let again = Suspicion::seen(still(7), first, start + a_third).unwrap();
+        assert_eq!(again.due_in(start + two), CONFIRMED - two);
+        assert_eq!(again.due_in(start + 2 * CONFIRMED), Duration::ZERO);
+        let other = Suspicion::seen(still(8), Some(again), start + two).unwrap();
+        assert_eq!(other.due_in(start + two), CONFIRMED, "something has moved");
     }
 }

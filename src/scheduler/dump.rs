@@ -17,6 +17,7 @@ use super::instruments::details::{Detail, Doing};
 use super::probe::{self, Probe, State};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
+use crate::sync::fork::Birth;
 use crate::tasks::registry::{SHARDS, thread_shard};
 use crate::tasks::{self, Id};
 
@@ -46,7 +47,11 @@ impl Elsewhere {
             since: super::clock::now(),
             is_job,
         });
-        InElsewhere { list, word }
+        InElsewhere {
+            list,
+            word,
+            birth: Birth::here(),
+        }
     }
 
     /// The threads that have given their processor away. `None`: a job runs.
@@ -67,10 +72,15 @@ impl Elsewhere {
 pub(super) struct InElsewhere {
     list: &'static Mutex<Vec<Away>>,
     word: u64,
+    birth: Birth,
 }
 
 impl Drop for InElsewhere {
     fn drop(&mut self) {
+        if self.birth.is_inherited() {
+            // Another thread may have held the lock when the process forked.
+            return;
+        }
         let mut list = self.list.lock();
         if let Some(place) = list.iter().rposition(|away| away.word == self.word) {
             list.swap_remove(place);

@@ -37,7 +37,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::deadlock::{self, CONFIRMED};
+use super::deadlock::{self, Suspicion};
 use super::processor::{Core, Processor};
 use super::schedtrace::Schedtrace;
 use super::stall::{STALL, Stall};
@@ -103,6 +103,12 @@ impl Shared {
 }
 
 impl Monitor {
+    /// Whether it dozes or sleeps. While it is up, it may be in the middle of anything.
+    pub(super) fn rests(&self) -> bool {
+        // Acquire pairs with the release in `doze` and `sleep`: who sees it at rest sees what it did before.
+        self.rest.load(Ordering::Acquire) != AWAKE
+    }
+
     #[cold]
     fn wake(&self) {
         if self.rest.swap(AWAKE, Ordering::AcqRel) != AWAKE {
@@ -169,6 +175,7 @@ struct Rounds {
     shared: &'static Shared,
     retakes: bool,
     looks_for_deadlock: bool,
+    suspicion: Option<Suspicion>,
     polls: u64,
     ticks: Vec<u64>,
     watches: Vec<Watch>,
@@ -218,6 +225,7 @@ impl Rounds {
             shared,
             retakes: settings.is_some_and(|settings| settings.retakes),
             looks_for_deadlock: shared.looks_for_deadlocks(),
+            suspicion: None,
             polls: 0,
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
@@ -244,7 +252,7 @@ impl Rounds {
     /// True: it was woken, since all processors are busy.
     fn doze(&mut self) -> bool {
         let rest = &self.shared.monitor.rest;
-        rest.store(DOZING, Ordering::Relaxed);
+        rest.store(DOZING, Ordering::Release);
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
         if self.shared.idle.num_lying() > 0 {
@@ -439,26 +447,31 @@ impl Rounds {
 
     fn sleep(&mut self) {
         let rest = &self.shared.monitor.rest;
-        rest.store(ASLEEP, Ordering::Relaxed);
+        rest.store(ASLEEP, Ordering::Release);
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
-        let mut suspicion = self.looks_for_deadlock.then(deadlock::look).flatten();
+        if self.looks_for_deadlock {
+            self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());
+        }
         while rest.load(Ordering::Acquire) == ASLEEP {
             let left = self.until_schedtrace();
             if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
                 rest.store(AWAKE, Ordering::Relaxed);
                 break;
             }
-            match suspicion.take() {
-                None => left.map_or_else(thread::park, thread::park_timeout),
-                Some(before) => {
-                    let begin = Instant::now();
-                    thread::park_timeout(CONFIRMED);
-                    // Ended early, it is another sleep, and the next suspicion is another one.
-                    if begin.elapsed() >= CONFIRMED && deadlock::look().as_ref() == Some(&before) {
-                        self.shared.report_deadlock(before);
-                    }
+            let due = self
+                .suspicion
+                .as_ref()
+                .map(|suspicion| suspicion.due_in(Instant::now()));
+            if due == Some(Duration::ZERO) {
+                if let Some(standstill) = self.suspicion.take().and_then(Suspicion::confirmed) {
+                    deadlock::report(&standstill);
                 }
+                continue;
+            }
+            match left.into_iter().chain(due).min() {
+                None => thread::park(),
+                Some(time) => thread::park_timeout(time),
             }
         }
         self.wakes_up();

@@ -226,6 +226,9 @@ impl Shared {
     /// A poll of this task has thrown something.
     #[cold]
     pub(crate) fn task_panicked(&'static self, meta: &Meta) {
+        if self.is_lost() {
+            return;
+        }
         if let Ok(settings) = self.settings() {
             if settings.on_incident.is_some() {
                 self.report(What::Panic(tasks::describe(meta.word())), settings);

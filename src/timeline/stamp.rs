@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, OnceLock};
 
 /// Where ticks and time begin, and how they go together.
 #[derive(Debug)]
@@ -32,8 +32,24 @@ static COUNTS_FROM: AtomicU64 = AtomicU64::new(0);
 /// Ticks and time are compared over so long: the two readings at its ends are 50 ns apart at most, a 20,000th of it.
 const COMPARED: Duration = Duration::from_millis(1);
 
+static BASE: OnceLock<Base> = OnceLock::new();
+
+/// Held while the base is made, which takes a millisecond: see [`hold`].
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// Sees to it that nobody is about to make the base, for a fork: in the child nobody would complete it.
+pub(crate) fn hold() -> impl Sized + 'static {
+    MAKING.lock()
+}
+
+#[inline]
 fn base() -> &'static Base {
-    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get().unwrap_or_else(|| make_base())
+}
+
+#[cold]
+fn make_base() -> &'static Base {
+    let _making = MAKING.lock();
     BASE.get_or_init(|| match counter::is_reliable() {
         true => Base::counter(),
         false => Base {

@@ -93,6 +93,14 @@ pub(crate) fn begin() -> Begun {
     }
 }
 
+/// As [`begin`], whatever the other threads do. They must not start or end.
+pub(crate) fn begin_amid_traffic() -> Begun {
+    Begun {
+        child: fork_now(),
+        guarded: true,
+    }
+}
+
 /// As [`begin`], but dropping it does not end the child.
 pub(crate) fn begin_unguarded() -> Begun {
     Begun {

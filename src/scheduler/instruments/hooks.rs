@@ -76,10 +76,13 @@ impl Hooks {
     }
 }
 
+/// A reference of the thread's own.
+pub(super) type HooksHere = Rc<Arc<Hooks>>;
+
 std::thread_local! {
     /// On a worker: the hooks of its runtime, which are there before it begins and do not change. So a poll that is observed
     /// takes no lock, and counts no reference that other workers count, too.
-    static OF_WORKER: RefCell<Option<Rc<Arc<Hooks>>>> = const { RefCell::new(None) };
+    static OF_WORKER: RefCell<Option<HooksHere>> = const { RefCell::new(None) };
 }
 
 /// The calling thread becomes a worker, or ceases to be one.
@@ -91,7 +94,7 @@ pub(in crate::scheduler) fn set_worker(shared: Option<&'static Shared>) {
 
 impl Shared {
     /// The hooks of the runtime. `None`: it has none, or has ended.
-    pub(super) fn hooks(&'static self) -> Option<Rc<Arc<Hooks>>> {
+    pub(super) fn hooks(&'static self) -> Option<HooksHere> {
         if local::shared().is_some_and(|other| ptr::eq(other, self)) {
             if let Ok(hooks) = OF_WORKER.try_with(|place| place.borrow().clone()) {
                 return hooks;

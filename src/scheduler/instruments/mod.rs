@@ -296,6 +296,10 @@ impl Shared {
     /// A task is about to be pushed by the holder of `core`, or of none, while instruments are on.
     #[inline]
     pub(super) fn note_push(&self, core: Option<&Core>, word: u64, push: Push) {
+        if self.is_lost() {
+            // A poll has forked, and goes on in the child.
+            return;
+        }
         let on = self.instruments.on();
         let kind = match push {
             Push::New => Some(Kind::Spawn),

@@ -19,6 +19,11 @@ impl Shared {
         chain: u64,
     ) -> u64 {
         let on = self.instruments.on();
+        let poll = |runnable| {
+            let polled = poll(runnable);
+            self.end_if_lost();
+            polled
+        };
         if on == TIMELINE {
             self.poll_on_timeline(runnable, poll, chain)
         } else {
