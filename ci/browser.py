@@ -91,13 +91,16 @@ class Browser:
             time.sleep(0.02)
         return found
 
-    def open(self, page, link=""):
-        """What the page says of itself once it has drawn, or given up."""
+    def go(self, address):
         # A link to another place in the same page would load nothing.
         self.send("Page.navigate", url="about:blank")
         self.wait("location.href === 'about:blank'")
-        self.send("Page.navigate", url=pathlib.Path(page).resolve().as_uri() + link)
-        self.wait("document.documentElement && location.protocol === 'file:'")
+        self.send("Page.navigate", url=address)
+        self.wait("location.protocol !== 'about:' && document.readyState === 'complete'")
+
+    def open(self, page, link=""):
+        """What the page says of itself once it has drawn, or given up."""
+        self.go(pathlib.Path(page).resolve().as_uri() + link)
         said = self.wait("document.documentElement.dataset.drawn || document.documentElement.dataset.failed")
         return dict(pair.split("=") for pair in said.split(";")) if "=" in said else said
 
