@@ -38,10 +38,10 @@ if [ $# -eq 0 ]; then
     cargo build --quiet --release --example timeline
     "$target/release/examples/timeline" "$scratch" >/dev/null 2>&1
     mkdir "$scratch/tests"
-    EXECUTOR_TEST_TIMELINES=$scratch/tests cargo test --quiet --test timeline >"$scratch/log" 2>&1 || {
-        cat "$scratch/log"
-        exit 1
-    }
+    # Whether they pass is for the suite to say: also a timeline that a test does not like is one to read.
+    EXECUTOR_TEST_TIMELINES=$scratch/tests cargo test --quiet --test timeline >"$scratch/log" 2>&1 ||
+        echo "ci/readers.sh: tests/timeline.rs fails: $(grep -m1 FAILED "$scratch/log" || tail -n 1 "$scratch/log")" >&2
+    compgen -G "$scratch/tests/*.json" >/dev/null || exit 1
     set -- "$scratch/timeline.json" "$scratch"/tests/*.json
 fi
 # A browser that hangs must not hold CI up.

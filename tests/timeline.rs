@@ -68,7 +68,9 @@ fn every_poll_of_every_task_is_a_slice() {
             });
             assert_eq!(timeline.lost, 0);
             for number in 0..10 {
-                let polls = timeline.polls_of(&format!("yields {number}"));
+                let mut polls = timeline.polls_of(&format!("yields {number}"));
+                // On a busy machine one may lose its processor, and go on in another lane.
+                polls.retain(|slice| slice.poll != "goes on without the processor");
                 assert_eq!(polls.len(), 100 * number + 1);
                 let ends = polls.iter().filter(|slice| slice.poll == "task finished");
                 assert_eq!(ends.count(), 1, "and its end is known");
@@ -482,7 +484,7 @@ fn queues_are_counted_while_tasks_run() {
         drop(runtime);
         let mut json = Vec::new();
         trace::stop(&mut json).unwrap();
-        assert_eq!(Timeline::parse(&json).counters.len(), 3);
+        assert_eq!(Timeline::parse(&json).counters.len(), 4, "and that of jobs");
     });
 }
 

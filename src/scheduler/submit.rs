@@ -126,9 +126,16 @@ impl Shared {
         if self.instruments.on() != 0 {
             let word = runnable.metadata().word();
             self.call_spawn_hook(word);
-            self.note_push(None, word, Push::New);
+            self.note_job(word);
         }
         self.submit_blocking(runnable);
+    }
+
+    /// A job is about to be pushed, by a worker perhaps.
+    fn note_job(&'static self, word: u64) {
+        if local::with_core(self, |core| self.note_push(Some(core), word, Push::New)).is_none() {
+            self.note_push(None, word, Push::New);
+        }
     }
 
     /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.

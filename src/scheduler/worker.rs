@@ -162,6 +162,10 @@ impl Worker {
             };
             match runnable {
                 Some(runnable) => {
+                    // Who has pushed it may have switched instruments on first, while this worker searched.
+                    if self.shared.is_observed() && self.special.get() & OBSERVED == 0 {
+                        self.look_at_instruments();
+                    }
                     local::with_core(self.shared, |core| core.begin_poll(&runnable));
                     self.poll(runnable);
                 }

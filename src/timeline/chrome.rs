@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
+use super::event::Queue;
 use super::lanes::{Arrow, Depth, Ending, Instant, Mark, Picture, Row, Slice, draw};
 use super::log::{Log, TaskLabel};
 use super::stamp;
@@ -72,6 +73,11 @@ impl<W: Write> Page<'_, W> {
         self.event(format_args!(
             r#""ph":"M","name":"process_name","tid":0,"args":{{"name":{}}}"#,
             Quoted(&name)
+        ))?;
+        // Chrome's viewer would go by their names.
+        let order = self.runtime;
+        self.event(format_args!(
+            r#""ph":"M","name":"process_sort_index","tid":0,"args":{{"sort_index":{order}}}"#
         ))?;
         let slices = picture.slices.iter().map(|slice| slice.row);
         let instants = picture.instants.iter().map(|instant| instant.row);
@@ -167,9 +173,10 @@ impl<W: Write> Page<'_, W> {
 
     fn depth(&mut self, depth: &Depth) -> io::Result<()> {
         let (ts, runnables) = (self.time(depth.at), depth.runnables);
-        let name = match depth.processor {
-            Some(index) => format!("queue of processor {index}"),
-            None => "global queue".to_owned(),
+        let name = match depth.queue {
+            Queue::Local(index) => format!("queue of processor {index}"),
+            Queue::Global => "global queue".to_owned(),
+            Queue::Blocking => "blocking queue".to_owned(),
         };
         self.event(format_args!(
             r#""ph":"C","name":"{name}","tid":0,"ts":{ts},"args":{{"runnables":{runnables}}}"#

@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Lay,
     /// The monitor has taken a processor from a stuck worker.
     Retake,
-    /// So many runnables were queued.
+    /// So many runnables were in a [`Queue`].
     Depth,
 }
 
@@ -78,7 +78,40 @@ impl Event {
     }
 }
 
-/// Two small numbers as one: a processor, and how many runnables or which incarnation.
+/// A queue whose length is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Of a processor.
+    Local(usize),
+    Global,
+    /// Of the jobs of the blocking pool.
+    Blocking,
+}
+
+/// Far more than there are processors.
+const GLOBAL: usize = u32::MAX as usize;
+const BLOCKING: usize = GLOBAL - 1;
+
+impl Queue {
+    /// For a [`pair`].
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Queue::Local(processor) => processor,
+            Queue::Global => GLOBAL,
+            Queue::Blocking => BLOCKING,
+        }
+    }
+
+    pub(super) fn from_number(number: usize) -> Queue {
+        match number {
+            GLOBAL => Queue::Global,
+            BLOCKING => Queue::Blocking,
+            processor => Queue::Local(processor),
+        }
+    }
+}
+
+/// Two small numbers as one: a processor or queue, and how many runnables or which incarnation.
 pub(crate) fn pair(first: usize, second: usize) -> u64 {
     (first as u64) << 32 | second as u64 & u64::from(u32::MAX)
 }

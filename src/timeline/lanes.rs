@@ -21,7 +21,7 @@
 
 use std::collections::HashMap;
 
-use super::event::{Event, Kind, unpair};
+use super::event::{Event, Kind, Queue, unpair};
 use super::log::{Log, Place};
 
 /// Where it is drawn: processors first, then threads.
@@ -82,10 +82,10 @@ pub(super) struct Arrow {
     pub(super) is_spawn: bool,
 }
 
-/// How long a queue was; of the global one no processor.
+/// How long a queue was.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Depth {
-    pub(super) processor: Option<usize>,
+    pub(super) queue: Queue,
     pub(super) at: u64,
     pub(super) runnables: usize,
 }
@@ -99,9 +99,6 @@ pub(super) struct Picture {
     pub(super) depths: Vec<Depth>,
     pub(super) lost: u64,
 }
-
-/// The processor number that stands for the global queue in a `Depth`.
-pub(crate) const GLOBAL: usize = u32::MAX as usize;
 
 /// A wake, until the poll that follows is found.
 struct Wake {
@@ -293,9 +290,9 @@ impl<'a> Pen<'a> {
                 sheet.mark(self.row(), stamp, Mark::Retake { processor });
             }
             Kind::Depth => {
-                let (processor, runnables) = unpair(what);
+                let (queue, runnables) = unpair(what);
                 sheet.picture.depths.push(Depth {
-                    processor: (processor != GLOBAL).then_some(processor),
+                    queue: Queue::from_number(queue),
                     at: stamp,
                     runnables,
                 });

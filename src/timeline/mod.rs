@@ -16,7 +16,6 @@ mod ring;
 pub(crate) mod stamp;
 
 pub(crate) use chrome::write;
-pub(crate) use event::{Event, Kind, pair};
-pub(crate) use lanes::GLOBAL;
+pub(crate) use event::{Event, Kind, Queue, pair};
 pub(crate) use log::{Lane, Log, Place, TaskLabel};
 pub(crate) use ring::Ring;

@@ -177,6 +177,8 @@ impl Timeline {
                         .processes
                         .insert(lane.0, args.text("name").to_owned())
                         .is_none(),
+                    // By which they are numbered anyway.
+                    "process_sort_index" => args.number("sort_index") == lane.0,
                     "thread_name" => self
                         .lanes
                         .insert(lane, args.text("name").to_owned())

@@ -3,7 +3,7 @@
 use super::histogram::Histogram;
 use super::{TIMELINE, pair};
 use crate::scheduler::Shared;
-use crate::timeline::{Event, GLOBAL, Kind, Lane, Log, Place, stamp};
+use crate::timeline::{Event, Kind, Lane, Log, Place, Queue, stamp};
 
 impl Shared {
     /// The timeline since `begin`: see [`Shared::begin_recording`].
@@ -69,17 +69,14 @@ impl Shared {
             seen.clear();
             return;
         }
-        seen.resize(self.processors.len() + 1, usize::MAX);
-        let places = self.processors.iter().map(|slot| slot.at().num_queued());
-        let depths = places.chain([self.global.len()]);
-        for (index, (seen, depth)) in seen.iter_mut().zip(depths).enumerate() {
+        let jobs = self.blocking().map_or(0, |pool| pool.queue_depth());
+        seen.resize(self.processors.len() + 2, usize::MAX);
+        let places = self.processors.iter().enumerate();
+        let local = places.map(|(index, slot)| (Queue::Local(index), slot.at().num_queued()));
+        let depths = local.chain([(Queue::Global, self.global.len()), (Queue::Blocking, jobs)]);
+        for (seen, (queue, depth)) in seen.iter_mut().zip(depths) {
             if std::mem::replace(seen, depth) != depth {
-                let processor = if index == self.processors.len() {
-                    GLOBAL
-                } else {
-                    index
-                };
-                self.note_by_monitor(Kind::Depth, pair(processor, depth));
+                self.note_by_monitor(Kind::Depth, pair(queue.number(), depth));
             }
         }
     }

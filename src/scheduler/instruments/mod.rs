@@ -18,7 +18,9 @@
 //! 2. A worker copies the switches when it has taken a core in hand, and when it has been asked: into its own word and the
 //!    core's. Between taking it in hand and the look lies a fence, as between the change and the asking: so the look
 //!    sees the change, or the asking finds the core in somebody's hands. Without the two a worker that is just getting
-//!    up would go on unobserved until the monitor asks again.
+//!    up would go on unobserved until the monitor asks again. One that searches has been asked, but has what it found before
+//!    it looks up: whatever comes from another queue was pushed by somebody who may have switched instruments on first, so
+//!    then it looks at the switches themselves, and the queue's order shows them.
 //! 3. What happens on threads without a core (foreign wakes, blocking jobs) looks at the switches themselves, which stand
 //!    beside the mark of closing that it reads anyway.
 //!
@@ -186,6 +188,12 @@ impl Shared {
         for slot in &self.processors {
             slot.at().tenure.ask();
         }
+    }
+
+    /// Whether any instrument is on. Who finds a task that was pushed after they were switched on sees that here.
+    #[inline]
+    pub(super) fn is_observed(&self) -> bool {
+        self.instruments.on() != 0
     }
 
     /// Step 2, for the core in the calling thread's hands. Gives whether any instrument is on.
