@@ -47,7 +47,7 @@ fn every_task_is_counted_as_finished_or_cancelled() {
                 (1, 20, 0)
             );
             assert!(report.blocked().is_empty());
-            assert_eq!(report.to_string(), "1 tasks finished, 20 cancelled, 0 left");
+            assert_eq!(report.to_string(), "1 task finished, 20 cancelled, 0 left");
         }
     });
 }

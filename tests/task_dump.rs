@@ -207,12 +207,12 @@ fn a_dump_can_be_read() {
         });
         let text = runtime.handle().dump_tasks().to_string();
         let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("1 tasks"));
+        assert_eq!(lines.next(), Some("1 task"));
         let line = lines.next().unwrap();
         let begin = format!("  task {} \"mail\", spawned at {}:", task.id(), file!());
         assert!(line.starts_with(&begin), "{line}");
         assert!(line.contains(": waiting for "), "{line}");
-        assert!(line.contains(" old, 1 polls, "), "{line}");
+        assert!(line.contains(" old, 1 poll, "), "{line}");
         assert_eq!(lines.next(), None);
         assert!(Duration::ZERO < info(runtime.handle(), task.id()).unwrap().age().unwrap());
     });

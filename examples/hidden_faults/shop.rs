@@ -13,7 +13,10 @@ type Order = Vec<(u32, u32)>;
 pub(crate) fn open() -> Receiver<Duration> {
     let (served, latencies) = async_channel::unbounded();
     for number in 0..40 {
-        drop(executor::spawn(customer(number, served.clone())));
+        let name = format!("basket {number}");
+        _ = task::Builder::new()
+            .name(name)
+            .spawn(customer(number, served.clone()));
     }
     latencies
 }

@@ -24,7 +24,9 @@ pub(crate) fn open() -> Receiver<Duration> {
             .name(format!("picker {number}"))
             .spawn(picking);
     }
-    drop(executor::spawn(deliver(warehouse.clone())));
+    _ = task::Builder::new()
+        .name("delivery")
+        .spawn(deliver(warehouse.clone()));
     _ = task::Builder::new()
         .name("stocktaking")
         .spawn(take_stock(warehouse));

@@ -25,8 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => record(Path::new(".")),
         ["--page", trace, html] => Ok(fs::write(html, page(&fs::read_to_string(trace)?))?),
-        [folder] if !folder.starts_with('-') => record(Path::new(folder)),
-        _ => Err("usage: timeline [FOLDER], or timeline --page TRACE.json PAGE.html".into()),
+        [folder] if Path::new(folder).is_dir() => record(Path::new(folder)),
+        _ => Err(
+            "usage: timeline [FOLDER THAT EXISTS], or timeline --page TRACE.json PAGE.html".into(),
+        ),
     }
 }
 

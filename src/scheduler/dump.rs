@@ -183,14 +183,27 @@ impl fmt::Display for TaskInfo {
         };
         write!(f, "{}: {doing}", self.task)?;
         if let Some(since) = self.since() {
-            write!(f, " for {since:.1?}")?;
+            // To the millisecond: who was first is often the question.
+            write!(f, " for {since:.3?}")?;
         }
         if let (Some(age), Some(polls), Some(busy)) =
             (self.age(), self.poll_count(), self.busy_duration())
         {
-            write!(f, "; {age:.1?} old, {polls} polls, {busy:.1?} in them")?;
+            let polls = Counted(polls, "poll");
+            write!(f, "; {age:.1?} old, {polls}, {busy:.1?} in them")?;
         }
         Ok(())
+    }
+}
+
+/// So many of a thing.
+struct Counted(u64, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counted(count, thing) = self;
+        let plural = if *count == 1 { "" } else { "s" };
+        write!(f, "{count} {thing}{plural}")
     }
 }
 
@@ -218,7 +231,7 @@ impl TaskDump {
 /// A task a line.
 impl fmt::Display for TaskDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} tasks", self.alive)?;
+        writeln!(f, "{}", Counted(self.alive, "task"))?;
         for task in &self.tasks {
             writeln!(f, "  {task}")?;
         }
@@ -276,8 +289,10 @@ impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} tasks finished, {} cancelled, {} left",
-            self.finished, self.cancelled, self.left
+            "{} finished, {} cancelled, {} left",
+            Counted(self.finished, "task"),
+            self.cancelled,
+            self.left
         )?;
         for task in &self.blocked {
             write!(f, "\n  {task}")?;
