@@ -150,7 +150,7 @@ pub use tasks::{JoinError, JoinHandle};
 /// Timelines: what each processor did, and when.
 ///
 /// They are written in the trace event format of Chrome, which [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open,
-/// and cost some 20 ns per poll while they are recorded. Three ways:
+/// and cost some 30 ns for each poll and each wake while they are recorded. Three ways:
 ///
 /// * [`start`](trace::start) and [`stop`](trace::stop), around what is of interest;
 /// * [`Builder::trace_to`] or `EXECUTOR_TRACE=file.json`, for a whole run;

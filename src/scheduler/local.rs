@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 
 use super::processor::Core;
-use super::{Shared, instruments, probe};
+use super::{Shared, probe};
 
 struct Local {
     shared: Cell<Option<&'static Shared>>,
@@ -55,7 +55,6 @@ pub(super) fn shared() -> Option<&'static Shared> {
 /// This thread becomes a worker (or ceases to be one).
 pub(super) fn set_shared(shared: Option<&'static Shared>) {
     let _ = LOCAL.try_with(|local| local.shared.set(shared));
-    instruments::set_worker(shared);
 }
 
 /// Lays a core into this thread's hands.

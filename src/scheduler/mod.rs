@@ -110,9 +110,7 @@
 //! | a tag beside the future / the finished mark in the metadata | 113 / 97 bytes per parked task |
 //! | announcing a poll and finding it in two visits to the core / one, remainder / countdown for the 61st | yield 362 / 337 instructions, chained spawn 650 / 620 |
 //! | counters of foreign spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
-//! | instruments off: their switches in words that are looked at anyway / a look of their own | no instruction more / 3 to 8 for each push and poll |
-//! | a stamp by the time stamp counter / by the clock | 13 / 29 ns; of the 29 ns that a recorded poll costs it is half |
-//! | one stamp for the end of a poll and the beginning of the next / one for each | yield while recording 86 / 105 ns |
+//! | a stamp by the time stamp counter / by the clock (Intel Xeon) | 13 / 29 ns; of the 29 ns that a recorded poll costs it is half |
 //! | while only the timeline is on, yields pushed in the plain way, the other instruments in a function of their own / not | yield while recording 432 / 477 instructions, wake and poll 511 / 554; 29 / 32 and 56 / 77 ns more than unrecorded |
 //! | a prefetch of the ring's next lines / none | within the noise; not kept |
 //!

@@ -22,7 +22,7 @@ use super::pace::Pace;
 use super::park::Sleeper;
 use super::processor::Core;
 use super::tenure::Word;
-use super::{Shared, clock, local, steal};
+use super::{Shared, clock, instruments, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
@@ -88,6 +88,7 @@ enum Own {
 /// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
 pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
     local::set_shared(Some(shared));
+    instruments::set_worker(Some(shared));
     let mut held = Held { shared, searching };
     if let Some(core) = core {
         shared.take_in_hand(core, clock::now());
@@ -125,6 +126,7 @@ impl Drop for Held {
         if let Some(core) = self.shared.give_up_core() {
             self.shared.retire(core);
         }
+        instruments::set_worker(None);
         local::set_shared(None);
     }
 }
