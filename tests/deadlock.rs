@@ -16,11 +16,12 @@ use executor::task;
 const CASE: &str = "EXECUTOR_TEST_DEADLOCK";
 
 /// Runs a case in a process whose only thread of its own is the main one. Gives what it said on standard error, and
-/// whether it ended well. Those that wait for ever are ended when `enough` says so, or after `patience`.
+/// whether it ended well. Those that wait for ever are ended when `enough` says so, or when they have said nothing more for as
+/// long as `patience` has for what they have said.
 fn run(
     case: &str,
     debug: &str,
-    patience: Duration,
+    patience: impl Fn(&str) -> Duration,
     enough: impl Fn(&str) -> bool,
 ) -> (String, bool) {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -41,7 +42,7 @@ fn run(
     });
     let mut text = String::new();
     while !enough(&text) {
-        match said.recv_timeout(patience) {
+        match said.recv_timeout(patience(&text)) {
             Ok(more) => text.push_str(&more),
             Err(_) => break,
         }
@@ -63,15 +64,22 @@ fn run(
 /// Longer than a deadlock takes to be reported.
 const SILENCE: Duration = Duration::from_secs(4);
 
+/// As long as a busy machine may take to start a process, and that to find out.
+const LONG: Duration = Duration::from_secs(60);
+
 fn report_of(case: &str, debug: &str) -> String {
-    // Longer than one takes that comes after another.
-    let (text, _) = run(case, debug, SILENCE + Duration::from_secs(4), |_| false);
+    let patience = |text: &str| match text.contains("deadlock!") {
+        // Longer than one takes that comes after another.
+        true => SILENCE + Duration::from_secs(4),
+        false => LONG,
+    };
+    let (text, _) = run(case, debug, patience, |_| false);
     assert_eq!(text.matches("deadlock!").count(), 1, "{case}: {text}");
     text
 }
 
 fn silence_of(case: &str, debug: &str) {
-    let (text, _) = run(case, debug, SILENCE, |_| false);
+    let (text, _) = run(case, debug, |_| SILENCE, |_| false);
     assert!(!text.contains("deadlock"), "{case}: {text}");
 }
 
@@ -210,14 +218,14 @@ fn a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too() {
 fn a_monitor_that_prints_meanwhile_finds_a_deadlock_too() {
     // The lines do not end by themselves. At so many the deadlock is more than ten seconds old.
     let enough = |text: &str| text.contains("deadlock!") || text.matches("SCHED").count() > 200;
-    let (text, _) = run("later", "schedtrace=100", SILENCE, enough);
+    let (text, _) = run("later", "schedtrace=100", |_| LONG, enough);
     assert!(text.contains("deadlock!"), "{text}");
 }
 
 fn a_deadlock_panics_where_that_is_asked_for() {
     for (case, debug) in [("panic", ""), ("alone", "deadlock=panic")] {
         // The end of its standard error is the end of the process.
-        let (text, well) = run(case, debug, Duration::from_secs(60), |_| false);
+        let (text, well) = run(case, debug, |_| LONG, |_| false);
         assert!(!well, "{text}");
         assert!(text.contains("panicked at tests/deadlock.rs:"), "{text}");
         assert!(text.contains("all tasks are asleep - deadlock!"), "{text}");
@@ -225,7 +233,7 @@ fn a_deadlock_panics_where_that_is_asked_for() {
 }
 
 fn the_same_deadlock_once_more_is_another_one() {
-    let (text, well) = run("again", "", Duration::from_secs(60), |_| false);
+    let (text, well) = run("again", "", |_| LONG, |_| false);
     assert!(well, "{text}");
     assert_eq!(text.matches("deadlock!").count(), 2, "{text}");
 }
