@@ -23,6 +23,7 @@ suite_omit net_limits
 # One thread runs at a time, up to a hundred times slower, and the others wait for it in the kernel: these tell stuck from busy and
 # early from late by times and by what the kernel says of threads.
 suite_omit stall_report
+suite_omit stall_busy
 suite_skip go a_ping_pong_pair_does_not_hog_the_processor
 suite_skip shutdown a_task_that_meets_the_end_with_a_sleep_does_not_start_the_default_runtime
 
