@@ -277,6 +277,39 @@ fn instruments_are_not_told_of_what_a_child_does() {
     });
 }
 
+/// Three threads that do the same over and over beside forks.
+struct Traffic {
+    done: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Traffic {
+    /// All of them have begun.
+    fn begin(runtime: &Runtime, turn: fn(&Handle)) -> Traffic {
+        let (done, begun) = (Arc::default(), Arc::new(Barrier::new(4)));
+        child::wait_until_quiet();
+        let threads = (0..3).map(|_| {
+            let (done, begun) = (Arc::clone(&done), begun.clone());
+            let handle = runtime.handle().clone();
+            thread::spawn(move || {
+                begun.wait();
+                while !AtomicBool::load(&done, SeqCst) {
+                    turn(&handle);
+                }
+            })
+        });
+        let threads = threads.collect();
+        begun.wait();
+        Traffic { done, threads }
+    }
+
+    fn end(self) {
+        self.done.store(true, SeqCst);
+        let threads = self.threads.into_iter();
+        threads.for_each(|thread| thread.join().unwrap());
+    }
+}
+
 /// A `block_on` that has waited, and forks, ends in the child whoever else waits at the moment.
 #[test]
 fn a_child_that_leaves_block_on_waits_for_no_other_one() {
@@ -284,23 +317,10 @@ fn a_child_that_leaves_block_on_waits_for_no_other_one() {
     alone(
         "a_child_that_leaves_block_on_waits_for_no_other_one",
         || {
-            let done = Arc::new(AtomicBool::new(false));
             let runtime = processors(2);
-            let begun = Arc::new(Barrier::new(4));
-            child::wait_until_quiet();
-            let traffic: Vec<_> = (0..3)
-                .map(|_| {
-                    let (done, begun) = (done.clone(), begun.clone());
-                    let handle = runtime.handle().clone();
-                    thread::spawn(move || {
-                        begun.wait();
-                        while !done.load(SeqCst) {
-                            handle.block_on(async { executor::spawn(async {}).await.unwrap() });
-                        }
-                    })
-                })
-                .collect();
-            begun.wait();
+            let traffic = Traffic::begin(&runtime, |handle| {
+                handle.block_on(async { executor::spawn(async {}).await.unwrap() });
+            });
             for _ in 0..FORKS {
                 let begun = runtime.block_on(async {
                     executor::spawn(sleep(Duration::from_micros(100)))
@@ -310,10 +330,7 @@ fn a_child_that_leaves_block_on_waits_for_no_other_one() {
                 });
                 assert_eq!(begun.end(), Ended::Well);
             }
-            done.store(true, SeqCst);
-            traffic
-                .into_iter()
-                .for_each(|thread| thread.join().unwrap());
+            traffic.end();
             assert_all_usable(&runtime);
         },
     );
@@ -324,26 +341,13 @@ fn a_child_that_leaves_block_on_waits_for_no_other_one() {
 fn forks_amid_traffic_hang_neither_process() {
     const FORKS: usize = 100;
     alone("forks_amid_traffic_hang_neither_process", || {
-        let done = Arc::new(AtomicBool::new(false));
         let runtime = processors(2);
         runtime.block_on(runtime.spawn(spawn_named())).unwrap();
-        let begun = Arc::new(Barrier::new(4));
-        child::wait_until_quiet();
-        let traffic: Vec<_> = (0..3)
-            .map(|_| {
-                let (done, begun) = (done.clone(), begun.clone());
-                let handle = runtime.handle().clone();
-                thread::spawn(move || {
-                    begun.wait();
-                    while !done.load(SeqCst) {
-                        handle.block_on(spawn_named());
-                        // A local set leases a registry.
-                        handle.block_on(async { executor::spawn_local(async {}).await.unwrap() });
-                    }
-                })
-            })
-            .collect();
-        begun.wait();
+        let traffic = Traffic::begin(&runtime, |handle| {
+            handle.block_on(spawn_named());
+            // A local set leases a registry.
+            handle.block_on(async { executor::spawn_local(async {}).await.unwrap() });
+        });
         for _ in 0..FORKS {
             let ended = child::fork_amid_traffic(|| {
                 executor::block_on(spawn_named());
@@ -351,10 +355,7 @@ fn forks_amid_traffic_hang_neither_process() {
             });
             assert_eq!(ended, Ended::Well);
         }
-        done.store(true, SeqCst);
-        traffic
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        traffic.end();
         assert_all_usable(&runtime);
     });
 }

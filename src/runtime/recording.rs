@@ -25,7 +25,8 @@ pub(super) fn hold() -> impl Sized + 'static {
 ///
 /// Each processor keeps the last 262,144 of its events, or what
 /// [`Builder::trace_events`](crate::Builder::trace_events) says: about two seconds if it polls 100,000 tasks a second. Older
-/// ones are overwritten, and counted. A poll costs some 30 ns more meanwhile, and so does a wake. If a recording is going on, it begins anew.
+/// ones are overwritten, and counted. A poll costs some 30 ns more meanwhile, and so does a wake. If a recording is going on, it
+/// begins anew.
 ///
 /// That is up to 4 MiB for each processor. They are kept afterwards, for the next recording of the same runtime or of one that
 /// comes after it.

@@ -385,10 +385,9 @@ impl Worker {
 
     fn steal(&self) -> Option<Runnable> {
         local::with_core(self.shared, |core| {
-            let before = core.queue.len();
             let (found, victim) = steal::steal(self.shared, core)?;
             core.at.counters.steals.add(1);
-            self.shared.note_steal(core, victim, before);
+            self.shared.note_steal(core, victim);
             Some(found)
         })
         .flatten()

@@ -452,11 +452,11 @@ impl Shared {
         }
     }
 
-    /// A worker has stolen from `victim`; before that it had so many in its queue. A thief of the thief may have been there
-    /// already, so it may have been more than is said.
-    pub(super) fn note_steal(&self, core: &Core, victim: &Processor, before: usize) {
+    /// A worker has stolen from `victim`. Its queue was empty, else it would not have searched; a thief of the thief may have
+    /// been there already, so it may have been more than is said.
+    pub(super) fn note_steal(&self, core: &Core, victim: &Processor) {
         if self.instruments.on() & TIMELINE != 0 {
-            let tasks = 1 + core.queue.len().saturating_sub(before);
+            let tasks = 1 + core.queue.len();
             let place = |is_it: fn(&Slot, &Processor) -> bool| {
                 self.processors.iter().position(|slot| is_it(slot, victim))
             };
