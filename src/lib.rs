@@ -136,6 +136,7 @@ pub mod net;
 mod reactor;
 pub mod runtime;
 mod scheduler;
+mod stderr;
 mod sync;
 mod tasks;
 #[cfg(feature = "time")]

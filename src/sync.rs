@@ -91,6 +91,12 @@ mod lock {
     pub(crate) struct Condvar(imp::Condvar);
 
     impl Condvar {
+        #[cfg(not(any(executor_loom, executor_shuttle)))]
+        pub(crate) const fn new() -> Condvar {
+            Condvar(imp::Condvar::new())
+        }
+
+        #[cfg(any(executor_loom, executor_shuttle))]
         pub(crate) fn new() -> Condvar {
             Condvar(imp::Condvar::new())
         }
@@ -150,7 +156,7 @@ mod lock {
     pub(crate) struct Condvar(parking_lot::Condvar);
 
     impl Condvar {
-        pub(crate) fn new() -> Condvar {
+        pub(crate) const fn new() -> Condvar {
             Condvar(parking_lot::Condvar::new())
         }
 

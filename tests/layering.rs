@@ -14,7 +14,7 @@ use source::{Source, sources, words};
 /// The modules of each floor, from the ground up. Modules that share a floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["sync"],
-    &["tasks", "reactor"],
+    &["tasks", "reactor", "stderr"],
     &["scheduler", "blocking", "timeline"],
     &["runtime"],
     &["io", "time", "join_set"],
@@ -80,6 +80,12 @@ fn every_unsafe_is_listed() {
     report(unsafety::differences(&sources(), &text));
 }
 
+/// A write to standard error may last for ever, and a macro that writes there panics where it is closed.
+#[test]
+fn nobody_writes_to_standard_error_but_its_module() {
+    report(sources().iter().flat_map(writes_to_stderr));
+}
+
 #[test]
 fn nothing_is_unfinished() {
     report(sources().iter().flat_map(unfinished));
@@ -139,6 +145,21 @@ fn rules_find_their_faults() {
     assert!(
         listed(&format!("3 blocks and 1 functions\n{all}")).contains("2 blocks and 1 functions")
     );
+
+    let quiet = "/// eprintln!(x)\nuse crate::stderr::say; say(\"eprintln!\");\n#[cfg(test)]\nmod tests { fn f() { dbg!(1); } }";
+    assert_eq!(check("io.rs", quiet, writes_to_stderr), "");
+    assert_eq!(check("stderr.rs", "io::stderr()", writes_to_stderr), "");
+    for loud in [
+        "eprintln!(x)",
+        "std::eprint!(x)",
+        "dbg!(x)",
+        "println!()",
+        "io::stderr().lock()",
+        "std::io::stdout()",
+    ] {
+        let found = check("io.rs", &format!("fn f() {{\n{loud}; }}"), writes_to_stderr);
+        assert!(found.contains("src/io.rs:2: "), "{loud}: {found}");
+    }
 
     assert!(check("io.rs", "// TODO: more", unfinished).contains(":1:"));
     assert!(check("io.rs", "\ntodo!()", unfinished).contains(":2:"));
@@ -251,6 +272,26 @@ fn without_reason(source: &Source) -> Vec<String> {
         }
     }
     broken
+}
+
+fn writes_to_stderr(source: &Source) -> Vec<String> {
+    if source.module == "stderr" {
+        return Vec::new();
+    }
+    let macros = ["print", "println", "eprint", "eprintln", "dbg"].map(|name| (name, "!"));
+    let calls = [("stderr", "("), ("stdout", "(")];
+    let found = macros.into_iter().chain(calls).flat_map(|(name, follows)| {
+        let called = move |at: &usize| source.shipped()[at + name.len()..].starts_with(follows);
+        let line = move |at| {
+            let line = source.line(at);
+            format!(
+                "src/{}:{line}: {name}: only src/stderr.rs writes",
+                source.path
+            )
+        };
+        words(source.shipped(), name).filter(called).map(line)
+    });
+    found.collect()
 }
 
 fn unfinished(source: &Source) -> Vec<String> {

@@ -62,6 +62,7 @@ use axum::serve::Listener;
 
 use crate::net::unix::{UnixListener, UnixStream};
 use crate::net::{TcpListener, TcpStream};
+use crate::stderr;
 use crate::time::sleep;
 
 /// How long a listener waits after an error that would come again at once, such as too many open files.
@@ -110,7 +111,7 @@ async fn recover(error: io::Error) {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     ) {
-        eprintln!("executor: accept: {error}; trying again in {PAUSE:?}");
+        stderr::say(format_args!("accept: {error}; trying again in {PAUSE:?}"));
         sleep(PAUSE).await;
     }
 }

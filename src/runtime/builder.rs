@@ -21,6 +21,9 @@ const MAX_WORKERS: usize = 1 << 16;
 /// Threads for tasks that block, beyond the number of processors. As many as blocking jobs by default.
 const SPARE_THREADS: usize = 512;
 
+/// A shorter stall harms nobody who watches, and is no reason to say anything.
+const STALL_THRESHOLD: Duration = Duration::from_millis(100);
+
 type Hook = Arc<dyn Fn() + Send + Sync>;
 type StallHook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 
@@ -48,6 +51,7 @@ pub struct Builder {
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     on_stall: Option<StallHook>,
+    stall_threshold: Duration,
     hooks: Hooks,
     on_deadlock: Option<OnDeadlock>,
     histograms: Option<bool>,
@@ -71,6 +75,7 @@ impl Builder {
             on_thread_start: None,
             on_thread_stop: None,
             on_stall: None,
+            stall_threshold: STALL_THRESHOLD,
             hooks: Hooks::default(),
             on_deadlock: None,
             histograms: None,
@@ -140,11 +145,14 @@ impl Builder {
         self
     }
 
-    /// Called once for each poll that keeps its thread for 10 ms: blocked that long, or running for that much CPU time.
+    /// Called once for each poll that keeps its thread for [`stall_threshold`](Builder::stall_threshold): blocked that long,
+    /// or running for that much CPU time.
     ///
     /// The report names the task. The hook runs on a thread of the blocking pool; a panic in it is caught and ignored.
-    /// Without a hook a line goes to standard error, at most one per second and spawn location, unless the environment
-    /// variable `EXECUTOR_DEBUG` contains `stall=0`.
+    /// Without a hook a line goes to standard error, unless the environment variable `EXECUTOR_DEBUG` contains `stall=0`.
+    /// The place where the task was spawned is named once, and again only when its count has doubled;
+    /// [`RuntimeMetrics::stall_count`](super::RuntimeMetrics::stall_count) has them all. If standard error takes nothing, lines
+    /// are dropped, and counted.
     ///
     /// # Examples
     ///
@@ -155,7 +163,7 @@ impl Builder {
     ///     .build()?;
     /// let stuck = executor::task::Builder::new().name("stuck");
     /// let entered = runtime.handle().enter();
-    /// stuck.spawn(async { std::thread::sleep(std::time::Duration::from_millis(100)) });
+    /// stuck.spawn(async { std::thread::sleep(std::time::Duration::from_millis(300)) });
     /// let report = rx.recv().unwrap();
     /// assert_eq!(report.name(), Some("stuck"));
     /// # drop(entered);
@@ -163,6 +171,33 @@ impl Builder {
     /// ```
     pub fn on_stall<F: Fn(&StallReport) + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.on_stall = Some(Arc::new(f));
+        self
+    }
+
+    /// How long a poll keeps its thread before it is reported: to [`on_stall`](Builder::on_stall), else on standard error, and to
+    /// the [`flight_recorder`](Builder::flight_recorder). Default 100 ms.
+    ///
+    /// Time in which the thread waits for a CPU does not count. What counts is seen once a millisecond, so a poll shorter than
+    /// that is not found, whatever is set here. [`Duration::MAX`] reports nothing. Zero is an error of
+    /// [`build`](Builder::build), as it would be every poll.
+    ///
+    /// It changes nothing for the tasks: a processor is taken from a poll that blocks for 0.1 ms or runs for 10 ms while
+    /// others wait, reported or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = executor::runtime::Builder::new()
+    ///     .stall_threshold(Duration::from_millis(20))
+    ///     .on_stall(|report| log(report.to_string()))
+    ///     .build()?;
+    /// # fn log(_: String) {}
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn stall_threshold(mut self, threshold: Duration) -> Builder {
+        self.stall_threshold = threshold;
         self
     }
 
@@ -217,9 +252,10 @@ impl Builder {
     /// What to do when a `block_on` waits and nothing in the process could ever wake it: no task is runnable, no timer armed, no
     /// socket waited for, no blocking job queued or running, and there is no other thread.
     ///
-    /// Default: a report on standard error with the list of tasks, as Go's "all goroutines are asleep - deadlock!", one and a
-    /// half seconds after the standstill, unless the environment variable `EXECUTOR_DEBUG` contains `deadlock=0` or
-    /// `deadlock=panic`. There are no false alarms, and so there is none while any thread exists that could
+    /// [`OnDeadlock::Report`] says so on standard error with the list of tasks, as Go's "all goroutines are asleep - deadlock!",
+    /// one and a half seconds after the standstill. Default: that in builds with debug assertions, and
+    /// [`OnDeadlock::Ignore`] in others, where a `block_on` that waits shall cost nothing more; or what the environment variable
+    /// `EXECUTOR_DEBUG` says: `deadlock=1`, `deadlock=0` or `deadlock=panic`. There are no false alarms, and so there is none while any thread exists that could
     /// wake somebody: one of another runtime, of a library, or the program's own. It needs `/proc`, so it is for Linux.
     pub fn on_deadlock(mut self, what: OnDeadlock) -> Builder {
         self.on_deadlock = Some(what);
@@ -257,8 +293,8 @@ impl Builder {
         self
     }
 
-    /// Records a timeline all the time, and writes the last of it to this file when a poll keeps its thread for 10 ms or a task
-    /// panics: what led to it, and who else was at work. See [`trace::stop`](crate::trace::stop) for what is in it.
+    /// Records a timeline all the time, and writes the last of it to this file when a poll keeps its thread for
+    /// [`stall_threshold`](Builder::stall_threshold) or a task panics: what led to it, and who else was at work. See [`trace::stop`](crate::trace::stop) for what is in it.
     ///
     /// At most one file each 10 s, and 16 in all, the second with `-2` in its name and so on; a line on standard error names
     /// it. [`trace::snapshot`](crate::trace::snapshot) writes it on demand. Default: what the environment variable
@@ -340,6 +376,9 @@ impl Builder {
         if self.max_blocking_threads == 0 {
             return Err(unusable("max_blocking_threads", "must not be zero"));
         }
+        if self.stall_threshold.is_zero() {
+            return Err(unusable("stall_threshold", "must not be zero"));
+        }
         if self.trace_events == 0 {
             return Err(unusable("trace_events", "must not be zero"));
         }
@@ -367,6 +406,7 @@ impl Builder {
                 None if debugging.reports_stalls => OnStall::print(),
                 None => OnStall::Ignore,
             },
+            stall_threshold: self.stall_threshold,
             on_incident: None,
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
             retakes: debugging.retakes,

@@ -5,8 +5,8 @@
 //!
 //! | key | values | |
 //! |---|---|---|
-//! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them |
-//! | `deadlock` | `1` (default), `0`, `panic` | whether a deadlock is looked for, and makes `block_on` panic, where the builder does not say |
+//! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them: when, and when not, see `Builder::stall_threshold` |
+//! | `deadlock` | `1` (default in debug builds), `0` (default in others), `panic` | whether a deadlock is looked for, and makes `block_on` panic, where the builder does not say |
 //! | `histograms` | `1`, `0` (default) | whether poll times and schedule latencies are measured, where the builder does not say |
 //! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
@@ -37,11 +37,11 @@
 //! Here thread 4709 has been stuck in task 257 for so long that thread 4711 got its processor. What each field means is
 //! written in `src/scheduler/schedtrace.rs`.
 
-use std::io::{self, Write};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::OnDeadlock;
+use crate::stderr;
 
 /// The variable's name.
 const VARIABLE: &str = "EXECUTOR_DEBUG";
@@ -64,10 +64,9 @@ impl Debugging {
         let value = value.to_string_lossy();
         let (debugging, ignored) = parse(&value);
         for setting in ignored {
-            let _ = writeln!(
-                io::stderr(),
-                "executor: {VARIABLE}: {setting:?} is not understood and ignored"
-            );
+            stderr::say(format_args!(
+                "{VARIABLE}: {setting:?} is not understood and ignored"
+            ));
         }
         debugging
     }
@@ -79,7 +78,7 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         reports_stalls: true,
         retakes: true,
         histograms: false,
-        on_deadlock: OnDeadlock::Report,
+        on_deadlock: OnDeadlock::default(),
         details: false,
         schedtrace: None,
         scheddetail: false,

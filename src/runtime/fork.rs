@@ -5,6 +5,7 @@ use std::io;
 
 use super::{context, foreign, recording};
 use crate::scheduler::{self, Free};
+use crate::stderr;
 use crate::sync::fork::{self, Watch};
 use crate::tasks;
 use crate::timeline::stamp;
@@ -12,6 +13,7 @@ use crate::timeline::stamp;
 /// The locks of the process, while one of its threads forks.
 struct Held {
     schedulers: Free,
+    stderr: stderr::Held,
     _others: Box<dyn Any>,
 }
 
@@ -36,6 +38,7 @@ fn hold() -> Box<dyn Any> {
     scheduler::clock::prepare();
     Box::new(Held {
         schedulers: scheduler::hold_free(),
+        stderr: stderr::hold(),
         _others: Box::new(others),
     })
 }
@@ -43,5 +46,6 @@ fn hold() -> Box<dyn Any> {
 fn in_child(held: &mut dyn Any) {
     if let Some(held) = held.downcast_mut::<Held>() {
         scheduler::disown(&mut held.schedulers);
+        stderr::in_child(&mut held.stderr);
     }
 }

@@ -89,6 +89,12 @@ impl RuntimeMetrics {
         self.snapshot.retakes
     }
 
+    /// Polls that kept their thread for [`Builder::stall_threshold`](super::Builder::stall_threshold), whether or not anybody
+    /// was told of them.
+    pub fn stall_count(&self) -> u64 {
+        self.snapshot.stalls
+    }
+
     /// Tasks woken by the netpoller.
     pub fn netpoll_ready_count(&self) -> u64 {
         self.snapshot.network_ready
@@ -162,9 +168,10 @@ impl fmt::Display for RuntimeMetrics {
         )?;
         writeln!(
             f,
-            "{} hand-overs, {} retakes, {} woken by the network",
+            "{} hand-overs, {} retakes, {} stalls, {} woken by the network",
             self.handoff_count(),
             self.retake_count(),
+            self.stall_count(),
             self.netpoll_ready_count()
         )?;
         writeln!(

@@ -41,7 +41,7 @@ const fn figure(name: &'static str, unit: Unit, text: &'static str, read: Read) 
     }
 }
 
-const FIGURES: [Figure; 16] = [
+const FIGURES: [Figure; 17] = [
     figure(
         "executor_workers",
         Unit::Count,
@@ -101,6 +101,12 @@ const FIGURES: [Figure; 16] = [
         Unit::Count,
         "Times the monitor took a processor from a worker that was stuck in a poll.",
         Counter(|of| of.retake_count()),
+    ),
+    figure(
+        "executor_stalls_total",
+        Unit::Count,
+        "Polls that kept their thread for so long that they are reported.",
+        Counter(|of| of.stall_count()),
     ),
     figure(
         "executor_netpoll_ready_total",

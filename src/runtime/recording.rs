@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::scheduler::instruments::{forget_logs, logs, record_everywhere};
 use crate::scheduler::{OnIncident, Shared};
+use crate::stderr;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
@@ -134,10 +135,9 @@ impl Recording {
         tasks::keep_names(false);
         if let Err(error) = written {
             let path = self.path.display();
-            let _ = writeln!(
-                io::stderr(),
-                "executor: the timeline cannot be written to {path}: {error}"
-            );
+            stderr::say(format_args!(
+                "the timeline cannot be written to {path}: {error}"
+            ));
         }
     }
 }
@@ -174,12 +174,10 @@ impl FlightRecorder {
                 let written = File::create(&path)
                     .and_then(|file| write(file, &[shared.log(0)], &tasks::ended_names()));
                 let path = path.display();
-                let _ = match written {
-                    Ok(()) => writeln!(io::stderr(), "executor: {incident}: see {path}"),
-                    Err(error) => {
-                        writeln!(io::stderr(), "executor: {path} cannot be written: {error}")
-                    }
-                };
+                match written {
+                    Ok(()) => stderr::say(format_args!("{incident}: see {path}")),
+                    Err(error) => stderr::say(format_args!("{path} cannot be written: {error}")),
+                }
             }
         })
     }
@@ -216,10 +214,7 @@ pub(super) fn from_environment() -> Option<(PathBuf, File)> {
         Ok(file) => Some((path, file)),
         Err(error) => {
             let path = path.display();
-            let _ = writeln!(
-                io::stderr(),
-                "executor: {VARIABLE}: {path} cannot be made: {error}"
-            );
+            stderr::say(format_args!("{VARIABLE}: {path} cannot be made: {error}"));
             None
         }
     }

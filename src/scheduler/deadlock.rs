@@ -21,8 +21,15 @@
 //! runtimes have to stand still, as each one's tasks may wake another's.
 //!
 //! So whoever uses a library with threads of its own (another runtime, a logger) is never alarmed, rightly or wrongly.
+//! Our own [writer](crate::stderr) wakes nobody, and is left out.
+//!
 //! What remains are signal handlers that wake, and timers of the system that start threads: POSIX allows neither to touch
 //! a lock, hence a waker. Where there is no `/proc`, nobody is alarmed.
+//!
+//! # What it costs
+//!
+//! Each `block_on` that parks allocates, takes two locks and reads the clock, so it is on in debug builds only, unless the
+//! builder or the environment says otherwise. While it is off, a `block_on` tests one flag.
 //!
 //! # Protocol
 //!
@@ -40,6 +47,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::{Shared, home, local, probe};
+use crate::stderr;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Arc, Mutex};
@@ -51,16 +59,24 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) const CONFIRMED: Duration = Duration::from_millis(500);
 
 /// What is done about a deadlock: see [`Builder::on_deadlock`](crate::Builder::on_deadlock).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDeadlock {
-    /// Nobody looks for one.
+    /// Nobody looks for one, and `block_on` pays nothing. The default where debug assertions are off, as in release builds.
     Ignore,
-    /// A report on standard error, with the list of the tasks.
-    #[default]
+    /// A report on standard error, with the list of the tasks. The default where debug assertions are on, as in debug builds.
     Report,
     /// Every `block_on` that waits panics, with the same report as the message.
     Panic,
+}
+
+impl Default for OnDeadlock {
+    fn default() -> OnDeadlock {
+        match cfg!(debug_assertions) {
+            true => OnDeadlock::Report,
+            false => OnDeadlock::Ignore,
+        }
+    }
 }
 
 /// A `block_on`, as far as it has parked once.
@@ -177,7 +193,7 @@ pub(crate) fn look() -> Option<Standstill> {
     });
     outsiders.sort_unstable();
     outsiders.dedup();
-    let known = seen.threads + outsiders.len();
+    let known = seen.threads + outsiders.len() + stderr::num_threads();
     // Last: it reads two files for each thread.
     (stands_still && !seen.parks.is_empty() && count_threads() == Some(known)).then_some(seen)
 }
@@ -309,7 +325,7 @@ impl Shared {
         let Ok(settings) = self.settings() else {
             return;
         };
-        // Not the threads: the report itself may start one.
+        // Not the threads: idle ones end by themselves.
         let moved = (standstill.polls, standstill.parks.clone());
         if self.deadlock.lock().replace(moved.clone()) == Some(moved) {
             return;
@@ -319,7 +335,7 @@ impl Shared {
         };
         match settings.on_deadlock {
             OnDeadlock::Ignore => {}
-            OnDeadlock::Report => self.say(report, settings),
+            OnDeadlock::Report => stderr::say(format_args!("{report}")),
             OnDeadlock::Panic => {
                 let report = Arc::from(report);
                 for waiting in &*self.waiting.lock() {

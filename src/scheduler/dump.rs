@@ -409,8 +409,11 @@ impl Shared {
             let Some((tick, word, thread)) = after else {
                 continue;
             };
-            // Before the first poll, what an earlier runtime has polled here.
-            let is_polling = tick != 0 && before == Some((tick, word, thread));
+            if word == 0 {
+                // It polls nothing.
+                continue;
+            }
+            let is_polling = before == Some((tick, word, thread));
             if is_polling || known.contains_key(&word) {
                 running.insert(word, (state_of(thread), false, None));
             }

@@ -76,6 +76,9 @@ impl Drop for Away {
         };
         if let Some(core) = shared.idle.pick_up() {
             shared.take_in_hand(core, clock::now());
+            if let Some(task) = tasks::current_word() {
+                local::with_core(shared, |core| core.at.go_on(task));
+            }
             shared.note_return();
         }
     }

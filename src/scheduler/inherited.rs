@@ -27,6 +27,7 @@
 use std::process;
 
 use super::{Shared, home, local};
+use crate::stderr;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
 use crate::tasks::{self, Runnable};
@@ -50,10 +51,10 @@ pub(super) fn end_if_child() {
 
 #[cold]
 fn end_child() -> ! {
-    eprintln!(
-        "executor: a task or job forked, and its child returned into the runtime, whose threads are its parent's. \
+    stderr::say_last(format_args!(
+        "a task or job forked, and its child returned into the runtime, whose threads are its parent's. \
          A child made there must call `exec` or `_exit`; this one is aborted"
-    );
+    ));
     process::abort()
 }
 

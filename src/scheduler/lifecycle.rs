@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) around: Around,
     pub(crate) on_stall: OnStall,
+    /// What keeps its thread for so long is reported.
+    pub(crate) stall_threshold: Duration,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
     /// `None`: the scheduler's state is not printed.
@@ -64,6 +66,7 @@ impl fmt::Debug for Settings {
             .field("thread_name", &self.thread_name)
             .field("thread_stack_size", &self.thread_stack_size)
             .field("on_stall", &self.on_stall)
+            .field("stall_threshold", &self.stall_threshold)
             .field("retakes", &self.retakes)
             .field("schedtrace", &self.schedtrace)
             .finish_non_exhaustive()

@@ -246,6 +246,7 @@ struct ForeignTasks {
 struct Counters {
     handoffs: AtomicU64,
     retakes: AtomicU64,
+    stalls: AtomicU64,
     cancelled: AtomicU64,
     network_polls: AtomicU64,
     network_ready: AtomicU64,
@@ -256,11 +257,19 @@ impl Counters {
         let Counters {
             handoffs,
             retakes,
+            stalls,
             cancelled,
             network_polls,
             network_ready,
         } = self;
-        for counter in [handoffs, retakes, cancelled, network_polls, network_ready] {
+        for counter in [
+            handoffs,
+            retakes,
+            stalls,
+            cancelled,
+            network_polls,
+            network_ready,
+        ] {
             counter.store(0, Ordering::Relaxed);
         }
     }

@@ -38,15 +38,14 @@
 use std::time::{Duration, Instant};
 
 use super::deadlock::{self, Suspicion};
-use super::processor::{Core, Processor};
+use super::processor::Core;
 use super::schedtrace::Schedtrace;
-use super::stall::{STALL, Stall};
+use super::stall::Stalls;
 use super::watch::{OVERSLEPT, Verdict, Watch};
 use super::{Shared, instruments, local, probe, worker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
-use crate::tasks;
 use crate::timeline::Kind;
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
@@ -84,6 +83,8 @@ impl Shared {
     /// A worker has picked this core up.
     pub(super) fn take_in_hand(&'static self, core: Box<Core>, now: Instant) {
         core.at.busy.begin(now);
+        // What was polled there before, another thread may have gone on with.
+        core.at.begin_look();
         self.note(Some(&core), Kind::Hold, instruments::this_thread());
         local::put_core(core);
         self.work_begins();
@@ -180,7 +181,7 @@ struct Rounds {
     ticks: Vec<u64>,
     watches: Vec<Watch>,
     /// Polls that go on although their processor was retaken, until they have been reported.
-    stalls: Vec<(&'static Processor, Stall)>,
+    stalls: Stalls,
     /// Rounds come quickly until then.
     eager_until: Instant,
     /// No dozing until then.
@@ -221,6 +222,9 @@ impl Rounds {
         let processors = shared.processors.len();
         let settings = shared.settings().ok();
         let wanted = settings.as_ref().and_then(|settings| settings.schedtrace);
+        let threshold = settings
+            .as_ref()
+            .map_or(Duration::MAX, |settings| settings.stall_threshold);
         Rounds {
             shared,
             retakes: settings.is_some_and(|settings| settings.retakes),
@@ -229,7 +233,7 @@ impl Rounds {
             polls: 0,
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
-            stalls: Vec::new(),
+            stalls: Stalls::new(threshold),
             eager_until: now,
             awake_until: now,
             asked: now,
@@ -256,7 +260,7 @@ impl Rounds {
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
         if self.shared.idle.num_lying() > 0 {
-            thread::park_timeout(self.until_schedtrace().map_or(DOZE, |left| left.min(DOZE)));
+            thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
         }
         let was_woken =
             rest.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_lying() == 0;
@@ -324,6 +328,9 @@ impl Rounds {
                     self.stuck(index, for_long, waiting);
                 }
             }
+            if let Some(stall) = self.watches[index].report(self.stalls.threshold()) {
+                shared.report_stall(&stall, stall.describe(), false);
+            }
         }
         if self.last < self.eager_until {
             self.look_again_in(EAGER_PERIOD);
@@ -344,48 +351,29 @@ impl Rounds {
                 .filter(|_| self.retakes && self.shared.has_staff());
             if let Some(stuck) = stuck {
                 // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
-                let task = for_long.then(|| tasks::describe(stuck.task()));
-                if self.shared.retake(index, stuck) {
+                let told = watch.report(self.stalls.threshold());
+                let told = told.map(|stall| (stall.describe(), stall));
+                let is_retaken = self.shared.retake(index, stuck);
+                if let Some((task, stall)) = told {
+                    self.shared.report_stall(&stall, task, is_retaken);
+                }
+                if is_retaken {
                     *waiting = waiting.saturating_sub(1);
                     self.eager_until = self.last + EAGER_TIME;
-                    if let Some((orphan, mut stall)) = watch.take_stall() {
-                        let task = task.filter(|_| !std::mem::replace(&mut stall.reported, true));
-                        if let Some(task) = task {
-                            // Now, for it may be over before the next round.
-                            self.shared.report_stall(&stall, task, true);
-                        }
-                        self.stalls.push((orphan, stall));
+                    if let Some(poll) = watch.take_poll() {
+                        self.stalls.push(poll, self.last);
                     }
-                    return;
                 }
-            }
-        }
-        if for_long {
-            if let Some(stall) = watch.report() {
-                self.shared
-                    .report_stall(&stall, tasks::describe(stall.task), false);
             }
         }
     }
 
     /// Polls whose processor was retaken: their orphans, and their report.
     fn look_at_orphans(&mut self) {
-        let (shared, round) = (self.shared, self.last);
+        let shared = self.shared;
         let mut found = false;
-        self.stalls.retain_mut(|(orphan, stall)| {
-            if !orphan.tenure.is_orphan() {
-                return false;
-            }
+        self.stalls.look(shared, self.last, |orphan| {
             found |= shared.look_after(orphan);
-            // By the round's beginning: what holds the monitor up since holds up everything.
-            let lasts = round.saturating_duration_since(stall.since) >= STALL;
-            if lasts && !stall.reported {
-                let task = tasks::describe(stall.task);
-                if orphan.tick.get() == stall.tick {
-                    shared.report_stall(stall, task, true);
-                }
-            }
-            !lasts
         });
         found |= shared.tidy_orphans();
         if found {
@@ -398,9 +386,7 @@ impl Rounds {
         self.watches
             .iter_mut()
             .for_each(|watch| watch.begin_anew(now));
-        self.stalls
-            .iter_mut()
-            .for_each(|(_, stall)| stall.since = now);
+        self.stalls.begin_anew(now);
     }
 
     /// What a time slice is to Go: see the module's documentation.
@@ -437,7 +423,7 @@ impl Rounds {
         self.all_lie()
             && self.shared.idle.is_attended()
             && self.shared.timers.are_watched()
-            && self.stalls.is_empty()
+            && !self.stalls.are_young(self.last)
             && self.shared.orphans.is_empty()
             && self
                 .shared
@@ -454,7 +440,7 @@ impl Rounds {
             self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());
         }
         while rest.load(Ordering::Acquire) == ASLEEP {
-            let left = self.until_schedtrace();
+            let left = self.until_due();
             if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
                 rest.store(AWAKE, Ordering::Relaxed);
                 break;
@@ -477,8 +463,11 @@ impl Rounds {
         self.wakes_up();
     }
 
-    /// How long it is until the scheduler's state is to be printed. `None`: it is not.
-    fn until_schedtrace(&self) -> Option<Duration> {
-        self.schedtrace.as_ref().map(Schedtrace::due_in)
+    /// How long it is until there is something to say: the scheduler's state, or a poll that lasts. `None`: never.
+    fn until_due(&self) -> Option<Duration> {
+        let trace = self.schedtrace.as_ref().map(Schedtrace::due_in);
+        let stall = self.stalls.due();
+        let stall = stall.map(|due| due.saturating_duration_since(Instant::now()));
+        trace.into_iter().chain(stall).min()
     }
 }

@@ -16,7 +16,7 @@
 //!    it is, and somebody is woken. Nothing stays in an orphan's slot.
 //! 3. A push that comes before the retake but becomes visible after the monitor's look, while its own look is too early to
 //!    see the flag, is hidden: there is no fence between the two, it would cost every push 12 ns. The monitor looks at each
-//!    orphan again in its next rounds, a hundred microseconds later at least, for [`super::stall::STALL`]: long after
+//!    orphan again in its next rounds, a hundred microseconds later at least, for [`super::watch::LONG`]: long after
 //!    any store has become visible.
 //! 4. The monitor takes an orphan off the list when its queue is empty, and looks once more: against a push of step 2 that
 //!    found itself listed. All changes of the mark `listed` are swaps, so the push's comes first, and the monitor's sees the

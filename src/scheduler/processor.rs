@@ -40,9 +40,13 @@ pub(super) struct Processor {
     pub(super) stealer: Stealer<Runnable>,
     /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a long poll (or none).
     pub(super) tick: Counter,
-    /// [`Meta::word`](crate::tasks::Meta::word) of the task polled last. The holder stores it with the tick, the monitor
-    /// reads it of a poll that stands still: `Relaxed`, a word that is out of date only names a task that has just ended.
+    /// [`Meta::word`](crate::tasks::Meta::word) of the task that is being polled; zero while the holder looks for work. The
+    /// holder stores it with the tick, the monitor reads it of a poll that stands still: `Relaxed`, a word that is out of date
+    /// only names a task that has just ended.
     task: AtomicU64,
+    /// How often a holder looked for work beyond its own queue, or has just got the processor. The holder stores, the monitor
+    /// compares: between polls it is what the tick is to them. `Relaxed`, as the tick.
+    pub(super) looks: Counter,
     pub(super) tenure: Tenure,
     /// How long it was in somebody's hands: its holder says when.
     pub(super) busy: Busy,
@@ -112,6 +116,7 @@ impl Processor {
             stealer: queue.stealer(),
             tick: Counter::default(),
             task: AtomicU64::new(0),
+            looks: Counter::default(),
             tenure: Tenure::new(),
             busy: Busy::default(),
             listed: AtomicBool::new(false),
@@ -127,7 +132,19 @@ impl Processor {
         self.tick.add(1);
     }
 
-    /// The word of the task polled last.
+    /// The holder looks for work, once more.
+    pub(super) fn begin_look(&self) {
+        self.task.store(0, Ordering::Relaxed);
+        self.looks.add(1);
+    }
+
+    /// The holder goes on with the poll of this word, which began elsewhere.
+    pub(super) fn go_on(&self, task: u64) {
+        self.task.store(task, Ordering::Relaxed);
+    }
+
+    /// The word of the task that is being polled. Zero between two polls; only from one to the next, when both come from the
+    /// own queue, it is still that of the first.
     pub(super) fn task(&self) -> u64 {
         self.task.load(Ordering::Relaxed)
     }
@@ -157,9 +174,18 @@ impl Processor {
             parks,
             handoffs,
         } = &self.counters;
-        for counter in [&self.tick, spawned, finished, steals, parks, handoffs] {
+        for counter in [
+            &self.tick,
+            &self.looks,
+            spawned,
+            finished,
+            steals,
+            parks,
+            handoffs,
+        ] {
             counter.reset();
         }
+        self.task.store(0, Ordering::Relaxed);
         self.busy.reset();
         self.journal.reset();
     }

@@ -6,7 +6,7 @@
 //! | field | |
 //! |---|---|
 //! | `idleprocs`, `spinningthreads` | processors that lie idle, workers that search: the counts of [`super::idle`] |
-//! | `threads` | all of the runtime: workers, the monitor, and those of the blocking pool, one of which prints this |
+//! | `threads` | all of the runtime: workers, the monitor, and those of the blocking pool |
 //! | `idlethreads` | workers in bed, and threads of the pool without a job. As in Go, who waits for the network is not idle |
 //! | `runqueue` | the global queue |
 //! | `[ .. ]`, `runqsize` | what waits at the processor, the next slot too, which Go leaves out: with `runqueue` that is all that waits |
@@ -14,15 +14,15 @@
 //! | `syscalltick` | hand-overs and retakes. Go counts system calls, in which a P and its M may part; of those in which they do not we never hear. Parks are no system calls in Go either |
 //! | `timerslen` | timers on the processor's wheel |
 //! | M | a thread that holds a processor, or that is stuck in a poll and has lost it: `p=nil`, `blocked=true`. Its number is the system's, 0 where that gives none |
-//! | `curg`, G | the task that the thread polls. A worker that has just polled one and looks for the next is still at the last |
+//! | `curg`, G | the task that the thread polls. `nil` while it looks for one |
 //! | the others | what Go prints where there is nothing |
 //!
 //! # How it is printed
 //!
 //! 1. The monitor finds that the time has come and reads the figures. Each is right for some moment; together they are not.
-//! 2. A thread of the blocking pool writes them: a standard error that nobody reads must not hold up the monitor.
-//! 3. If the last ones have not been written by then, these are left out. So at most one thread waits to write, and who begins
-//!    to read late gets one page from before and then new ones.
+//! 2. They go to [`crate::stderr`], so a standard error that nobody reads does not hold up the monitor.
+//! 3. If the last ones have not been written by then, these are left out. So at most one page of each runtime waits, and who
+//!    begins to read late gets one page from before and then new ones.
 //!
 //! While it is off, a round of the monitor has one comparison more, and nobody else does anything.
 //!
@@ -33,10 +33,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::{Shared, probe};
+use crate::stderr;
 use crate::sync::Arc;
 use crate::tasks;
 
@@ -56,13 +56,6 @@ pub(super) struct Schedtrace {
     due: Instant,
     /// Shared with the page that is on its way, in whatever way that ends.
     on_its_way: Arc<()>,
-}
-
-/// A text on its way to standard error.
-#[derive(Debug)]
-pub(super) struct Page {
-    text: String,
-    _on_its_way: Arc<()>,
 }
 
 impl Schedtrace {
@@ -89,19 +82,9 @@ impl Schedtrace {
         if Arc::strong_count(&self.on_its_way) == 1 {
             let age = now.saturating_duration_since(self.begin);
             let state = shared.state(age, self.wanted.has_details);
-            shared.print_page(Page {
-                text: state.to_string(),
-                _on_its_way: self.on_its_way.clone(),
-            });
+            // In one piece, so that the lines of several runtimes do not mix.
+            stderr::write(state.to_string(), Some(self.on_its_way.clone()));
         }
-    }
-}
-
-impl Page {
-    /// In one piece, so that the lines of several runtimes do not mix.
-    pub(super) fn print(self) {
-        // If nobody reads it, there is nobody to tell.
-        let _ = io::stderr().write_all(self.text.as_bytes());
     }
 }
 
@@ -147,8 +130,9 @@ impl Shared {
                 threads.push(ThreadLine {
                     thread,
                     processor: is_its_own.then_some(index as u64),
-                    // Before the first poll, what an earlier runtime has polled here.
-                    task: (tick != 0).then(|| tasks::id_in(at.task()).number()),
+                    task: Some(at.task())
+                        .filter(|&task| task != 0)
+                        .map(|task| tasks::id_in(task).number()),
                 });
             }
         });

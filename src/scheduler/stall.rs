@@ -1,39 +1,154 @@
 //! Naming the culprit: reports of polls that keep their thread for too long.
 //!
-//! The monitor finds a stall and goes on watching; the report is made on a thread of the blocking pool, since a user's
-//! hook, or a standard error that nobody reads, may itself block. So a stall is reported at most once, in time unless all
-//! threads of the pool are busy, and not at all if none can be started.
+//! The monitor finds a stall and goes on watching; a line about it goes to [`crate::stderr`], and the user's hook, which may
+//! itself block, is called on a thread of the blocking pool. So a stall is reported at most once, in time unless all
+//! threads of the pool are busy, and to no hook if none can be started.
+//!
+//! # How loud
+//!
+//! A library is quiet in a program that is well, and a poll of some 10 ms now and then harms nobody here: it has lost its
+//! processor to the others. So nothing is said of one that is shorter than
+//! [`Builder::stall_threshold`](crate::Builder::stall_threshold), a place is named on standard error when its count is a
+//! power of two, and all are counted.
+//!
+//! # What is stuck without a task
+//!
+//! A worker may be stuck between two polls: in a waker of another executor that it has woken for a timer or a socket, or in
+//! the kernel while it starts a thread. It loses its processor like any other. No hook is told, as there is no task to name; the
+//! line on standard error says that it was no task.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
-use super::schedtrace::Page;
+use super::probe::Probe;
+use super::processor::Processor;
+use super::watch::{LONG, Poll};
 use super::{Settings, Shared};
+use crate::stderr;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id, Meta};
 
-/// A poll that keeps its thread for so long is reported. A shorter wait costs the others at most 0.1 ms and is not worth
-/// a line; it is retaken without a word.
-pub(super) const STALL: Duration = Duration::from_millis(10);
-
-/// A poll that keeps its thread, as the monitor sees it.
+/// A poll that has kept its thread for too long.
 #[derive(Debug)]
 pub(super) struct Stall {
-    /// The task's [`Meta::word`](tasks::Meta::word).
+    /// The task's [`Meta::word`](tasks::Meta::word). Zero: it is no poll.
     pub(super) task: u64,
-    pub(super) tick: u64,
-    /// Seen first.
-    pub(super) since: Instant,
+    pub(super) duration: Duration,
     pub(super) is_blocked: bool,
-    pub(super) reported: bool,
 }
 
-/// What [`Builder::on_stall`](crate::runtime::Builder::on_stall) is told: which task has kept its thread for 10 ms or more
-/// without returning from its poll.
+/// Polls that go on although their processor was retaken.
+#[derive(Debug)]
+pub(super) struct Stalls {
+    all: Vec<Retaken>,
+    threshold: Duration,
+    probe: Probe,
+}
+
+#[derive(Debug)]
+struct Retaken {
+    poll: Poll,
+    since: Instant,
+    /// When it is to be looked at again, for a report. `None`: never.
+    due: Option<Instant>,
+}
+
+impl Stalls {
+    pub(super) fn new(threshold: Duration) -> Stalls {
+        Stalls {
+            all: Vec::new(),
+            threshold,
+            probe: Probe::default(),
+        }
+    }
+
+    pub(super) fn threshold(&self) -> Duration {
+        self.threshold
+    }
+
+    /// This poll has lost its processor, in the round that began at `round`.
+    pub(super) fn push(&mut self, poll: Poll, round: Instant) {
+        self.all.push(Retaken {
+            poll,
+            since: round,
+            due: Some(round),
+        });
+    }
+
+    /// Reports what is due, and calls `look_after` on each that has not lasted for [`LONG`] yet.
+    pub(super) fn look(
+        &mut self,
+        shared: &'static Shared,
+        round: Instant,
+        mut look_after: impl FnMut(&'static Processor),
+    ) {
+        let Stalls {
+            all,
+            threshold,
+            probe,
+        } = self;
+        all.retain_mut(|retaken| {
+            let poll = &mut retaken.poll;
+            if !poll.at().tenure.is_orphan() {
+                return false;
+            }
+            let is_young = round.saturating_duration_since(retaken.since) < LONG;
+            if is_young {
+                look_after(poll.at());
+            }
+            if retaken.due.is_some_and(|due| due <= round) {
+                let left = poll.report_in(*threshold, probe);
+                if left == Some(Duration::ZERO) {
+                    let stall = poll.stall(*threshold);
+                    let task = stall.describe();
+                    // Else it has ended meanwhile, and its name may be gone.
+                    if poll.goes_on() {
+                        shared.report_stall(&stall, task, true);
+                    }
+                }
+                let left = left.filter(|left| !left.is_zero());
+                retaken.due = left.and_then(|left| round.checked_add(left));
+            }
+            is_young || retaken.due.is_some()
+        });
+    }
+
+    /// Whether any is so young that each round has to look at it.
+    pub(super) fn are_young(&self, round: Instant) -> bool {
+        let mut ages = self
+            .all
+            .iter()
+            .map(|retaken| round.saturating_duration_since(retaken.since));
+        ages.any(|age| age < LONG)
+    }
+
+    /// When there is something to report, if it goes on so.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.all.iter().filter_map(|retaken| retaken.due).min()
+    }
+
+    /// The monitor has overslept.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        for Retaken { poll, since, due } in &mut self.all {
+            poll.begin_anew(now);
+            *since = now;
+            *due = due.and_then(|_| now.checked_add(self.threshold));
+        }
+    }
+}
+
+impl Stall {
+    /// `None`: it is none's.
+    pub(super) fn describe(&self) -> Option<tasks::Description> {
+        (self.task != 0).then(|| tasks::describe(self.task))
+    }
+}
+
+/// What [`Builder::on_stall`](crate::runtime::Builder::on_stall) is told: which task has kept its thread for
+/// [`stall_threshold`](crate::runtime::Builder::stall_threshold) or more without returning from its poll.
 ///
 /// # Examples
 ///
@@ -90,9 +205,27 @@ impl fmt::Display for StallReport {
         if self.location().is_some() {
             f.write_str(",")?;
         }
+        let stall = Kept {
+            duration: self.duration,
+            is_blocked: self.is_blocked,
+            is_retaken: self.is_retaken,
+        };
+        write!(f, " {stall}")
+    }
+}
+
+/// How it has kept its thread.
+struct Kept {
+    duration: Duration,
+    is_blocked: bool,
+    is_retaken: bool,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let doing = if self.is_blocked { "blocked" } else { "kept" };
         let millis = self.duration.as_millis();
-        write!(f, " has {doing} its thread for {millis} ms")?;
+        write!(f, "has {doing} its thread for {millis} ms")?;
         match self.is_retaken {
             true => write!(f, "; the other tasks went on without it"),
             false => Ok(()),
@@ -103,43 +236,44 @@ impl fmt::Display for StallReport {
 /// What is done with reports.
 pub(crate) enum OnStall {
     Ignore,
-    /// A line on standard error, at most one per [`QUIET`] and spawn location.
-    Print(Mutex<HashMap<Place, Instant>>),
+    /// A line on standard error, when a place's count has doubled.
+    Print(Mutex<HashMap<Place, u64>>),
     Call(Box<dyn Fn(&StallReport) + Send + Sync>),
 }
 
-/// So often the same place is named on standard error.
-const QUIET: Duration = Duration::from_secs(1);
+/// A spawn location, by address; tasks without one share zero. `None`: no task.
+type Place = Option<usize>;
 
-/// A spawn location, by address; tasks without one share zero.
-type Place = usize;
+fn place_of(task: &tasks::Description) -> Place {
+    Some(task.location.map_or(0, |at| ptr::from_ref(at).addr()))
+}
 
 impl OnStall {
     pub(crate) fn print() -> OnStall {
         OnStall::Print(Mutex::default())
     }
 
-    fn report(&self, report: &StallReport) {
-        match self {
-            OnStall::Ignore => {}
-            OnStall::Call(hook) => tasks::contained(|| hook(report)),
-            OnStall::Print(printed) => {
-                let place = report.location().map_or(0, |at| ptr::from_ref(at).addr());
-                if is_due(&mut printed.lock(), place, Instant::now()) {
-                    print(format_args!("{report}"));
-                }
+    /// Says it, if it is to be said and is due.
+    fn say(&self, place: Place, line: fmt::Arguments<'_>) {
+        const SWITCH: &str = "EXECUTOR_DEBUG=stall=0 silences this";
+        let OnStall::Print(counts) = self else {
+            return;
+        };
+        match count(&mut counts.lock(), place) {
+            1 => stderr::say(format_args!("{line} ({SWITCH})")),
+            times if times.is_power_of_two() => {
+                stderr::say(format_args!("{line} ({times} times here so far; {SWITCH})"));
             }
+            _ => {}
         }
     }
 }
 
-/// Whether the place was not named for a while; from now on it was.
-fn is_due(printed: &mut HashMap<Place, Instant>, place: Place, now: Instant) -> bool {
-    let due = printed.get(&place).is_none_or(|&last| now - last >= QUIET);
-    if due {
-        printed.insert(place, now);
-    }
-    due
+/// One more here; gives how many there were.
+fn count(counts: &mut HashMap<Place, u64>, place: Place) -> u64 {
+    let count = counts.entry(place).or_default();
+    *count += 1;
+    *count
 }
 
 impl fmt::Debug for OnStall {
@@ -155,7 +289,7 @@ impl fmt::Debug for OnStall {
 /// Called when something has gone wrong, with a line about it: for the flight recorder.
 pub(crate) type OnIncident = Arc<dyn Fn(&'static Shared, &str) + Send + Sync>;
 
-/// Something to say, on its way to a thread of the pool.
+/// Something to tell the user's hook or the flight recorder, on its way to a thread of the pool.
 pub(super) struct Reporting {
     shared: &'static Shared,
     what: What,
@@ -164,29 +298,20 @@ pub(super) struct Reporting {
 
 enum What {
     Stall(StallReport),
-    Panic(tasks::Description),
-    ThreadsExhausted,
-    /// Of several lines.
-    Text(String),
-    Schedtrace(Page),
+    /// Of the flight recorder alone.
+    Incident(String),
 }
 
 impl Reporting {
     pub(super) fn run(self) {
         let incident = match self.what {
             What::Stall(report) => {
-                self.settings.on_stall.report(&report);
+                if let OnStall::Call(hook) = &self.settings.on_stall {
+                    tasks::contained(|| hook(&report));
+                }
                 report.to_string()
             }
-            What::Text(text) => return print(format_args!("{text}")),
-            What::Schedtrace(page) => return page.print(),
-            What::Panic(task) => format!("{task} has panicked"),
-            What::ThreadsExhausted => {
-                let limit = self.settings.max_threads;
-                return print(format_args!(
-                    "all {limit} threads (max_threads) are stuck in tasks or block; until one is free, other tasks wait"
-                ));
-            }
+            What::Incident(text) => text,
         };
         if let Some(on_incident) = &self.settings.on_incident {
             on_incident(self.shared, &incident);
@@ -194,33 +319,48 @@ impl Reporting {
     }
 }
 
-/// Prints a line. If nobody reads it, there is nobody to tell.
-fn print(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "executor: {line}");
-}
-
 impl Shared {
-    /// Reports a stall, once. The task was described while it was stuck.
+    /// Reports a stall, once. The task was described while it was stuck; `None`: no task was.
     pub(super) fn report_stall(
         &'static self,
         stall: &Stall,
-        task: tasks::Description,
+        task: Option<tasks::Description>,
         is_retaken: bool,
     ) {
+        let Stall {
+            duration,
+            is_blocked,
+            ..
+        } = *stall;
         let Ok(settings) = self.settings() else {
             return;
         };
-        if matches!(settings.on_stall, OnStall::Ignore) && settings.on_incident.is_none() {
+        let Some(task) = task else {
+            let kept = Kept {
+                duration,
+                is_blocked,
+                is_retaken,
+            };
+            let line =
+                format!("something that is no task, perhaps a waker of another executor, {kept}");
+            settings.on_stall.say(None, format_args!("{line}"));
+            if settings.on_incident.is_some() {
+                self.report(What::Incident(line), settings);
+            }
             return;
-        }
+        };
+        self.counters.stalls.fetch_add(1, Ordering::Relaxed);
+        let place = place_of(&task);
         let report = StallReport {
             task,
-            // What was seen of it, which may be less than what is known by the CPU time.
-            duration: stall.since.elapsed().max(STALL),
-            is_blocked: stall.is_blocked,
+            duration,
+            is_blocked,
             is_retaken,
         };
-        self.report(What::Stall(report), settings);
+        settings.on_stall.say(place, format_args!("{report}"));
+        if matches!(settings.on_stall, OnStall::Call(_)) || settings.on_incident.is_some() {
+            self.report(What::Stall(report), settings);
+        }
     }
 
     /// A poll of this task has thrown something.
@@ -231,7 +371,8 @@ impl Shared {
         }
         if let Ok(settings) = self.settings() {
             if settings.on_incident.is_some() {
-                self.report(What::Panic(tasks::describe(meta.word())), settings);
+                let text = format!("{} has panicked", tasks::describe(meta.word()));
+                self.report(What::Incident(text), settings);
             }
         }
     }
@@ -241,19 +382,10 @@ impl Shared {
     pub(super) fn threads_are_exhausted(&'static self, settings: &Arc<Settings>) {
         let silent = matches!(settings.on_stall, OnStall::Ignore);
         if !silent && !self.said_exhausted.swap(true, Ordering::Relaxed) {
-            self.report(What::ThreadsExhausted, settings.clone());
-        }
-    }
-
-    /// Says something on standard error.
-    pub(super) fn say(&'static self, text: String, settings: Arc<Settings>) {
-        self.report(What::Text(text), settings);
-    }
-
-    /// Prints the state of the scheduler, unless the runtime has ended.
-    pub(super) fn print_page(&'static self, page: Page) {
-        if let Ok(settings) = self.settings() {
-            self.report(What::Schedtrace(page), settings);
+            let limit = settings.max_threads;
+            stderr::say(format_args!(
+                "all {limit} threads (max_threads) are stuck in tasks or block; until one is free, other tasks wait"
+            ));
         }
     }
 
@@ -271,16 +403,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_and_place() {
-        let mut printed = HashMap::new();
-        let start = Instant::now();
-        let mut due =
-            |place, millis| is_due(&mut printed, place, start + Duration::from_millis(millis));
-        assert!(due(1, 0));
-        assert!(!due(1, 999));
-        assert!(due(2, 999), "another place is another matter");
-        assert!(due(1, 1000), "a line that was left out does not count");
-        assert!(!due(1, 1999));
-        assert!(due(1, 2000));
+    fn each_place_has_a_count_of_its_own() {
+        let mut counts = HashMap::new();
+        assert_eq!((1..=3).map(|_| count(&mut counts, Some(1))).max(), Some(3));
+        assert_eq!(count(&mut counts, Some(2)), 1);
+        assert_eq!(count(&mut counts, None), 1);
+        assert_eq!(count(&mut counts, Some(1)), 4);
     }
 }

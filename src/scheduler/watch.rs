@@ -13,19 +13,31 @@
 //!
 //! When the monitor itself has overslept, or was held up within a round, everything may have stood still together (a stopped
 //! process, a suspended machine): marks made in wall time begin anew.
+//!
+//! # Polls, and what else a worker does
+//!
+//! A worker is not always in a poll: between two of them it fires timers, and wakes what the network has brought; among that
+//! may be wakers of other executors, which are foreign code. Then there is no task to name ([`Processor::task`] is zero). And
+//! a worker of which nobody wants anything but such wakes (all tasks are another executor's, and use our sockets) begins no
+//! poll at all, so its tick tells nothing; how often it has looked for work ([`Processor::looks`]) does. Without that, what
+//! took thousands of short looks was added up, and a stall reported of a task that did not exist, or had ended long ago.
 
 use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::probe::{self, Probe, State};
 use super::processor::Processor;
-use super::stall::{STALL, Stall};
+use super::stall::Stall;
 
 /// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
 const BLOCKED: Duration = Duration::from_micros(100);
 
 /// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
 const RUNNING: Duration = Duration::from_millis(9);
+
+/// What is blocked for so long loses its processor even if nobody waits for it, so that who comes later finds one: 10 ms, less a
+/// round, as above.
+pub(super) const LONG: Duration = Duration::from_millis(9);
 
 /// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
 pub(super) const OVERSLEPT: Duration = Duration::from_millis(5);
@@ -39,7 +51,7 @@ pub(super) enum Verdict {
     Running { left: Duration },
     /// The poll stands still; its thread is blocked, and may be for a moment only.
     Undecided,
-    /// The poll is stuck. `for_long`: for [`STALL`].
+    /// The poll is stuck. `for_long`: for [`LONG`].
     Stuck { for_long: bool },
 }
 
@@ -50,12 +62,11 @@ pub(super) struct Watch {
     probe: Probe,
 }
 
-/// A poll that has been seen.
-#[derive(Debug)]
-struct Poll {
+/// A poll that has been seen, or what a worker does between two polls.
+#[derive(Clone, Debug)]
+pub(super) struct Poll {
     at: &'static Processor,
-    tick: u64,
-    thread: u64,
+    doing: Doing,
     /// Seen first, and since when wall time counts.
     since: Instant,
     wall: Instant,
@@ -66,7 +77,30 @@ struct Poll {
     /// The last look, and the time between looks that found it blocked and those before them.
     last: Instant,
     waited: Duration,
+    /// How long it has kept its thread, as of then.
+    kept: Duration,
     reported: bool,
+}
+
+/// Two looks at the same poll find the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doing {
+    thread: u64,
+    tick: u64,
+    /// The task's [`Meta::word`](crate::tasks::Meta::word); zero between two polls.
+    task: u64,
+    looks: u64,
+}
+
+impl Doing {
+    fn of(at: &Processor, thread: u64) -> Doing {
+        Doing {
+            thread,
+            tick: at.tick.get(),
+            task: at.task(),
+            looks: at.looks.get(),
+        }
+    }
 }
 
 impl Watch {
@@ -80,25 +114,25 @@ impl Watch {
     /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a poll that is seen for the
     /// first time.
     pub(super) fn look(&mut self, at: &'static Processor, round: Instant, eager: bool) -> Verdict {
-        let tick = at.tick.get();
         let Some(thread) = at.tenure.holder() else {
             self.poll = None;
             return Verdict::Moving;
         };
+        let doing = Doing::of(at, thread);
         match &mut self.poll {
-            Some(poll) if poll.is(at, tick, thread) => poll.look(self.probe.state(thread), round),
+            Some(poll) if poll.is(at, doing) => poll.look(self.probe.state(thread), round),
             poll => {
                 let now = Instant::now();
                 let poll = poll.insert(Poll {
                     at,
-                    tick,
-                    thread,
+                    doing,
                     since: now,
                     wall: now,
                     cpu: probe::cpu_time(thread),
                     blocked: None,
                     last: now,
                     waited: Duration::ZERO,
+                    kept: Duration::ZERO,
                     reported: false,
                 });
                 if eager && self.probe.state(thread) == State::Blocked {
@@ -113,7 +147,7 @@ impl Watch {
     /// The incarnation that is stuck, if nothing has changed since the last look.
     pub(super) fn stuck(&self) -> Option<&'static Processor> {
         let poll = self.poll.as_ref()?;
-        (poll.at.tick.get() == poll.tick).then_some(poll.at)
+        (poll.at.tick.get() == poll.doing.tick).then_some(poll.at)
     }
 
     pub(super) fn is_blocked(&self) -> bool {
@@ -122,16 +156,16 @@ impl Watch {
             .is_some_and(|poll| poll.blocked.is_some())
     }
 
-    /// The processor was retaken: what there is to know about the stuck poll.
-    pub(super) fn take_stall(&mut self) -> Option<(&'static Processor, Stall)> {
-        let poll = self.poll.take()?;
-        Some((poll.at, poll.stall()))
+    /// What is to be reported, once per poll: it has kept its thread for so long.
+    pub(super) fn report(&mut self, threshold: Duration) -> Option<Stall> {
+        let poll = self.poll.as_mut()?;
+        let due = poll.kept >= seen_of(threshold) && !poll.reported;
+        due.then(|| poll.stall(threshold))
     }
 
-    /// The stall to report, once per poll.
-    pub(super) fn report(&mut self) -> Option<Stall> {
-        let poll = self.poll.as_mut()?;
-        (!std::mem::replace(&mut poll.reported, true)).then(|| poll.stall())
+    /// The processor was retaken: the poll goes on without it.
+    pub(super) fn take_poll(&mut self) -> Option<Poll> {
+        self.poll.take()
     }
 
     /// The monitor has overslept.
@@ -142,12 +176,23 @@ impl Watch {
     }
 }
 
+/// How much of so long a time is seen. A poll may have begun a round of the monitor before it was seen first.
+fn seen_of(threshold: Duration) -> Duration {
+    const ROUND: Duration = Duration::from_millis(1);
+    threshold - ROUND.min(threshold / 10)
+}
+
 impl Poll {
-    fn is(&self, at: &Processor, tick: u64, thread: u64) -> bool {
-        ptr::eq(self.at, at) && (self.tick, self.thread) == (tick, thread)
+    fn is(&self, at: &Processor, doing: Doing) -> bool {
+        ptr::eq(self.at, at) && self.doing == doing
     }
 
-    fn begin_anew(&mut self, now: Instant) {
+    /// What the poll's processor was, or is.
+    pub(super) fn at(&self) -> &'static Processor {
+        self.at
+    }
+
+    pub(super) fn begin_anew(&mut self, now: Instant) {
         self.wall = now;
         self.last = now;
         self.blocked = self.blocked.map(|_| now);
@@ -159,40 +204,68 @@ impl Poll {
         if now - round > OVERSLEPT {
             self.begin_anew(now);
         }
-        let since_last = now - std::mem::replace(&mut self.last, now);
         let is_blocked = state == State::Blocked;
-        if is_blocked {
-            self.waited += since_last;
-            let blocked = now - *self.blocked.get_or_insert(now);
-            if blocked >= BLOCKED {
-                let for_long = blocked >= STALL;
-                return Verdict::Stuck { for_long };
-            }
-        } else {
-            self.blocked = None;
+        let busy = self.note(state, now, true);
+        if is_blocked && self.blocked.is_some_and(|since| now - since >= BLOCKED) {
+            let for_long = self.kept >= LONG;
+            return Verdict::Stuck { for_long };
         }
-        match RUNNING.checked_sub(self.busy(state, now)) {
+        match RUNNING.checked_sub(busy) {
             Some(left) if !left.is_zero() && is_blocked => Verdict::Undecided,
             Some(left) if !left.is_zero() => Verdict::Running { left },
             _ => Verdict::Stuck { for_long: true },
         }
     }
 
+    /// Takes note of a look; gives how long the thread was busy. `looks_often`: what it is doing it has done since the last look.
+    fn note(&mut self, state: State, now: Instant, looks_often: bool) -> Duration {
+        let since_last = now - std::mem::replace(&mut self.last, now);
+        if state == State::Blocked {
+            if looks_often || self.blocked.is_some() {
+                self.waited += since_last;
+            }
+            self.blocked.get_or_insert(now);
+        } else {
+            self.blocked = None;
+        }
+        let busy = self.busy(state, now);
+        let blocked = self.blocked.map_or(Duration::ZERO, |since| now - since);
+        self.kept = busy.max(blocked);
+        busy
+    }
+
     /// How long the poll has kept its thread, without the time it waited for a CPU.
     fn busy(&self, state: State, now: Instant) -> Duration {
-        match probe::cpu_time(self.thread).zip(self.cpu) {
+        match probe::cpu_time(self.doing.thread).zip(self.cpu) {
             Some((cpu, then)) if state != State::Unknown => cpu.saturating_sub(then) + self.waited,
             _ => now - self.wall,
         }
     }
 
-    fn stall(&self) -> Stall {
+    /// Whether its thread is in it still, entitled to the processor or not.
+    pub(super) fn goes_on(&self) -> bool {
+        let hands = self.at.tenure.hands();
+        hands.is_some_and(|(thread, _)| Doing::of(self.at, thread) == self.doing)
+    }
+
+    /// Of a poll that goes on without its processor: how long it is until it is to be reported, as far as one can see now.
+    /// `None`: never, it has been, or is over. For a crowd of such polls a look at each in each round would be too much.
+    pub(super) fn report_in(&mut self, threshold: Duration, probe: &mut Probe) -> Option<Duration> {
+        if self.reported || !self.goes_on() {
+            return None;
+        }
+        self.note(probe.state(self.doing.thread), Instant::now(), false);
+        Some(seen_of(threshold).saturating_sub(self.kept))
+    }
+
+    /// It is reported, and never again.
+    pub(super) fn stall(&mut self, threshold: Duration) -> Stall {
+        self.reported = true;
         Stall {
-            task: self.at.task(),
-            tick: self.tick,
-            since: self.since,
+            task: self.doing.task,
+            // What was seen of it, which may be less than what is known by the CPU time.
+            duration: self.since.elapsed().max(threshold),
             is_blocked: self.blocked.is_some(),
-            reported: self.reported,
         }
     }
 }

@@ -195,12 +195,14 @@ impl Worker {
             let timers = turn % TIMER_TURNS == 0 && self.shared.timers.is_armed(core.index);
             let everywhere = asked || turn == 0;
             if timers || everywhere {
+                core.at.begin_look();
                 return Own::Attend {
                     index: core.index,
                     everywhere,
                 };
             }
             let Some(runnable) = core.pop() else {
+                core.at.begin_look();
                 return Own::Nothing;
             };
             core.begin_poll(&runnable);

@@ -35,6 +35,11 @@ impl Source {
         }
     }
 
+    /// The code without its test modules; positions are those of `text`.
+    pub(crate) fn shipped(&self) -> &str {
+        &self.shipped
+    }
+
     pub(crate) fn line(&self, at: usize) -> usize {
         self.text[..at].matches('\n').count() + 1
     }

@@ -17,7 +17,7 @@ impl Shared {
                 incarnation += 1;
                 let polling = at.is_held().then(|| at.task()).filter(|&task| {
                     let last = events.iter().rev().find(|event| event.kind.is_of_polls());
-                    last.is_some_and(|last| is_polling(last, task))
+                    task != 0 && last.is_some_and(|last| is_polling(last, task))
                 });
                 if !events.is_empty() {
                     lanes.push(Lane {
