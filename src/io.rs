@@ -9,6 +9,7 @@
 //!
 //! An error never leads back to the wait, so one that persists (no more descriptors, no memory) is seen each time.
 
+mod level;
 mod traits;
 
 use std::fmt;
@@ -17,12 +18,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 
-use crate::reactor::{Direction, Reactor, Readiness, Source, Waiting};
+use crate::reactor::{Direction, Handle, Owner, Reactor, Readiness, Source, Waiting};
 use crate::sync::Arc;
 use crate::tasks::budget;
+
+pub(crate) use self::level::{Level, level};
 
 /// An I/O object in non-blocking mode, registered with the reactor of a runtime.
 ///
@@ -32,6 +34,11 @@ use crate::tasks::budget;
 /// Several tasks may wait for one object, in each direction; all of them are woken when it becomes ready. The object
 /// works on the runtime that registered it and can be polled from any thread. When that runtime has shut down,
 /// operations that need not wait go on working, and one that would wait is an error.
+///
+/// An `async` method takes its waker back when its future is dropped. The `poll_*` methods and the traits, which no drop
+/// follows, keep the wakers of the last sixteen tasks that waited, in each direction. One more task takes the place of
+/// another, which is woken and thus polls again: no task is forgotten, but more than sixteen that poll one object at a
+/// time keep each other awake, and do better with the `async` methods.
 ///
 /// [`AsyncRead`] and [`AsyncWrite`] are there for `Async<T>` and `&Async<T>` if `&T` is [`io::Read`] or [`io::Write`],
 /// as it is for [`File`](std::fs::File) (into which any `OwnedFd` converts) and for the standard sockets.
@@ -147,6 +154,10 @@ impl<T: AsFd> Async<T> {
     /// It asks the operating system before it returns. Another task may still be faster at the data:
     /// [`read_with`](Async::read_with) is the form that copes with that.
     ///
+    /// A socket that reports an error, a hang-up or urgent data and has nothing to read makes it return once for each
+    /// time that the system reports something: such a report may last while reads would block, as does that of an error
+    /// queue that nobody empties.
+    ///
     /// # Errors
     ///
     /// When it would have to wait and the runtime that registered the object has shut down.
@@ -155,11 +166,13 @@ impl<T: AsFd> Async<T> {
     ///
     /// Cancel safe: it changes nothing.
     pub async fn readable(&self) -> io::Result<()> {
-        let mut waiting = self.source.waiting(Direction::Read);
-        poll_fn(|cx| self.poll_direction(Direction::Read, Some(&mut waiting), cx)).await
+        self.direction(Direction::Read).await
     }
 
     /// Waits until the object can be written to, or a connection in progress has been made or refused.
+    ///
+    /// A socket that reports an error or a hang-up and has no room makes it return once for each time that the system
+    /// reports something, as with [`readable`](Async::readable).
     ///
     /// # Errors
     ///
@@ -169,30 +182,29 @@ impl<T: AsFd> Async<T> {
     ///
     /// Cancel safe: it changes nothing.
     pub async fn writable(&self) -> io::Result<()> {
-        let mut waiting = self.source.waiting(Direction::Write);
-        poll_fn(|cx| self.poll_direction(Direction::Write, Some(&mut waiting), cx)).await
+        self.direction(Direction::Write).await
     }
 
     /// Polls until the object can be read; see [`readable`](Async::readable).
     ///
-    /// The waker stays registered until the next event. Different tasks may poll; none replaces another.
+    /// Different tasks may poll; see [`Async`] for how many wakers are kept.
     ///
     /// # Errors
     ///
     /// As for [`readable`](Async::readable).
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_direction(Direction::Read, None, cx)
+        self.poll_direction(OBJECT, Direction::Read, &mut Asked::First, cx)
     }
 
     /// Polls until the object can be written to; see [`writable`](Async::writable).
     ///
-    /// The waker stays registered until the next event. Different tasks may poll; none replaces another.
+    /// Different tasks may poll; see [`Async`] for how many wakers are kept.
     ///
     /// # Errors
     ///
     /// As for [`readable`](Async::readable).
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_direction(Direction::Write, None, cx)
+        self.poll_direction(OBJECT, Direction::Write, &mut Asked::First, cx)
     }
 
     /// Runs a non-blocking read operation until it does not fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
@@ -221,7 +233,7 @@ impl<T: AsFd> Async<T> {
         self.run(Direction::Write, op).await
     }
 
-    /// The poll form of [`read_with`](Async::read_with). The waker stays registered until the next event.
+    /// The poll form of [`read_with`](Async::read_with). Different tasks may poll; see [`Async`].
     ///
     /// # Errors
     ///
@@ -231,10 +243,10 @@ impl<T: AsFd> Async<T> {
         cx: &mut Context<'_>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_io(Direction::Read, None, cx, op, |_| false)
+        self.poll_io(OBJECT, Direction::Read, cx, op, |_| false)
     }
 
-    /// The poll form of [`write_with`](Async::write_with). The waker stays registered until the next event.
+    /// The poll form of [`write_with`](Async::write_with). Different tasks may poll; see [`Async`].
     ///
     /// # Errors
     ///
@@ -244,7 +256,7 @@ impl<T: AsFd> Async<T> {
         cx: &mut Context<'_>,
         op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_io(Direction::Write, None, cx, op, |_| false)
+        self.poll_io(OBJECT, Direction::Write, cx, op, |_| false)
     }
 
     async fn run<R>(
@@ -253,23 +265,30 @@ impl<T: AsFd> Async<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let mut waiting = self.source.waiting(direction);
-        poll_fn(|cx| self.poll_io(direction, Some(&mut waiting), cx, &mut op, |_| false)).await
+        poll_fn(|cx| self.poll_io(waiting.owner(), direction, cx, &mut op, |_| false)).await
     }
 
-    /// The one shape of all operations (see the module's head). `waiting` is what takes the waker back when the
-    /// caller's future is dropped. `drained` tells of a result after which a byte stream has nothing left to read.
+    /// Runs an operation that does not wait, once. It takes part in the task's budget like those that may wait.
+    pub(crate) async fn now<R>(&self, op: impl FnOnce(&T) -> R) -> R {
+        poll_fn(budget::poll_proceed).await.made();
+        op(self.get_ref())
+    }
+
+    /// The one shape of all operations (see the module's head). `owner` is whose waiter is left when it has to wait.
+    /// `drained` tells of a result after which a byte stream has nothing left to read.
     #[inline]
     pub(crate) fn poll_io<R>(
         &self,
+        mut owner: Owner<'_>,
         direction: Direction,
-        mut waiting: Option<&mut Waiting<'_>>,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&T) -> io::Result<R>,
         drained: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         let progress = ready!(budget::poll_proceed(cx));
         loop {
-            let seen = ready!(self.poll_ready(direction, waiting.as_deref_mut(), cx))?;
+            let ready = (self.source).poll_ready_for(owner.reborrow(), direction, cx);
+            let seen = ready!(ready)?;
             let result = loop {
                 match op(self.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -291,49 +310,98 @@ impl<T: AsFd> Async<T> {
         }
     }
 
-    #[inline]
-    fn poll_ready(
-        &self,
-        direction: Direction,
-        waiting: Option<&mut Waiting<'_>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Readiness>> {
-        match waiting {
-            Some(waiting) => waiting.poll_ready(cx),
-            None => self.source.poll_ready(direction, cx),
-        }
+    async fn direction(&self, direction: Direction) -> io::Result<()> {
+        let mut waiting = self.source.waiting(direction);
+        let mut asked = Asked::First;
+        poll_fn(|cx| self.poll_direction(waiting.owner(), direction, &mut asked, cx)).await
     }
 
     /// Waits for readiness as such. The state word only says that an attempt is worth while; with no attempt to make,
-    /// the operating system is asked, else a caller who reads by other means would be told "ready" for ever.
-    fn poll_direction(
+    /// the operating system is asked, else a caller who reads by other means would be told "ready" for ever. For the same
+    /// reason flags that may stay up are told once for each event.
+    pub(crate) fn poll_direction(
         &self,
+        mut owner: Owner<'_>,
         direction: Direction,
-        waiting: Option<&mut Waiting<'_>>,
+        asked: &mut Asked,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let check = |io: &T| match is_ready(io.as_fd(), direction) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) => Err(error),
-        };
-        self.poll_io(direction, waiting, cx, check, |()| false)
+        let progress = ready!(budget::poll_proceed(cx));
+        loop {
+            let owner = owner.reborrow();
+            let polled = match *asked {
+                Asked::First | Asked::Waits => self.source.poll_ready_for(owner, direction, cx),
+                Asked::Saw(seen) => self.source.poll_news_for(owner, direction, seen, cx),
+            };
+            if polled.is_pending() && matches!(asked, Asked::First) {
+                *asked = Asked::Waits;
+            }
+            let seen = ready!(polled)?;
+            let ready = match level(self.as_fd(), direction) {
+                Ok(Level::Idle) => {
+                    self.source.clear_ready(direction, seen);
+                    *asked = Asked::Waits;
+                    continue;
+                }
+                Ok(Level::Flagged) => {
+                    let is_first = self.source.tell(direction, seen);
+                    if !is_first && !asked.is_older_than(seen) {
+                        *asked = Asked::Saw(seen);
+                        continue;
+                    }
+                    Ok(())
+                }
+                Ok(Level::Ready) => Ok(()),
+                Err(error) => Err(error),
+            };
+            progress.made();
+            return Poll::Ready(ready);
+        }
+    }
+
+    /// One more handle of the object: see [`Owner`].
+    pub(crate) fn new_handle(&self) -> Handle {
+        self.source.new_handle()
+    }
+
+    pub(crate) fn remove_handle(&self, handle: Handle) {
+        self.source.remove_handle(handle);
+    }
+
+    /// Takes the waiter of a future back that has no [`Waiting`].
+    #[cfg(feature = "quinn-0-11")]
+    pub(crate) fn remove_waiter(&self, direction: Direction, name: crate::reactor::Name) {
+        self.source.remove_waiter(direction, name);
+    }
+
+    /// A future's wait for one direction.
+    pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_> {
+        self.source.waiting(direction)
     }
 }
 
-/// What the operating system says of an fd at this moment.
-pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
-    const NOW: Timespec = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let wanted = match direction {
-        Direction::Read => PollFlags::IN | PollFlags::PRI,
-        Direction::Write => PollFlags::OUT,
-    };
-    let mut fds = [PollFd::from_borrowed_fd(fd, wanted)];
-    Ok(rustix::event::poll(&mut fds, Some(&NOW))? != 0)
+/// What somebody who waits for readiness knows so far. An event after that is news to it, whoever else was told before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    First,
+    /// Nothing was ready.
+    Waits,
+    /// There were flags, of which another had been told.
+    Saw(Readiness),
 }
+
+impl Asked {
+    fn is_older_than(self, seen: Readiness) -> bool {
+        match self {
+            Asked::First => false,
+            Asked::Waits => true,
+            Asked::Saw(before) => seen.is_newer_than(before),
+        }
+    }
+}
+
+/// Whoever polls the object itself.
+const OBJECT: Owner<'static> = Owner::Handle(Handle::OBJECT);
 
 impl<T: AsFd> Drop for Async<T> {
     fn drop(&mut self) {

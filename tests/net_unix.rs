@@ -1,6 +1,8 @@
 //! Unix sockets: streams, listeners, datagrams, and what their queues do when they are full.
 #![cfg(all(unix, feature = "net"))]
 
+mod common;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,6 +94,111 @@ fn nobody_there_is_an_error() {
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         drop(UnixListener::bind(&place.0).unwrap());
         let error = UnixStream::connect(&place.0).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+/// Runs the body as a task; a hang becomes a failure.
+#[cfg(target_os = "linux")]
+fn within_a_task(body: impl Future<Output = ()> + Send + 'static) {
+    common::within_patience(|| executor::block_on(executor::spawn(body)).unwrap());
+}
+
+/// A listener that accepts nobody yet, and whose queue is full; with whoever is in it.
+#[cfg(target_os = "linux")]
+fn full_listener(place: &Place) -> (UnixListener, Vec<std::os::unix::net::UnixStream>) {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let address = SocketAddrUnix::new(&place.0).unwrap();
+    let socket = || {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+    };
+    let listener = socket();
+    rustix::net::bind(&listener, &address).unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let mut queued = Vec::new();
+    loop {
+        let client = socket();
+        match rustix::net::connect(&client, &address) {
+            Ok(()) => queued.push(client.into()),
+            Err(error) => {
+                assert_eq!(error, rustix::io::Errno::AGAIN);
+                let listener = std::os::unix::net::UnixListener::from(listener);
+                return (listener.try_into().unwrap(), queued);
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connect_waits_for_a_place_in_a_full_queue() {
+    const CLIENTS: usize = 10;
+    within_a_task(async {
+        let place = Place::new();
+        let (listener, queued) = full_listener(&place);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|n| {
+                let path = place.0.clone();
+                executor::spawn(async move {
+                    let mut client = UnixStream::connect(path).await?;
+                    client.write_all(&[n as u8]).await.map(|()| client)
+                })
+            })
+            .collect();
+        // All have met the full queue.
+        executor::task::yield_now().await;
+        assert!(clients.iter().all(|client| !client.is_finished()));
+        for _ in 0..queued.len() {
+            listener.accept().await.unwrap();
+        }
+        let mut numbers = Vec::new();
+        for _ in 0..CLIENTS {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut number = [0];
+            stream.read_exact(&mut number).await.unwrap();
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, Vec::from_iter(0..CLIENTS as u8));
+        for client in clients {
+            client.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[cfg(all(target_os = "linux", feature = "time"))]
+#[test]
+fn a_connect_that_waits_can_be_given_up_and_hears_of_the_listener_s_end() {
+    use std::time::Duration;
+    within_a_task(async {
+        let place = Place::new();
+        let (listener, queued) = full_listener(&place);
+        let waiting =
+            executor::time::timeout(Duration::from_millis(20), UnixStream::connect(&place.0));
+        assert!(waiting.await.is_err(), "it waits for as long as it takes");
+        let path = place.0.clone();
+        let connect = executor::spawn(async move { UnixStream::connect(path).await });
+        executor::task::yield_now().await;
+        connect.abort();
+        assert!(connect.await.unwrap_err().is_cancelled());
+        // Neither of them is in the queue now or later.
+        for _ in 0..queued.len() {
+            listener.accept().await.unwrap();
+        }
+        let third = listener.accept();
+        let third = executor::time::timeout(Duration::from_millis(20), third);
+        assert!(third.await.is_err());
+        drop(listener);
+        let (listener, _queued) = {
+            std::fs::remove_file(&place.0).unwrap();
+            full_listener(&place)
+        };
+        let path = place.0.clone();
+        let connect = executor::spawn(async move { UnixStream::connect(path).await });
+        executor::task::yield_now().await;
+        drop(listener);
+        let error = connect.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     });
 }

@@ -11,7 +11,8 @@ use std::time::Instant;
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, UdpPoller};
 
-use crate::io::Async;
+use crate::io::{Asked, Async};
+use crate::reactor::{Direction, Name, Owner};
 use crate::sync::Arc;
 use crate::time::{self, Sleep};
 
@@ -90,7 +91,10 @@ struct Socket {
 
 impl AsyncUdpSocket for Socket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(WritePoller { socket: self })
+        Box::pin(WritePoller {
+            socket: self,
+            name: None,
+        })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
@@ -127,12 +131,23 @@ impl AsyncUdpSocket for Socket {
 /// One connection's wait for room to send. There is one per connection of an endpoint; all of them are woken.
 struct WritePoller {
     socket: Arc<Socket>,
+    /// Of its entry with the socket, once it has waited.
+    name: Option<Name>,
 }
 
 impl UdpPoller for WritePoller {
     /// Asks the system: `try_send` may have met a full socket without our knowing.
-    fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.io.poll_writable(cx)
+    fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let WritePoller { socket, name } = &mut *self;
+        (socket.io).poll_direction(Owner::Future(name), Direction::Write, &mut Asked::First, cx)
+    }
+}
+
+impl Drop for WritePoller {
+    fn drop(&mut self) {
+        if let Some(name) = self.name {
+            self.socket.io.remove_waiter(Direction::Write, name);
+        }
     }
 }
 

@@ -30,12 +30,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::io::Async;
 use crate::net::split::Shared;
-use crate::net::stream::{self, Socket};
+use crate::net::stream::{self, Share, Socket};
 use crate::net::unix::UnixStream;
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
 
 fn poll_read<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use crate::tasks::budget::consume_budget;
+
 /// What can be turned into socket addresses: those of [`std::net::ToSocketAddrs`].
 ///
 /// An address, an IP address with a port, a host name with a port, a string `"host:port"`, a slice of addresses, and
@@ -36,6 +38,7 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 pub async fn lookup_host(
     host: impl ToSocketAddrs,
 ) -> io::Result<impl Iterator<Item = SocketAddr> + Send + 'static> {
+    consume_budget().await;
     Ok(resolve(&host).await?.into_iter())
 }
 
@@ -77,6 +80,7 @@ pub(super) async fn try_each<T, F: Future<Output = io::Result<T>>>(
     host: impl ToSocketAddrs,
     attempt: impl Fn(SocketAddr) -> F,
 ) -> io::Result<T> {
+    consume_budget().await;
     let mut failure = None;
     for address in resolve(&host).await? {
         match attempt(address).await {

@@ -4,17 +4,14 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use crate::io::Async;
-use crate::sync::Arc;
-
-use super::stream::{self, Socket};
+use super::stream::{self, Share, Socket};
 use super::tcp_stream::TcpStream;
 
 /// A stream whose socket clones and halves share.
 pub trait Shared: Unpin {
     type Socket: Socket;
 
-    fn io(&self) -> &Arc<Async<Self::Socket>>;
+    fn io(&self) -> &Share<Self::Socket>;
 }
 
 /// The reading half of a stream, made by `into_split`.
@@ -51,7 +48,7 @@ impl<S: Shared> OwnedReadHalf<S> {
     ///
     /// Halves of different streams come back as they are.
     pub fn reunite(self, write: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
-        if !Arc::ptr_eq(self.stream.io(), write.as_ref().io()) {
+        if !self.stream.io().is_of(write.as_ref().io()) {
             return Err(ReuniteError(self, write));
         }
         write.forget();

@@ -1,17 +1,18 @@
 //! What TCP and Unix streams have in common.
 //!
-//! A stream is one registered socket behind an `Arc`, so clones and halves share it. The operations are written once,
-//! for any [`Socket`]; the macro at the end only puts them on both public types.
+//! A stream is a [`Share`] of one registered socket, so clones and halves are shares of the same. The operations are
+//! written once, for any [`Socket`]; the macro at the end only puts them on both public types.
 
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use crate::io::Async;
-use crate::reactor::Direction;
+use crate::reactor::{Direction, Handle, Owner};
 use crate::sync::Arc;
 
 use super::sys;
@@ -42,9 +43,81 @@ impl Socket for std::os::unix::net::UnixStream {
     }
 }
 
+/// One handle of a socket: a stream, a clone of it, or a half. Tasks that wait by polling it are its own, and are taken
+/// back when it is dropped.
+pub struct Share<S: AsFd> {
+    io: Arc<Async<S>>,
+    handle: Handle,
+}
+
+impl<S: AsFd> Share<S> {
+    pub(super) fn new(io: Async<S>) -> Share<S> {
+        Share {
+            io: Arc::new(io),
+            handle: Handle::OBJECT,
+        }
+    }
+
+    #[inline]
+    fn owner(&self) -> Owner<'static> {
+        Owner::Handle(self.handle)
+    }
+
+    /// Whether both are handles of one socket.
+    pub(super) fn is_of(&self, other: &Share<S>) -> bool {
+        Arc::ptr_eq(&self.io, &other.io)
+    }
+
+    /// The standard socket, unless other handles share it.
+    pub(super) fn into_std(self) -> io::Result<S> {
+        let io = Arc::clone(&self.io);
+        drop(self);
+        match Arc::try_unwrap(io) {
+            Ok(io) => io.into_inner(),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the socket is shared with clones or halves of its stream",
+            )),
+        }
+    }
+}
+
+impl<S: AsFd> std::fmt::Debug for Share<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Share").finish_non_exhaustive()
+    }
+}
+
+impl<S: AsFd> Clone for Share<S> {
+    fn clone(&self) -> Share<S> {
+        Share {
+            io: Arc::clone(&self.io),
+            handle: self.io.new_handle(),
+        }
+    }
+}
+
+impl<S: AsFd> Drop for Share<S> {
+    fn drop(&mut self) {
+        // The last one's waiters go with the socket.
+        if Arc::strong_count(&self.io) > 1 {
+            self.io.remove_handle(self.handle);
+        }
+    }
+}
+
+impl<S: AsFd> Deref for Share<S> {
+    type Target = Async<S>;
+
+    #[inline]
+    fn deref(&self) -> &Async<S> {
+        &self.io
+    }
+}
+
 #[inline]
 pub(super) fn poll_read<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut [u8],
 ) -> Poll<io::Result<usize>> {
@@ -55,7 +128,7 @@ pub(super) fn poll_read<S: Socket>(
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 #[inline]
 pub(crate) fn poll_read_uninit<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut [MaybeUninit<u8>],
 ) -> Poll<io::Result<usize>> {
@@ -64,7 +137,7 @@ pub(crate) fn poll_read_uninit<S: Socket>(
 
 #[inline]
 pub(super) fn poll_read_vectored<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> Poll<io::Result<usize>> {
@@ -74,31 +147,40 @@ pub(super) fn poll_read_vectored<S: Socket>(
 
 #[inline]
 fn poll_recv<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     wanted: usize,
     op: impl FnMut(&S) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
-    io.poll_io(Direction::Read, None, cx, op, drained)
+    io.poll_io(io.owner(), Direction::Read, cx, op, drained)
 }
 
 #[inline]
 pub(crate) fn poll_write<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &[u8],
 ) -> Poll<io::Result<usize>> {
-    io.poll_write_with(cx, |socket| sys::send(socket, buf))
+    poll_send(io, cx, |socket| sys::send(socket, buf))
 }
 
 #[inline]
 pub(crate) fn poll_write_vectored<S: Socket>(
-    io: &Async<S>,
+    io: &Share<S>,
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
-    io.poll_write_with(cx, |socket| sys::send_vectored(socket, bufs))
+    poll_send(io, cx, |socket| sys::send_vectored(socket, bufs))
+}
+
+#[inline]
+fn poll_send<S: Socket>(
+    io: &Share<S>,
+    cx: &mut Context<'_>,
+    op: impl FnMut(&S) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    io.poll_io(io.owner(), Direction::Write, cx, op, |_| false)
 }
 
 /// Closing a stream is shutting its sending side down. A peer that is gone already is no failure.
@@ -121,24 +203,13 @@ pub(super) async fn finish_connect<S: Socket>(
     }
 }
 
-/// The standard socket of a stream that no clone or half shares.
-pub(super) fn into_std<S: Socket>(io: Arc<Async<S>>) -> io::Result<S> {
-    match Arc::try_unwrap(io) {
-        Ok(io) => io.into_inner(),
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "the socket is shared with clones or halves of its stream",
-        )),
-    }
-}
-
-/// Puts the operations above on a stream type: a struct with the one field `io: Arc<Async<$Std>>`.
+/// Puts the operations above on a stream type: a struct with the one field `io: Share<$Std>`.
 macro_rules! impl_stream {
     ($Stream:ident, $Std:ty) => {
         impl $Stream {
             pub(super) fn from_async(io: $crate::io::Async<$Std>) -> $Stream {
                 $Stream {
-                    io: $crate::sync::Arc::new(io),
+                    io: $crate::net::stream::Share::new(io),
                 }
             }
 
@@ -205,14 +276,14 @@ macro_rules! impl_stream {
             ///
             /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while a clone or a half shares the socket.
             pub fn into_std(self) -> ::std::io::Result<$Std> {
-                $crate::net::stream::into_std(self.io)
+                self.io.into_std()
             }
         }
 
         impl $crate::net::split::Shared for $Stream {
             type Socket = $Std;
 
-            fn io(&self) -> &$crate::sync::Arc<$crate::io::Async<$Std>> {
+            fn io(&self) -> &$crate::net::stream::Share<$Std> {
                 &self.io
             }
         }
@@ -221,7 +292,7 @@ macro_rules! impl_stream {
         $crate::net::traits::impl_read!([] &$Stream, |stream| &stream.io);
         $crate::net::traits::impl_write!([] $Stream, |stream| &stream.io);
         $crate::net::traits::impl_write!([] &$Stream, |stream| &stream.io);
-        $crate::net::traits::impl_fd!([] $Stream, |stream| &stream.io);
+        $crate::net::traits::impl_fd!([] $Stream, |stream| &*stream.io);
 
         /// Sets the socket to non-blocking mode and registers it with the runtime the thread is in.
         impl TryFrom<$Std> for $Stream {

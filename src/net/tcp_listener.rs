@@ -87,8 +87,8 @@ impl TcpListener {
         self.register(accepted)
     }
 
-    /// The poll form of [`accept`](TcpListener::accept). The waker stays registered until the next connection;
-    /// different tasks may poll.
+    /// The poll form of [`accept`](TcpListener::accept). Different tasks may poll; see
+    /// [`Async`](crate::io::Async) for how many of them are remembered.
     ///
     /// # Errors
     ///
@@ -101,7 +101,8 @@ impl TcpListener {
 
     /// The connections, one after the other, as a stream that never ends.
     ///
-    /// Errors are items: see [`accept`](TcpListener::accept) for those that come back at once.
+    /// Several tasks may take connections so; see [`Async`](crate::io::Async) for how many that wait are remembered. Errors
+    /// are items: see [`accept`](TcpListener::accept) for those that come back at once.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use rustix::net::SocketType;
 
 use crate::io::Async;
-use crate::sync::Arc;
 
 use super::addr::{self, ToSocketAddrs};
 use super::{stream, sys};
@@ -16,6 +15,9 @@ use super::{stream, sys};
 ///
 /// It reads and writes through [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and
 /// closing it shuts the sending side down. A clone shares the socket, which closes when the last clone or half is gone.
+///
+/// Several tasks may wait at one time: each clone and half remembers up to sixteen per direction that wait through these
+/// traits, as [`Async`](crate::io::Async) does, and forgets them when it is dropped. So a clone per task is never too few.
 ///
 /// # Examples
 ///
@@ -35,7 +37,7 @@ use super::{stream, sys};
 /// ```
 #[derive(Clone)]
 pub struct TcpStream {
-    io: Arc<Async<StdTcpStream>>,
+    io: stream::Share<StdTcpStream>,
 }
 
 stream::impl_stream!(TcpStream, StdTcpStream);

@@ -150,7 +150,8 @@ impl UdpSocket {
         self.io.read_with(|socket| socket.peek(buf)).await
     }
 
-    /// The poll form of [`send_to`](UdpSocket::send_to). The waker stays registered until the next event.
+    /// The poll form of [`send_to`](UdpSocket::send_to). Different tasks may poll; see [`Async`] for how many of them are
+    /// remembered.
     ///
     /// # Errors
     ///
@@ -165,7 +166,8 @@ impl UdpSocket {
             .poll_write_with(cx, |socket| socket.send_to(buf, address))
     }
 
-    /// The poll form of [`recv_from`](UdpSocket::recv_from). The waker stays registered until the next event.
+    /// The poll form of [`recv_from`](UdpSocket::recv_from). Different tasks may poll; see [`Async`] for how many of them are
+    /// remembered.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 //! # What it guarantees
 //!
 //! - A waiter is woken after its fd became ready, or the runtime shut down; none is forgotten, however many wait on one
-//!   fd and direction.
+//!   fd and direction. Wakers that nobody takes back are few all the same (see `waiters.rs`).
 //! - Wakers are handed out and never woken, cloned or dropped under one of the reactor's locks.
 //! - An event never reaches an fd registered after it was generated: keys carry a generation (see `registry.rs`).
 //! - An error of the operating system goes to the caller; an interrupted wait is an empty one.
@@ -20,7 +20,11 @@
 //!    event first sets the state word of its source and then takes the wakers left there (step 3 and this order make
 //!    a lost wake-up impossible: one of the two sees the other).
 //! 5. The wakers go to the caller, who wakes them after all locks are gone.
-//! 6. [`Reactor::close`] marks every source, takes all wakers, and refuses new registrations.
+//! 6. Who wants to know whether an attempt is worth while, and makes it behind the reactor's back, asks the operating
+//!    system as well. An error or a hang-up that it reports may stay up although the attempt would block, so that is
+//!    told once for each event ([`Source::tell`]), and whoever was told waits for the next event
+//!    ([`Source::poll_news_for`]). Else a loop of asking and trying would never wait.
+//! 7. [`Reactor::close`] marks every source, takes all wakers, and refuses new registrations.
 //!
 //! # What it does not do
 //!
@@ -53,6 +57,7 @@ use self::state::State;
 
 pub(crate) use self::source::{Source, Waiting};
 pub(crate) use self::state::{Direction, Readiness};
+pub(crate) use self::waiters::{Handle, Name, Owner};
 
 /// The poller and its registrations; one per runtime.
 pub(crate) struct Reactor {

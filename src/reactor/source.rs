@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::sync::Arc;
 
 use super::Reactor;
 use super::state::{Direction, Readiness, State};
-use super::waiters::Name;
+use super::waiters::{Handle, Name, Owner, wake};
 
 /// One fd's registration with a reactor. Does not own the fd.
 ///
@@ -46,16 +45,61 @@ impl Source {
         &self.reactor
     }
 
-    /// Ready, or the task's waker is left here until the next event. Such a waiter is anonymous: it stays until then
-    /// even if its task loses interest. A future uses [`Source::waiting`] instead.
-    #[inline]
+    /// Ready, or the task's waker is left here, as polled through the object itself.
+    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn poll_ready(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
+        self.poll_ready_for(Owner::Handle(Handle::OBJECT), direction, cx)
+    }
+
+    /// Ready, or the task's waker is left here until the next event, or until its owner takes it back.
+    #[inline]
+    pub(crate) fn poll_ready_for(
+        &self,
+        owner: Owner<'_>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
         self.state
-            .poll_ready(&self.reactor.poller, self.key, direction, None, cx)
+            .poll_ready(&self.reactor.poller, self.key, direction, owner, cx)
+    }
+
+    /// For somebody who has `seen` flags that [`Source::tell`] knew: ready with the next event.
+    pub(crate) fn poll_news_for(
+        &self,
+        owner: Owner<'_>,
+        direction: Direction,
+        seen: Readiness,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        let poller = &self.reactor.poller;
+        (self.state).poll_news(poller, self.key, direction, seen, owner, cx)
+    }
+
+    /// Whether nobody was told yet of the flags that were `seen`. From now on somebody was.
+    pub(crate) fn tell(&self, direction: Direction, seen: Readiness) -> bool {
+        self.state.tell(direction, seen)
+    }
+
+    /// One more handle, with waiters of its own. It is removed before the source.
+    pub(crate) fn new_handle(&self) -> Handle {
+        self.state.new_handle()
+    }
+
+    pub(crate) fn remove_handle(&self, handle: Handle) {
+        if !self.reactor.poller.is_inherited() {
+            drop(self.state.remove_handle(handle));
+        }
+    }
+
+    /// Takes the waiter of a future back.
+    pub(crate) fn remove_waiter(&self, direction: Direction, name: Name) {
+        if !self.reactor.poller.is_inherited() {
+            drop(self.state.remove_waiter(direction, name));
+        }
     }
 
     /// A waiter that takes its waker back when it is dropped.
@@ -111,46 +155,34 @@ impl Drop for Source {
     }
 }
 
-/// Wakes a foreign waker. One that panics must not keep the others asleep, nor the socket from closing.
-fn wake(waker: Waker) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Its destructor is foreign, too, and may panic again; what comes out of that is not dropped.
-        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            std::mem::forget(again);
-        }
-    }
-}
-
 /// One future's wait for one direction; see [`Source::waiting`].
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     source: &'a Source,
     direction: Direction,
-    /// Its name in the list of waiters, once it has been there.
+    /// The name of its entry, once it has waited.
     name: Option<Name>,
 }
 
 impl Waiting<'_> {
+    /// As the owner of its entry.
     #[inline]
+    pub(crate) fn owner(&mut self) -> Owner<'_> {
+        Owner::Future(&mut self.name)
+    }
+
+    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        let source = self.source;
-        source.state.poll_ready(
-            &source.reactor.poller,
-            source.key,
-            self.direction,
-            Some(&mut self.name),
-            cx,
-        )
+        let owner = Owner::Future(&mut self.name);
+        self.source.poll_ready_for(owner, self.direction, cx)
     }
 }
 
 impl Drop for Waiting<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let name = self
-            .name
-            .filter(|_| !self.source.reactor.poller.is_inherited());
-        if let Some(name) = name {
-            drop(self.source.state.remove_waiter(self.direction, name));
+        if let Some(name) = self.name {
+            self.source.remove_waiter(self.direction, name);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 
 use super::event::Event;
 use super::poller::Poller;
-use super::waiters::{Name, Waiters};
+use super::waiters::{Handle, Name, Names, Owner, Waiters};
 
 /// Worth trying to read.
 const READ: usize = 1;
@@ -21,8 +21,12 @@ const WRITE: usize = 2;
 const MORE: usize = 4;
 /// The reactor is closed: waiting is an error. Set once.
 const CLOSED: usize = 8;
-/// The tick begins here. It wraps after 2^60 events (2^28 on a 32-bit system), between two looks of one operation.
-const TICK: usize = 16;
+/// Of the events so far somebody was told who asked whether to read, though they were mere flags; see [`State::tell`].
+const TOLD_READ: usize = 16;
+/// The same for writing.
+const TOLD_WRITE: usize = 32;
+/// The tick begins here. It wraps after 2^58 events (2^26 on a 32-bit system), between two looks of one operation.
+const TICK: usize = 64;
 
 /// The half of a source that an operation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +43,61 @@ impl Direction {
             Direction::Write => WRITE,
         }
     }
+
+    #[inline]
+    fn told(self) -> usize {
+        match self {
+            Direction::Read => TOLD_READ,
+            Direction::Write => TOLD_WRITE,
+        }
+    }
 }
 
 /// What an operation saw before it made its system call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness(usize);
 
+impl Readiness {
+    /// Whether an event came between the two looks.
+    pub(crate) fn is_newer_than(self, other: Readiness) -> bool {
+        self.0 / TICK != other.0 / TICK
+    }
+}
+
+/// What must be so for [`State::wait`] not to wait.
+#[derive(Clone, Copy)]
+enum Until {
+    /// An attempt is worth while.
+    Ready,
+    /// The same, and that is news: an event has come since this look, or nobody was told of the last one.
+    News(Readiness),
+}
+
+impl Until {
+    fn is_met_by(self, word: usize, direction: Direction) -> bool {
+        word & direction.bit() != 0
+            && match self {
+                Until::Ready => true,
+                Until::News(seen) => {
+                    word & direction.told() == 0 || Readiness(word).is_newer_than(seen)
+                }
+            }
+    }
+}
+
+#[derive(Default)]
+struct Lists {
+    /// By direction.
+    waiters: [Waiters; 2],
+    names: Names,
+}
+
 pub(super) struct State {
     /// The bits and the tick above. Set by the thread in the seat ([`State::deliver`], Release) before it takes the
     /// waiters; cleared by operations that would block; loaded (Acquire) by every operation, and again under the lock
-    /// of `waiters` before one waits.
+    /// of `lists` before one waits.
     word: AtomicUsize,
-    waiters: Mutex<[Waiters; 2]>,
+    lists: Mutex<Lists>,
 }
 
 impl State {
@@ -59,7 +106,7 @@ impl State {
     pub(super) fn new() -> State {
         State {
             word: AtomicUsize::new(READ | WRITE),
-            waiters: Mutex::default(),
+            lists: Mutex::default(),
         }
     }
 
@@ -70,19 +117,33 @@ impl State {
         (word & direction.bit() != 0).then_some(Readiness(word))
     }
 
-    /// Ready, or the task's waker is left here. `name` is `None` for a caller that will not take it back.
+    /// Ready, or the task's waker is left here.
+    #[inline]
     pub(super) fn poll_ready(
         &self,
         poller: &Poller,
         key: usize,
         direction: Direction,
-        name: Option<&mut Option<Name>>,
+        owner: Owner<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         if let Some(seen) = self.check(direction) {
             return Poll::Ready(Ok(seen));
         }
-        self.wait(poller, key, direction, name, cx)
+        self.wait(poller, key, direction, Until::Ready, owner, cx)
+    }
+
+    /// For somebody who has `seen` flags that others were told of before: ready with the next event.
+    pub(super) fn poll_news(
+        &self,
+        poller: &Poller,
+        key: usize,
+        direction: Direction,
+        seen: Readiness,
+        owner: Owner<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Readiness>> {
+        self.wait(poller, key, direction, Until::News(seen), owner, cx)
     }
 
     /// Not ready at first sight. Out of the way of operations that are.
@@ -92,7 +153,8 @@ impl State {
         poller: &Poller,
         key: usize,
         direction: Direction,
-        name: Option<&mut Option<Name>>,
+        until: Until,
+        owner: Owner<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         if poller.is_inherited() {
@@ -100,33 +162,60 @@ impl State {
         }
         // Cloned before the lock and dropped after it: both are foreign code.
         let waker = cx.waker().clone();
-        let mut waiters = self.waiters.lock();
+        let mut lists = self.lists.lock();
         let word = self.word.load(Ordering::Acquire);
-        if word & (direction.bit() | CLOSED) != 0 {
-            drop(waiters);
-            return Poll::Ready(if word & direction.bit() != 0 {
+        let met = until.is_met_by(word, direction);
+        if met || word & CLOSED != 0 {
+            drop(lists);
+            return Poll::Ready(if met {
                 Ok(Readiness(word))
             } else {
                 Err(super::closed())
             });
         }
-        let list = &mut waiters[direction as usize];
-        let unused = match name {
-            Some(name) => list.add_named(name, waker),
-            None => list.add(waker),
-        };
-        let armed = rearm(poller, key, &waiters);
-        drop(waiters);
-        drop(unused);
+        let Lists { waiters, names } = &mut *lists;
+        let displaced = waiters[direction as usize].add(owner, names, waker);
+        let armed = rearm(poller, key, waiters);
+        drop(lists);
+        displaced.settle();
         match armed {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         }
     }
 
-    /// Takes a named waiter back; the caller drops what it gets.
+    /// Names one more handle of the object.
+    pub(super) fn new_handle(&self) -> Handle {
+        self.lists.lock().names.handle()
+    }
+
+    /// Takes a handle's waiters back; the caller drops what it gets.
+    pub(super) fn remove_handle(&self, handle: Handle) -> Vec<Waker> {
+        let mut removed = Vec::new();
+        let mut lists = self.lists.lock();
+        for waiters in &mut lists.waiters {
+            waiters.remove_handle(handle, &mut removed);
+        }
+        removed
+    }
+
+    /// Takes a future's waiter back; the caller drops what it gets.
     pub(super) fn remove_waiter(&self, direction: Direction, name: Name) -> Option<Waker> {
-        self.waiters.lock()[direction as usize].remove(name)
+        self.lists.lock().waiters[direction as usize].remove(name)
+    }
+
+    /// What was `seen` is worth a try, but by flags alone, like an error, that may stay up when an operation would block
+    /// again. True: nobody was told of it yet. So who asks for readiness and then tries is told once for each event, and
+    /// then waits for the next.
+    pub(super) fn tell(&self, direction: Direction, seen: Readiness) -> bool {
+        let mark = |word: usize| {
+            let is_old = word / TICK == seen.0 / TICK && word & direction.told() != 0;
+            (!is_old).then_some(word | direction.told())
+        };
+        // Relaxed failure: nothing is done with the word.
+        (self.word)
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, mark)
+            .is_ok()
     }
 
     /// The operation would have blocked: nothing is left of what it had `seen`.
@@ -156,19 +245,20 @@ impl State {
     pub(super) fn deliver(&self, poller: &Poller, event: Event, ready: &mut Vec<Waker>) {
         let flag = |set: bool, bit: usize| if set { bit } else { 0 };
         let bits = flag(event.read, READ) | flag(event.write, WRITE) | flag(event.more, MORE);
-        let update = |word: usize| Some((word | bits).wrapping_add(TICK));
+        let told = flag(event.read, TOLD_READ) | flag(event.write, TOLD_WRITE);
+        let update = |word: usize| Some((word & !told | bits).wrapping_add(TICK));
         // The closure never says no.
         let _ = self
             .word
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
-        let mut waiters = self.waiters.lock();
+        let waiters = &mut self.lists.lock().waiters;
         if event.read {
             waiters[Direction::Read as usize].take(ready);
         }
         if event.write {
             waiters[Direction::Write as usize].take(ready);
         }
-        if rearm(poller, event.key, &waiters).is_err() {
+        if rearm(poller, event.key, waiters).is_err() {
             // Whoever still waits would wait for ever; it finds the error itself when it tries to wait again.
             waiters.iter_mut().for_each(|list| list.take(ready));
         }
@@ -181,12 +271,13 @@ impl State {
     }
 
     pub(super) fn has_waiters(&self) -> bool {
-        self.waiters.lock().iter().any(|list| !list.is_empty())
+        let lists = self.lists.lock();
+        lists.waiters.iter().any(|list| !list.is_empty())
     }
 
     pub(super) fn take_waiters(&self, ready: &mut Vec<Waker>) {
-        let mut waiters = self.waiters.lock();
-        waiters.iter_mut().for_each(|list| list.take(ready));
+        let mut lists = self.lists.lock();
+        lists.waiters.iter_mut().for_each(|list| list.take(ready));
     }
 }
 

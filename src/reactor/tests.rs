@@ -291,3 +291,89 @@ fn a_late_event_does_not_reach_the_next_owner() {
     }
     assert!(next.poll_ready(Direction::Read, &mut cx).is_pending());
 }
+
+#[test]
+fn a_crowd_that_polls_one_handle_is_woken_to_the_last_and_stale_wakers_do_not_pile_up() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let tasks: Vec<_> = (0..100).map(|_| task()).collect();
+    for (_, waker) in &tasks {
+        let mut cx = Context::from_waker(waker);
+        assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+    }
+    b.write_all(b"x").unwrap();
+    look(&reactor).into_iter().for_each(Waker::wake);
+    for (count, waker) in tasks {
+        assert_eq!(
+            count.0.load(Ordering::SeqCst),
+            1,
+            "by the event, or for its place"
+        );
+        drop(waker);
+        assert_eq!(Arc::strong_count(&count), 1);
+    }
+}
+
+#[test]
+fn a_handle_that_goes_takes_its_waiters_along_and_no_other_s() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let handles = [source.new_handle(), source.new_handle()];
+    let tasks = [task(), task()];
+    for (handle, (_, waker)) in handles.iter().zip(&tasks) {
+        let mut cx = Context::from_waker(waker);
+        let owner = Owner::Handle(*handle);
+        assert!(
+            source
+                .poll_ready_for(owner, Direction::Read, &mut cx)
+                .is_pending()
+        );
+    }
+    source.remove_handle(handles[0]);
+    assert_eq!(Arc::strong_count(&tasks[0].0), 2);
+    b.write_all(b"x").unwrap();
+    assert_eq!(look(&reactor).len(), 1);
+    assert_eq!(Arc::strong_count(&tasks[1].0), 2);
+}
+
+/// An error that stays up.
+#[test]
+fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    look(&reactor);
+    let (count, waker) = task();
+    let mut cx = Context::from_waker(&waker);
+    let owner = || Owner::Handle(Handle::OBJECT);
+    for round in 1..=3 {
+        let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
+            panic!("nobody has cleared it");
+        };
+        assert!(source.tell(Direction::Read, seen));
+        assert!(!source.tell(Direction::Read, seen));
+        assert!(
+            source.tell(Direction::Write, seen),
+            "the other direction's are others"
+        );
+        assert!(
+            source
+                .poll_news_for(owner(), Direction::Read, seen, &mut cx)
+                .is_pending()
+        );
+        // An operation is none the wiser.
+        assert!(source.poll_ready(Direction::Read, &mut cx).is_ready());
+        b.write_all(b"x").unwrap();
+        look(&reactor).into_iter().for_each(Waker::wake);
+        assert_eq!(count.0.load(Ordering::SeqCst), round);
+        assert!(
+            source
+                .poll_news_for(owner(), Direction::Read, seen, &mut cx)
+                .is_ready()
+        );
+    }
+}

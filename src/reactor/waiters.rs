@@ -1,84 +1,196 @@
 //! Who waits for one direction of one source.
 //!
-//! Usually one task, seldom more: the first waiter needs no allocation. Two kinds come here. *Named* ones belong to a
-//! future that takes its waiter back when it is dropped ([`super::Waiting`]). *Anonymous* ones come through `poll_*`
-//! methods, which no drop follows; a task that comes again replaces its own entry.
+//! Usually one task, seldom more: the first waiter needs no allocation, and each of `n` costs `O(log n)`. Every entry has
+//! an owner that takes it back, so that a source nobody hears of for years holds no more entries than it has owners:
+//!
+//! - A *future* has one ([`super::Waiting`]), from its first wait until it is dropped.
+//! - A *handle* is what `poll_*` methods are called on: the object itself, a clone of a stream, a half. No drop follows
+//!   such a poll, and one handle may be polled by several tasks through references. So a handle has [`PER_HANDLE`]
+//!   entries in each direction, until it is dropped. A task that polls again finds its own entry; one task more than
+//!   there are entries takes the place of another, which is woken. A task that still waits polls again then, and so is
+//!   not forgotten; of a task that has lost interest nothing is left.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-/// Names a waiter within its list; never used twice.
-pub(super) type Name = NonZeroU64;
+/// Tasks that wait at one time by polling one handle in one direction. One is usual, as a stream has one reader; a
+/// listener may have one for each CPU. Each may be a task that has gone and whose memory its waker holds, so there are few.
+pub(super) const PER_HANDLE: u64 = 16;
+
+/// Names the entry of a future; never used twice within a source.
+pub(crate) type Name = NonZeroU64;
+
+/// Names the entries of a handle: as many names from this one on. Never used twice within a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handle(u64);
+
+impl Handle {
+    /// The object itself.
+    pub(crate) const OBJECT: Handle = Handle(0);
+}
+
+/// Gives out names: [`PER_HANDLE`] apart, whoever they are for.
+#[derive(Default)]
+pub(super) struct Names(u64);
+
+impl Names {
+    pub(super) fn handle(&mut self) -> Handle {
+        self.0 += PER_HANDLE;
+        Handle(self.0)
+    }
+
+    fn future(&mut self) -> Name {
+        self.0 += PER_HANDLE;
+        Name::MIN | self.0
+    }
+}
+
+/// On whose behalf a task waits.
+#[derive(Debug)]
+pub(crate) enum Owner<'a> {
+    Handle(Handle),
+    /// A future, with its name once it has one.
+    Future(&'a mut Option<Name>),
+}
+
+impl Owner<'_> {
+    /// The same once more.
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Owner<'_> {
+        match self {
+            Owner::Handle(handle) => Owner::Handle(*handle),
+            Owner::Future(name) => Owner::Future(name),
+        }
+    }
+}
+
+/// A waker that has lost its place, for the caller to deal with after unlocking.
+#[must_use]
+pub(super) enum Displaced {
+    Nothing,
+    /// Nobody needs it.
+    Drop(Waker),
+    /// Another task's, which may still wait.
+    Wake(Waker),
+}
+
+impl Displaced {
+    pub(super) fn settle(self) {
+        match self {
+            Displaced::Nothing => {}
+            Displaced::Drop(waker) => drop(waker),
+            Displaced::Wake(waker) => wake(waker),
+        }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Waiters {
-    first: Option<Waiter>,
-    rest: Vec<Waiter>,
-    /// Names given out so far.
-    names: u64,
-}
-
-struct Waiter {
-    name: Option<Name>,
-    waker: Waker,
+    /// In use only while it came first; others go to `rest` until all are gone.
+    first: Option<(u64, Waker)>,
+    rest: BTreeMap<u64, Waker>,
+    /// Which entry of a handle that has no more is given away next: the one that was filled first.
+    turn: u64,
 }
 
 impl Waiters {
-    /// Adds an anonymous waiter. Gives a waker back if there is one to drop, which the caller does after unlocking.
-    pub(super) fn add(&mut self, waker: Waker) -> Option<Waker> {
-        let known = self
-            .iter_mut()
-            .any(|waiter| waiter.name.is_none() && waiter.waker.will_wake(&waker));
-        if known {
-            return Some(waker);
-        }
-        self.push(Waiter { name: None, waker });
-        None
-    }
-
-    /// Adds a named waiter or changes its waker. Gives a waker back if there is one to drop.
-    pub(super) fn add_named(&mut self, name: &mut Option<Name>, waker: Waker) -> Option<Waker> {
-        if name.is_some() {
-            if let Some(waiter) = self.iter_mut().find(|waiter| waiter.name == *name) {
-                return Some(std::mem::replace(&mut waiter.waker, waker));
+    /// Adds whoever waits, or changes its waker.
+    pub(super) fn add(&mut self, owner: Owner<'_>, names: &mut Names, waker: Waker) -> Displaced {
+        match owner {
+            Owner::Handle(handle) => self.add_polled(handle, waker),
+            Owner::Future(name) => {
+                let name = name.get_or_insert_with(|| names.future());
+                match self.put(name.get(), waker) {
+                    Some(before) => Displaced::Drop(before),
+                    None => Displaced::Nothing,
+                }
             }
-        } else {
-            self.names += 1;
-            *name = Name::new(self.names);
         }
-        self.push(Waiter { name: *name, waker });
-        None
     }
 
-    /// Takes a named waiter back.
-    pub(super) fn remove(&mut self, name: Name) -> Option<Waker> {
-        if self.first.as_ref().is_some_and(|w| w.name == Some(name)) {
-            return self.first.take().map(|waiter| waiter.waker);
+    fn add_polled(&mut self, handle: Handle, waker: Waker) -> Displaced {
+        let names = handle.0..handle.0 + PER_HANDLE;
+        let mut used = 0;
+        let first = self.first.iter().map(|(name, waker)| (name, waker));
+        // Most lists end with their first entry.
+        let mut known = first.chain(self.rest.range(names.clone()));
+        let waits = known.any(|(name, known)| {
+            let own = names.contains(name);
+            used |= u64::from(own) << (name % PER_HANDLE);
+            own && known.will_wake(&waker)
+        });
+        if waits {
+            return Displaced::Drop(waker);
         }
-        let index = self.rest.iter().position(|w| w.name == Some(name))?;
-        Some(self.rest.swap_remove(index).waker)
+        let free = u64::from((!used).trailing_zeros());
+        if free < PER_HANDLE {
+            self.put(names.start + free, waker);
+            return Displaced::Nothing;
+        }
+        let turn = self.turn % PER_HANDLE;
+        self.turn = turn + 1;
+        match self.put(names.start + turn, waker) {
+            Some(other) => Displaced::Wake(other),
+            None => Displaced::Nothing,
+        }
+    }
+
+    fn put(&mut self, name: u64, waker: Waker) -> Option<Waker> {
+        match &mut self.first {
+            Some((first, before)) if *first == name => Some(std::mem::replace(before, waker)),
+            None if self.rest.is_empty() => {
+                self.first = Some((name, waker));
+                None
+            }
+            _ => self.rest.insert(name, waker),
+        }
+    }
+
+    /// Takes a future's entry back.
+    pub(super) fn remove(&mut self, name: Name) -> Option<Waker> {
+        self.remove_named(name.get())
+    }
+
+    /// Takes a handle's entries back.
+    pub(super) fn remove_handle(&mut self, handle: Handle, into: &mut Vec<Waker>) {
+        let names = handle.0..handle.0 + PER_HANDLE;
+        into.extend(names.filter_map(|name| self.remove_named(name)));
+    }
+
+    fn remove_named(&mut self, name: u64) -> Option<Waker> {
+        if self.first.as_ref().is_some_and(|(first, _)| *first == name) {
+            return self.first.take().map(|(_, waker)| waker);
+        }
+        let removed = self.rest.remove(&name)?;
+        if self.rest.is_empty() {
+            // An empty map would keep its last node.
+            self.rest = BTreeMap::new();
+        }
+        Some(removed)
     }
 
     /// Takes everybody.
     pub(super) fn take(&mut self, into: &mut Vec<Waker>) {
-        into.extend(self.first.take().map(|waiter| waiter.waker));
-        into.extend(self.rest.drain(..).map(|waiter| waiter.waker));
+        into.extend(self.first.take().map(|(_, waker)| waker));
+        if !self.rest.is_empty() {
+            into.extend(std::mem::take(&mut self.rest).into_values());
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none() && self.rest.is_empty()
     }
+}
 
-    fn push(&mut self, waiter: Waiter) {
-        if self.first.is_none() {
-            self.first = Some(waiter);
-        } else {
-            self.rest.push(waiter);
+/// Wakes a foreign waker. One that panics must not keep the others asleep, nor the socket from closing.
+pub(super) fn wake(waker: Waker) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Its destructor is foreign, too, and may panic again; what comes out of that is not dropped.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
         }
-    }
-
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
-        self.first.iter_mut().chain(self.rest.iter_mut())
     }
 }
 
@@ -96,33 +208,94 @@ mod tests {
         Waker::from(Arc::new(Nothing))
     }
 
+    #[derive(Default)]
+    struct List {
+        waiters: Waiters,
+        names: Names,
+    }
+
+    impl List {
+        fn poll(&mut self, handle: Handle, waker: &Waker) -> Displaced {
+            let owner = Owner::Handle(handle);
+            self.waiters.add(owner, &mut self.names, waker.clone())
+        }
+
+        fn wait(&mut self, name: &mut Option<Name>, waker: &Waker) -> Displaced {
+            let owner = Owner::Future(name);
+            self.waiters.add(owner, &mut self.names, waker.clone())
+        }
+
+        fn take(&mut self) -> Vec<Waker> {
+            let mut woken = Vec::new();
+            self.waiters.take(&mut woken);
+            assert!(self.waiters.is_empty());
+            woken
+        }
+    }
+
     #[test]
-    fn a_task_that_asks_twice_waits_once_and_two_tasks_wait_twice() {
-        let mut waiters = Waiters::default();
+    fn a_task_that_polls_twice_waits_once_and_two_tasks_wait_twice() {
+        let mut list = List::default();
         let (a, b) = (waker(), waker());
-        assert!(waiters.add(a.clone()).is_none());
-        assert!(waiters.add(a.clone()).is_some());
-        assert!(waiters.add(b.clone()).is_none());
-        assert!(waiters.add(b).is_some());
-        let mut woken = Vec::new();
-        waiters.take(&mut woken);
-        assert_eq!(woken.len(), 2);
-        assert!(waiters.is_empty());
+        for _ in 0..2 {
+            assert!(matches!(list.poll(Handle::OBJECT, &a), Displaced::Nothing));
+            assert!(matches!(list.poll(Handle::OBJECT, &a), Displaced::Drop(_)));
+            assert!(matches!(list.poll(Handle::OBJECT, &b), Displaced::Nothing));
+            assert!(matches!(list.poll(Handle::OBJECT, &b), Displaced::Drop(_)));
+            assert_eq!(list.take().len(), 2);
+        }
     }
 
     #[test]
     fn two_futures_of_one_task_do_not_take_each_other_back() {
-        let mut waiters = Waiters::default();
+        let mut list = List::default();
         let task = waker();
         let (mut one, mut two) = (None, None);
-        assert!(waiters.add_named(&mut one, task.clone()).is_none());
-        assert!(waiters.add_named(&mut two, task.clone()).is_none());
-        assert!(waiters.add_named(&mut two, task.clone()).is_some());
-        assert!(waiters.remove(two.unwrap()).is_some());
-        assert!(waiters.remove(two.unwrap()).is_none());
-        let mut woken = Vec::new();
-        waiters.take(&mut woken);
-        assert_eq!(woken.len(), 1);
-        assert!(waiters.remove(one.unwrap()).is_none());
+        assert!(matches!(list.wait(&mut one, &task), Displaced::Nothing));
+        assert!(matches!(list.wait(&mut two, &task), Displaced::Nothing));
+        assert!(matches!(list.wait(&mut two, &task), Displaced::Drop(_)));
+        assert!(list.waiters.remove(two.unwrap()).is_some());
+        assert!(list.waiters.remove(two.unwrap()).is_none());
+        assert_eq!(list.take().len(), 1);
+        assert!(list.waiters.remove(one.unwrap()).is_none());
+    }
+
+    #[test]
+    fn who_loses_its_place_to_another_task_is_woken_and_it_is_the_oldest() {
+        let mut list = List::default();
+        let tasks: Vec<_> = (0..3 * PER_HANDLE).map(|_| waker()).collect();
+        let mut lost = Vec::new();
+        for task in &tasks {
+            match list.poll(Handle::OBJECT, task) {
+                Displaced::Wake(other) => lost.push(other),
+                Displaced::Drop(_) => panic!("it has not waited yet"),
+                Displaced::Nothing => {}
+            }
+        }
+        assert_eq!(lost.len(), 2 * PER_HANDLE as usize);
+        assert!(lost.iter().zip(&tasks).all(|(a, b)| a.will_wake(b)));
+        assert_eq!(list.take().len(), PER_HANDLE as usize);
+    }
+
+    #[test]
+    fn handles_and_futures_take_no_other_s_place_and_leave_nothing() {
+        let mut list = List::default();
+        let (mut name, mut handles) = (None, vec![Handle::OBJECT]);
+        handles.push(list.names.handle());
+        assert!(matches!(list.wait(&mut name, &waker()), Displaced::Nothing));
+        handles.push(list.names.handle());
+        for &handle in &handles {
+            for _ in 0..PER_HANDLE {
+                assert!(matches!(list.poll(handle, &waker()), Displaced::Nothing));
+            }
+            assert!(matches!(list.poll(handle, &waker()), Displaced::Wake(_)));
+        }
+        for handle in handles {
+            let mut removed = Vec::new();
+            list.waiters.remove_handle(handle, &mut removed);
+            assert_eq!(removed.len(), PER_HANDLE as usize);
+        }
+        assert!(list.waiters.remove(name.unwrap()).is_some());
+        assert!(list.waiters.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnixDatagram};
 use std::path::Path;
 
-use crate::io::{Async, is_ready};
+use crate::io::{Async, Level, level};
 use crate::net::traits;
 use crate::reactor::Direction;
 
@@ -87,19 +87,19 @@ impl UnixDatagram {
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
         loop {
-            match self.io.get_ref().send_to(buf, path) {
+            match self.io.now(|socket| socket.send_to(buf, path)).await {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => return result,
             }
-            if is_ready(self.io.as_fd(), Direction::Write)? {
+            if level(self.io.as_fd(), Direction::Write)? == Level::Idle {
+                self.io.writable().await?;
+            } else {
                 // There is room here, so it is the other queue that is full, and of that this socket is told nothing.
                 // One that is connected to it is.
                 let probe = StdUnixDatagram::unbound()?;
                 probe.connect(path)?;
                 Async::new(probe)?.writable().await?;
-            } else {
-                self.io.writable().await?;
             }
         }
     }

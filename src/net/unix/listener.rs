@@ -78,8 +78,8 @@ impl UnixListener {
         self.register(accepted)
     }
 
-    /// The poll form of [`accept`](UnixListener::accept). The waker stays registered until the next connection;
-    /// different tasks may poll.
+    /// The poll form of [`accept`](UnixListener::accept). Different tasks may poll; see
+    /// [`Async`](crate::io::Async) for how many of them are remembered.
     ///
     /// # Errors
     ///
@@ -92,7 +92,8 @@ impl UnixListener {
 
     /// The connections, one after the other, as a stream that never ends.
     ///
-    /// Errors are items: see [`accept`](UnixListener::accept) for those that come back at once.
+    /// Several tasks may take connections so; see [`Async`](crate::io::Async) for how many that wait are remembered. Errors
+    /// are items: see [`accept`](UnixListener::accept) for those that come back at once.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }

@@ -3,17 +3,26 @@
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixStream as StdUnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use crate::io::Async;
 use crate::net::{stream, sys};
-use crate::sync::Arc;
+
+/// How long a connect waits that has met a full queue, before its second attempt and at most. A listener that accepts
+/// empties its queue within microseconds; one that does not should not be asked more often than costs nothing (a call is
+/// 2 µs). A thread of the blocking pool, where the kernel would do the waiting, could not be called back.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// A Unix stream socket.
 ///
 /// It reads and writes through [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and
 /// closing it shuts the sending side down. A clone shares the socket, which closes when the last clone or half is gone.
+///
+/// Several tasks may wait at one time: each clone and half remembers up to sixteen per direction that wait through these
+/// traits, as [`Async`](crate::io::Async) does, and forgets them when it is dropped. So a clone per task is never too few.
 ///
 /// # Examples
 ///
@@ -36,7 +45,7 @@ use crate::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct UnixStream {
-    io: Arc<Async<StdUnixStream>>,
+    io: stream::Share<StdUnixStream>,
 }
 
 stream::impl_stream!(UnixStream, StdUnixStream);
@@ -44,10 +53,13 @@ stream::impl_stream!(UnixStream, StdUnixStream);
 impl UnixStream {
     /// Connects to the socket at `path`.
     ///
+    /// While the queue of the listener is full it waits, as `std` does, and for as long as that takes. Linux reports no
+    /// event when there is a place again, so it tries again after 1 ms, then 2, and so on up to each 64 ms; among several
+    /// that wait, chance decides. Where a full queue counts as a refusal, as on BSD systems, that comes back at once.
+    ///
     /// # Errors
     ///
-    /// What the operating system says. Linux cannot wait for a place in a listener's full queue: that is
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), to be tried again later.
+    /// What the operating system says.
     ///
     /// # Cancel safety
     ///
@@ -73,7 +85,14 @@ impl UnixStream {
     async fn connect_to(address: SocketAddrUnix) -> io::Result<UnixStream> {
         let reactor = crate::runtime::context::reactor()?;
         let socket = sys::socket(AddressFamily::UNIX, SocketType::STREAM)?;
-        sys::start_connect(&socket, &address)?;
+        let mut pause = SHORTEST_PAUSE;
+        while let Err(error) = sys::start_connect(&socket, &address) {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(error);
+            }
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(2 * pause);
+        }
         let io = Async::register(StdUnixStream::from(socket), &reactor)?;
         stream::finish_connect(&io, StdUnixStream::take_error).await?;
         Ok(UnixStream::from_async(io))
@@ -106,6 +125,17 @@ impl UnixStream {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().peer_addr()
     }
+}
+
+#[cfg(feature = "time")]
+use crate::time::sleep;
+
+/// Without timers, a thread of the blocking pool sleeps.
+#[cfg(not(feature = "time"))]
+async fn sleep(pause: Duration) {
+    let sleep = move || crate::sync::thread::sleep(pause);
+    // A runtime that shuts down ends the wait early.
+    let _ = crate::runtime::spawn::spawn_blocking(sleep).await;
 }
 
 impl std::fmt::Debug for UnixStream {

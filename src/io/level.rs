@@ -1,0 +1,57 @@
+//! What the operating system says of a descriptor at this moment.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::{SocketType, sockopt};
+
+use crate::reactor::Direction;
+
+/// See [`level`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// An operation would block.
+    Idle,
+    /// A socket has an error, a hang-up or urgent data to report, and else an operation would block. The report may stay
+    /// up when the operation has been made and has blocked: that of an error queue (`IP_RECVERR`, timestamps) until
+    /// somebody reads the queue, urgent data until it is read as such, the end of a datagram socket for ever.
+    Flagged,
+    Ready,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const END: PollFlags = PollFlags::RDHUP;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const END: PollFlags = PollFlags::empty();
+
+/// Whether an operation is worth a try. One system call, unless there are flags.
+pub(crate) fn level(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Level> {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let (asked, plain) = match direction {
+        Direction::Read => (PollFlags::IN | PollFlags::PRI | END, PollFlags::IN),
+        Direction::Write => (PollFlags::OUT, PollFlags::OUT),
+    };
+    let mut fds = [PollFd::from_borrowed_fd(fd, asked)];
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, Some(&NOW)))?;
+    let found = fds[0].revents();
+    if found.is_empty() {
+        return Ok(Level::Idle);
+    }
+    if found == plain {
+        return Ok(Level::Ready);
+    }
+    let Ok(kind) = sockopt::socket_type(fd) else {
+        // Of what is no socket (a pipe, a terminal, a file of /sys) each flag stands for a result.
+        return Ok(Level::Ready);
+    };
+    let mut ready = found.intersects(plain);
+    if direction == Direction::Read && kind == SocketType::DGRAM && found.intersects(END) {
+        // No more will come, which Linux reports as something to read; a receive call would block all the same.
+        ready = rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0);
+    }
+    Ok(if ready { Level::Ready } else { Level::Flagged })
+}
