@@ -45,28 +45,37 @@ pub(crate) trait Home: 'static {
     fn finished(meta: &Meta);
 }
 
-/// A task that may be polled on any thread.
+/// A task that may be polled on any thread. `bytes`: see [`observed`].
 #[track_caller]
 #[inline]
-pub(crate) fn create<F, H>(future: F, home: &Registry) -> (Runnable, JoinHandle<F::Output>)
+pub(crate) fn create<F, H>(
+    future: F,
+    bytes: usize,
+    home: &Registry,
+) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     H: Home,
 {
-    create_as::<F, H>(future, home, Kind::Task)
+    create_as::<F, H>(future, bytes, home, Kind::Task)
 }
 
 #[track_caller]
 #[inline]
-fn create_as<F, H>(future: F, home: &Registry, kind: Kind) -> (Runnable, JoinHandle<F::Output>)
+fn create_as<F, H>(
+    future: F,
+    bytes: usize,
+    home: &Registry,
+    kind: Kind,
+) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     H: Home,
 {
     let meta = Meta::new(Id::next(), origin_of(home), 0);
-    let future = observed(future, kind, Some(meta.id()), None);
+    let future = observed(future, kind, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(H::schedule),
@@ -85,6 +94,7 @@ fn origin_of(home: &Registry) -> u32 {
 #[track_caller]
 pub(crate) fn create_named<F, H>(
     future: F,
+    bytes: usize,
     home: &Registry,
     name: &str,
 ) -> (Runnable, JoinHandle<F::Output>)
@@ -96,7 +106,7 @@ where
     let id = Id::next();
     Control::insert(id, Some(name.into()));
     let meta = Meta::new(id, origin_of(home), registration::CONTROLLED);
-    let future = observed(future, Kind::Task, Some(id), Some(name));
+    let future = observed(future, Kind::Task, bytes, Some(id), Some(name));
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(H::schedule),
@@ -108,6 +118,7 @@ where
 #[track_caller]
 pub(crate) fn create_local<F, S>(
     future: F,
+    bytes: usize,
     home: &Registry,
     schedule: S,
 ) -> (Runnable, JoinHandle<F::Output>)
@@ -124,7 +135,7 @@ where
     }
 
     let meta = Meta::new(Id::next(), origin_of(home), 0);
-    let future = observed(future, Kind::Local, Some(meta.id()), None);
+    let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn_local(
         move |_| Contained::<Observed<F>, Local>::new(future),
         schedule,
@@ -134,13 +145,17 @@ where
 
 /// A closure as a task that completes at its first poll.
 #[track_caller]
-pub(crate) fn create_ready<F, T, H>(f: F, home: &Registry) -> (Runnable, JoinHandle<T>)
+pub(crate) fn create_ready<F, T, H>(
+    f: F,
+    bytes: usize,
+    home: &Registry,
+) -> (Runnable, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
     H: Home,
 {
-    create_as::<_, H>(Call(Some(f)), home, Kind::Blocking)
+    create_as::<_, H>(Call(Some(f)), bytes, home, Kind::Blocking)
 }
 
 /// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.

@@ -30,6 +30,7 @@ mod contain;
 pub(crate) mod control;
 mod current;
 mod join;
+pub(crate) mod large;
 pub(crate) mod observe;
 pub(crate) mod origin;
 pub(crate) mod registry;
