@@ -28,6 +28,8 @@ mod publish;
 pub(crate) mod recording;
 mod signal;
 pub(crate) mod spawn;
+#[cfg(test)]
+mod tests;
 
 pub use builder::Builder;
 pub use context::EnterGuard;

@@ -45,6 +45,11 @@ pub(crate) trait Home: 'static {
     fn finished(meta: &Meta);
 }
 
+#[inline]
+fn schedule<H: Home>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
+    H::schedule(Runnable::new(runnable), info);
+}
+
 /// A task that may be polled on any thread. `bytes`: see [`observed`].
 #[track_caller]
 #[inline]
@@ -78,9 +83,9 @@ where
     let future = observed(future, kind, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
-        WithInfo(H::schedule),
+        WithInfo(schedule::<H>),
     );
-    (runnable, JoinHandle::new(task))
+    (Runnable::new(runnable), JoinHandle::new(task))
 }
 
 /// Of a task of this home that the caller spawns.
@@ -109,9 +114,9 @@ where
     let future = observed(future, Kind::Task, bytes, Some(id), Some(name));
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
-        WithInfo(H::schedule),
+        WithInfo(schedule::<H>),
     );
-    (runnable, JoinHandle::new(task))
+    (Runnable::new(runnable), JoinHandle::new(task))
 }
 
 /// A task that must be polled and dropped on the thread that creates it.
@@ -138,9 +143,9 @@ where
     let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn_local(
         move |_| Contained::<Observed<F>, Local>::new(future),
-        schedule,
+        move |runnable| schedule(Runnable::new(runnable)),
     );
-    (runnable, JoinHandle::new(task))
+    (Runnable::new(runnable), JoinHandle::new(task))
 }
 
 /// A closure as a task that completes at its first poll.
@@ -233,7 +238,9 @@ pin_project! {
             });
             if is_finished != Some(true) {
                 // SAFETY: the future has not been dropped: only a poll that completes does that, and then async-task
-                // drops the wrapper at once, with the same metadata in place, where that poll has set `FINISHED`.
+                // drops the wrapper at once, with the same metadata in place, where that poll has set `FINISHED`. The
+                // metadata is this task's: async-task drops the wrapper while it runs the task, or with a runnable that
+                // nobody runs, and a `Runnable` is always run, be it by its destructor.
                 if let Err(payload) = unsafe { this.end() } {
                     discard(payload);
                 }
@@ -355,7 +362,7 @@ fn asked_to_stop(seen: u32) -> bool {
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
-        registry::learn_offset(waker, meta);
+        registry::assert_offset(waker, meta);
         let Some(key) = meta.registry().insert(waker) else {
             return false;
         };
