@@ -21,11 +21,13 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::runtime::spawn::{spawn, spawn_blocking};
+use crate::runtime::context;
+use crate::runtime::spawn::{spawn_blocking_on, spawn_on};
 use crate::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering::AcqRel},
 };
+use crate::tasks::large::boxing;
 use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, budget, contained, discard};
 
 /// A set of tasks with results of one type, joined in the order in which they finish.
@@ -187,7 +189,8 @@ impl<T> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let handle = spawn(future);
+        let shared = context::current_or_default();
+        let handle = boxing!(F, future => spawn_on(shared, future, size_of::<F>()));
         let abort = handle.abort_handle();
         self.insert(handle);
         abort
@@ -201,7 +204,8 @@ impl<T> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let handle = spawn_blocking(f);
+        let shared = context::current_or_default();
+        let handle = boxing!(closure F, f => spawn_blocking_on(shared, f, size_of::<F>()));
         let abort = handle.abort_handle();
         self.insert(handle);
         abort

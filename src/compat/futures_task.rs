@@ -41,7 +41,8 @@ impl Spawn for Handle {
 impl LocalSpawn for Handle {
     #[track_caller]
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
-        match crate::runtime::try_spawn_local(future) {
+        let bytes = size_of_val(&future);
+        match crate::runtime::try_spawn_local(future, bytes) {
             Ok(task) => {
                 drop(task);
                 Ok(())

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use hyper::rt::{Sleep as HyperSleep, Timer};
 
+use crate::runtime::context;
+use crate::runtime::spawn::spawn_on;
+use crate::tasks::large::boxing;
 use crate::time::{self, Sleep};
 
 /// Runs hyper's tasks as tasks of the current runtime, else of the default one.
@@ -35,7 +38,8 @@ where
 {
     #[track_caller]
     fn execute(&self, future: F) {
-        drop(crate::spawn(future));
+        let shared = context::current_or_default();
+        boxing!(F, future => drop(spawn_on(shared, future, size_of::<F>())));
     }
 }
 

@@ -17,6 +17,7 @@ use super::{Handle, context};
 use crate::scheduler::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
 use crate::scheduler::{Shared, handoff};
 use crate::sync::Arc;
+use crate::tasks::large::boxing;
 use crate::tasks::observe::{Kind, observed};
 use crate::tasks::{self, budget};
 
@@ -37,7 +38,8 @@ use crate::tasks::{self, budget};
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    block_on_in(context::current_handle_or_default(), future)
+    let handle = context::current_handle_or_default();
+    boxing!(on_stack F, future => block_on_in(handle, future, size_of::<F>()))
 }
 
 /// A `block_on`'s part in finding deadlocks: see [`deadlock`]. From its first parking on.
@@ -89,8 +91,9 @@ impl Drop for Lookout {
     }
 }
 
+/// `bytes`: the size of the future before it was boxed, if it was.
 #[track_caller]
-pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
+pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) -> F::Output {
     let shared = handle.shared();
     shared.assert_own();
     let foreign = handle.foreign.clone();
@@ -108,7 +111,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F) -> F::Output {
         location: Location::caller(),
         waiting: None,
     };
-    let mut future = pin!(observed(future, Kind::BlockOn, None, None));
+    let mut future = pin!(observed(future, Kind::BlockOn, bytes, None, None));
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {

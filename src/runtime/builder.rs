@@ -361,7 +361,7 @@ impl Builder {
         Ok(Runtime::new(handle, recording))
     }
 
-    fn check(self) -> io::Result<(Settings, Foreign)> {
+    pub(super) fn check(self) -> io::Result<(Settings, Foreign)> {
         let worker_threads = match self.worker_threads {
             Some(count) => usable_workers(count, "worker_threads")?,
             None => default_workers()?,

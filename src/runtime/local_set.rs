@@ -22,6 +22,7 @@ use pin_project_lite::pin_project;
 
 use super::signal::Signal;
 use crate::sync::Arc;
+use crate::tasks::large::boxing;
 use crate::tasks::registry::Registry;
 use crate::tasks::{self, JoinHandle, Runnable};
 
@@ -151,7 +152,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match try_spawn_local(future) {
+    let spawned = boxing!(F, future => try_spawn_local(future, size_of::<F>()));
+    match spawned {
         Ok(handle) => handle,
         Err(reason) => panic!("spawn_local: {reason}"),
     }
@@ -165,9 +167,12 @@ pub(crate) fn in_block_on() -> bool {
         .unwrap_or(false)
 }
 
-/// As [`spawn_local`], with the reason if that is not possible.
+/// As [`spawn_local`], with the reason if that is not possible. `bytes`: the size of the future before it was boxed, if it was.
 #[track_caller]
-pub(crate) fn try_spawn_local<F>(future: F) -> Result<JoinHandle<F::Output>, &'static str>
+pub(crate) fn try_spawn_local<F>(
+    future: F,
+    bytes: usize,
+) -> Result<JoinHandle<F::Output>, &'static str>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -192,6 +197,7 @@ where
             future,
             _alive: alive,
         },
+        bytes,
         registry,
         move |runnable| queue.push(runnable),
     );

@@ -13,6 +13,7 @@ use crate::scheduler::snapshot::deadline_after;
 use crate::scheduler::{Lease, Shared};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::JoinHandle;
+use crate::tasks::large::boxing;
 
 pub(crate) mod block_on;
 mod builder;
@@ -27,6 +28,8 @@ mod publish;
 pub(crate) mod recording;
 mod signal;
 pub(crate) mod spawn;
+#[cfg(test)]
+mod tests;
 
 pub use builder::Builder;
 pub use context::EnterGuard;
@@ -96,7 +99,8 @@ impl Runtime {
     /// As [`executor::block_on`](crate::block_on), on this runtime.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.handle.block_on(future)
+        let handle = self.handle.clone();
+        boxing!(on_stack F, future => block_on::block_on_in(handle, future, size_of::<F>()))
     }
 
     /// As [`executor::spawn`](crate::spawn), on this runtime.
@@ -106,7 +110,8 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.handle.spawn(future)
+        let shared = self.handle.shared();
+        boxing!(F, future => spawn::spawn_on(shared, future, size_of::<F>()))
     }
 
     /// As [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
@@ -116,7 +121,8 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.handle.spawn_blocking(f)
+        let shared = self.handle.shared();
+        boxing!(closure F, f => spawn::spawn_blocking_on(shared, f, size_of::<F>()))
     }
 
     /// Figures about this runtime, as of now.
@@ -244,7 +250,8 @@ impl Handle {
     /// As [`executor::block_on`](crate::block_on), on this runtime.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        block_on::block_on_in(self.clone(), future)
+        let handle = self.clone();
+        boxing!(on_stack F, future => block_on::block_on_in(handle, future, size_of::<F>()))
     }
 
     /// As [`executor::spawn`](crate::spawn), on this runtime.
@@ -254,7 +261,8 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        spawn::spawn_on(self.shared(), future)
+        let shared = self.shared();
+        boxing!(F, future => spawn::spawn_on(shared, future, size_of::<F>()))
     }
 
     /// As [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
@@ -264,7 +272,8 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn::spawn_blocking_on(self.shared(), f)
+        let shared = self.shared();
+        boxing!(closure F, f => spawn::spawn_blocking_on(shared, f, size_of::<F>()))
     }
 
     /// Enters the runtime on this thread: until the guard is dropped, free functions such as

@@ -8,6 +8,7 @@ use async_task::ScheduleInfo;
 
 use super::{block_on, context};
 use crate::scheduler::{Shared, handoff, home_of};
+use crate::tasks::large::boxing;
 use crate::tasks::{self, Home, JoinHandle, Meta, Runnable};
 
 /// The home of ordinary tasks.
@@ -54,25 +55,26 @@ impl Home for OnPool {
     }
 }
 
+/// `bytes`: the size of the future before it was boxed, if it was.
 #[track_caller]
 #[inline]
-pub(super) fn spawn_on<F>(shared: &'static Shared, future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn_on<F>(shared: &'static Shared, future: F, bytes: usize) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (runnable, handle) = tasks::create::<F, OnWorkers>(future, shared.registry);
+    let (runnable, handle) = tasks::create::<F, OnWorkers>(future, bytes, shared.registry);
     shared.submit_new(runnable);
     handle
 }
 
 #[track_caller]
-pub(super) fn spawn_blocking_on<F, T>(shared: &'static Shared, f: F) -> JoinHandle<T>
+pub(crate) fn spawn_blocking_on<F, T>(shared: &'static Shared, f: F, bytes: usize) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (runnable, handle) = tasks::create_ready::<F, T, OnPool>(f, shared.registry);
+    let (runnable, handle) = tasks::create_ready::<F, T, OnPool>(f, bytes, shared.registry);
     shared.submit_new_blocking(runnable);
     handle
 }
@@ -104,7 +106,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn_on(context::current_or_default(), future)
+    let shared = context::current_or_default();
+    boxing!(F, future => spawn_on(shared, future, size_of::<F>()))
 }
 
 /// Runs a closure that may block on a thread of the current runtime's blocking pool.
@@ -129,7 +132,8 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn_blocking_on(context::current_or_default(), f)
+    let shared = context::current_or_default();
+    boxing!(closure F, f => spawn_blocking_on(shared, f, size_of::<F>()))
 }
 
 /// Runs a closure that may block, here and now.
@@ -179,7 +183,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match block_on::block_on(spawn(future)) {
+    let shared = context::current_or_default();
+    let handle = boxing!(F, future => spawn_on(shared, future, size_of::<F>()));
+    match block_on::block_on(handle) {
         Ok(output) => output,
         Err(error) => match error.try_into_panic() {
             Ok(payload) => resume_unwind(payload),
@@ -222,14 +228,29 @@ impl TaskBuilder {
         F::Output: Send + 'static,
     {
         let shared = context::current_or_default();
-        let Some(name) = self.name else {
-            return spawn_on(shared, future);
-        };
-        let (runnable, handle) =
-            tasks::create_named::<F, OnWorkers>(future, shared.registry, &name);
-        shared.submit_new(runnable);
-        handle
+        let name = self.name.as_deref();
+        boxing!(F, future => spawn_named(shared, future, size_of::<F>(), name))
     }
+}
+
+#[track_caller]
+fn spawn_named<F>(
+    shared: &'static Shared,
+    future: F,
+    bytes: usize,
+    name: Option<&str>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Some(name) = name else {
+        return spawn_on(shared, future, bytes);
+    };
+    let (runnable, handle) =
+        tasks::create_named::<F, OnWorkers>(future, bytes, shared.registry, name);
+    shared.submit_new(runnable);
+    handle
 }
 
 impl fmt::Debug for TaskBuilder {

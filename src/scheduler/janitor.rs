@@ -34,6 +34,7 @@ use crossbeam_deque::Steal;
 
 use super::Shared;
 use super::processor::Core;
+use super::threads::Context;
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks;
 
@@ -58,7 +59,7 @@ pub(super) fn step_aside() {
     }
     if let Ok(settings) = shared.settings() {
         // The old janitor finds itself out of office by the term that the new one begins.
-        let _ = shared.start_admitted(&settings, move || shared.clean_up());
+        let _ = shared.start_admitted(&settings, Context::Wanted, move || shared.clean_up());
     }
 }
 

@@ -26,6 +26,7 @@ use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::schedtrace::SchedtraceSettings;
 use super::stall::{OnIncident, OnStall, Reporting};
+use super::threads::Context;
 use super::{Shared, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
@@ -174,6 +175,26 @@ impl fmt::Debug for Lease {
     }
 }
 
+/// A core on its way to the thread that was started for it. When the thread ends before it begins to work, the core lies idle
+/// again, with what is in its queues.
+struct Carried {
+    shared: &'static Shared,
+    core: Option<Box<Core>>,
+    /// The worker counts as searching already.
+    searching: bool,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            core.empty_slot();
+            self.shared.take_back(core, self.searching);
+            // It may be about to sleep since all cores lie idle, which this one does only now.
+            self.shared.monitor.wake();
+        }
+    }
+}
+
 /// Counts one worker from before its thread starts until it has ended, however that happens.
 struct CountedWorker(&'static Shared);
 
@@ -203,7 +224,9 @@ impl Shared {
         self.looks_for_deadlocks.store(looks, Ordering::Relaxed);
         let spawner = {
             let settings = settings.clone();
-            move |body: Box<dyn FnOnce() + Send>| self.start_thread(&settings, body)
+            move |body: Box<dyn FnOnce() + Send>| {
+                self.start_thread(&settings, Context::Needed, body)
+            }
         };
         let pool = Pool::new(Config {
             max_threads: settings.max_blocking_threads,
@@ -233,7 +256,9 @@ impl Shared {
         let settings = self.settings()?;
         // Before the monitor begins: it would start workers for cores that lie there, and then there is one too many.
         let mut cores = self.idle.take_cores();
-        if let Err(error) = self.start_thread(&settings, move || monitor::run(self)) {
+        if let Err(error) =
+            self.start_thread(&settings, Context::Wanted, move || monitor::run(self))
+        {
             self.idle.put_cores(cores);
             return Err(error);
         }
@@ -250,21 +275,23 @@ impl Shared {
     fn start_thread(
         &'static self,
         settings: &Arc<Settings>,
+        context: Context,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         self.threads.admit()?;
-        self.start_admitted(settings, body)
+        self.start_admitted(settings, context, body)
     }
 
     /// Starts a thread whether or not the scheduler is closed.
     pub(super) fn start_admitted(
         &'static self,
         settings: &Arc<Settings>,
+        context: Context,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let lease = self.services.lock().lease.upgrade();
         let lease = lease.ok_or_else(|| io::Error::other("the runtime has ended"))?;
-        self.threads.start(lease, settings, body)
+        self.threads.start(lease, settings, context, body)
     }
 
     /// Starts a worker that holds this core. `searching`: it is counted so already.
@@ -281,18 +308,25 @@ impl Shared {
             self.threads_are_exhausted(&settings);
             return Err((core, io::Error::other("all threads are in use")));
         };
-        // The core comes back from a closure that is never called through this cell.
-        let cell = Arc::new(Mutex::new(Some(core)));
+        let carried = Carried {
+            shared: self,
+            core: Some(core),
+            searching,
+        };
+        // The core comes back through this cell from a thread that was not started.
+        let cell = Arc::new(Mutex::new(Some(carried)));
         let carried = cell.clone();
-        let started = self.start_thread(&settings, move || {
+        let started = self.start_thread(&settings, Context::Needed, move || {
             let _counted = counted;
-            let core = carried.lock().take();
+            let carried = carried.lock().take();
+            let core = carried.and_then(|mut carried| carried.core.take());
             worker::run(self, core, searching);
         });
         started.map_err(|error| {
             let core = cell
                 .lock()
                 .take()
+                .and_then(|mut carried| carried.core.take())
                 .expect("a thread that was not started took nothing");
             (core, error)
         })

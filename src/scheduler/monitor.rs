@@ -110,8 +110,9 @@ impl Monitor {
         self.rest.load(Ordering::Acquire) != AWAKE
     }
 
+    /// Another round is to come soon.
     #[cold]
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if self.rest.swap(AWAKE, Ordering::AcqRel) != AWAKE {
             if let Some(thread) = &*self.thread.lock() {
                 thread.unpark();

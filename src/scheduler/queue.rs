@@ -19,7 +19,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::tasks::{Meta, Runnable};
+use crate::tasks::Runnable;
 
 /// See the module's documentation.
 pub(super) struct NextSlot {
@@ -86,7 +86,7 @@ fn from_raw(pointer: *mut ()) -> Option<Runnable> {
     let pointer = NonNull::new(pointer)?;
     // SAFETY: the pointer came out of a slot, and only `put` fills slots, with `into_raw` of this very runnable type. Each
     // such value leaves its slot by exactly one swap or exchange, so no second `Runnable` is made from it.
-    Some(unsafe { async_task::Runnable::<Meta>::from_raw(pointer) })
+    Some(unsafe { Runnable::from_raw(pointer) })
 }
 
 impl fmt::Debug for NextSlot {

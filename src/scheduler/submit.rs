@@ -224,11 +224,19 @@ impl Shared {
             Claim::Sleeper(sleeper) => sleeper.unpark(),
             Claim::Thread(core) => {
                 if let Err((core, _)) = self.start_worker(core, true) {
-                    // The work stays queued: a worker that lies down or the monitor's next round tries again.
-                    self.idle.unclaim(core);
-                    self.call_janitor_if_closed();
+                    self.take_back(core, true);
                 }
             }
         }
+    }
+
+    /// No thread has come to life for this core. The work stays queued: a worker that lies down or the monitor's next round tries
+    /// again. `searching`: its worker was counted so.
+    pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
+        match searching {
+            true => self.idle.unclaim(core),
+            false => self.idle.lay_down(core),
+        }
+        self.call_janitor_if_closed();
     }
 }

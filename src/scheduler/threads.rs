@@ -9,7 +9,7 @@ use super::lifecycle::{Lease, Settings};
 use super::local;
 use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::discard;
+use crate::tasks::{contained, discard};
 
 #[derive(Debug, Default)]
 pub(super) struct Threads {
@@ -29,14 +29,25 @@ struct State {
     early: Vec<ThreadId>,
 }
 
+/// What a thread's body has to do with the runtime's context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Context {
+    /// It polls tasks, which expect it. A body that is not called must put back what it carries.
+    Needed,
+    /// The runtime does not end without this body.
+    Wanted,
+}
+
 impl Threads {
     /// Starts a thread that runs `body` inside the runtime's context.
     ///
-    /// The thread holds a lease, so what it works on outlives it.
+    /// The thread holds a lease, so what it works on outlives it. When the runtime's context throws, the body is called without it
+    /// or is dropped, see [`Context`]; in neither case while the thread unwinds.
     pub(super) fn start(
         &'static self,
         lease: Arc<Lease>,
         settings: &Arc<Settings>,
+        context: Context,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         self.state.lock().alive += 1;
@@ -53,9 +64,16 @@ impl Threads {
             let member = member;
             local::set_member(member.lease.shared());
             let mut body = Some(body);
-            (settings.around)(&member.lease, &mut || {
-                body.take().into_iter().for_each(|body| body())
+            contained(|| {
+                (settings.around)(&member.lease, &mut || {
+                    body.take().into_iter().for_each(|body| body())
+                })
             });
+            // The context has thrown before it called the body.
+            match context {
+                Context::Wanted => body.take().into_iter().for_each(|body| contained(body)),
+                Context::Needed => discard(body.take()),
+            }
             discard(settings);
         });
         match spawned {

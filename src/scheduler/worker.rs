@@ -87,6 +87,15 @@ enum Own {
 
 /// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
 pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
+    run_as(shared, core, searching, Worker::work);
+}
+
+fn run_as(
+    shared: &'static Shared,
+    core: Option<Box<Core>>,
+    searching: bool,
+    work: impl FnOnce(&Worker),
+) {
     local::set_shared(Some(shared));
     instruments::set_worker(Some(shared));
     let mut held = Held { shared, searching };
@@ -95,26 +104,16 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
     }
     // None: the runtime ended while this thread began.
     if let Some(netpoll) = shared.netpoll() {
-        let worker = Worker {
-            shared,
-            sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
-            netpoll,
-            special: Cell::new(0),
-            chain: Cell::new(0),
-            ready: RefCell::new(Vec::new()),
-            pace: Pace::new(),
-            timers_are_dense: Cell::new(false),
-        };
-        worker.set_searching(std::mem::take(&mut held.searching));
+        let worker = Worker::new(shared, netpoll, std::mem::take(&mut held.searching));
         worker.look_at_instruments();
-        worker.work();
-        held.searching = worker.is_searching();
+        work(&worker);
     }
 }
 
 /// What a worker gives back when it ends, also by a panic.
 struct Held {
     shared: &'static Shared,
+    /// Counted as searching, until there is a [`Worker`] to know that.
     searching: bool,
 }
 
@@ -131,7 +130,31 @@ impl Drop for Held {
     }
 }
 
+/// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be relied on by each submission.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.is_searching() {
+            self.shared.idle.found();
+        }
+    }
+}
+
 impl Worker {
+    fn new(shared: &'static Shared, netpoll: Netpoll, searching: bool) -> Worker {
+        let worker = Worker {
+            shared,
+            sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
+            netpoll,
+            special: Cell::new(0),
+            chain: Cell::new(0),
+            ready: RefCell::new(Vec::new()),
+            pace: Pace::new(),
+            timers_are_dense: Cell::new(false),
+        };
+        worker.set_searching(searching);
+        worker
+    }
+
     fn is_searching(&self) -> bool {
         self.special.get() & SEARCHING != 0
     }
@@ -426,5 +449,48 @@ impl Worker {
 pub(super) fn wake_contained(ready: &mut Vec<Waker>) {
     for waker in ready.drain(..) {
         tasks::contained(|| waker.wake());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::scheduler::idle::Next;
+
+    /// Runs a worker that panics, and looks what it has left.
+    fn panics(searching: bool, work: impl FnOnce(&Worker)) {
+        let shared = Shared::leak(2).unwrap();
+        shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
+        let core = shared.idle.pick_up();
+        if searching {
+            assert!(shared.idle.begin_search(2));
+        }
+        let run = || {
+            run_as(shared, core, searching, |worker| {
+                work(worker);
+                panic!("a worker's own code panics");
+            })
+        };
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        assert_eq!(shared.idle.num_searching(), 0);
+        assert_eq!(shared.idle.num_lying(), 2, "it gives its core back");
+        assert_eq!(shared.idle.after_submit(), Next::Wake);
+    }
+
+    #[test]
+    fn a_worker_that_panics_in_the_search_it_was_woken_for_is_counted_no_more() {
+        panics(true, |_| ());
+    }
+
+    #[test]
+    fn a_worker_that_panics_in_a_search_of_its_own_is_counted_no_more() {
+        panics(false, |worker| assert!(worker.search().is_none()));
+    }
+
+    #[test]
+    fn a_worker_that_panics_after_its_search_gives_back_nobody_s_count() {
+        panics(true, Worker::stop_searching);
     }
 }

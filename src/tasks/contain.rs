@@ -45,33 +45,47 @@ pub(crate) trait Home: 'static {
     fn finished(meta: &Meta);
 }
 
-/// A task that may be polled on any thread.
+#[inline]
+fn schedule<H: Home>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
+    H::schedule(Runnable::new(runnable), info);
+}
+
+/// A task that may be polled on any thread. `bytes`: see [`observed`].
 #[track_caller]
 #[inline]
-pub(crate) fn create<F, H>(future: F, home: &Registry) -> (Runnable, JoinHandle<F::Output>)
+pub(crate) fn create<F, H>(
+    future: F,
+    bytes: usize,
+    home: &Registry,
+) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     H: Home,
 {
-    create_as::<F, H>(future, home, Kind::Task)
+    create_as::<F, H>(future, bytes, home, Kind::Task)
 }
 
 #[track_caller]
 #[inline]
-fn create_as<F, H>(future: F, home: &Registry, kind: Kind) -> (Runnable, JoinHandle<F::Output>)
+fn create_as<F, H>(
+    future: F,
+    bytes: usize,
+    home: &Registry,
+    kind: Kind,
+) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     H: Home,
 {
     let meta = Meta::new(Id::next(), origin_of(home), 0);
-    let future = observed(future, kind, Some(meta.id()), None);
+    let future = observed(future, kind, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
-        WithInfo(H::schedule),
+        WithInfo(schedule::<H>),
     );
-    (runnable, JoinHandle::new(task))
+    (Runnable::new(runnable), JoinHandle::new(task))
 }
 
 /// Of a task of this home that the caller spawns.
@@ -85,6 +99,7 @@ fn origin_of(home: &Registry) -> u32 {
 #[track_caller]
 pub(crate) fn create_named<F, H>(
     future: F,
+    bytes: usize,
     home: &Registry,
     name: &str,
 ) -> (Runnable, JoinHandle<F::Output>)
@@ -96,18 +111,19 @@ where
     let id = Id::next();
     Control::insert(id, Some(name.into()));
     let meta = Meta::new(id, origin_of(home), registration::CONTROLLED);
-    let future = observed(future, Kind::Task, Some(id), Some(name));
+    let future = observed(future, Kind::Task, bytes, Some(id), Some(name));
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
-        WithInfo(H::schedule),
+        WithInfo(schedule::<H>),
     );
-    (runnable, JoinHandle::new(task))
+    (Runnable::new(runnable), JoinHandle::new(task))
 }
 
 /// A task that must be polled and dropped on the thread that creates it.
 #[track_caller]
 pub(crate) fn create_local<F, S>(
     future: F,
+    bytes: usize,
     home: &Registry,
     schedule: S,
 ) -> (Runnable, JoinHandle<F::Output>)
@@ -124,23 +140,27 @@ where
     }
 
     let meta = Meta::new(Id::next(), origin_of(home), 0);
-    let future = observed(future, Kind::Local, Some(meta.id()), None);
+    let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn_local(
         move |_| Contained::<Observed<F>, Local>::new(future),
-        schedule,
+        move |runnable| schedule(Runnable::new(runnable)),
     );
-    (runnable, JoinHandle::new(task))
+    (Runnable::new(runnable), JoinHandle::new(task))
 }
 
 /// A closure as a task that completes at its first poll.
 #[track_caller]
-pub(crate) fn create_ready<F, T, H>(f: F, home: &Registry) -> (Runnable, JoinHandle<T>)
+pub(crate) fn create_ready<F, T, H>(
+    f: F,
+    bytes: usize,
+    home: &Registry,
+) -> (Runnable, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
     H: Home,
 {
-    create_as::<_, H>(Call(Some(f)), home, Kind::Blocking)
+    create_as::<_, H>(Call(Some(f)), bytes, home, Kind::Blocking)
 }
 
 /// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.
@@ -218,7 +238,9 @@ pin_project! {
             });
             if is_finished != Some(true) {
                 // SAFETY: the future has not been dropped: only a poll that completes does that, and then async-task
-                // drops the wrapper at once, with the same metadata in place, where that poll has set `FINISHED`.
+                // drops the wrapper at once, with the same metadata in place, where that poll has set `FINISHED`. The
+                // metadata is this task's: async-task drops the wrapper while it runs the task, or with a runnable that
+                // nobody runs, and a `Runnable` is always run, be it by its destructor.
                 if let Err(payload) = unsafe { this.end() } {
                     discard(payload);
                 }
@@ -340,7 +362,7 @@ fn asked_to_stop(seen: u32) -> bool {
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
-        registry::learn_offset(waker, meta);
+        registry::assert_offset(waker, meta);
         let Some(key) = meta.registry().insert(waker) else {
             return false;
         };

@@ -30,10 +30,12 @@ mod contain;
 pub(crate) mod control;
 mod current;
 mod join;
+pub(crate) mod large;
 pub(crate) mod observe;
 pub(crate) mod origin;
 pub(crate) mod registry;
 mod reject;
+mod runnable;
 mod yield_now;
 
 pub(crate) use contain::{
@@ -43,6 +45,7 @@ pub(crate) use control::{ended_names, keep_names};
 pub(crate) use current::{Polled, cancel, current_id, current_word, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use reject::{end_put_off, reject};
+pub(crate) use runnable::Runnable;
 pub use yield_now::{YieldNow, yield_now};
 
 /// Takes every lock that the tasks of all runtimes share, for a fork. Each is a leaf.
@@ -53,9 +56,6 @@ pub(crate) fn hold() -> impl Sized + 'static {
 use contain::Outcome;
 use origin::ORIGIN_BITS;
 use registry::Registry;
-
-/// A task that is ready to be polled.
-pub(crate) type Runnable = async_task::Runnable<Meta>;
 
 /// Identifies a task.
 ///

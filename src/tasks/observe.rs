@@ -33,7 +33,7 @@ pub(crate) type Observed<F> = F;
 
 #[cfg(not(feature = "tracing"))]
 #[inline]
-pub(crate) fn observed<F>(future: F, _: Kind, _: Option<Id>, _: Option<&str>) -> F {
+pub(crate) fn observed<F>(future: F, _: Kind, _: usize, _: Option<Id>, _: Option<&str>) -> F {
     future
 }
 
@@ -84,10 +84,12 @@ mod traced {
         }
     }
 
+    /// `bytes`: the size of the future as the user gave it, which may have been boxed.
     #[track_caller]
     pub(crate) fn observed<F>(
         future: F,
         kind: Kind,
+        bytes: usize,
         id: Option<Id>,
         name: Option<&str>,
     ) -> Observed<F> {
@@ -99,7 +101,7 @@ mod traced {
             kind = %kind.name(),
             task.name = name,
             task.id = id.map(|id| id.0.get()),
-            size.bytes = size_of::<F>(),
+            size.bytes = bytes,
             loc.file = location.file(),
             loc.line = location.line(),
             loc.col = location.column(),

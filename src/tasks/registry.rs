@@ -17,14 +17,15 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::future::Future;
 use std::ptr;
 use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::{HOME_BITS, Meta, registration};
-use crate::sync::Mutex;
+use super::{HOME_BITS, Id, Meta, registration};
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex};
 
 /// Three bits of a key name the shard. More shards than workers of a large machine would be of no use: a shard is
 /// held for about 20 ns.
@@ -125,6 +126,9 @@ impl Registry {
         let registry = match FREE.lock().pop() {
             Some(registry) => registry,
             None => {
+                if META_OFFSET.load(Ordering::Relaxed) == 0 {
+                    learn_offset();
+                }
                 let index = MADE
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
                         (n < HOMES).then_some(n + 1)
@@ -305,29 +309,64 @@ impl Slot {
     }
 }
 
-/// How far from the beginning of a task its metadata lies: the same for all tasks, since their headers are of one type.
-/// Zero until the first task has registered.
+/// How far from the beginning of a task its metadata lies. `async-task` does not promise that this is the same for all tasks,
+/// so it is asserted: of some unlike tasks before the first registry is given out ([`learn_offset`]), and of each task when it
+/// registers ([`assert_offset`]). Zero before.
+///
+/// Relaxed: a registry, and a task, comes from whoever has written it, by the lock of a list at least. Written once, so that the
+/// line stays with all who read it.
 static META_OFFSET: AtomicUsize = AtomicUsize::new(0);
 
-/// Takes note of that. `waker` is the task's own, and `meta` its metadata.
-pub(super) fn learn_offset(waker: &Waker, meta: &Meta) {
-    let offset = ptr::from_ref(meta).addr() - waker.data().addr();
-    // Relaxed: whoever finds a waker in a shard has its lock from whoever put it there, after this. Written once, so that the line
-    // stays with all who read it.
-    match META_OFFSET.load(Ordering::Relaxed) {
-        0 => META_OFFSET.store(offset, Ordering::Relaxed),
-        known => debug_assert_eq!(known, offset, "tasks have different headers"),
-    }
+/// Asserts that tasks with unlike futures, outputs and schedule functions have their metadata at one place.
+fn learn_offset() {
+    #[repr(align(64))]
+    struct Wide;
+
+    let (small, queue) = (Box::new(7_u8), Arc::new(()));
+    let offsets = [
+        offset_in(async {}, |_| ()),
+        offset_in(async move { *small }, |_| ()),
+        offset_in(std::future::ready([0_u64; 100]), |_| ()),
+        offset_in(std::future::ready(Wide), |_| ()),
+        offset_in(async {}, move |_| drop(queue.clone())),
+    ];
+    assert!(
+        offsets.iter().all(|offset| *offset == offsets[0]),
+        "this version of async-task lays its tasks out in different ways: {offsets:?}"
+    );
+    META_OFFSET.store(offsets[0], Ordering::Relaxed);
+}
+
+fn offset_in<F, S>(future: F, schedule: S) -> usize
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Fn(async_task::Runnable<Meta>) + Send + Sync + 'static,
+{
+    let meta = Meta::new(Id::next(), 0, 0);
+    let (runnable, task) = async_task::Builder::new()
+        .metadata(meta)
+        .spawn(move |_| future, schedule);
+    task.detach();
+    offset_of(&runnable.waker(), runnable.metadata())
+}
+
+/// `waker` is the task's own, and `meta` its metadata.
+fn offset_of(waker: &Waker, meta: &Meta) -> usize {
+    ptr::from_ref(meta).addr() - waker.data().addr()
+}
+
+/// A task registers: what [`learn_offset`] found is true of this one, too.
+pub(super) fn assert_offset(waker: &Waker, meta: &Meta) {
+    let known = META_OFFSET.load(Ordering::Relaxed);
+    assert_eq!(known, offset_of(waker, meta), "tasks have unlike headers");
 }
 
 fn word_of(waker: &Waker) -> u64 {
-    match META_OFFSET.load(Ordering::Relaxed) {
-        // No task has registered: a waker of a test.
-        0 => 0,
-        // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, hence points to its beginning and keeps
-        // its memory; the metadata lies at the same place in each, and what `word` reads of it never changes.
-        offset => unsafe { &*waker.data().byte_add(offset).cast::<Meta>() }.word(),
-    }
+    let offset = META_OFFSET.load(Ordering::Relaxed);
+    // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, hence points to its beginning and keeps its memory;
+    // the metadata lies there, as `assert_offset` has made sure of, and what `word` reads of it never changes.
+    unsafe { &*waker.data().byte_add(offset).cast::<Meta>() }.word()
 }
 
 impl fmt::Debug for Registry {
@@ -387,6 +426,23 @@ mod tests {
                 .iter()
                 .all(|shard| shard.lock().slots.pieces.capacity() == 0)
         );
+        registry.release();
+    }
+
+    #[test]
+    fn metadata_that_lies_elsewhere_is_found_out_in_every_build() {
+        let registry = Registry::lease().unwrap();
+        let task = || {
+            let meta = Meta::new(Id::next(), 0, 0);
+            let builder = async_task::Builder::new().metadata(meta);
+            builder.spawn(|_| async {}, |_: async_task::Runnable<Meta>| ())
+        };
+        let ((one, _task), (other, _other_task)) = (task(), task());
+        assert_offset(&one.waker(), one.metadata());
+        let unlike = std::panic::catch_unwind(|| {
+            assert_offset(&one.waker(), other.metadata());
+        });
+        assert!(unlike.is_err());
         registry.release();
     }
 

@@ -15,7 +15,7 @@ impl Home for Nobody {
 fn a_job_that_is_rejected_leaves_no_place_of_the_latencies_taken() {
     let shared = Shared::leak(1).unwrap();
     let instruments = &shared.instruments;
-    let (runnable, handle) = create::<_, Nobody>(async {}, shared.registry);
+    let (runnable, handle) = create::<_, Nobody>(async {}, 0, shared.registry);
     let word = runnable.metadata().word();
     instruments.latencies.pushed(word, 7);
     shared.end_observed(runnable, None, false);

@@ -18,7 +18,7 @@ pub(crate) fn token() -> (Id, Runnable) {
         .metadata(Meta::new(id, 0, 0))
         .spawn(|_| std::future::ready(()), |_| ());
     task.detach();
-    (id, runnable)
+    (id, Runnable::new(runnable))
 }
 
 fn id(runnable: &Runnable) -> Id {

@@ -1,0 +1,184 @@
+//! A task that is ready to be polled, whose end cannot be forgotten.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::{Meta, current};
+
+/// A task that is ready to be polled.
+///
+/// Dropped instead of run, it ends like a task that is cancelled: `async-task` alone would drop the future without a poll, and so
+/// at a moment when the thread knows no task, or knows another, which would be taken for the one that has ended.
+#[derive(Debug)]
+pub(crate) struct Runnable(
+    /// Not an `Option`, which would leave no niche for one around the whole: 7 % of what a poll costs.
+    ManuallyDrop<async_task::Runnable<Meta>>,
+);
+
+impl Runnable {
+    #[inline]
+    pub(crate) fn new(runnable: async_task::Runnable<Meta>) -> Runnable {
+        Runnable(ManuallyDrop::new(runnable))
+    }
+
+    #[inline]
+    pub(crate) fn metadata(&self) -> &Meta {
+        self.0.metadata()
+    }
+
+    /// Hands it to its schedule function.
+    pub(crate) fn schedule(self) {
+        self.into_inner().schedule();
+    }
+
+    /// For [`current`] alone, which says first whose poll this is. True: it was woken meanwhile.
+    #[inline]
+    pub(super) fn run(self) -> bool {
+        self.into_inner().run()
+    }
+
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<()> {
+        self.into_inner().into_raw()
+    }
+
+    /// # Safety
+    ///
+    /// The pointer came from [`Runnable::into_raw`], and no other runnable is made of it.
+    #[inline]
+    pub(crate) unsafe fn from_raw(pointer: NonNull<()>) -> Runnable {
+        // SAFETY: as the caller says.
+        Runnable::new(unsafe { async_task::Runnable::from_raw(pointer) })
+    }
+
+    #[inline]
+    fn into_inner(self) -> async_task::Runnable<Meta> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, and its destructor does not run.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl Drop for Runnable {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: the destructor runs once, and nobody uses `self` after it.
+        let inner = unsafe { ManuallyDrop::take(&mut self.0) };
+        current::cancel(Runnable::new(inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::future::{Future, pending, poll_fn};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use async_task::ScheduleInfo;
+
+    use super::*;
+    use crate::tasks::registry::Registry;
+    use crate::tasks::{Home, Id, JoinError, JoinHandle, cancel, create, run};
+
+    std::thread_local! {
+        static QUEUE: RefCell<Vec<Runnable>> = const { RefCell::new(Vec::new()) };
+        static ENDED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Tasks that are run by hand, on the thread of the test.
+    struct ByHand;
+
+    impl Home for ByHand {
+        fn schedule(runnable: Runnable, _: ScheduleInfo) {
+            QUEUE.with_borrow_mut(|queue| queue.push(runnable));
+        }
+
+        fn finished(meta: &Meta) {
+            ENDED.with_borrow_mut(|ended| ended.push(meta.id()));
+        }
+    }
+
+    fn by_hand<F>(registry: &Registry, future: F) -> (Runnable, JoinHandle<F::Output>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        create::<F, ByHand>(future, size_of::<F>(), registry)
+    }
+
+    fn woken() -> Option<Runnable> {
+        QUEUE.with_borrow_mut(Vec::pop)
+    }
+
+    fn result<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
+        match pin!(handle).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("the task has not ended"),
+        }
+    }
+
+    #[test]
+    fn a_runnable_that_is_dropped_ends_its_task_once() {
+        let registry = Registry::lease().unwrap();
+        let (runnable, new) = by_hand(registry, async { 5 });
+        let (waiting, polled) = by_hand(registry, pending::<()>());
+        let ids = [new.id(), polled.id()];
+        run(waiting);
+        polled.abort();
+        drop(runnable);
+        drop(woken().expect("the abort wakes the task that waits"));
+        assert_eq!(ENDED.take(), ids);
+        assert!(result(new).unwrap_err().is_cancelled());
+        assert!(result(polled).unwrap_err().is_cancelled());
+        assert_eq!(registry.len(), 0);
+        registry.release();
+    }
+
+    #[test]
+    fn a_runnable_dropped_in_another_task_s_poll_ends_its_own_task_and_not_that_one() {
+        let registry = Registry::lease().unwrap();
+        let (inner, inner_handle) = by_hand(registry, pending::<()>());
+        let mut inner = Some(inner);
+        let outer = poll_fn(move |_| match inner.take() {
+            Some(inner) => {
+                drop(inner);
+                Poll::Pending
+            }
+            None => Poll::Ready(crate::tasks::id()),
+        });
+        let (outer, outer_handle) = by_hand(registry, outer);
+        assert!(!run(outer).has_ended);
+        assert_eq!(ENDED.take(), [inner_handle.id()]);
+        assert!(result(inner_handle).unwrap_err().is_cancelled());
+        assert_eq!(registry.len(), 1, "the outer task is still there");
+        let id = outer_handle.id();
+        registry.close();
+        assert!(run(woken().unwrap()).has_ended);
+        assert_eq!(ENDED.take(), [id]);
+        assert_eq!(result(outer_handle).unwrap(), id);
+        registry.release();
+    }
+
+    #[test]
+    fn a_runnable_dropped_while_its_thread_unwinds_ends_its_task() {
+        struct Throws;
+        impl Drop for Throws {
+            fn drop(&mut self) {
+                panic!("thrown by a destructor");
+            }
+        }
+        let registry = Registry::lease().unwrap();
+        let throws = Throws;
+        let (runnable, handle) = by_hand(registry, async move { drop(throws) });
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _runnable = runnable;
+            panic!("thrown by the thread");
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(ENDED.take(), [handle.id()]);
+        assert!(result(handle).is_err());
+        cancel(by_hand(registry, async {}).0);
+        registry.release();
+    }
+}
