@@ -26,7 +26,7 @@ use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::schedtrace::SchedtraceSettings;
 use super::stall::{OnIncident, OnStall, Reporting};
-use super::{Shared, home_of, monitor, worker};
+use super::{Shared, circle, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -351,6 +351,7 @@ impl Shared {
 
     /// Ends a task that nobody takes.
     pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
+        let _ends = circle::ends_task_of(self);
         match self.instruments.on() {
             0 => tasks::reject(runnable, refused, None),
             _ => self.end_observed(runnable, refused, false),
