@@ -70,6 +70,67 @@ fn the_innermost_entered_runtime_gets_the_task() {
     });
 }
 
+/// In any order of any number: the current one is that of the last guard made among those that are left.
+#[test]
+fn guards_dropped_out_of_order_leave_the_thread_where_it_was() {
+    within_patience(|| {
+        let runtimes: Vec<_> = (1..=4).map(processors).collect();
+        let current = || Handle::try_current().map_or(0, |handle| handle.metrics().num_workers());
+        for order in permutations(runtimes.len()) {
+            let mut guards: Vec<_> = runtimes
+                .iter()
+                .map(|runtime| Some(runtime.handle().enter()))
+                .collect();
+            for index in order {
+                // A block_on that ends in between changes nothing.
+                let before = current();
+                runtimes[0].block_on(async { assert_eq!(current(), 1) });
+                assert_eq!(current(), before);
+                guards[index] = None;
+                let innermost = guards.iter().rposition(Option::is_some);
+                assert_eq!(current(), innermost.map_or(0, |index| index + 1));
+            }
+        }
+        assert!(Handle::try_current().is_err());
+    });
+}
+
+/// All orders of so many.
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = permutations(count - 1);
+    let longer = |order: Vec<usize>| {
+        (0..count).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, count - 1);
+            order
+        })
+    };
+    shorter.into_iter().flat_map(longer).collect()
+}
+
+/// A guard that is made inside a block_on and outlives it, or is dropped inside it.
+#[test]
+fn a_guard_that_crosses_the_end_of_a_block_on_counts_until_it_is_dropped() {
+    within_patience(|| {
+        let (one, two) = (processors(1), processors(2));
+        let current = || Handle::try_current().map_or(0, |handle| handle.metrics().num_workers());
+        let outer = two.handle().enter();
+        one.block_on(async {
+            drop(outer);
+            assert_eq!(current(), 1);
+        });
+        assert_eq!(current(), 0);
+        let handle = two.handle().clone();
+        let inner = one.block_on(async { handle.enter() });
+        assert_eq!(current(), 2);
+        drop(inner);
+        assert_eq!(current(), 0);
+    });
+}
+
 #[test]
 fn two_runtimes_wake_each_others_tasks() {
     within_patience(|| {

@@ -16,8 +16,14 @@ std::thread_local! {
     /// The runtime entered, for the hot paths: no destructor, one load.
     static SHARED: Cell<Option<&'static Shared>> = const { Cell::new(None) };
 
-    /// The same as a handle. Whoever entered holds it, so `SHARED` never outlives what it names.
-    static HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    /// All that were entered and not left yet, the innermost last: `SHARED` is its scheduler, and never outlives it.
+    static STACK: RefCell<Stack> = const { RefCell::new(Stack { entries: Vec::new(), entered: 0 }) };
+}
+
+struct Stack {
+    entries: Vec<(u64, Handle)>,
+    /// How many there have ever been: the number of the next.
+    entered: u64,
 }
 
 /// The scheduler of the runtime this thread is in.
@@ -48,8 +54,14 @@ pub(crate) fn alive_or_default(refused: &mut bool) -> Option<&'static Shared> {
 }
 
 pub(super) fn current_handle() -> Option<Handle> {
-    HANDLE
-        .try_with(|handle| handle.borrow().clone())
+    STACK
+        .try_with(|stack| {
+            stack
+                .borrow()
+                .entries
+                .last()
+                .map(|(_, handle)| handle.clone())
+        })
         .ok()
         .flatten()
 }
@@ -105,39 +117,58 @@ pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reac
 
 /// Enters a runtime on this thread until the guard is dropped.
 pub(super) fn enter(handle: Handle) -> Entered {
-    let shared = SHARED.replace(Some(handle.shared()));
-    let outer = HANDLE
-        .try_with(|current| current.replace(Some(handle)))
-        .ok()
-        .flatten();
+    let before = SHARED.replace(Some(handle.shared()));
+    let number = STACK.try_with(|stack| {
+        let mut stack = stack.borrow_mut();
+        let number = stack.entered;
+        stack.entered += 1;
+        stack.entries.push((number, handle));
+        number
+    });
     Entered {
-        shared,
-        outer,
+        number: number.ok(),
+        before,
         not_send: PhantomData,
     }
 }
 
-/// Restores what was entered before.
+/// Takes its entry out of [`STACK`]; the innermost of those that are left is the current one then.
+///
+/// A guard that restored what was current when it was made would bring back a runtime that has been left, if guards are not
+/// dropped in the reverse order of their making.
 #[derive(Debug)]
 pub(super) struct Entered {
-    shared: Option<&'static Shared>,
-    outer: Option<Handle>,
+    /// `None`: the thread is ending, and `STACK` is gone already.
+    number: Option<u64>,
+    /// What was current before, for when `STACK` is gone.
+    before: Option<&'static Shared>,
     not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        SHARED.set(self.shared);
-        let outer = self.outer.take();
-        // The handle that goes may be the last of its runtime: it is dropped outside the borrow.
-        let inner = HANDLE.try_with(|current| current.replace(outer));
-        drop(inner);
+        let left = STACK.try_with(|stack| {
+            let mut stack = stack.borrow_mut();
+            let entries = &mut stack.entries;
+            let index = entries
+                .iter()
+                .rposition(|&(number, _)| Some(number) == self.number)?;
+            let left = entries.remove(index);
+            SHARED.set(entries.last().map(|(_, handle)| handle.shared()));
+            Some(left)
+        });
+        match left {
+            // The handle may be the last of its runtime: it is dropped outside the borrow.
+            Ok(left) => drop(left),
+            Err(_) => SHARED.set(self.before),
+        }
     }
 }
 
 /// The runtime is entered while this is alive. Made by [`Handle::enter`].
 ///
-/// Guards are to be dropped in the reverse order of their making; each restores what was entered when it was made.
+/// Guards may be dropped in any order: the current runtime is that of the guard made last among those that are left. A guard
+/// that is leaked leaves the thread in its runtime.
 #[derive(Debug)]
 #[must_use = "the runtime is left when the guard is dropped"]
 pub struct EnterGuard<'a> {

@@ -34,6 +34,7 @@ fn hold() -> Box<dyn Any> {
         recording::hold(),
         tasks::hold(),
         stamp::hold(),
+        scheduler::circle::hold(),
     );
     scheduler::clock::prepare();
     Box::new(Held {

@@ -49,8 +49,10 @@ pub use crate::scheduler::stall::StallReport;
 /// A runtime of one's own.
 ///
 /// Dropping it cancels every task, each future being dropped exactly once, and waits for the workers and for blocking
-/// jobs that have begun. Dropped inside one of its own tasks or jobs, it shuts down in the background instead: waiting
-/// there would be waiting for itself.
+/// jobs that have begun. Where that would be waiting for itself it shuts down in the background instead: dropped inside one of
+/// its own tasks or jobs, or inside one of another runtime that is being dropped by one of this runtime's, round a circle of
+/// any length. The last drop of the circle is the one that does not wait. Dropped inside a task of another runtime otherwise,
+/// it waits, and that task's processor goes to another thread meanwhile.
 ///
 /// # Examples
 ///
@@ -133,7 +135,7 @@ impl Runtime {
     /// Shuts down as dropping does, but waits no longer than `timeout`, and says what became of the tasks.
     ///
     /// A poll or a blocking job that is still running then goes on until it returns; its thread ends after it. The report names
-    /// it.
+    /// it. Where dropping would not wait, since it would be waiting for itself, this does not either.
     ///
     /// # Examples
     ///
@@ -155,9 +157,7 @@ impl Runtime {
         }
         let before = shared.count_endings();
         shared.close();
-        if !shared.is_own_thread() {
-            shared.wait_closed(deadline_after(timeout));
-        }
+        shared.wait_ended(deadline_after(timeout));
         self.end_recording();
         shared.shutdown_report(before)
     }
@@ -176,8 +176,8 @@ impl Drop for Runtime {
             return;
         }
         shared.close();
-        if !self.background && !shared.is_own_thread() {
-            shared.wait_closed(None);
+        if !self.background {
+            shared.wait_ended(None);
         }
         self.end_recording();
     }

@@ -26,7 +26,7 @@
 
 use std::process;
 
-use super::{Shared, home, local};
+use super::{Shared, circle, home, local};
 use crate::stderr;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
@@ -108,6 +108,7 @@ impl Shared {
             std::mem::forget(runnable);
             panic!("{LOST}");
         }
+        let _ends = circle::ends_task_of(self);
         match self.instruments.on() {
             0 => tasks::reject(runnable, None, None),
             _ => self.end_observed(runnable, None, true),

@@ -27,7 +27,7 @@ use super::processor::Core;
 use super::schedtrace::SchedtraceSettings;
 use super::stall::{OnIncident, OnStall, Reporting};
 use super::threads::Context;
-use super::{Shared, home_of, monitor, worker};
+use super::{Shared, circle, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -388,6 +388,7 @@ impl Shared {
 
     /// Ends a task that nobody takes.
     pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
+        let _ends = circle::ends_task_of(self);
         match self.instruments.on() {
             0 => tasks::reject(runnable, refused, None),
             _ => self.end_observed(runnable, refused, false),

@@ -84,8 +84,3 @@ pub(super) fn set_member(shared: &'static Shared) {
 pub(super) fn member() -> Option<&'static Shared> {
     MEMBER.get()
 }
-
-/// Whether this thread was started for `shared`, and so would wait for itself if it waited for all its threads.
-pub(super) fn is_member(shared: &'static Shared) -> bool {
-    MEMBER.get().is_some_and(|other| ptr::eq(other, shared))
-}

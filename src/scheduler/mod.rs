@@ -132,6 +132,7 @@ use crate::tasks::registry::{Registry, SHARDS};
 
 mod at;
 mod busy;
+pub(crate) mod circle;
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;
@@ -337,11 +338,6 @@ impl Shared {
     pub(crate) fn is_closed(&self) -> bool {
         // Relaxed: a hint between polls. Where it decides, the closing protocol's fences order it.
         self.closed.load(Ordering::Relaxed)
-    }
-
-    /// Whether the calling thread was started for this scheduler.
-    pub(crate) fn is_own_thread(&'static self) -> bool {
-        local::is_member(self)
     }
 
     fn has_surplus_workers(&self) -> bool {

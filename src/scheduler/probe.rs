@@ -32,21 +32,30 @@ mod imp {
 
     use super::{Duration, State};
 
+    /// No name: a thread's number has 31 bits.
+    const UNASKED: u64 = u64::MAX;
+
     std::thread_local! {
-        static THIS: Cell<u64> = const { Cell::new(0) };
+        static THIS: Cell<u64> = const { Cell::new(UNASKED) };
     }
 
     /// A name for the calling thread that a [`Probe`] understands: its number and that of its CPU clock. Zero: none.
     pub(crate) fn this_thread() -> u64 {
-        let known = THIS.get();
-        if known != 0 {
-            return known;
+        named(identify)
+    }
+
+    /// Asks once per thread, also where the answer is that there is no name: a worker asks each time that it is woken.
+    fn named(identify: impl FnOnce() -> Option<(u32, libc::clockid_t)>) -> u64 {
+        match THIS.get() {
+            UNASKED => {
+                let name = identify().map_or(0, |(thread, clock)| {
+                    u64::from(thread) << 32 | u64::from(clock as u32)
+                });
+                THIS.set(name);
+                name
+            }
+            known => known,
         }
-        let name = identify().map_or(0, |(thread, clock)| {
-            u64::from(thread) << 32 | u64::from(clock as u32)
-        });
-        THIS.set(name);
-        name
     }
 
     fn identify() -> Option<(u32, libc::clockid_t)> {
@@ -90,6 +99,10 @@ mod imp {
 
     impl Probe {
         pub(crate) fn state(&mut self, thread: u64) -> State {
+            // Without a name there is no file, and no look for one.
+            if thread == 0 {
+                return State::Unknown;
+            }
             if self.0.as_ref().is_none_or(|(open, _)| *open != thread) {
                 let path = format!("/proc/self/task/{}/stat", thread >> 32);
                 self.0 = File::open(path).ok().map(|file| (thread, file));
@@ -130,6 +143,38 @@ mod imp {
             assert_eq!(parse(b"17 (worker) Z 1 2 3"), State::Unknown);
             assert_eq!(parse(b"17 (worker"), State::Unknown);
             assert_eq!(parse(b""), State::Unknown);
+        }
+
+        #[test]
+        fn a_thread_without_a_name_is_asked_for_it_once() {
+            let asked = Cell::new(0);
+            let hidden = || {
+                asked.set(asked.get() + 1);
+                None
+            };
+            let other = thread::scope(|scope| {
+                let other = scope.spawn(|| {
+                    let asked = Cell::new(0);
+                    let names = [(); 3].map(|()| {
+                        named(|| {
+                            asked.set(asked.get() + 1);
+                            Some((7, 9))
+                        })
+                    });
+                    (names, asked.get())
+                });
+                other.join().expect("it ends")
+            });
+            assert_eq!(other, ([7 << 32 | 9; 3], 1));
+            let before = THIS.replace(UNASKED);
+            assert_eq!([named(hidden), named(hidden), named(hidden)], [0; 3]);
+            assert_eq!(
+                asked.get(),
+                1,
+                "each wake of a worker would look for it again"
+            );
+            assert_eq!(Probe::default().state(0), State::Unknown);
+            THIS.set(before);
         }
 
         #[test]
