@@ -2,12 +2,12 @@
 # Does anything notice? Puts one bug after the other into a copy of the tree, each a patch in ci/seeds/ with the check that must
 # catch it, and sees that check fail, after it has passed without the bug. A seed that does not apply or compile any more is a failure too: mend it.
 #
-#   ci/seeds.sh [FILTER]     only seeds whose name contains FILTER
+#   ci/seeds.sh [FILTER...]     only seeds whose name contains one of these
 #
 # LIMIT: seconds for one check (180); longer counts as a hang, and so as caught. About a minute a seed on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-filter=${1:-}
+filters=("$@")
 limit=${LIMIT:-180}
 tree=$PWD/target/seeds/tree
 log=$PWD/target/seeds/log
@@ -23,8 +23,16 @@ git init --quiet
 declare -A sound
 caught=0
 missed=0
-for patch in ci/seeds/*"$filter"*.patch; do
+wanted() {
+    [ ${#filters[@]} -eq 0 ] && return 0
+    for filter in "${filters[@]}"; do
+        case $1 in *"$filter"*) return 0 ;; esac
+    done
+    return 1
+}
+for patch in ci/seeds/*.patch; do
     name=$(basename "$patch" .patch)
+    wanted "$name" || continue
     what=$(sed -n 1p "$patch")
     check=$(sed -n 's/^Caught by: //p' "$patch")
     if [ -z "${sound[$check]-}" ]; then

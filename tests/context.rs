@@ -4,7 +4,6 @@ mod common;
 
 use std::cell::RefCell;
 use std::panic::{catch_unwind, panic_any};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +12,7 @@ use executor::runtime::Builder;
 use executor::{Handle, block_on, run, spawn, spawn_blocking, spawn_local};
 
 use common::homed::{Drops, Homed};
-use common::{message, processors, rounds, within_patience};
+use common::{alone, message, processors, rounds, within_patience};
 
 #[test]
 fn outside_a_runtime_there_is_no_current_handle() {
@@ -224,15 +223,8 @@ fn a_thread_local_destructor_may_wake_and_spawn() {
 
 #[test]
 fn a_thread_local_destructor_may_block_on() {
-    const CHILD: &str = "EXECUTOR_BLOCK_ON_CHILD";
-    if std::env::var_os(CHILD).is_none() {
-        // In a process of its own, because a panic there would end it.
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["a_thread_local_destructor_may_block_on", "--exact"])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
-        assert!(child.status.success(), "{child:?}");
+    // A panic there ends the process.
+    if !alone("a_thread_local_destructor_may_block_on") {
         return;
     }
     within_patience(|| {

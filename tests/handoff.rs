@@ -17,6 +17,8 @@ use executor::runtime::{Builder, Handle};
 use executor::task::{consume_budget, yield_now};
 use executor::{JoinHandle, Runtime, block_in_place, block_on, spawn, spawn_blocking};
 
+#[cfg(target_os = "linux")]
+use common::alone;
 use common::{assert_all_usable, hold_without_retakes, on_runtimes, processors, within_patience};
 
 /// Runs `count` tasks and waits for them.
@@ -65,17 +67,9 @@ fn the_idle_are_told_of_what_a_blocking_task_has_in_its_slot() {
 #[cfg(target_os = "linux")]
 fn a_processor_for_which_no_thread_can_be_started_is_not_lost() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const CHILD: &str = "EXECUTOR_TEST_WITHOUT_STACKS";
     const STACK: usize = 256 << 20;
 
-    if std::env::var_os(CHILD).is_none() {
-        let test = "a_processor_for_which_no_thread_can_be_started_is_not_lost";
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([test, "--exact"])
-            .env(CHILD, "1")
-            .status()
-            .unwrap();
-        assert!(status.success());
+    if !alone("a_processor_for_which_no_thread_can_be_started_is_not_lost") {
         return;
     }
     within_patience(|| {
@@ -409,15 +403,8 @@ fn spare_threads_end_after_the_keep_alive() {
 #[cfg(target_os = "linux")]
 #[test]
 fn threads_without_a_processor_do_not_spin() {
-    const CHILD: &str = "EXECUTOR_HANDOFF_CHILD";
-    if std::env::var_os(CHILD).is_none() {
-        // In a process of its own, whose CPU time is counted.
-        let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["threads_without_a_processor_do_not_spin", "--exact"])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
-        assert!(child.status.success(), "{child:?}");
+    // The CPU time of its process is counted.
+    if !alone("threads_without_a_processor_do_not_spin") {
         return;
     }
     /// CPU time of this process in the kernel's ticks of 10 ms.

@@ -12,6 +12,8 @@ use std::thread;
 use executor::task::yield_now;
 use executor::{JoinHandle, Runtime, spawn};
 
+#[cfg(target_os = "linux")]
+use common::alone;
 use common::{on_runtimes, processors, wait_until, within_patience};
 
 const MANY: usize = 1_000_000;
@@ -50,22 +52,6 @@ fn memory() -> usize {
         .parse()
         .unwrap();
     kib * 1024
-}
-
-/// Runs a test in a process of its own, where nobody else takes memory.
-#[cfg(target_os = "linux")]
-fn alone(this_test: &str) -> bool {
-    const CHILD: &str = "EXECUTOR_SPAWN_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        return true;
-    }
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([this_test, "--exact"])
-        .env(CHILD, "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    false
 }
 
 /// From one poll of one task: they are all queued at its worker before the first of them runs there.

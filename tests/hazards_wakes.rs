@@ -220,18 +220,21 @@ fn switches() -> u64 {
         .sum()
 }
 
+/// Polls, and times that a worker lay down, of the whole runtime until now.
+fn polls_and_parks(runtime: &Runtime) -> (u64, u64) {
+    let metrics = runtime.metrics();
+    let sum = |figure: &dyn Fn(usize) -> u64| (0..metrics.num_workers()).map(figure).sum();
+    (
+        sum(&|worker| metrics.worker_poll_count(worker)),
+        sum(&|worker| metrics.worker_park_count(worker)),
+    )
+}
+
 /// Alone in its process: nothing else goes to sleep there.
 #[test]
 #[cfg(target_os = "linux")]
 fn an_idle_runtime_does_nothing_at_all() {
-    const CHILD: &str = "EXECUTOR_WAKES_CHILD";
-    if std::env::var_os(CHILD).is_none() {
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["an_idle_runtime_does_nothing_at_all", "--exact"])
-            .env(CHILD, "1")
-            .status()
-            .unwrap();
-        assert!(status.success());
+    if !common::alone("an_idle_runtime_does_nothing_at_all") {
         return;
     }
     within_patience(|| {
@@ -249,24 +252,18 @@ fn an_idle_runtime_does_nothing_at_all() {
             .collect();
         common::wait_until("all wait", || wakers.lock().unwrap().len() == 100);
         runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
-        let metrics = runtime.metrics();
-        let polls = || {
-            (0..4)
-                .map(|worker| metrics.worker_poll_count(worker))
-                .sum::<u64>()
-        };
-        let parks = || {
-            (0..4)
-                .map(|worker| metrics.worker_park_count(worker))
-                .sum::<u64>()
-        };
         // Until nothing moves for a while: workers lie down, the monitor falls asleep.
         let window = Duration::from_millis(300);
-        let mut before = (switches(), polls(), parks());
+        let look = || {
+            let (polls, parks) = polls_and_parks(&runtime);
+            (switches(), polls, parks)
+        };
+        let mut before = look();
+        assert!(before.1 >= 100 && before.2 > 0, "{before:?}: it has worked");
         let mut quiet = 0;
         for _ in 0..20 {
             thread::sleep(window);
-            let now = (switches(), polls(), parks());
+            let now = look();
             // This thread's own sleep is one.
             let idle = now == (before.0 + 1, before.1, before.2);
             quiet = if idle { quiet + 1 } else { 0 };
@@ -284,20 +281,25 @@ fn an_idle_runtime_does_nothing_at_all() {
 #[test]
 fn a_task_that_comes_alone_wakes_one_worker() {
     within_patience(|| {
-        const TASKS: u64 = 2000;
+        const TASKS: u64 = 1000;
         let runtime = processors(4);
-        let metrics = runtime.metrics();
-        let parks = || {
-            (0..4)
-                .map(|worker| metrics.worker_park_count(worker))
-                .sum::<u64>()
-        };
-        let before = parks();
+        let begin = polls_and_parks(&runtime);
         for _ in 0..TASKS {
+            let before = polls_and_parks(&runtime);
             runtime.block_on(runtime.spawn(async {})).unwrap();
+            // Whoever polled it lies down again, so the next task has to wake somebody.
+            common::wait_until("a worker lies down", || {
+                polls_and_parks(&runtime).1 > before.1
+            });
         }
-        let slept = parks() - before;
-        // The one that is woken wakes nobody while it finds nothing more; a few more come from the start and the monitor.
-        assert!(slept <= 2 * TASKS + 100, "{slept} sleeps for {TASKS} tasks");
+        let end = polls_and_parks(&runtime);
+        assert_eq!(end.0 - begin.0, TASKS, "polls");
+        // The one that is woken wakes nobody, as it finds nothing more. A few more come from the start, and from a worker that
+        // is up still when the next task comes.
+        let slept = end.1 - begin.1;
+        assert!(
+            slept <= TASKS + TASKS / 10,
+            "{slept} sleeps for {TASKS} tasks"
+        );
     });
 }

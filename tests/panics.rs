@@ -173,15 +173,8 @@ fn a_poll_and_then_the_destructor_on_a_worker() {
 
 #[test]
 fn a_poll_and_then_the_destructor_of_a_local_task() {
-    const CHILD: &str = "EXECUTOR_PANICS_CHILD";
-    if std::env::var_os(CHILD).is_none() {
-        // In a process of its own: two panics at once would end it.
-        let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["a_poll_and_then_the_destructor_of_a_local_task", "--exact"])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
-        assert!(child.status.success(), "{child:?}");
+    // Two panics at once end the process.
+    if !common::alone("a_poll_and_then_the_destructor_of_a_local_task") {
         return;
     }
     let tally = Arc::new(Tally::default());

@@ -1,5 +1,7 @@
 //! Shutdown: every future is dropped exactly once, and nothing hangs or leaks.
 
+mod common;
+
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 use executor::runtime::Builder;
 use executor::{Handle, Runtime};
 use futures::task::AtomicWaker;
+
+use common::alone;
 
 fn runtime() -> Runtime {
     Builder::new().build().unwrap()
@@ -278,21 +282,6 @@ fn shutdown_timeout_does_not_wait_for_a_stuck_poll() {
 fn an_infinite_shutdown_timeout_is_no_overflow() {
     runtime().shutdown_timeout(Duration::MAX);
     runtime().shutdown_background();
-}
-
-/// Whether this is a process of the test's own; if not, runs the test in one. Other tests of this file come and go with
-/// threads.
-fn alone(this_test: &str) -> bool {
-    if std::env::var_os("EXECUTOR_SHUTDOWN_CHILD").is_some() {
-        return true;
-    }
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([this_test, "--exact"])
-        .env("EXECUTOR_SHUTDOWN_CHILD", "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    false
 }
 
 #[test]

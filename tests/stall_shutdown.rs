@@ -32,8 +32,10 @@ fn a_shutdown_releases(
 ) {
     let count = runtime.metrics().num_workers();
     let (begun, dropped, expected) = (Count::default(), Count::default(), Count::default());
+    let released = Count::default();
     for _ in 0..count {
         let (begun, dropped, expected) = (begun.clone(), dropped.clone(), expected.clone());
+        let released = released.clone();
         let counted = dropped.drops();
         drop(runtime.spawn(async move {
             let _counted = counted;
@@ -42,11 +44,14 @@ fn a_shutdown_releases(
             (0..=others).for_each(|_| expected.add());
             begun.add();
             assert!(!way.until(&wait), "nobody sends");
+            // Nobody joins this task: a panic above shows in this count.
+            released.add();
         }));
     }
     begun.reaches(count).recv().unwrap();
     drop(runtime);
     assert_eq!(dropped.get(), expected.get());
+    assert_eq!(released.get(), count);
 }
 
 #[test]
@@ -96,7 +101,8 @@ fn a_closed_runtime_drops_what_a_stuck_task_spawns(way: Stuck, runtime: Runtime,
     }));
     has_begun.recv().unwrap();
     let (begun, has_begun) = mpsc::channel();
-    let inner = dropped.clone();
+    let (inner, released) = (dropped.clone(), Count::default());
+    let counted = released.clone();
     drop(runtime.spawn(async move {
         begun.send(()).unwrap();
         way.until_count(&closing, 1);
@@ -104,11 +110,12 @@ fn a_closed_runtime_drops_what_a_stuck_task_spawns(way: Stuck, runtime: Runtime,
             let (never, wait) = mpsc::channel();
             keep(never, &inner);
             assert!(!way.until(&wait), "nobody sends");
+            counted.add();
         }
     }));
     has_begun.recv().unwrap();
     drop(runtime);
-    assert_eq!(dropped.get(), children);
+    assert_eq!((dropped.get(), released.get()), (children, children));
 }
 
 #[test]
@@ -243,21 +250,23 @@ fn shutdowns_race_with_retakes() {
     within_patience(|| {
         for round in 0..200 {
             let runtime = processors(1 + round % 2);
-            let (begun, dropped) = (Count::default(), Count::default());
+            let (begun, dropped, released) = (Count::default(), Count::default(), Count::default());
             for _ in 0..4 {
                 let (begun, counted, dropped) = (begun.clone(), dropped.drops(), dropped.clone());
+                let released = released.clone();
                 drop(runtime.spawn(async move {
                     let _counted = counted;
                     begun.add();
                     let (never, wait) = mpsc::channel();
                     keep(never, &dropped);
                     assert!(!Stuck::Blocked.until(&wait), "nobody sends");
+                    released.add();
                 }));
             }
             begun.reaches(1 + round % 4).recv().unwrap();
             drop(runtime);
             let stuck = begun.get();
-            assert_eq!(dropped.get(), 4 + stuck);
+            assert_eq!((dropped.get(), released.get()), (4 + stuck, stuck));
         }
     });
 }

@@ -171,20 +171,21 @@ fn with_details_the_queued_are_listed_and_all_is_counted() {
 #[test]
 fn without_details_the_queued_are_counted() {
     within_patience(|| {
-        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        // Without a second thread nobody can take the processor away.
+        let builder = Builder::new().worker_threads(1).max_threads(1);
+        let runtime = builder.build().unwrap();
         let handle = runtime.handle();
         let (told, tell) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
         drop(runtime.spawn(async move {
             let children: Vec<_> = (0..10).map(|_| executor::spawn(async {})).collect();
-            // Before anybody can take the processor away.
             told.send(Handle::current().dump_tasks()).unwrap();
             executor::block_in_place(|| held.recv().unwrap());
             drop(children);
         }));
         let dump = tell.recv().unwrap();
-        assert!(dump.num_unlisted() <= 10);
-        assert!(dump.num_unlisted() + dump.tasks().len() >= 1);
+        // The children, and the task that has spawned them.
+        assert_eq!((dump.num_unlisted(), dump.tasks().len()), (10, 1));
         release.send(()).unwrap();
         wait_until("all have ended", || handle.metrics().num_alive_tasks() == 0);
         assert!(handle.dump_tasks().tasks().is_empty());

@@ -57,7 +57,9 @@ use self::state::State;
 
 pub(crate) use self::source::{Source, Waiting};
 pub(crate) use self::state::{Direction, Readiness};
-pub(crate) use self::waiters::{Handle, Name, Owner};
+#[cfg(feature = "quinn-0-11")]
+pub(crate) use self::waiters::Name;
+pub(crate) use self::waiters::{Handle, Owner};
 
 /// The poller and its registrations; one per runtime.
 pub(crate) struct Reactor {

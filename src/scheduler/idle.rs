@@ -39,6 +39,9 @@ use super::park::Sleeper;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 
+#[cfg(test)]
+mod tests;
+
 const LYING: u64 = 1;
 const SEARCHING: u64 = 1 << 24;
 const COUNT: u64 = SEARCHING - 1;

@@ -163,6 +163,8 @@ pub(crate) mod stall;
 mod steal;
 mod submit;
 mod tenure;
+#[cfg(test)]
+mod tests;
 mod threads;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod timers;

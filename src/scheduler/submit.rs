@@ -42,7 +42,7 @@ impl Shared {
 
     /// Steps 2 and 3 of submitting, after a push into a worker's own queue; or first the push itself.
     #[inline(always)]
-    fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>) {
+    pub(super) fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>) {
         match submitted {
             Submitted::Quietly => {}
             Submitted::Visibly => {

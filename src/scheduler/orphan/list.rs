@@ -6,6 +6,9 @@ use crate::scheduler::at::At;
 use crate::scheduler::processor::Processor;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
+#[cfg(test)]
+mod tests;
+
 /// Each costs a thief a look (about 10 ns) while it is listed. That many stuck tasks which all go on to spawn are rare.
 const LISTED: usize = 64;
 
@@ -76,13 +79,17 @@ impl<const PLACES: usize> Orphans<PLACES> {
     /// Monitor: step 4. `rob`: moves on what an orphan has, for there is no room for it any more. True: something has come
     /// meanwhile, and somebody may have looked for it in vain.
     pub(in crate::scheduler) fn tidy(&self, rob: impl Fn(&Processor)) -> bool {
+        self.tidy_by(|at| at.stealer.is_empty(), rob)
+    }
+
+    fn tidy_by(&self, is_empty: impl Fn(&Processor) -> bool, rob: impl Fn(&Processor)) -> bool {
         let mut found = false;
         for at in self.iter() {
-            if !at.stealer.is_empty() {
+            if !is_empty(at) {
                 continue;
             }
             self.unlist(at);
-            if !at.stealer.is_empty() {
+            if !is_empty(at) {
                 found = true;
                 if !self.list(at) {
                     rob(at);

@@ -103,3 +103,23 @@ fn of_two_who_fill_a_place_one_succeeds() {
         assert!(at.get().is_none());
     }
 }
+
+#[test]
+fn incarnations_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
+    let (slot, first) = Slot::new(0);
+    let second = slot.replace();
+    let (other_slot, stranger) = Slot::new(1);
+    for core in [&first, &second, &stranger] {
+        keep(core.at);
+    }
+    let numbers = [first.at, second.at, stranger.at].map(|at| slot.number_of(at));
+    assert_eq!(numbers, [Some(0), Some(1), None]);
+    assert_eq!(other_slot.number_of(stranger.at), Some(0));
+    for core in [&first, &second, &stranger] {
+        core.at.counters.spawned.add(5);
+    }
+    let spawned = |slot: &Slot| slot.sum(|at| at.counters.spawned.get());
+    assert_eq!((spawned(&slot), spawned(&other_slot)), (10, 5));
+    slot.reset();
+    assert_eq!((spawned(&slot), spawned(&other_slot)), (0, 5));
+}

@@ -414,3 +414,26 @@ proptest! {
         prop_assert_eq!((wheel.len(), alive(0)), (0, 0));
     }
 }
+
+#[test]
+fn an_advance_tells_how_many_it_has_added() {
+    let mut wheel = Wheel::new();
+    wheel.insert(5, waker(1));
+    wheel.insert(6, waker(2));
+    let mut fired = vec![waker(7), waker(8)];
+    assert_eq!(wheel.advance(4, &mut fired), 0);
+    assert_eq!(wheel.advance(6, &mut fired), 2);
+    assert!(fired.iter().map(id).eq([7, 8, 1, 2]));
+}
+
+/// Deadlines on a level are found by a look at one word; those in the overflow list are dealt out one by one.
+#[test]
+fn what_is_due_within_the_levels_reach_does_not_overflow() {
+    let mut wheel = Wheel::new();
+    let in_overflow = |wheel: &Wheel| wheel.lists[OVERFLOW].head != NIL;
+    wheel.insert((1 << 36) - 1, waker(1));
+    assert!(!in_overflow(&wheel));
+    wheel.insert(1 << 36, waker(2));
+    assert!(in_overflow(&wheel));
+    assert_eq!(advance(&mut wheel, 1 << 36), [1, 2]);
+}

@@ -1,0 +1,331 @@
+//! One thread takes each step of the protocols, and the counts and lists are as they should be after each. What happens between
+//! two threads the models show.
+
+use super::*;
+use crate::scheduler::netpoll::Netpoll;
+
+fn sleeper() -> Arc<Sleeper<u32>> {
+    Arc::new(Sleeper::of_this_thread(Netpoll::new().unwrap()))
+}
+
+/// With these cores, and no worker yet.
+fn idle(cores: impl IntoIterator<Item = u32>) -> Idle<u32> {
+    let idle = Idle::new();
+    idle.put_cores(cores.into_iter().collect());
+    idle
+}
+
+/// Idle cores, workers that search, workers in bed, and those in the seat too.
+#[track_caller]
+fn assert_counts(idle: &Idle<u32>, lying: usize, searching: usize, in_bed: usize, waiting: usize) {
+    let counts = (
+        idle.num_lying(),
+        idle.num_searching(),
+        idle.num_in_bed(),
+        idle.num_sleepers(),
+    );
+    assert_eq!(counts, (lying, searching, in_bed, waiting));
+    assert_eq!(idle.has_sleeper(), waiting != 0);
+}
+
+/// Whom a claim wakes, and with which core.
+#[track_caller]
+fn woken(claim: Option<Claim<u32>>) -> Arc<Sleeper<u32>> {
+    match claim {
+        Some(Claim::Sleeper(sleeper)) => {
+            assert!(sleeper.has_gift());
+            sleeper
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn for_a_thread(claim: Option<Claim<u32>>) -> u32 {
+    match claim {
+        Some(Claim::Thread(core)) => core,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn cores_that_lie_here_are_counted_as_they_come_and_go() {
+    let idle = idle(0..3);
+    assert_counts(&idle, 3, 0, 0, 0);
+    assert_eq!(idle.take_cores(), [0, 1, 2]);
+    assert_counts(&idle, 0, 0, 0, 0);
+    assert!(idle.take_cores().is_empty());
+    assert_counts(&idle, 0, 0, 0, 0);
+    idle.put_cores(vec![3, 4]);
+    assert_counts(&idle, 2, 0, 0, 0);
+    idle.lay_down(5);
+    assert_counts(&idle, 3, 0, 0, 0);
+    assert_eq!(idle.pick_up(), Some(5));
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!((idle.pick_up(), idle.pick_up()), (Some(4), Some(3)));
+    assert_eq!(idle.pick_up(), None);
+    assert_counts(&idle, 0, 0, 0, 0);
+}
+
+/// The counts have 24 bits each: neither runs into the other, nor into the mark of being closed.
+#[test]
+fn counts_do_not_run_into_each_other() {
+    const MANY: u32 = 100_000;
+    let idle = idle(0..MANY);
+    for _ in 0..3 {
+        assert!(idle.claim_another().is_some());
+    }
+    assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
+    idle.close();
+    assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
+    let all = Counts(CLOSED | (COUNT - 1) * SEARCHING | (COUNT - 2));
+    assert_eq!(
+        (all.lying(), all.searching(), all.closed()),
+        (COUNT - 2, COUNT - 1, true)
+    );
+    let open = Counts(COUNT * SEARCHING | COUNT);
+    assert!(!open.closed());
+    const { assert!(COUNT == 0xff_ffff && SEARCHING == COUNT + 1 && CLOSED > COUNT * SEARCHING) };
+}
+
+#[test]
+fn a_submission_wakes_only_if_a_core_lies_here_and_nobody_searches() {
+    let idle = Idle::new();
+    assert_eq!(idle.after_submit(), Next::Nothing, "all are at work");
+    idle.put_cores(vec![0, 1]);
+    assert_eq!(idle.after_submit(), Next::Wake);
+    let first = for_a_thread(idle.claim());
+    assert_eq!(idle.after_submit(), Next::Nothing, "one searches already");
+    idle.found();
+    assert_eq!(idle.after_submit(), Next::Wake);
+    idle.lay_down(first);
+    idle.close();
+    assert_eq!(idle.after_submit(), Next::Drain);
+    idle.claim_another();
+    assert_eq!(idle.after_submit(), Next::Drain);
+}
+
+#[test]
+fn a_submission_to_a_closed_runtime_is_taken_out_again_whoever_searches() {
+    let idle = idle([0]);
+    assert!(idle.claim_another().is_some());
+    idle.close();
+    assert_counts(&idle, 0, 1, 0, 0);
+    assert_eq!(idle.after_submit(), Next::Drain);
+    idle.found();
+    assert_eq!(idle.after_submit(), Next::Drain, "no core lies here");
+}
+
+/// A hundred submissions wake one worker.
+#[test]
+fn a_claim_is_refused_while_one_searches_or_when_no_core_lies_here() {
+    let idle = idle([0, 1, 2]);
+    assert_eq!(for_a_thread(idle.claim()), 2);
+    assert_counts(&idle, 2, 1, 0, 0);
+    for _ in 0..100 {
+        assert!(idle.claim().is_none());
+    }
+    assert_counts(&idle, 2, 1, 0, 0);
+    idle.found();
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!(for_a_thread(idle.claim()), 1);
+    idle.found();
+    assert_eq!(for_a_thread(idle.claim()), 0);
+    idle.found();
+    assert!(idle.claim().is_none());
+    assert_counts(&idle, 0, 0, 0, 0);
+}
+
+#[test]
+fn another_claim_wakes_beside_searchers_and_gives_its_count_back_if_no_core_lies_here() {
+    let idle = idle([0, 1]);
+    assert_eq!(for_a_thread(idle.claim_another()), 1);
+    assert_eq!(for_a_thread(idle.claim_another()), 0);
+    assert_counts(&idle, 0, 2, 0, 0);
+    assert!(idle.claim_another().is_none());
+    assert_counts(&idle, 0, 2, 0, 0);
+}
+
+#[test]
+fn a_closed_runtime_gives_no_core_away() {
+    let idle = idle([0, 1]);
+    idle.close();
+    assert!(idle.claim().is_none());
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert!(idle.claim_another().is_none());
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!(idle.pick_up(), None);
+    assert!(idle.get_up(&sleeper()).is_none());
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!(idle.take_cores().len(), 2);
+    assert_counts(&idle, 0, 0, 0, 0);
+}
+
+/// The last one that lay down first; whoever sits with the network last.
+#[test]
+fn sleepers_are_woken_in_the_order_of_their_warmth() {
+    let idle = Idle::new();
+    let [seated, first, second] = std::array::from_fn(|_| sleeper());
+    idle.lie_down(Some(0), &seated, false, true);
+    assert_counts(&idle, 1, 0, 0, 1);
+    idle.lie_down(Some(1), &first, false, false);
+    idle.lie_down(Some(2), &second, false, false);
+    assert_counts(&idle, 3, 0, 2, 3);
+    for (expected, left) in [(&second, 2), (&first, 1), (&seated, 0)] {
+        let sleeper = woken(idle.claim());
+        assert!(Arc::ptr_eq(&sleeper, expected));
+        assert_counts(&idle, left, 1, left.saturating_sub(1), left);
+        let up = idle.get_up(&sleeper).unwrap();
+        assert!((up.core, up.searching) == (left as u32, true) && !sleeper.has_gift());
+        idle.found();
+    }
+    assert_counts(&idle, 0, 0, 0, 0);
+    idle.lay_down(3);
+    assert_eq!(for_a_thread(idle.claim()), 3);
+}
+
+#[test]
+fn who_lies_down_stops_searching() {
+    let idle = idle([0]);
+    let sleeper = sleeper();
+    assert_eq!(for_a_thread(idle.claim()), 0);
+    assert_counts(&idle, 0, 1, 0, 0);
+    idle.lie_down(Some(0), &sleeper, true, false);
+    assert_counts(&idle, 1, 0, 1, 1);
+    // A spare has no core, and does not search.
+    let spare = self::sleeper();
+    idle.lie_down(None, &spare, false, false);
+    assert_counts(&idle, 1, 0, 2, 2);
+}
+
+#[test]
+fn who_gets_up_by_itself_takes_a_core_and_does_not_count_as_searching() {
+    let idle = Idle::new();
+    let (sleeper, other) = (sleeper(), sleeper());
+    idle.lie_down(None, &other, false, false);
+    idle.lie_down(Some(7), &sleeper, false, false);
+    let up = idle.get_up(&sleeper).unwrap();
+    assert_eq!((up.core, up.searching), (7, false));
+    assert_counts(&idle, 0, 0, 1, 1);
+    // Without a core it leaves its bed all the same.
+    assert!(idle.get_up(&other).is_none());
+    assert_counts(&idle, 0, 0, 0, 0);
+}
+
+#[test]
+fn who_leaves_takes_a_core_only_if_it_was_given_one() {
+    let idle = Idle::new();
+    let [bed, seat, stays] = std::array::from_fn(|_| sleeper());
+    idle.lie_down(Some(0), &bed, false, false);
+    idle.lie_down(None, &stays, false, false);
+    idle.lie_down(Some(1), &seat, false, true);
+    assert!(idle.leave(&bed).is_none());
+    assert_counts(&idle, 2, 0, 1, 2);
+    assert!(idle.is_attended(), "another one leaves, and not who sits");
+    assert!(idle.leave(&seat).is_none());
+    assert_counts(&idle, 2, 0, 1, 1);
+    assert!(!idle.is_attended());
+    assert!(Arc::ptr_eq(&woken(idle.claim()), &stays));
+    let up = idle.leave(&stays).unwrap();
+    assert_eq!((up.core, up.searching), (1, true));
+    assert_counts(&idle, 1, 1, 0, 0);
+}
+
+#[test]
+fn the_network_is_attended_by_whoever_sits_or_searches() {
+    let idle = idle([0]);
+    let (seated, in_bed) = (sleeper(), sleeper());
+    assert!(!idle.is_attended());
+    idle.lie_down(None, &in_bed, false, false);
+    assert!(!idle.is_attended());
+    idle.lie_down(None, &seated, false, true);
+    assert!(idle.is_attended());
+    idle.leave(&seated);
+    assert!(!idle.is_attended());
+    assert!(idle.claim().is_some());
+    assert!(idle.is_attended());
+    idle.lie_down(None, &seated, false, true);
+    assert!(idle.is_attended());
+}
+
+#[test]
+fn a_core_for_which_no_thread_can_be_started_lies_here_again() {
+    let idle = idle([0, 1]);
+    let core = for_a_thread(idle.claim());
+    assert_counts(&idle, 1, 1, 0, 0);
+    idle.unclaim(core);
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!(idle.after_submit(), Next::Wake);
+    assert_eq!(for_a_thread(idle.claim()), core);
+}
+
+#[test]
+fn half_of_the_busy_processors_search() {
+    for (processors, lying, most) in [
+        (1, 0, 1),
+        (2, 0, 1),
+        (3, 0, 2),
+        (4, 0, 2),
+        (5, 0, 3),
+        (8, 0, 4),
+        (8, 3, 3),
+        (8, 6, 1),
+        (8, 7, 1),
+        (8, 8, 0),
+        // A core more than there are processors belongs to one that has just been retaken.
+        (8, 9, 0),
+    ] {
+        let idle = idle(0..lying);
+        let searchers = (0..100).take_while(|_| idle.begin_search(processors));
+        assert_eq!(searchers.count(), most, "{processors} {lying}");
+        assert_counts(&idle, lying as usize, most, 0, 0);
+    }
+}
+
+#[test]
+fn at_the_end_all_sleepers_come_back_to_be_woken() {
+    let idle = Idle::new();
+    let [first, second, seated] = std::array::from_fn(|_| sleeper());
+    idle.lie_down(Some(0), &first, false, false);
+    idle.lie_down(Some(1), &second, false, false);
+    idle.lie_down(Some(2), &seated, false, true);
+    let sleepers = idle.close();
+    let expected = [&first, &second, &seated];
+    assert!(
+        sleepers.len() == 3
+            && sleepers
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| Arc::ptr_eq(a, b))
+    );
+    assert_counts(&idle, 3, 0, 0, 0);
+    assert!(idle.close().is_empty());
+}
+
+#[test]
+fn it_is_settled_when_all_cores_lie_here_and_nobody_searches() {
+    let idle = idle([0, 1]);
+    assert!(idle.is_settled(2));
+    assert!(!idle.is_settled(3));
+    let core = for_a_thread(idle.claim());
+    assert!(!idle.is_settled(2));
+    assert!(!idle.is_settled(1), "one searches");
+    idle.lay_down(core);
+    assert!(!idle.is_settled(2), "one searches");
+    idle.found();
+    assert!(idle.is_settled(2));
+    idle.close();
+    assert!(idle.is_settled(2));
+}
+
+#[test]
+fn what_is_opened_again_gives_its_cores_away_as_before() {
+    let idle = idle([0, 1]);
+    idle.close();
+    assert_eq!(idle.pick_up(), None);
+    idle.reopen();
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!(idle.after_submit(), Next::Wake);
+    assert_eq!(for_a_thread(idle.claim()), 1);
+    assert_counts(&idle, 1, 1, 0, 0);
+}

@@ -1,0 +1,123 @@
+//! A scheduler without threads: the test takes each step of a worker, of a submitter and of the monitor, and sees what it leaves
+//! behind. Whole runtimes find another way to most of what a single step forgets, a little later.
+
+use std::ptr;
+use std::time::Instant;
+
+use super::idle::Next;
+use super::park::Sleeper;
+use super::processor::Processor;
+use super::processor::tests::token;
+use super::*;
+use crate::tasks::Id;
+
+mod orphans;
+mod stealing;
+mod submitting;
+mod working;
+
+/// An open scheduler whose cores all lie there. This thread may become a worker of it.
+struct Yard {
+    shared: &'static Shared,
+}
+
+impl Yard {
+    fn new(processors: usize) -> Yard {
+        let shared = Shared::leak(processors).unwrap();
+        shared.idle.reopen();
+        shared.closed.store(false, Ordering::SeqCst);
+        Yard { shared }
+    }
+
+    /// This thread is a worker that holds a core from now on.
+    fn work(&self) -> &'static Processor {
+        local::set_shared(Some(self.shared));
+        let core = self.shared.idle.pick_up().unwrap();
+        let at = core.at;
+        local::put_core(core);
+        at
+    }
+
+    fn with_core<R>(&self, f: impl FnOnce(&Core) -> R) -> R {
+        local::with_core(self.shared, f).expect("this thread is a worker")
+    }
+
+    /// Workers in bed, who have laid a core down each.
+    fn sleepers(&self, count: usize) -> Vec<Arc<Sleeper<Box<Core>>>> {
+        (0..count)
+            .map(|_| {
+                let sleeper = Arc::new(Sleeper::of_this_thread(Netpoll::new().unwrap()));
+                let core = self.shared.idle.pick_up().unwrap();
+                (self.shared.idle).lie_down(Some(core), &sleeper, false, false);
+                sleeper
+            })
+            .collect()
+    }
+
+    fn close(&self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.idle.close();
+    }
+
+    /// The ids of what lies in the global queue, in its order; it is empty then.
+    fn take_global(&self) -> Vec<Id> {
+        let queued = std::iter::from_fn(|| steal::steal_one(|| self.shared.global.steal()));
+        queued.map(|runnable| runnable.metadata().id()).collect()
+    }
+
+    /// The same of a processor's queue.
+    fn take_queue(&self, at: &Processor) -> Vec<Id> {
+        let queued = std::iter::from_fn(|| steal::steal_one(|| at.stealer.steal()));
+        queued.map(|runnable| runnable.metadata().id()).collect()
+    }
+
+    /// Whether the janitor has been called since this was asked last.
+    fn takes_call(&self) -> bool {
+        const TIME: Duration = Duration::from_millis(20);
+        let term = self.shared.monitor.take_office();
+        let begin = Instant::now();
+        self.shared.monitor.wait_for_call(term, TIME);
+        self.shared.monitor.answer_call();
+        begin.elapsed() < TIME
+    }
+}
+
+impl Drop for Yard {
+    fn drop(&mut self) {
+        drop(local::take_core());
+        local::set_shared(None);
+        for core in self.shared.idle.take_cores() {
+            // Its queue ends with it.
+            drop(core);
+        }
+        drop(self.take_global());
+    }
+}
+
+fn has_work(at: &Processor) -> bool {
+    !at.stealer.is_empty()
+}
+
+/// The id of what is in the next slot, which is empty then.
+fn take_slot(at: &Processor) -> Option<Id> {
+    at.next.steal().map(|runnable| runnable.metadata().id())
+}
+
+#[test]
+fn work_is_visible_in_the_global_queue_any_processor_s_and_an_orphan_s() {
+    let yard = Yard::new(3);
+    assert!(!yard.shared.work_is_visible());
+    yard.shared.global.push(token().1);
+    assert!(yard.shared.work_is_visible());
+    assert_eq!(yard.shared.num_waiting(), 1);
+    yard.take_global();
+    for _ in 0..3 {
+        let at = yard.work();
+        yard.with_core(|core| core.queue.push(token().1));
+        assert!(yard.shared.work_is_visible());
+        assert_eq!(yard.shared.num_waiting(), 1);
+        yard.take_queue(at);
+        assert!(!yard.shared.work_is_visible());
+        drop(local::take_core());
+    }
+}

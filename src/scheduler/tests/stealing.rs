@@ -1,0 +1,131 @@
+//! Whom a thief takes from, and what.
+
+use super::*;
+use crate::scheduler::steal::{BATCH, adopt, steal};
+
+impl Yard {
+    /// A core of this yard that nobody holds.
+    fn core(&self) -> Box<Core> {
+        self.shared.idle.pick_up().unwrap()
+    }
+
+    fn orphan(&self, index: usize) -> Box<Core> {
+        let at = self.shared.processors[index].at();
+        at.tenure.begin(1);
+        assert!(at.tenure.retake());
+        let core = self.shared.processors[index].replace();
+        assert!(self.shared.orphans.list(at));
+        core
+    }
+}
+
+fn id(runnable: Runnable) -> Id {
+    runnable.metadata().id()
+}
+
+#[test]
+fn a_thief_takes_half_of_the_first_queue_that_has_something() {
+    let yard = Yard::new(3);
+    let (thief, victim) = (yard.core(), yard.core());
+    assert!(steal(yard.shared, &thief).is_none());
+    let ids: Vec<Id> = (0..10)
+        .map(|_| {
+            let (id, runnable) = token();
+            victim.queue.push(runnable);
+            id
+        })
+        .collect();
+    let (found, from) = steal(yard.shared, &thief).unwrap();
+    assert!(ptr::eq(from, victim.at));
+    assert_eq!(id(found), ids[0]);
+    assert_eq!(yard.take_queue(thief.at), ids[1..5]);
+    assert_eq!(yard.take_queue(victim.at), ids[5..]);
+    for _ in 0..3 * BATCH {
+        victim.queue.push(token().1);
+    }
+    drop(steal(yard.shared, &thief).unwrap());
+    assert_eq!(yard.take_queue(thief.at).len(), BATCH - 1);
+    yard.take_queue(victim.at);
+}
+
+/// It may be the only one who has work.
+#[test]
+fn a_thief_does_not_take_from_itself() {
+    let yard = Yard::new(2);
+    let thief = yard.core();
+    thief.queue.push(token().1);
+    drop(thief.at.next.put(token().1));
+    assert!(steal(yard.shared, &thief).is_none());
+    assert!(!thief.at.next.is_empty());
+    yard.take_queue(thief.at);
+}
+
+#[test]
+fn a_slot_is_taken_from_a_poll_that_lasts() {
+    let yard = Yard::new(2);
+    let (thief, victim) = (yard.core(), yard.core());
+    let (expected, runnable) = token();
+    drop(victim.at.next.put(runnable));
+    let (found, from) = steal(yard.shared, &thief).unwrap();
+    assert!(ptr::eq(from, victim.at) && victim.at.next.is_empty());
+    assert_eq!(id(found), expected);
+    // A queue comes before any slot, on whatever pass.
+    drop(victim.at.next.put(token().1));
+    let (expected, runnable) = token();
+    victim.queue.push(runnable);
+    assert_eq!(id(steal(yard.shared, &thief).unwrap().0), expected);
+    assert!(!victim.at.next.is_empty());
+}
+
+#[test]
+fn one_processor_has_nobody_to_take_from_but_orphans() {
+    let yard = Yard::new(1);
+    let thief = yard.core();
+    assert!(steal(yard.shared, &thief).is_none());
+    drop(local::take_core());
+    // The thief's own core is retaken: what stands in the place now searches.
+    let next = yard.orphan(0);
+    assert!(steal(yard.shared, &next).is_none());
+    let (expected, runnable) = token();
+    thief.queue.push(runnable);
+    let (found, from) = steal(yard.shared, &next).unwrap();
+    assert!(ptr::eq(from, thief.at));
+    assert_eq!(id(found), expected);
+    assert!(steal(yard.shared, &next).is_none());
+}
+
+#[test]
+fn a_busy_worker_adopts_one_of_what_the_stuck_have() {
+    let yard = Yard::new(2);
+    let (busy, stuck) = (yard.core(), yard.core());
+    let (first, one) = token();
+    let (second, two) = token();
+    adopt(yard.shared, &busy);
+    assert!(!has_work(busy.at));
+    let _next = yard.orphan(stuck.index);
+    adopt(yard.shared, &busy);
+    assert!(!has_work(busy.at));
+    stuck.queue.push(one);
+    stuck.queue.push(two);
+    adopt(yard.shared, &busy);
+    assert_eq!(yard.take_queue(busy.at), [first]);
+    adopt(yard.shared, &busy);
+    assert_eq!(yard.take_queue(busy.at), [second]);
+}
+
+/// An orphan whose queue is empty hides none of the others.
+#[test]
+fn whoever_adopts_looks_at_all_orphans() {
+    let yard = Yard::new(4);
+    let cores: Vec<_> = (0..4).map(|_| yard.core()).collect();
+    let (busy, stuck) = cores.split_first().unwrap();
+    let _nexts: Vec<_> = stuck.iter().map(|core| yard.orphan(core.index)).collect();
+    for _ in 0..20 {
+        for core in stuck {
+            let (expected, runnable) = token();
+            core.queue.push(runnable);
+            adopt(yard.shared, busy);
+            assert_eq!(yard.take_queue(busy.at), [expected]);
+        }
+    }
+}
