@@ -45,8 +45,8 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | Who keeps a thread? | a line on standard error, or [`Builder::on_stall`] |
-//! | Does everybody wait for everybody? | a line on standard error, or [`Builder::on_deadlock`] |
+//! | Who keeps a thread? | a line on standard error after 100 ms ([`Builder::stall_threshold`]), or [`Builder::on_stall`] |
+//! | Does everybody wait for everybody? | in debug builds a line on standard error; [`Builder::on_deadlock`] |
 //! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
 //! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
 //! | What happened when? | [`trace`]: a timeline of all processors, from now on, of a whole run, or of the seconds before a failure |
@@ -54,8 +54,11 @@
 //!
 //! The environment asks for most of it, without a change to the program: `EXECUTOR_TRACE=file.json` writes a timeline,
 //! `EXECUTOR_FLIGHT_RECORDER=file.json` one when something goes wrong, and `EXECUTOR_DEBUG` is a list of switches:
-//! `stall=0`, `deadlock=0` (or `panic`), `histograms=1`, `tasks=1`, and `retake=0`, which leaves stuck tasks their
+//! `stall=0`, `deadlock=1` (or `0`, or `panic`), `histograms=1`, `tasks=1`, and `retake=0`, which leaves stuck tasks their
 //! processors, to see what that costs.
+//!
+//! What is said on standard error holds up nobody, whether it is closed, or full and never read: then messages are dropped, and
+//! their number is said when it takes some again.
 //!
 //! # Which runtime
 //!

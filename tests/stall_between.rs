@@ -7,7 +7,7 @@ use std::hint::spin_loop;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,8 @@ fn wait_elsewhere(future: impl Future, wakes: impl Fn() + Send + Sync + 'static)
         wakes,
     }));
     let mut future = pin!(future);
-    while let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+    let mut cx = Context::from_waker(&waker);
+    while future.as_mut().poll(&mut cx).is_pending() {
         thread::park();
     }
 }

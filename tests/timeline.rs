@@ -582,3 +582,114 @@ fn the_environment_asks_for_timelines_of_all_runtimes() {
     ));
     assert_eq!(read(&second).polls_of("other").len(), 1);
 }
+
+#[cfg(target_os = "linux")]
+mod at_exit {
+    use std::process::{Command, exit};
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    static POLLS: AtomicU64 = AtomicU64::new(0);
+    static BEFORE: AtomicU64 = AtomicU64::new(0);
+
+    /// What eight workers poll until they have been held. Without that it is as much as they can while a file is written.
+    const MEANWHILE: u64 = 20_000;
+
+    extern "C" fn before_the_writer() {
+        BEFORE.store(POLLS.load(Relaxed), Relaxed);
+    }
+
+    extern "C" fn after_the_writer() {
+        let meanwhile = POLLS.load(Relaxed) - BEFORE.load(Relaxed);
+        if BEFORE.load(Relaxed) == 0 || meanwhile > MEANWHILE {
+            eprintln!("{meanwhile} polls while the timeline was written");
+            // SAFETY: it does not return.
+            unsafe { libc::_exit(1) };
+        }
+    }
+
+    fn at_exit(f: extern "C" fn()) {
+        // SAFETY: a function of this program that takes nothing and does not unwind.
+        assert_eq!(unsafe { libc::atexit(f) }, 0);
+    }
+
+    #[test]
+    #[ignore = "is run by the test below with the variable set"]
+    fn child_exits_from_two_tasks_at_once() {
+        assert!(std::env::var_os(CHILD).is_some());
+        at_exit(after_the_writer);
+        executor::run(async {
+            // The default runtime has asked to be called in between.
+            at_exit(before_the_writer);
+            let yields = || async {
+                loop {
+                    POLLS.fetch_add(1, Relaxed);
+                    yield_now().await;
+                }
+            };
+            for _ in 0..32 {
+                drop(executor::spawn(yields()));
+            }
+            while POLLS.load(Relaxed) < 100_000 {
+                yield_now().await;
+            }
+            let both = std::sync::Arc::new(Barrier::new(2));
+            for _ in 0..2 {
+                let both = both.clone();
+                drop(executor::spawn(async move {
+                    both.wait();
+                    exit(0)
+                }));
+            }
+            pending::<()>().await
+        });
+    }
+
+    /// One of the two writes the timeline; the other never goes on, nor could anybody else end the process meanwhile.
+    #[test]
+    fn two_tasks_that_exit_at_once_on_a_busy_machine_end_the_process() {
+        let turns = || {
+            for turn in 0..4 {
+                let name = format!("exit-{turn}-{:?}.json", thread::current().id());
+                let path = file(&name);
+                let begin = Instant::now();
+                let mut child = Command::new(std::env::current_exe().unwrap())
+                    .args(["at_exit::child_exits_from_two_tasks_at_once"])
+                    .args(["--exact", "--ignored", "--nocapture"])
+                    .env(CHILD, "1")
+                    .env("EXECUTOR_DEBUG", "stall=0")
+                    .env("EXECUTOR_WORKER_THREADS", "8")
+                    .env("EXECUTOR_TRACE", &path)
+                    .stdout(std::process::Stdio::null())
+                    .spawn()
+                    .unwrap();
+                let status = loop {
+                    if let Some(status) = child.try_wait().unwrap() {
+                        break status;
+                    }
+                    if begin.elapsed() > 2 * common::PATIENCE {
+                        child.kill().unwrap();
+                        child.wait().unwrap();
+                        panic!("hung");
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                };
+                assert!(status.success(), "{status}");
+                let json = std::fs::read(&path).unwrap();
+                std::fs::remove_file(&path).unwrap();
+                assert!(json.ends_with(b"}\n"), "it is whole");
+            }
+        };
+        // Each is the others' load.
+        thread::scope(|scope| {
+            let all = [(); 3].map(|()| scope.spawn(turns));
+            for one in all {
+                one.join().unwrap();
+            }
+        });
+    }
+}

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use super::{Builder, Handle, Runtime};
 use crate::scheduler::Shared;
+use crate::stderr;
 use crate::sync::exit::at_exit;
 use crate::sync::fork::PerProcess;
 use crate::tasks::contained;
@@ -94,13 +95,17 @@ fn default_handle() -> &'static Handle {
         .handle()
 }
 
-/// The default runtime is never dropped; so its timeline is written when the process exits.
+/// The default runtime is never dropped; so its timeline is written when the process exits. Its workers wait meanwhile, or the
+/// process would not end for minutes.
 extern "C" fn end_default() {
     contained(|| {
         if let Some(runtime) = DEFAULT.get() {
+            let _held = runtime.handle().shared().hold_workers();
             runtime.end_recording();
         }
     });
+    // It may have had something to say.
+    stderr::flush();
 }
 
 /// The reactor of the runtime this thread is in, else of the default runtime.

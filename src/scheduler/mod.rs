@@ -140,6 +140,7 @@ mod counter;
 pub(crate) mod deadlock;
 pub(crate) mod dump;
 pub(crate) mod handoff;
+mod hold;
 mod home;
 mod idle;
 mod inherited;
@@ -184,6 +185,7 @@ pub(crate) use stall::{OnIncident, OnStall};
 
 use deadlock::{Moved, Waiting};
 use dump::Elsewhere;
+use hold::Hold;
 use idle::Idle;
 use instruments::Instruments;
 use lifecycle::BlockingJob;
@@ -209,6 +211,8 @@ pub(crate) struct Shared {
     /// Read by each worker between two polls, written at opening and closing: on a line that nobody else writes.
     closed: CachePadded<AtomicBool>,
     monitor: Monitor,
+    /// See [`hold`].
+    hold: Hold,
     threads: Threads,
     /// Threads that run [`worker::run`]: a hint for when spares end, and what the janitor waits for.
     workers: AtomicUsize,
@@ -292,6 +296,7 @@ impl Shared {
             timers: Timers::new(processors),
             closed: CachePadded::new(AtomicBool::new(true)),
             monitor: Monitor::default(),
+            hold: Hold::default(),
             threads: Threads::default(),
             workers: AtomicUsize::new(0),
             said_exhausted: AtomicBool::new(false),

@@ -211,6 +211,7 @@ pub(super) fn run(shared: &'static Shared) {
         if shared.is_closed() {
             break;
         }
+        shared.hold.wait();
         rounds.look();
         quiet = rounds.last >= rounds.awake_until && rounds.all_is_quiet();
     }

@@ -167,6 +167,7 @@ impl Worker {
 
     /// Whether instruments are on, copied to where polls see it. See [`super::instruments`].
     fn look_at_instruments(&self) {
+        self.shared.hold.wait();
         let observed = self.shared.look_at_instruments();
         let others = self.special.get() & !OBSERVED;
         self.special
