@@ -195,7 +195,7 @@ impl Reporting {
 }
 
 /// Prints a line. If nobody reads it, there is nobody to tell.
-fn print(line: fmt::Arguments<'_>) {
+pub(super) fn print(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "executor: {line}");
 }
 
