@@ -176,13 +176,19 @@ fn a_worker_that_waits_for_nothing_but_a_notification_is_reached() {
 fn a_worker_that_is_busy_finds_out_too() {
     in_children("a_worker_that_is_busy_finds_out_too", |runtime| {
         let reader = reader(runtime);
-        for _ in 0..runtime.metrics().num_workers() {
-            drop(runtime.spawn(async {
-                loop {
+        let rounds = Arc::new(AtomicUsize::new(0));
+        let tasks = runtime.metrics().num_workers();
+        for _ in 0..tasks {
+            let rounds = rounds.clone();
+            drop(runtime.spawn(async move {
+                for round in 0.. {
+                    rounds.fetch_add(usize::from(round == 1000), SeqCst);
                     executor::task::yield_now().await;
                 }
             }));
         }
+        // What was written to wake their workers has arrived.
+        wait_until("all are busy", || rounds.load(SeqCst) == tasks);
         close_all_descriptors();
         if runtime.metrics().num_workers() > 1 {
             // Another worker may have the seat, and wait there for ever.

@@ -55,9 +55,10 @@ use self::poller::Poller;
 use self::registry::{End, Registry};
 use self::state::State;
 
-pub(crate) use self::source::{Source, Waiting};
+pub(crate) use self::source::Source;
 pub(crate) use self::state::{Direction, Readiness};
-#[cfg(feature = "quinn-0-11")]
+// An adapter names its own futures.
+#[allow(unused_imports)]
 pub(crate) use self::waiters::Name;
 pub(crate) use self::waiters::{Handle, Owner};
 

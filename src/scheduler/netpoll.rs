@@ -15,7 +15,8 @@
 //! 3. Whoever sits down from then on ends all waiting for I/O with an error, and waits in a [`Bed`], where notifications
 //!    come from now on. One that still went to the poller is made up for by the length of a wait there, [`NAP`] at most.
 //!
-//! So tasks and timers go on, sockets report errors, and no thread spins.
+//! So tasks and timers go on, sockets report errors, and no thread spins. What is not made up for: a notification that was
+//! written and had not arrived when the descriptors were closed. The next one finds out.
 
 #[cfg(all(feature = "net", unix))]
 pub(crate) use with_reactor::{Netpoll, Seat};
@@ -146,7 +147,9 @@ mod with_reactor {
 
         #[cold]
         fn failed(&self, error: &io::Error) {
-            if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
+            let failures = self.failures.load(Ordering::Relaxed) + 1;
+            self.failures.store(failures, Ordering::Relaxed);
+            if failures >= PATIENCE {
                 self.lose(error);
             }
         }
