@@ -20,7 +20,7 @@ use std::task::{Context, Poll, ready};
 
 use rustix::fs::OFlags;
 
-use crate::reactor::{Direction, Handle, Owner, Reactor, Readiness, Source, Waiting};
+use crate::reactor::{Direction, Handle, Owner, Reactor, Readiness, Source};
 use crate::sync::Arc;
 use crate::tasks::budget;
 
@@ -372,11 +372,6 @@ impl<T: AsFd> Async<T> {
     #[cfg(feature = "quinn-0-11")]
     pub(crate) fn remove_waiter(&self, direction: Direction, name: crate::reactor::Name) {
         self.source.remove_waiter(direction, name);
-    }
-
-    /// A future's wait for one direction.
-    pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_> {
-        self.source.waiting(direction)
     }
 }
 

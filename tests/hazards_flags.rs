@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 
+use executor::block_on;
 use executor::io::Async;
-use executor::{block_on, spawn};
 
 use common::{on_runtimes, wait_until, within_patience};
 
@@ -312,10 +312,8 @@ fn a_stream_that_is_closed_in_one_direction_waits_in_the_other() {
         while near.get_ref().write(&[0; 4096]).is_ok() {}
         assert_eq!(ready_in_a_row(100, || near.writable()), 0);
         assert_eq!(ready_in_a_row(100, || near.readable()), 100);
-        let writer = runtime.block_on(async {
-            let near = near.clone();
-            spawn(async move { near.writable().await })
-        });
+        let waiting = near.clone();
+        let writer = runtime.spawn(async move { waiting.writable().await });
         let mut buf = vec![0; 1 << 20];
         assert!((&far).read(&mut buf).unwrap() > 0);
         runtime.block_on(writer).unwrap().unwrap();

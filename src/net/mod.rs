@@ -4,14 +4,17 @@
 //! implement [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and are [`Clone`]:
 //! a clone shares the socket.
 //!
-//! - Several tasks may wait for one socket, in each direction; all are woken when it becomes ready.
+//! - Several tasks may wait for one socket, in each direction; all are woken when it becomes ready. Futures take their
+//!   wakers back; of tasks that wait by the `poll_*` methods or the traits, each handle (a socket, a clone, a half)
+//!   remembers sixteen in each direction: see [`Async`](crate::io::Async).
 //! - A socket belongs to the runtime it was made in, outside any to the default runtime, and an accepted stream to
 //!   that of its listener. It can be polled from any thread, also inside another executor. When its runtime has shut
 //!   down, operations that need not wait go on working, and one that would wait is an error.
 //! - No operation retries an error. One that persists, like "too many open files" from `accept`, is reported each
 //!   time, so a loop that goes on after errors should wait a little in between.
 //! - Sockets are close-on-exec, and writing to one whose peer is gone is an error, never a signal.
-//! - Operations take part in the cooperative budget: a task that always finds data still yields.
+//! - Operations take part in the cooperative budget: a task that always finds data still yields. (Flushing and closing a
+//!   stream, which never wait, do not.)
 //!
 //! Host names are resolved by the operating system on a thread for blocking work; numeric addresses are not.
 //!

@@ -52,12 +52,13 @@ use crate::sync::{Arc, Mutex, MutexGuard};
 
 use self::event::Event;
 use self::poller::Poller;
-use self::registry::Registry;
+use self::registry::{End, Registry};
 use self::state::State;
 
-pub(crate) use self::source::{Source, Waiting};
+pub(crate) use self::source::Source;
 pub(crate) use self::state::{Direction, Readiness};
-#[cfg(feature = "quinn-0-11")]
+// An adapter names its own futures.
+#[allow(unused_imports)]
 pub(crate) use self::waiters::Name;
 pub(crate) use self::waiters::{Handle, Owner};
 
@@ -105,9 +106,13 @@ impl Reactor {
     }
 
     /// Ends the wait of whoever sits in the seat; if nobody does, the next wait ends at once.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses, which means that it will for ever: whoever sits there is not reached.
     #[inline]
-    pub(crate) fn notify(&self) {
-        self.poller.notify();
+    pub(crate) fn notify(&self) -> io::Result<()> {
+        self.poller.notify()
     }
 
     /// Whether anything is registered. A hint: the answer may be old.
@@ -126,9 +131,18 @@ impl Reactor {
     /// of this reactor, or registering one, is an error. What need not wait goes on working.
     pub(crate) fn close(&self, ready: &mut Vec<Waker>) {
         let mut registry = self.registry.lock();
-        registry.close();
+        registry.end(End::Closed);
         for state in registry.iter() {
             state.close(ready);
+        }
+    }
+
+    /// Ends all waiting for good, as nobody can wait for events any more.
+    pub(crate) fn fail(&self, ready: &mut Vec<Waker>) {
+        let mut registry = self.registry.lock();
+        registry.end(End::Failed);
+        for state in registry.iter() {
+            state.fail(ready);
         }
     }
 
@@ -146,8 +160,10 @@ impl Reactor {
         }
         let (key, state) = {
             let mut registry = this.registry.lock();
-            if registry.is_closed() {
-                return Err(closed());
+            match registry.ended() {
+                None => {}
+                Some(End::Closed) => return Err(closed()),
+                Some(End::Failed) => return Err(failed()),
             }
             let entry = registry.insert(State::new())?;
             this.sources.store(registry.len(), Ordering::Relaxed);
@@ -185,6 +201,10 @@ impl Seat<'_> {
     /// Waits for events and pushes the wakers they make ready; returns how many. `None` waits for ever, zero only
     /// looks. A wait ends early on [`Reactor::notify`] and on a signal, with `Ok(0)`.
     ///
+    /// # Errors
+    ///
+    /// What the operating system says. No kind of error is known that passes; see [`Reactor::fail`].
+    ///
     /// The caller wakes what it was given after it has dropped the seat, and looks at its queues again: a
     /// notification that came while this ran has been used up.
     pub(crate) fn poll(
@@ -210,6 +230,13 @@ impl Seat<'_> {
 /// The error of waiting on, or registering with, a reactor that is closed.
 fn closed() -> io::Error {
     io::Error::other("the runtime that registered this i/o source has shut down")
+}
+
+/// The error of waiting on, or registering with, a reactor whose poller has failed.
+fn failed() -> io::Error {
+    io::Error::other(
+        "the runtime of this i/o source cannot wait for i/o any more: the operating system refuses its poller",
+    )
 }
 
 /// The error of waiting on, or registering with, the reactor of another process.

@@ -88,9 +88,8 @@ impl Poller {
         self.inner.modify_with_mode(fd, interest, PollMode::Oneshot)
     }
 
-    pub(super) fn notify(&self) {
-        // Fails only if the notifier's own fd is broken, and then every wait reports that as its error.
-        let _ = self.inner.notify();
+    pub(super) fn notify(&self) -> io::Result<()> {
+        self.inner.notify()
     }
 
     /// Puts what happened into `events`, which stays empty when the time is up or a notification came.

@@ -24,7 +24,14 @@ pub(super) struct Registry {
     slots: Vec<Slot>,
     /// Indices of the vacant slots.
     vacant: Vec<usize>,
-    closed: bool,
+    end: Option<End>,
+}
+
+/// Why nothing more can be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Closed,
+    Failed,
 }
 
 struct Slot {
@@ -88,12 +95,13 @@ impl Registry {
         self.slots.iter().filter_map(|slot| slot.state.as_ref())
     }
 
-    pub(super) fn close(&mut self) {
-        self.closed = true;
+    /// The first reason stays.
+    pub(super) fn end(&mut self, end: End) {
+        self.end.get_or_insert(end);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
+    pub(super) fn ended(&self) -> Option<End> {
+        self.end
     }
 }
 

@@ -46,7 +46,7 @@ impl Source {
     }
 
     /// Ready, or the task's waker is left here, as polled through the object itself.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "for tests and models"))]
     pub(crate) fn poll_ready(
         &self,
         direction: Direction,
@@ -171,7 +171,7 @@ impl Waiting<'_> {
         Owner::Future(&mut self.name)
     }
 
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "for tests and models"))]
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
         let owner = Owner::Future(&mut self.name);
         self.source.poll_ready_for(owner, self.direction, cx)

@@ -25,8 +25,10 @@ const CLOSED: usize = 8;
 const TOLD_READ: usize = 16;
 /// The same for writing.
 const TOLD_WRITE: usize = 32;
-/// The tick begins here. It wraps after 2^58 events (2^26 on a 32-bit system), between two looks of one operation.
-const TICK: usize = 64;
+/// The poller has failed for good: waiting is an error. Set once.
+const FAILED: usize = 64;
+/// The tick begins here. It wraps after 2^57 events (2^25 on a 32-bit system), between two looks of one operation.
+const TICK: usize = 128;
 
 /// The half of a source that an operation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,10 +167,12 @@ impl State {
         let mut lists = self.lists.lock();
         let word = self.word.load(Ordering::Acquire);
         let met = until.is_met_by(word, direction);
-        if met || word & CLOSED != 0 {
+        if met || word & (CLOSED | FAILED) != 0 {
             drop(lists);
             return Poll::Ready(if met {
                 Ok(Readiness(word))
+            } else if word & FAILED != 0 {
+                Err(super::failed())
             } else {
                 Err(super::closed())
             });
@@ -267,6 +271,12 @@ impl State {
     /// From now on waiting is an error. Takes everybody who waits.
     pub(super) fn close(&self, ready: &mut Vec<Waker>) {
         self.word.fetch_or(CLOSED, Ordering::AcqRel);
+        self.take_waiters(ready);
+    }
+
+    /// The same since the poller has failed.
+    pub(super) fn fail(&self, ready: &mut Vec<Waker>) {
+        self.word.fetch_or(FAILED, Ordering::AcqRel);
         self.take_waiters(ready);
     }
 

@@ -63,13 +63,13 @@ fn every_notification_ends_a_wait() {
     let reactor = Reactor::new().unwrap();
     let mut ready = Vec::new();
     for _ in 0..3 {
-        reactor.notify();
-        reactor.notify();
+        reactor.notify().unwrap();
+        reactor.notify().unwrap();
         let mut seat = reactor.try_seat().unwrap();
         assert_eq!(seat.poll(None, &mut ready).unwrap(), 0);
     }
     // A timed wait likewise, and only once per notification.
-    reactor.notify();
+    reactor.notify().unwrap();
     let start = Instant::now();
     let mut seat = reactor.try_seat().unwrap();
     seat.poll(Some(Duration::from_secs(60)), &mut ready)
@@ -94,7 +94,7 @@ fn a_notification_reaches_a_thread_that_waits() {
         }
     });
     while !sleeper.is_finished() {
-        reactor.notify();
+        reactor.notify().unwrap();
         thread::yield_now();
     }
     sleeper.join().unwrap();
@@ -113,7 +113,7 @@ fn a_timed_wait_is_not_rounded_to_milliseconds_and_huge_ones_do_not_overflow() {
         start.elapsed()
     });
     assert!(fastest.min().unwrap() < Duration::from_micros(900));
-    reactor.notify();
+    reactor.notify().unwrap();
     seat.poll(Some(Duration::MAX), &mut ready).unwrap();
 }
 

@@ -21,6 +21,8 @@ pub(super) fn number(thread: u64) -> u64 {
     thread >> 32
 }
 
+#[cfg(feature = "net")]
+pub(super) use imp::interrupt_all_waits;
 pub(super) use imp::{Probe, be_punctual, cpu_time, this_thread};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -91,6 +93,18 @@ mod imp {
         let nanoseconds: libc::c_ulong = 1;
         // SAFETY: it takes a number and touches no memory. If it fails, time-outs are as late as any.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds) };
+    }
+
+    /// Ends the system calls in which threads of this process wait, as far as signals end them.
+    ///
+    /// The ids of a process belong to its threads in Linux. So the C library, when asked to set them, makes each thread do so
+    /// by a signal of its own (glibc and musl do, Android's does not), after which a wait for events returns and others
+    /// go on. -1 leaves an id as it is: nothing changes.
+    #[cfg(feature = "net")]
+    pub(crate) fn interrupt_all_waits() {
+        let unchanged = libc::gid_t::MAX;
+        // SAFETY: it takes numbers and touches no memory. If it is refused, the waits go on.
+        unsafe { libc::setresgid(unchanged, unchanged, unchanged) };
     }
 
     /// Reads the state of one thread at a time, and keeps that one's file open.
@@ -216,6 +230,9 @@ mod imp {
     }
 
     pub(crate) fn be_punctual() {}
+
+    #[cfg(feature = "net")]
+    pub(crate) fn interrupt_all_waits() {}
 
     pub(crate) fn cpu_time(_: u64) -> Option<Duration> {
         None

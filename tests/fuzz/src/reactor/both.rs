@@ -7,12 +7,15 @@ use std::task::{Context, Poll, Waker};
 use gosched_fuzz::bytes::Bytes;
 
 use super::event::{Event, RESERVED};
-use super::list::{DIRECTIONS, Seen, Source, Task, Waiter};
+use super::list::{DIRECTIONS, For, Seen, Source, Task, Waiter};
 use super::poller::Poller;
-use super::registry::Registry;
+use super::registry::{End, Registry};
 use super::state::State;
+use super::waiters::{Owner, PER_HANDLE};
 
-const TASKS: usize = 4;
+/// More than a handle remembers.
+const TASKS: usize = PER_HANDLE as usize + 4;
+const HANDLES: usize = 3;
 
 #[derive(Default)]
 pub(crate) struct Both {
@@ -40,8 +43,8 @@ impl Both {
             11 => self.check(direction, bytes),
             12 | 13 => self.clear(direction, bytes),
             14 => self.take_all(bytes),
-            _ if op & 0x70 == 0x60 => self.close(),
-            _ => self.check(direction, bytes),
+            _ if op & 0x70 == 0x60 => self.close(direction == 1),
+            _ => self.tell(direction, bytes),
         }
     }
 
@@ -78,7 +81,7 @@ impl Both {
         let mut woken = Vec::new();
         state.take_waiters(&mut woken);
         let expected = self.source(key).take([true; 2]);
-        self.expect_woken(woken, expected);
+        self.expect_woken(woken, expected, None);
     }
 
     fn source(&mut self, key: usize) -> &mut Source {
@@ -127,13 +130,15 @@ impl Both {
         source.events += 1;
         source.ready[0] |= event.read;
         source.ready[1] |= event.write;
+        source.told[0] &= !event.read;
+        source.told[1] &= !event.write;
         source.more |= event.more;
         let mut expected = source.take([event.read, event.write]);
         let wants = source.wants();
         if refused && wants.is_some() {
             expected.extend(source.take([true; 2]));
         }
-        self.expect_woken(woken, expected);
+        self.expect_woken(woken, expected, None);
         self.expect_asked(wants);
     }
 
@@ -141,35 +146,64 @@ impl Both {
         self.tasks[task].clone().into()
     }
 
-    /// Through a `poll_*` method.
+    /// Through a `poll_*` method of a handle; for readiness, or for what is newer than a look.
     fn wait(&mut self, direction: usize, bytes: &mut Bytes<'_>) {
         let task = usize::from(bytes.byte()) % TASKS;
+        let choice = bytes.byte();
         let waker = self.waker(task);
         let Some(source) = self.any(bytes) else {
             return;
         };
         let (key, state) = (source.key, source.state.clone());
+        let n = usize::from(choice) % HANDLES;
+        while source.handles.len() <= n {
+            let handle = state.new_handle();
+            assert!(!source.handles.contains(&handle), "a handle came again");
+            source.handles.push(handle);
+        }
+        let owner = Owner::Handle(source.handles[n]);
         let mut cx = Context::from_waker(&waker);
-        let polled = state.poll_ready(&self.poller, key, DIRECTIONS[direction], None, &mut cx);
+        let after = source.seen.last().filter(|_| choice & 0x80 != 0);
+        let (mut met, of) = (source.ready[direction], DIRECTIONS[direction]);
+        let polled = match after {
+            None => state.poll_ready(&self.poller, key, of, owner, &mut cx),
+            Some(seen) => {
+                met &= !source.told[direction] || seen.events != source.events;
+                state.poll_news(&self.poller, key, of, seen.readiness, owner, &mut cx)
+            }
+        };
         let source = self.source(key);
         let mut expected_asked = None;
-        if source.ready[direction] {
+        let mut crowd = None;
+        if met {
             assert!(matches!(polled, Poll::Ready(Ok(_))));
         } else if source.closed {
             assert!(matches!(polled, Poll::Ready(Err(_))));
         } else {
+            let owner = For::Handle(n);
             let list = &mut source.waiters[direction];
-            if !list
-                .iter()
-                .any(|waiter| waiter.name.is_none() && waiter.task == task)
-            {
-                list.push(Waiter { name: None, task });
+            let mut own = list.iter().filter(|waiter| waiter.owner == owner);
+            if !own.clone().any(|waiter| waiter.task == task) {
+                if own.clone().count() == PER_HANDLE as usize {
+                    crowd = Some(Vec::from_iter(own.by_ref().map(|waiter| waiter.task)));
+                }
+                list.push(Waiter { owner, task });
             }
             expected_asked = source.wants();
             let refused = self.poller.refuses.get();
             assert_eq!(polled.is_pending(), !refused);
         }
         self.expect_asked(expected_asked);
+        if let Some(crowd) = crowd {
+            // One of the others has lost its place, and only that one was woken.
+            let woken = |&task: &usize| self.tasks[task].wakes.load(Relaxed) > 0;
+            let lost = crowd.into_iter().find(woken).expect("somebody is woken");
+            self.expect_woken(Vec::new(), Vec::new(), Some(lost));
+            let lost = |waiter: &Waiter| waiter.owner == For::Handle(n) && waiter.task == lost;
+            let list = &mut self.source(key).waiters[direction];
+            let at = list.iter().position(lost).expect("it is in the list");
+            list.remove(at);
+        }
     }
 
     /// As a future that takes its waiter back.
@@ -193,7 +227,7 @@ impl Both {
             &self.poller,
             key,
             DIRECTIONS[direction],
-            Some(&mut name),
+            Owner::Future(&mut name),
             &mut cx,
         );
         let source = self.source(key);
@@ -211,9 +245,10 @@ impl Both {
             );
             names[n] = name;
             let list = &mut source.waiters[direction];
-            match list.iter_mut().find(|waiter| waiter.name == name) {
+            let owner = For::Future(name.expect("it has waited"));
+            match list.iter_mut().find(|waiter| waiter.owner == owner) {
                 Some(waiter) => waiter.task = task,
-                None => list.push(Waiter { name, task }),
+                None => list.push(Waiter { owner, task }),
             }
             expected_asked = source.wants();
             let refused = self.poller.refuses.get();
@@ -227,15 +262,50 @@ impl Both {
         let Some(source) = self.any(bytes) else {
             return;
         };
+        if n & 0x80 != 0 {
+            let n = n % HANDLES;
+            if n > 0 && n < source.handles.len() {
+                let got = source.state.remove_handle(source.handles[n]);
+                let mut expected = Vec::new();
+                for list in &mut source.waiters {
+                    list.retain(|waiter| {
+                        let own = waiter.owner == For::Handle(n);
+                        expected.extend(own.then_some(waiter.task));
+                        !own
+                    });
+                }
+                self.expect_woken(got, expected, None);
+            }
+            return;
+        }
         let names = &source.names[direction];
         let Some(name) = names.get(n % names.len().max(1)).copied().flatten() else {
             return;
         };
         let list = &mut source.waiters[direction];
-        let waiting = list.iter().position(|waiter| waiter.name == Some(name));
+        let waiting = list
+            .iter()
+            .position(|waiter| waiter.owner == For::Future(name));
         let expected = waiting.map(|at| list.remove(at).task);
         let got = source.state.remove_waiter(DIRECTIONS[direction], name);
-        self.expect_woken(got.into_iter().collect(), expected.into_iter().collect());
+        self.expect_woken(Vec::from_iter(got), Vec::from_iter(expected), None);
+    }
+
+    /// Somebody who has looked, perhaps long ago, asks whether that is news.
+    fn tell(&mut self, direction: usize, bytes: &mut Bytes<'_>) {
+        let choice = usize::from(bytes.byte());
+        let Some(source) = self.any(bytes) else {
+            return;
+        };
+        let count = source.seen.len();
+        if count == 0 {
+            return;
+        }
+        let seen = &source.seen[count - 1 - choice % count];
+        let is_old = source.told[direction] && seen.events == source.events;
+        let told = source.state.tell(DIRECTIONS[direction], seen.readiness);
+        assert_eq!(told, !is_old);
+        source.told[direction] = true;
     }
 
     fn check(&mut self, direction: usize, bytes: &mut Bytes<'_>) {
@@ -285,29 +355,32 @@ impl Both {
         let mut woken = Vec::new();
         source.state.take_waiters(&mut woken);
         let expected = source.take([true; 2]);
-        self.expect_woken(woken, expected);
+        self.expect_woken(woken, expected, None);
     }
 
     /// As the reactor closes.
-    fn close(&mut self) {
+    fn close(&mut self, fails: bool) {
         self.closed = true;
-        self.registry.close();
-        assert!(self.registry.is_closed());
-        let mut woken = Vec::new();
         self.registry
-            .iter()
-            .for_each(|state| state.close(&mut woken));
+            .end(if fails { End::Failed } else { End::Closed });
+        assert!(self.registry.ended().is_some());
+        let mut woken = Vec::new();
+        self.registry.iter().for_each(|state| match fails {
+            true => state.fail(&mut woken),
+            false => state.close(&mut woken),
+        });
         let mut expected = Vec::new();
         for source in self.sources.iter_mut().filter(|source| !source.gone) {
             source.closed = true;
             expected.extend(source.take([true; 2]));
         }
-        self.expect_woken(woken, expected);
+        self.expect_woken(woken, expected, None);
     }
 
-    /// These wakers, in any order, and no others.
-    fn expect_woken(&mut self, woken: Vec<Waker>, expected: Vec<usize>) {
+    /// These wakers, in any order, and no others. One may have been woken already.
+    fn expect_woken(&mut self, woken: Vec<Waker>, expected: Vec<usize>, already: Option<usize>) {
         let mut counts = [0; TASKS];
+        already.into_iter().for_each(|task| counts[task] += 1);
         expected.into_iter().for_each(|task| counts[task] += 1);
         woken.into_iter().for_each(Waker::wake);
         for (task, count) in self.tasks.iter().zip(counts) {
@@ -350,7 +423,7 @@ impl Both {
     }
 
     pub(crate) fn end(mut self) {
-        self.close();
+        self.close(false);
         drop((self.registry, self.sources));
         for task in &self.tasks {
             assert_eq!(Arc::strong_count(task), 1, "a waker was left behind");

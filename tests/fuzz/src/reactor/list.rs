@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Wake;
 
 use super::state::{Direction, Readiness, State};
-use super::waiters::Name;
+use super::waiters::{Handle, Name};
 
 /// A task, as far as its waker goes.
 #[derive(Default)]
@@ -23,9 +23,16 @@ impl Wake for Task {
     }
 }
 
-/// Who waits. A name stands for a future; without one it came through a `poll_*` method.
+/// On whose behalf a task waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Future(Name),
+    /// By its place in the list of handles.
+    Handle(usize),
+}
+
 pub(super) struct Waiter {
-    pub(super) name: Option<Name>,
+    pub(super) owner: For,
     pub(super) task: usize,
 }
 
@@ -41,11 +48,17 @@ pub(super) struct Source {
     pub(super) state: Arc<State>,
     /// Removed from the registry; operations of its owner may still go on.
     pub(super) gone: bool,
+    /// It has failed, or its registry was closed.
     pub(super) closed: bool,
     /// By direction.
     pub(super) ready: [bool; 2],
     pub(super) more: bool,
     pub(super) events: u64,
+    /// Whether somebody was told since the last event of each direction.
+    pub(super) told: [bool; 2],
+    /// The object itself, and others.
+    pub(super) handles: Vec<Handle>,
+    /// Those of a handle in the order in which they came.
     pub(super) waiters: [Vec<Waiter>; 2],
     pub(super) seen: Vec<Seen>,
     /// Names of futures, by direction; also of those that wait no more.
@@ -64,6 +77,8 @@ impl Source {
             ready: [true; 2],
             more: false,
             events: 0,
+            told: [false; 2],
+            handles: vec![Handle::OBJECT],
             waiters: Default::default(),
             seen: Vec::new(),
             names: Default::default(),

@@ -27,6 +27,10 @@ fn closed() -> io::Error {
     io::Error::other("closed")
 }
 
+fn failed() -> io::Error {
+    io::Error::other("failed")
+}
+
 fn inherited() -> io::Error {
     unreachable!("no child is forked here")
 }

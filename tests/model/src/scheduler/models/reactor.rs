@@ -11,7 +11,7 @@ use super::DEADLOCK;
 use crate::checker::explore;
 use crate::kernel::{Pipe, forget_generations};
 use crate::queues::Queue;
-use crate::reactor::{Direction, Reactor, Source};
+use crate::reactor::{Direction, Handle, Owner, Reactor, Source};
 use crate::runner::Check;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle, Thread};
@@ -46,6 +46,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("two-readers/wakes-one", DEADLOCK, || {
         two_readers(Some(Flaw::WakesOne))
     }),
+    Check::model("told-once", || told_once(None)),
+    Check::twin("told-once/asks-twice", DEADLOCK, || {
+        told_once(Some(Flaw::AsksTwice))
+    }),
     Check::model("taken-back", || taken_back(None)),
     Check::twin("taken-back/forgets-it", "a waker is left", || {
         taken_back(Some(Flaw::ForgetsIt))
@@ -75,6 +79,8 @@ enum Flaw {
     /// It asks what was ready after its system call and not before.
     LooksLate,
     ClearTears,
+    /// It is told, and asks again before it tries.
+    AsksTwice,
     /// Of the wakers that are ready.
     WakesOne,
     WakesNobody,
@@ -155,7 +161,7 @@ impl Scene {
     /// A task of [`Scene::left`] has ended.
     fn ended(&self) {
         if self.left.fetch_sub(1, Ordering::Release) == 1 {
-            self.reactor.notify();
+            self.reactor.notify().expect("this kernel refuses nothing");
         }
     }
 
@@ -226,13 +232,13 @@ fn notify(flaw: Option<Flaw>) -> usize {
             let queue = queue.clone();
             Scene::spawn(&scene, move |scene| {
                 if scene.flaw == Some(Flaw::NotifiesFirst) {
-                    scene.reactor.notify();
+                    scene.reactor.notify().expect("this kernel refuses nothing");
                     queue.push(number);
                     return;
                 }
                 queue.push(number);
                 with_hole(scene.hole(Flaw::NotifierRelaxed, Hole::Relaxed), || {
-                    scene.reactor.notify();
+                    scene.reactor.notify().expect("this kernel refuses nothing");
                 });
             })
         });
@@ -322,6 +328,41 @@ fn two_readers(flaw: Option<Flaw>) -> usize {
         let server = send_and_serve(&scene, &pipe, 2);
         scene.read(&source, &pipe);
         join([reader, server]);
+    })
+}
+
+/// Somebody who asks for readiness and then tries behind the reactor's back, where flags are up all the time: told once, then
+/// it waits, and no event is missed.
+fn told_once(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let scene = Scene::new(1, flaw);
+        let pipe = Arc::new(Pipe::new(0));
+        let source = scene.register(&pipe);
+        let server = send_and_serve(&scene, &pipe, 1);
+        let waker = Waker::from(Bell::of_this_thread());
+        let mut context = Context::from_waker(&waker);
+        let mut last = None;
+        while !pipe.read() {
+            let mut asks_again = scene.flaw == Some(Flaw::AsksTwice);
+            loop {
+                let owner = Owner::Handle(Handle::OBJECT);
+                let polled = match last {
+                    None => source.poll_ready_for(owner, Direction::Read, &mut context),
+                    Some(seen) => source.poll_news_for(owner, Direction::Read, seen, &mut context),
+                };
+                let Poll::Ready(seen) = polled else {
+                    thread::park();
+                    continue;
+                };
+                let seen = seen.expect("nobody closes it");
+                if source.tell(Direction::Read, seen) && !std::mem::take(&mut asks_again) {
+                    break;
+                }
+                last = Some(seen);
+            }
+        }
+        scene.ended();
+        join([server]);
     })
 }
 
@@ -419,7 +460,7 @@ fn slot_reuse(no_generation: bool) -> usize {
         if let Poll::Ready(Ok(seen)) = waits(&second) {
             second.clear_ready(Direction::Read, seen);
         }
-        scene.reactor.notify();
+        scene.reactor.notify().expect("this kernel refuses nothing");
         join([server]);
         assert_eq!(bell.rung(), 1, "woken once by event or farewell");
         assert!(waits(&second).is_pending(), "an event of somebody else");
