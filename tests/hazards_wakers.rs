@@ -194,6 +194,8 @@ fn timers(runtime: &Runtime, odd: &Arc<Odd>) {
     let _ = poll(odd, again.as_mut());
     let other = Odd::new(odd.at, odd.does, runtime.handle());
     let _ = poll(&other, again.as_mut());
+    // In the other's place.
+    let _ = poll(odd, again.as_mut());
     tolerate(odd, || again.as_mut().reset(Instant::now()));
     let mut dropped = Box::pin(sleep(LONG));
     let _ = poll(odd, dropped.as_mut());
@@ -215,7 +217,8 @@ fn sockets(runtime: &Runtime, odd: &Arc<Odd>) {
         let mut another = Box::pin(near.readable());
         let _ = poll(odd, readable.as_mut());
         // One that has thrown must not be polled again.
-        if poll(odd, another.as_mut()).is_some() {
+        let other = Odd::new(odd.at, odd.does, runtime.handle());
+        if poll(odd, another.as_mut()).is_some() && poll(&other, another.as_mut()).is_some() {
             let _ = poll(odd, another.as_mut());
         }
         let waker = ManuallyDrop::new(odd.waker());

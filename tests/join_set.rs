@@ -5,6 +5,7 @@ use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -427,6 +428,31 @@ fn a_set_lets_go_of_its_waiter() {
         assert_eq!(Arc::strong_count(&wakes), 1);
         handle.abort();
     });
+}
+
+/// Also while a task of it cannot end, and keeps what would wake the set.
+#[test]
+fn a_set_that_is_dropped_lets_go_of_its_waiter() {
+    let runtime = runtime();
+    let wakes = Arc::new(CountWakes::default());
+    let (begun, has_begun) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let entered = runtime.handle().enter();
+    let mut set = JoinSet::new();
+    set.spawn(async move {
+        begun.send(()).unwrap();
+        held.recv().unwrap_err();
+    });
+    drop(entered);
+    has_begun.recv().unwrap();
+    let waker = Waker::from(wakes.clone());
+    let polled = set.poll_join_next(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&wakes), 2);
+    drop(set);
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    drop(release);
 }
 
 #[test]

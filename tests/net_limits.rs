@@ -87,7 +87,9 @@ fn an_accept_loop_at_the_limit_keeps_nobody_from_running_and_goes_on_afterwards(
 }
 
 fn accept_at_the_limit() {
-    let runtime = executor::Builder::new().worker_threads(1).build().unwrap();
+    // Without a second thread: a loop that lets nobody else run would have its processor taken, and all would be well.
+    let builder = executor::Builder::new().worker_threads(1).max_threads(1);
+    let runtime = builder.build().unwrap();
     let errors = Arc::new(AtomicUsize::new(0));
     let (counted, others) = (errors.clone(), errors.clone());
     let (listener, client) = runtime

@@ -127,4 +127,17 @@ mod tests {
             }
         }
     }
+
+    /// Thieves that begin at one place go apart, and each order is one of some thief's.
+    #[test]
+    fn every_start_and_every_step_is_taken() {
+        use std::collections::BTreeSet;
+        for (count, orders) in [(1, 1), (2, 2), (5, 20), (8, 32), (12, 48)] {
+            let rng = Rng::new(7);
+            let seen: BTreeSet<Vec<usize>> = (0..5000)
+                .map(|_| random_order(&rng, count).collect())
+                .collect();
+            assert_eq!(seen.len(), orders, "{count}");
+        }
+    }
 }

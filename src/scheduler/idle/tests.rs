@@ -78,12 +78,12 @@ fn counts_do_not_run_into_each_other() {
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
     idle.close();
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
-    let all = Counts(CLOSED | (COUNT - 1) * SEARCHING | (COUNT - 2));
+    let all = Counts(CLOSED | ((COUNT - 1) * SEARCHING) | (COUNT - 2));
     assert_eq!(
         (all.lying(), all.searching(), all.closed()),
         (COUNT - 2, COUNT - 1, true)
     );
-    let open = Counts(COUNT * SEARCHING | COUNT);
+    let open = Counts((COUNT * SEARCHING) | COUNT);
     assert!(!open.closed());
     const { assert!(COUNT == 0xff_ffff && SEARCHING == COUNT + 1 && CLOSED > COUNT * SEARCHING) };
 }

@@ -129,3 +129,17 @@ fn whoever_adopts_looks_at_all_orphans() {
         }
     }
 }
+
+/// Whoever comes to it first: slots are looked at on the last pass only.
+#[test]
+fn a_queue_anywhere_comes_before_a_slot() {
+    for _ in 0..50 {
+        let yard = Yard::new(3);
+        let (thief, one, other) = (yard.core(), yard.core(), yard.core());
+        drop(one.at.next.put(token().1));
+        let (expected, runnable) = token();
+        other.queue.push(runnable);
+        assert_eq!(id(steal(yard.shared, &thief).unwrap().0), expected);
+        assert!(!one.at.next.is_empty());
+    }
+}

@@ -218,3 +218,36 @@ fn a_push_asks_for_somebody_as_it_says() {
     yard.shared.follow_push(Submitted::Visibly, None);
     assert!(sleepers[0].has_gift());
 }
+
+/// A thread that is about to block leaves its processor to somebody, if there is anything to run or nobody is left with the network.
+#[test]
+fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
+    for (seated, work, expected) in [
+        (false, false, true),
+        (true, false, false),
+        (true, true, true),
+        (false, true, true),
+    ] {
+        let yard = Yard::new(3);
+        let sleepers = yard.sleepers(1);
+        let core = yard.shared.idle.pick_up().unwrap();
+        if seated {
+            let sitter = Arc::new(Sleeper::of_this_thread(Netpoll::new().unwrap()));
+            (yard.shared.idle).lie_down(Some(core), &sitter, false, true);
+        } else {
+            yard.shared.idle.lay_down(core);
+        }
+        let at = yard.work();
+        if work {
+            // What is in the slot is seen where it is moved to.
+            drop(at.next.put(token().1));
+        }
+        let away = handoff::away();
+        assert!(!local::holds_core() && at.next.is_empty());
+        assert_eq!(at.counters.handoffs.get(), 1);
+        assert_eq!(sleepers[0].has_gift(), expected, "{seated} {work}");
+        drop(away);
+        assert!(local::holds_core(), "one lies here");
+        yard.take_queue(at);
+    }
+}

@@ -1,7 +1,5 @@
 //! This thread is a worker, until a task that it polls closes the scheduler.
 
-use std::sync::mpsc;
-
 use super::*;
 use crate::tasks::Meta;
 
@@ -24,11 +22,12 @@ impl Yard {
     }
 
     /// A task that closes the scheduler, and tells whether this worker has been woken before.
-    fn closes(&self, sleeper: &Arc<Sleeper<Box<Core>>>) -> (Runnable, mpsc::Receiver<bool>) {
-        let (tell, told) = mpsc::channel();
+    fn closes(&self, sleeper: &Arc<Sleeper<Box<Core>>>) -> (Runnable, Arc<Mutex<Option<bool>>>) {
+        let told = Arc::new(Mutex::new(None));
+        let tell = told.clone();
         let (shared, sleeper) = (self.shared, sleeper.clone());
         let runnable = task(move || {
-            tell.send(sleeper.has_gift()).unwrap();
+            *tell.lock() = Some(sleeper.has_gift());
             shared.closed.store(true, Ordering::SeqCst);
         });
         (runnable, told)
@@ -44,7 +43,7 @@ fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
         yard.shared.global.push(closes);
         (0..others).for_each(|_| yard.shared.global.push(token().1));
         yard.run();
-        assert_eq!(woken.recv().unwrap(), others > 0, "{others} others");
+        assert_eq!(*woken.lock(), Some(others > 0), "{others} others");
         assert_eq!(yard.shared.idle.num_searching(), usize::from(others > 0));
         assert_eq!(
             yard.take_global().len(),

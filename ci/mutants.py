@@ -1,0 +1,142 @@
+"""The stages of ci/mutants.sh, and its account. Arguments: the tree to change, where to write, the explained, filters."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot timers wheel"
+# Files, and the tests of whole runtimes that are to see what their unit tests do not.
+GROUPS = [
+    (
+        [f"src/scheduler/{name}.rs" for name in SCHEDULER.split()],
+        "block_on fairness handoff hazards_wakes hooks metrics parallelism shutdown shutdown_report stall stall_ends "
+        "stall_shutdown tasks timeline timers",
+    ),
+    (
+        "src/tasks/*.rs",
+        "block_on context fairness hazards_depth hooks join_set lifetimes metrics observed panics shutdown "
+        "shutdown_report stall_report task_dump tasks timeline",
+    ),
+    (
+        "src/reactor/*.rs",
+        "hazards_sockets hazards_wakers hazards_wakes io_async metrics net_limits net_tcp net_udp net_unix panics_wakers shutdown timers",
+    ),
+]
+UNIT_LIMIT, LIMIT = 20, 60
+
+
+def run(tree, arguments, **options):
+    return subprocess.run(arguments, cwd=tree, check=True, text=True, **options)
+
+
+def names(tree, file):
+    """All changes of a file: what cargo-mutants calls each, and what it is called here. Lines move, so ours has none: of several of
+    one name the second is `NAME #2`."""
+    listed = run(tree, ["cargo", "mutants", "--list", "--colors", "never", "-f", file], stdout=subprocess.PIPE).stdout
+    place = re.compile(r"^([^:]+):(\d+):(\d+): (.*)$")
+    found = sorted(place.match(line).groups() for line in listed.splitlines())
+    found.sort(key=lambda entry: (int(entry[1]), int(entry[2]), entry[3]))
+    count = {}
+    result = {}
+    for path, line, column, what in found:
+        name = f"{path}: {what}"
+        count[name] = count.get(name, 0) + 1
+        result[f"{path}:{line}:{column}: {what}"] = name if count[name] == 1 else f"{name} #{count[name]}"
+    return result
+
+
+def stage(tree, out, file, tests, limit, only=None):
+    """Tests the changes of a file; gives the outcome of each."""
+    chosen = []
+    for name in only or []:
+        # In this syntax a backslash before < or > means something else.
+        chosen += ["-F", "^" + re.sub(r"([][\\.*^$+?(){}|])", r"\\\1", name) + "$"]
+    cargo = [f"--cargo-arg={argument}" for argument in tests]
+    out.mkdir(parents=True, exist_ok=True)
+    command = ["cargo", "mutants", "--in-place", "--baseline", "skip", "--no-shuffle", "--colors", "never", "--timeout", str(limit)]
+    command += ["--build-timeout", "300", "-f", file, "-o", str(out), *chosen, *cargo]
+    with open(out / "said", "w") as said:
+        # Its status says whether any survived.
+        subprocess.run(command, cwd=tree, stdout=said, stderr=said)
+    outcomes = json.loads((out / "mutants.out" / "outcomes.json").read_text())["outcomes"]
+    result = {}
+    for outcome in outcomes:
+        if outcome["scenario"] != "Baseline":
+            result[outcome["scenario"]["Mutant"]["name"]] = outcome["summary"]
+    return result
+
+
+def explained(path):
+    """Names without an indent, and under them, indented, the reason that they share."""
+    reasons, waiting, last = {}, [], None
+    for line in path.read_text().splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line[0] != " ":
+            if last == "reason":
+                waiting = []
+            waiting.append(line)
+            reasons[line] = ""
+            last = "name"
+        else:
+            for name in waiting:
+                reasons[name] += line.strip() + " "
+            last = "reason"
+    return reasons
+
+
+def main():
+    tree, out, listed, filters = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute(), pathlib.Path(sys.argv[3]), sys.argv[4:]
+    reasons = explained(listed)
+    bad = [f"no reason: {name}" for name, reason in reasons.items() if not reason]
+    rows, left = [], []
+    for files, tests in GROUPS:
+        tests = [argument for test in tests.split() for argument in ("--test", test)]
+        paths = files if isinstance(files, list) else sorted(str(path.relative_to(tree)) for path in tree.glob(files))
+        # Unit tests are not changed.
+        paths = [path for path in paths if not path.endswith("/tests.rs")]
+        paths = [path for path in paths if not filters or any(text in path for text in filters)]
+        if paths:
+            for sound in (["--lib"], tests):
+                run(tree, ["cargo", "test", "--quiet", *sound], stdout=subprocess.DEVNULL)
+        for file in paths:
+            ours = names(tree, file)
+            bad += [f"no such change: {name}" for name in reasons if name.startswith(f"{file}: ") and name not in ours.values()]
+            known = [name for name in ours if ours[name] in reasons]
+            here = out / file.replace("/", "_")
+            first = stage(tree, here / "unit", file, ["--lib"], UNIT_LIMIT)
+            survivors = [name for name in ours if first.get(name) == "MissedMutant" and name not in known]
+            second = stage(tree, here / "runtime", file, tests, LIMIT, survivors) if survivors else {}
+            last = [name for name in survivors if second.get(name) != "CaughtMutant" and second.get(name) != "Timeout"]
+            left += last
+            count = lambda outcomes, summary: sum(1 for value in outcomes.values() if value == summary)
+            rows.append(
+                (
+                    file.removeprefix("src/"),
+                    len(ours),
+                    count(first, "Unviable"),
+                    count(first, "CaughtMutant"),
+                    count(second, "CaughtMutant"),
+                    count(first, "Timeout") + count(second, "Timeout"),
+                    sum(1 for name in known if first.get(name) == "MissedMutant"),
+                    len(last),
+                )
+            )
+            print(row(rows[-1]), flush=True)
+    print(row(("file", "changes", "do not compile", "unit tests", "runtimes", "hangs", "explained", "not seen")))
+    print(row(("all", *(sum(column) for column in list(zip(*rows))[1:]))))
+    for name in left:
+        print(f"not seen: {name}")
+    for fault in bad:
+        print(fault)
+    sys.exit(1 if left or bad or not rows else 0)
+
+
+def row(cells):
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    main()
