@@ -165,12 +165,13 @@ impl Both {
         let mut cx = Context::from_waker(&waker);
         let after = source.seen.last().filter(|_| choice & 0x80 != 0);
         let (mut met, of) = (source.ready[direction], DIRECTIONS[direction]);
+        let after = after.map(|seen| (seen.readiness, seen.events));
+        if let Some((_, events)) = after {
+            met &= !source.told[direction] || events != source.events;
+        }
         let polled = match after {
             None => state.poll_ready(&self.poller, key, of, owner, &mut cx),
-            Some(seen) => {
-                met &= !source.told[direction] || seen.events != source.events;
-                state.poll_news(&self.poller, key, of, seen.readiness, owner, &mut cx)
-            }
+            Some((seen, _)) => state.poll_news(&self.poller, key, of, seen, owner, &mut cx),
         };
         let source = self.source(key);
         let mut expected_asked = None;
