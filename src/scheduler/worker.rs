@@ -219,14 +219,12 @@ impl Worker {
             let timers = turn % TIMER_TURNS == 0 && self.shared.timers.is_armed(core.index);
             let everywhere = asked || turn == 0;
             if timers || everywhere {
-                core.at.begin_look();
                 return Own::Attend {
                     index: core.index,
                     everywhere,
                 };
             }
             let Some(runnable) = core.pop() else {
-                core.at.begin_look();
                 return Own::Nothing;
             };
             core.begin_poll(&runnable);
@@ -238,6 +236,7 @@ impl Worker {
     /// All steps, for the polls in which more than the own queue is looked at.
     #[cold]
     fn attend(&self, index: usize, everywhere: bool) -> Option<Runnable> {
+        local::with_core(self.shared, |core| core.at.begin_look());
         if everywhere {
             self.look_at_instruments();
         }
@@ -262,6 +261,7 @@ impl Worker {
     /// Steps 4 to 6.
     #[cold]
     fn elsewhere(&self) -> Option<Runnable> {
+        local::with_core(self.shared, |core| core.at.begin_look());
         self.chain.set(0);
         let found = self.look_elsewhere()?;
         if local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true) {
