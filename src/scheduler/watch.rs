@@ -25,7 +25,7 @@ use super::stall::{STALL, Stall};
 const BLOCKED: Duration = Duration::from_micros(100);
 
 /// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
-const RUNNING: Duration = Duration::from_millis(9);
+pub(super) const RUNNING: Duration = Duration::from_millis(9);
 
 /// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
 pub(super) const OVERSLEPT: Duration = Duration::from_millis(5);

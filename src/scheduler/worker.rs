@@ -63,9 +63,12 @@ pub(super) struct Worker {
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
     chain: Cell<u64>,
-    /// Wakers that came out of the network or the timers, kept for its memory.
+    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the poller's
+    /// events.
     ready: RefCell<Vec<Waker>>,
     pace: Pace,
+    /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many polls later.
+    timers_at: Cell<(u64, u64)>,
     /// The last wait in the seat ended with several timers at once.
     timers_are_dense: Cell<bool>,
 }
@@ -103,6 +106,7 @@ pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: b
             chain: Cell::new(0),
             ready: RefCell::new(Vec::new()),
             pace: Pace::new(),
+            timers_at: Cell::new((0, 0)),
             timers_are_dense: Cell::new(false),
         };
         worker.set_searching(std::mem::take(&mut held.searching));
@@ -214,16 +218,26 @@ impl Worker {
     fn attend(&self, index: usize, everywhere: bool) -> Option<Runnable> {
         if everywhere {
             self.look_at_instruments();
+            self.call_left_wakers();
         }
         self.chain.set(0);
         let mut ready = self.ready.take();
-        if self.shared.timers.is_armed(index) {
-            self.shared.timers.fire_own(index, clock::now(), &mut ready);
+        if self.timers_have_their_turn() {
+            if self.shared.timers.is_armed(index) {
+                self.shared.timers.fire_own(index, clock::now(), &mut ready);
+            }
+            if everywhere {
+                self.shared.timers.fire_all(&mut ready);
+            }
+            self.timers_brought(ready.len());
         }
         let mut global = None;
         if everywhere {
-            self.shared.timers.fire_all(&mut ready);
-            global = self.one_global();
+            if self.shared.is_crowded() {
+                global = self.shared.sift(|| self.one_global());
+            } else {
+                global = self.shared.take_held_back().or_else(|| self.one_global());
+            }
             self.adopt();
             self.look_at_network(&mut ready);
         }
@@ -231,6 +245,19 @@ impl Worker {
         global
             .or_else(|| local::with_core(self.shared, Core::pop).flatten())
             .or_else(|| self.elsewhere())
+    }
+
+    /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
+    fn timers_have_their_turn(&self) -> bool {
+        let (then, brought) = self.timers_at.get();
+        let tick = local::with_core(self.shared, |core| core.at.tick.get());
+        // The tick may be another processor's, and so far away in either direction.
+        tick.is_none_or(|tick| tick.wrapping_sub(then) >= brought)
+    }
+
+    fn timers_brought(&self, count: usize) {
+        let tick = local::with_core(self.shared, |core| core.at.tick.get());
+        self.timers_at.set((tick.unwrap_or(0), count as u64));
     }
 
     /// Steps 4 to 6.
@@ -246,8 +273,12 @@ impl Worker {
     }
 
     fn look_elsewhere(&self) -> Option<Runnable> {
-        if let Some(runnable) = self.global_batch() {
-            return Some(runnable);
+        self.call_left_wakers();
+        if !self.shared.is_crowded() {
+            let found = self.shared.take_held_back().or_else(|| self.global_batch());
+            if found.is_some() {
+                return found;
+            }
         }
         let mut ready = self.ready.take();
         self.look_at_network(&mut ready);
@@ -258,6 +289,17 @@ impl Worker {
             return own.or_else(|| self.search());
         }
         self.search()
+    }
+
+    /// What the monitor has left to others.
+    fn call_left_wakers(&self) {
+        if !self.shared.left_wakers.is_empty() {
+            if self.is_searching() {
+                // One of them may block, and nobody is woken while somebody searches.
+                self.stop_searching();
+            }
+            self.shared.call_left_wakers();
+        }
     }
 
     #[inline]
@@ -319,7 +361,15 @@ impl Worker {
             return;
         }
         let retaken = local::with_core(self.shared, |core| {
-            steal::adopt(self.shared, core);
+            let adopt = || steal::adopt(self.shared, core);
+            let adopted = match self.shared.is_crowded() {
+                true => self.shared.sift(adopt),
+                false => adopt(),
+            };
+            if let Some(runnable) = adopted {
+                // To the back: it is one of many that have their turn.
+                core.queue.push(runnable);
+            }
             core.at.tenure.is_retaken()
         });
         if retaken == Some(true) {
@@ -373,7 +423,11 @@ impl Worker {
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.work_is_visible() {
-                let found = self.global_batch().or_else(|| self.steal());
+                let found = if self.shared.is_crowded() {
+                    self.find_beside_crowd()
+                } else {
+                    self.global_batch().or_else(|| self.steal())
+                };
                 if found.is_some() {
                     return found;
                 }
@@ -381,6 +435,22 @@ impl Worker {
             (0..pauses).for_each(|_| std::hint::spin_loop());
         }
         None
+    }
+
+    /// What a worker finds while many others compute: see [`super::crowd`].
+    #[cold]
+    fn find_beside_crowd(&self) -> Option<Runnable> {
+        let places = self.shared.processors.iter();
+        let ticks: Vec<u64> = places.map(|slot| slot.at().tick.get()).collect();
+        let light = self.shared.sift(|| {
+            self.one_global().or_else(|| {
+                local::with_core(self.shared, |core| {
+                    steal::steal_single(self.shared, core, &ticks)
+                })
+                .flatten()
+            })
+        });
+        light.or_else(|| self.shared.take_held_back())
     }
 
     fn steal(&self) -> Option<Runnable> {
@@ -403,7 +473,7 @@ impl Worker {
                 self.stop_searching();
             }
             local::with_core(self.shared, Core::begin_batch);
-            wake_contained(&mut ready);
+            self.shared.call_wakers(&mut ready);
             let batch = local::with_core(self.shared, |core| {
                 let count = core.end_batch();
                 let helped = self.pace.is_worth_help(count, core.at.tick.get());
@@ -417,12 +487,5 @@ impl Worker {
         }
         self.ready.replace(ready);
         any
-    }
-}
-
-/// Wakes foreign wakers; a panic in one of them harms neither the others nor this thread.
-pub(super) fn wake_contained(ready: &mut Vec<Waker>) {
-    for waker in ready.drain(..) {
-        tasks::contained(|| waker.wake());
     }
 }

@@ -6,6 +6,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::task::{RawWaker, RawWakerVTable};
 
+mod pieces;
+
 thread_local! {
     /// Wakers of [`waker`] alive on this thread.
     static ALIVE: Cell<isize> = const { Cell::new(0) };
@@ -42,7 +44,7 @@ fn id(waker: &Waker) -> usize {
 
 fn advance(wheel: &mut Wheel, now: u64) -> Vec<usize> {
     let mut fired = Vec::new();
-    let count = wheel.advance(now, &mut fired);
+    let count = wheel.advance(now, usize::MAX, &mut fired);
     assert_eq!(count, fired.len());
     fired.iter().map(id).collect()
 }
