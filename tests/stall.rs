@@ -191,6 +191,84 @@ fn sockets_are_served_while_all_are_stuck() {
     });
 }
 
+/// A waker that blocks until it is told to go on, as one that takes a lock or writes to a pipe may.
+struct Blocking(Sender<()>, std::sync::Mutex<mpsc::Receiver<()>>);
+
+impl Wake for Blocking {
+    fn wake(self: Arc<Self>) {
+        self.0.send(()).unwrap();
+        let _ = self.1.lock().unwrap().recv();
+    }
+}
+
+/// It is called while all workers are stuck, though by no thread that the others need: retakes, timers and sockets go on.
+#[test]
+fn a_foreign_waker_that_blocks_stops_neither_retakes_nor_timers() {
+    each_way(|way, runtime| {
+        let count = runtime.metrics().num_workers();
+        let mut ends = Vec::new();
+        for round in 0..3 {
+            let begun = Count::default();
+            let (called, calls) = mpsc::channel();
+            let calls = Arc::new(std::sync::Mutex::new(calls));
+            let tasks = (0..count).map(|_| {
+                let (begun, called, calls) = (begun.clone(), called.clone(), calls.clone());
+                let (end, ended) = mpsc::channel();
+                ends.push(end);
+                runtime.spawn(async move {
+                    begun.add();
+                    way.until_count(&begun, count);
+                    let blocking = Blocking(called, std::sync::Mutex::new(ended));
+                    let waker = Waker::from(Arc::new(blocking));
+                    let mut sleeping = Box::pin(sleep(SHORT));
+                    let mut cx = Context::from_waker(&waker);
+                    assert!(sleeping.as_mut().poll(&mut cx).is_pending());
+                    keep(sleeping);
+                    assert!(way.until(&calls.lock().unwrap()));
+                    // Its waker blocks now. Timers, and what needs a processor of the stuck:
+                    let (bringer, wait) = mpsc::channel();
+                    drop(spawn(async move {
+                        sleep(SHORT).await;
+                        bringer.send(()).unwrap();
+                    }));
+                    assert!(way.until(&wait), "{round}");
+                })
+            });
+            join(&runtime, tasks.collect());
+        }
+        // Until here all of them were blocked, each in a thread of its own.
+        assert_eq!(ends.len(), 3 * count);
+        ends.iter().for_each(|end| end.send(()).unwrap());
+    });
+}
+
+/// The blocking pool is full, and its jobs wait for what a foreign waker brings.
+#[test]
+fn a_foreign_waker_is_called_though_all_workers_and_the_pool_are_stuck() {
+    within_patience(|| {
+        for way in common::stuck::WAYS {
+            let builder = executor::Builder::new()
+                .worker_threads(1)
+                .max_blocking_threads(1);
+            let runtime = builder.max_threads(1).build().unwrap();
+            let (job_bell, job_wait) = mpsc::channel();
+            let job = runtime.spawn_blocking(move || job_wait.recv().unwrap());
+            let task = runtime.spawn(async move {
+                let (bringer, wait) = mpsc::channel();
+                let mut sleeping = Box::pin(sleep(SHORT));
+                let polled = sleeping
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&bell(bringer)));
+                assert!(polled.is_pending());
+                keep(sleeping);
+                assert!(way.until(&wait));
+                job_bell.send(()).unwrap();
+            });
+            join(&runtime, vec![task, job]);
+        }
+    });
+}
+
 async fn read_one(stream: StdStream) {
     let mut stream = UnixStream::try_from(stream).unwrap();
     stream.read_exact(&mut [0]).await.unwrap();

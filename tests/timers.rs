@@ -61,6 +61,55 @@ impl Drop for OnDrop {
     }
 }
 
+/// The timers of one deadline are fired in pieces, and the ticks between them have their turn. What is counted are polls and not
+/// time. Nineteen ticks of twenty must keep within the bound: while the operating system stops the worker, the monitor fires
+/// some. Fired all at once, hardly any tick comes before the last of them.
+#[test]
+fn a_tick_waits_for_a_piece_of_the_timers_that_are_due_at_once() {
+    const MASS: usize = 200_000;
+    /// At most so many are fired between two looks at the timers, and may be queued when a tick is.
+    const PIECE: usize = 256;
+    let runtime = executor::Builder::new().worker_threads(1).build().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let all = runtime.spawn(async move {
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let sleeps: Vec<_> = (0..MASS)
+            .map(|_| {
+                let count = count.clone();
+                spawn(async move {
+                    sleep_until(deadline).await;
+                    count.fetch_add(1, SeqCst);
+                })
+            })
+            .collect();
+        // Armed after the mass and due after it: one tick after the other.
+        sleep_until(deadline).await;
+        let mut between = Vec::new();
+        while count.load(SeqCst) < MASS {
+            let before = count.load(SeqCst);
+            sleep(Duration::from_micros(1)).await;
+            between.push(count.load(SeqCst) - before);
+        }
+        for sleep in sleeps {
+            sleep.await.unwrap();
+        }
+        assert_eq!(count.load(SeqCst), MASS);
+        between
+    });
+    let mut between = block_on(all).unwrap();
+    between.sort_unstable();
+    let worst = between[(between.len() - 1) * 19 / 20];
+    assert!(
+        worst <= 4 * PIECE,
+        "{worst} timers between two ticks: {between:?}"
+    );
+    assert!(
+        between.len() >= MASS / (8 * PIECE),
+        "{} ticks",
+        between.len()
+    );
+}
+
 #[test]
 fn no_sleep_ends_early() {
     block_on(async {

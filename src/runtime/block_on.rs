@@ -19,7 +19,7 @@ use crate::scheduler::{Shared, handoff};
 use crate::sync::Arc;
 use crate::tasks::large::boxing;
 use crate::tasks::observe::{Kind, observed};
-use crate::tasks::{self, budget};
+use crate::tasks::{self, budget, wakers};
 
 /// Runs a future to completion on the calling thread.
 ///
@@ -103,6 +103,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
     let _budget = budget::unlimited();
     let signal = Arc::new(Signal::of_this_thread());
     let waker = Waker::from(signal.clone());
+    wakers::note_own(&waker);
     // Ends the local tasks, also when the future panics; after the future, which may own their handles.
     let frame = Frame::enter(signal.clone());
     let mut lookout = Lookout {

@@ -275,6 +275,7 @@ impl Shared {
             || self.idle.num_lying() != self.processors.len()
             || !self.monitor.rests()
             || self.work_is_visible()
+            || self.crowd.num_held_back() != 0
             || slots().any(|slot| !slot.at().next.is_empty())
             || !self.orphans.is_empty()
             || self.timers.is_any_armed()

@@ -78,6 +78,7 @@ impl Shared {
             }
             self.rob_the_stuck();
             self.move_all_leftovers();
+            self.release_held_back();
             self.cancel_global(term);
             // Pairs with the fence of a spawn from outside. The workers' last counts are seen through `workers`.
             fence(Ordering::SeqCst);

@@ -93,6 +93,8 @@ pub(super) enum BlockingJob {
     Task(Runnable),
     /// The runtime's own.
     Report(Reporting),
+    /// Likewise: see [`super::left_wakers`].
+    Wakers(&'static Shared),
 }
 
 impl Job for BlockingJob {
@@ -104,6 +106,7 @@ impl Job for BlockingJob {
                 shared.poll_elsewhere(runnable, tasks::run);
             }
             BlockingJob::Report(reporting) => reporting.run(),
+            BlockingJob::Wakers(shared) => shared.call_left_wakers(),
         }
         inherited::end_if_child();
     }
@@ -115,6 +118,7 @@ impl Job for BlockingJob {
             }
             // The runtime ends: nobody is kept waiting any more.
             BlockingJob::Report(_) => {}
+            BlockingJob::Wakers(shared) => shared.call_left_wakers(),
         }
     }
 }
@@ -246,6 +250,7 @@ impl Shared {
         }
         self.processors.iter().for_each(|slot| slot.reset());
         self.orphans.clear();
+        self.crowd.reset();
         self.said_exhausted.store(false, Ordering::Relaxed);
         self.registry.reopen();
         self.idle.reopen();
@@ -272,7 +277,7 @@ impl Shared {
         Ok(())
     }
 
-    fn start_thread(
+    pub(super) fn start_thread(
         &'static self,
         settings: &Arc<Settings>,
         context: Context,
@@ -359,7 +364,8 @@ impl Shared {
         if let Some(netpoll) = self.netpoll() {
             netpoll.close(&mut ready);
         }
-        worker::wake_contained(&mut ready);
+        self.call_wakers(&mut ready);
+        self.call_left_wakers();
         self.monitor.call_janitor();
     }
 

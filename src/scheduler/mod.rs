@@ -34,7 +34,7 @@
 //! Each stands in the module that owns it: submitting, lying down and finding in [`idle`]; the order of looking and the way
 //! of waiting in [`worker`]; the next slot in [`queue`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
 //! or losing it in [`handoff`], and what is left behind then in [`orphan`]; the watchman in [`monitor`], and what he calls
-//! stuck in [`watch`]; opening and closing in [`lifecycle`] and [`janitor`]. The models in `tests/model/` check them, each
+//! stuck in [`watch`], and how many may compute beside the processors in [`crowd`]; opening and closing in [`lifecycle`] and [`janitor`]. The models in `tests/model/` check them, each
 //! with a seeded bug that must be found.
 //!
 //! # Why nothing a task does can stall the others
@@ -51,7 +51,8 @@
 //! * *Nothing is done without need*: only when work waits and no processor lies idle.
 //! * *Nothing is taken from a running thread.* It owns its queue to the end, so there is no lock on the fast path and no
 //!   moment at which two threads hold the same core. What it pushes is found where it pushes it.
-//! * *Threads are bounded and reused*; at the limit the runtime behaves as others do.
+//! * *Threads are bounded and reused*; at the limit the runtime behaves as others do. What blocks has up to `max_threads`; what computes
+//!   would gain nothing from more threads than CPUs, and gets a few ([`crowd`]).
 //!
 //! It costs a running worker one store per poll (which task), a load per poll and a load per push.
 //!
@@ -59,14 +60,17 @@
 //!
 //! | who waits | for at most |
 //! |---|---|
-//! | a runnable in the local queue, `n` others before it | `7 (n + 1)` polls: six of the next slot to one of the queue; a pair of tasks that wake each other counts as one slice of 10 ms however long its polls are |
+//! | a runnable in the local queue | 7 polls for itself and for each one before it: six of the next slot to one of the queue; a pair of tasks that wake each other counts as one slice of 10 ms however long its polls are |
 //! | the next slot | the poll that runs; a thief takes it if that one lasts |
 //! | the global queue, `n` before it | `61 (n + 1) / P` polls, or 10 ms per processor and runnable, if polls are long; a processor with an empty queue takes its share at once |
 //! | a task that wakes itself, or yields | the others in its queue: it goes to the back |
-//! | timers and sockets | 61 polls; the monitor's round (1 ms) if polls are long |
-//! | anything, behind a poll that blocks | 0.1 ms of being blocked, once it is seen (1 ms) |
-//! | anything, behind a poll that computes | 10 ms of its CPU time, if no processor lies idle |
-//! | the task itself, by its budget | 128 operations that are ready at once |
+//! | a task spawned from outside | 61 polls, or 10 ms if polls are long, for itself and for each one before it, divided by P |
+//! | timers and sockets | 61 polls; the monitor's round, each 1 ms, if polls are long. A timer among others of one deadline: for those, at most 256 of which are fired between two looks; one after them: for a few such pieces |
+//! | work that a poll hides beside an idle processor | no processor is idle beside queued work for more than 10 ms: the monitor's doze of 9 ms, and its round |
+//! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
+//! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor lies idle |
+//! | a task of a spawn site whose tasks compute | until fewer than 2 P of those do ([`crowd`]): polls that compute have 4 P threads; one that has computed for 1 s counts no more |
+//! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs
 //!
@@ -137,6 +141,7 @@ pub(crate) mod circle;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;
 mod counter;
+mod crowd;
 pub(crate) mod deadlock;
 pub(crate) mod dump;
 pub(crate) mod handoff;
@@ -146,6 +151,7 @@ mod idle;
 mod inherited;
 pub(crate) mod instruments;
 mod janitor;
+mod left_wakers;
 mod lifecycle;
 mod local;
 mod monitor;
@@ -183,11 +189,13 @@ pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
 pub(crate) use schedtrace::SchedtraceSettings;
 pub(crate) use stall::{OnIncident, OnStall};
 
+use crowd::Crowd;
 use deadlock::{Moved, Waiting};
 use dump::Elsewhere;
 use hold::Hold;
 use idle::Idle;
 use instruments::Instruments;
+use left_wakers::LeftWakers;
 use lifecycle::BlockingJob;
 use monitor::Monitor;
 use netpoll::Netpoll;
@@ -205,6 +213,7 @@ pub(crate) struct Shared {
     pub(crate) registry: &'static Registry,
     processors: Box<[CachePadded<Slot>]>,
     orphans: Orphans,
+    crowd: Crowd,
     global: Injector<Runnable>,
     idle: Idle<Box<Core>>,
     timers: Timers,
@@ -213,6 +222,7 @@ pub(crate) struct Shared {
     monitor: Monitor,
     /// See [`hold`].
     hold: Hold,
+    left_wakers: LeftWakers,
     threads: Threads,
     /// Threads that run [`worker::run`]: a hint for when spares end, and what the janitor waits for.
     workers: AtomicUsize,
@@ -291,12 +301,14 @@ impl Shared {
             registry,
             processors: slots.into_iter().map(CachePadded::new).collect(),
             orphans: Orphans::new(),
+            crowd: Crowd::new(),
             global: Injector::new(),
             idle: Idle::new(),
             timers: Timers::new(processors),
             closed: CachePadded::new(AtomicBool::new(true)),
             monitor: Monitor::default(),
             hold: Hold::default(),
+            left_wakers: LeftWakers::default(),
             threads: Threads::default(),
             workers: AtomicUsize::new(0),
             said_exhausted: AtomicBool::new(false),
@@ -320,6 +332,7 @@ impl Shared {
         !self.global.is_empty()
             || places.any(|slot| !slot.at().stealer.is_empty())
             || self.orphans.iter().any(|at| !at.stealer.is_empty())
+            || self.held_back_is_due()
     }
 
     /// Runnables that wait in queues where thieves see them, roughly.
@@ -327,6 +340,11 @@ impl Shared {
         let places = self.processors.iter().map(|slot| slot.at());
         let queues = places.chain(self.orphans.iter());
         self.global.len() + queues.map(|at| at.stealer.len()).sum::<usize>()
+    }
+
+    /// Runnables in the global queue, and those that are held back from it.
+    fn num_global(&self) -> usize {
+        self.global.len() + self.crowd.num_held_back()
     }
 
     /// Whether there is, or may be, another worker to take a processor over. If not, that is said once.

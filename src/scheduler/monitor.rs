@@ -3,7 +3,8 @@
 //! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only guarantees that
 //! progress does not hang on a worker that is in a long poll:
 //!
-//! * the network is looked at and due timers are fired if no worker has done so since its last round;
+//! * the network is looked at and due timers are fired if no worker has done so since its last round; wakers that may be anybody's
+//!   code are called elsewhere ([`super::left_wakers`]);
 //! * work that lies hidden while a processor lies idle gets a worker: a next slot that stays full under an unmoved tick
 //!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
 //! * a worker that is stuck in a poll loses its processor while work waits and none lies idle ([`super::watch`] says
@@ -37,16 +38,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::deadlock::{self, Suspicion};
+use super::crowd::DetachedPolls;
+use super::deadlock::Suspicion;
 use super::processor::Core;
 use super::schedtrace::Schedtrace;
 use super::stall::Stalls;
 use super::watch::{OVERSLEPT, Verdict, Watch};
-use super::{Shared, instruments, local, probe, worker};
+use super::{Shared, instruments, local, probe};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 use crate::timeline::Kind;
+
+mod rest;
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -58,10 +62,14 @@ const EAGER_TIME: Duration = Duration::from_millis(10);
 /// Go's time slice: how long the next slot, or the local queue, may keep others waiting.
 const ASK: Duration = Duration::from_millis(10);
 
-const DOZE: Duration = Duration::from_millis(10);
+/// With the round that confirms what it has seen, work that a poll hides from all others waits for 10 ms at most.
+const DOZE: Duration = Duration::from_millis(9);
 
 /// What a wake costs (12 µs) is as much as a few rounds; at most so often it is paid.
 const AWAKE_TIME: Duration = Duration::from_millis(20);
+
+/// What a round fires of many timers that are due at once, beside the workers: some 0.1 ms.
+const TIMER_PIECES: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Monitor {
@@ -183,11 +191,16 @@ struct Rounds {
     watches: Vec<Watch>,
     /// Polls that go on although their processor was retaken, until they have been reported.
     stalls: Stalls,
+    detached: DetachedPolls,
     /// Rounds come quickly until then.
     eager_until: Instant,
     /// No dozing until then.
     awake_until: Instant,
     asked: Instant,
+    /// How often each timer wheel had been looked at.
+    timer_looks: Vec<u64>,
+    /// Rounds in which there were wakers that nobody has called.
+    left_for: u32,
     /// How long the queues were, for the timeline.
     depths: Vec<usize>,
     schedtrace: Option<Schedtrace>,
@@ -236,9 +249,12 @@ impl Rounds {
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
             stalls: Stalls::new(threshold),
+            detached: DetachedPolls::default(),
             eager_until: now,
             awake_until: now,
             asked: now,
+            timer_looks: Vec::new(),
+            left_for: 0,
             depths: Vec::new(),
             schedtrace: wanted.map(|wanted| Schedtrace::new(wanted, now)),
             last: now,
@@ -255,30 +271,6 @@ impl Rounds {
         }
     }
 
-    /// True: it was woken, since all processors are busy.
-    fn doze(&mut self) -> bool {
-        let rest = &self.shared.monitor.rest;
-        rest.store(DOZING, Ordering::Release);
-        // Pairs with the fence in `work_begins`.
-        fence(Ordering::SeqCst);
-        if self.shared.idle.num_lying() > 0 {
-            thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
-        }
-        let was_woken =
-            rest.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_lying() == 0;
-        self.wakes_up();
-        if was_woken {
-            self.awake_until = self.last + AWAKE_TIME;
-        }
-        was_woken
-    }
-
-    /// Nothing has stood still meanwhile.
-    fn wakes_up(&mut self) {
-        self.last = Instant::now();
-        self.period = PERIOD;
-    }
-
     fn look(&mut self) {
         let shared = self.shared;
         let mut ready = Vec::new();
@@ -290,8 +282,16 @@ impl Rounds {
                 }
             }
         }
-        shared.timers.fire_all(&mut ready);
-        worker::wake_contained(&mut ready);
+        for _ in 0..TIMER_PIECES {
+            shared
+                .timers
+                .fire_overdue(&mut self.timer_looks, &mut ready);
+            if ready.is_empty() {
+                break;
+            }
+            shared.call_or_leave_wakers(&mut ready);
+        }
+        shared.look_after_left_wakers(&mut self.left_for);
         if !shared.timers.are_watched() {
             // Somebody in bed waits for the next deadline, or somebody who did is gone: let the seat see to it.
             shared.call_seat();
@@ -346,7 +346,8 @@ impl Rounds {
     /// This processor's poll is stuck, and so many runnables wait.
     fn stuck(&mut self, index: usize, for_long: bool, waiting: &mut usize) {
         let watch = &mut self.watches[index];
-        let needed = *waiting > 0 && self.shared.idle.num_lying() == 0;
+        let needed = *waiting > 0 && self.shared.idle.num_lying() == 0
+            || !watch.is_blocked() && self.shared.held_back_needs_processors();
         if needed || for_long && watch.is_blocked() {
             let stuck = watch
                 .stuck()
@@ -355,6 +356,7 @@ impl Rounds {
                 // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
                 let told = watch.report(self.stalls.threshold());
                 let told = told.map(|stall| (stall.describe(), stall));
+                self.detached.begin(self.shared, stuck, !watch.is_blocked());
                 let is_retaken = self.shared.retake(index, stuck);
                 if let Some((task, stall)) = told {
                     self.shared.report_stall(&stall, task, is_retaken);
@@ -365,6 +367,8 @@ impl Rounds {
                     if let Some(poll) = watch.take_poll() {
                         self.stalls.push(poll, self.last);
                     }
+                } else {
+                    self.detached.undo(self.shared, stuck);
                 }
             }
         }
@@ -397,79 +401,9 @@ impl Rounds {
             return;
         }
         self.asked = self.last;
+        self.detached.look(self.shared);
         for slot in &self.shared.processors {
             slot.at().tenure.ask();
         }
-    }
-
-    fn work_is_hidden(&mut self) -> bool {
-        let mut hidden = self.shared.work_is_visible();
-        for (slot, seen) in self.shared.processors.iter().zip(&mut self.ticks) {
-            let at = slot.at();
-            let tick = at.tick.get();
-            hidden |= std::mem::replace(seen, tick) == tick && !at.next.is_empty();
-        }
-        hidden
-    }
-
-    /// All processors lie idle and nobody is with the network: the thread that was has blocked on something else.
-    fn is_unattended(&self) -> bool {
-        self.all_lie() && !self.shared.idle.is_attended()
-    }
-
-    fn all_lie(&self) -> bool {
-        self.shared.idle.num_lying() == self.shared.processors.len()
-    }
-
-    fn all_is_quiet(&self) -> bool {
-        self.all_lie()
-            && self.shared.idle.is_attended()
-            && self.shared.timers.are_watched()
-            && !self.stalls.are_young(self.last)
-            && self.shared.orphans.is_empty()
-            && self
-                .shared
-                .blocking()
-                .is_none_or(|pool| pool.queue_depth() == 0)
-    }
-
-    fn sleep(&mut self) {
-        let rest = &self.shared.monitor.rest;
-        rest.store(ASLEEP, Ordering::Release);
-        // Pairs with the fence in `work_begins`.
-        fence(Ordering::SeqCst);
-        if self.looks_for_deadlock {
-            self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());
-        }
-        while rest.load(Ordering::Acquire) == ASLEEP {
-            let left = self.until_due();
-            if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
-                rest.store(AWAKE, Ordering::Relaxed);
-                break;
-            }
-            let due = self
-                .suspicion
-                .as_ref()
-                .map(|suspicion| suspicion.due_in(Instant::now()));
-            if due == Some(Duration::ZERO) {
-                if let Some(standstill) = self.suspicion.take().and_then(Suspicion::confirmed) {
-                    deadlock::report(&standstill);
-                }
-                continue;
-            }
-            match left.into_iter().chain(due).min() {
-                None => thread::park(),
-                Some(time) => thread::park_timeout(time),
-            }
-        }
-        self.wakes_up();
-    }
-
-    /// How long it is until there is something to say: the scheduler's state, or a poll that lasts. `None`: never.
-    fn until_due(&self) -> Option<Duration> {
-        let trace = self.schedtrace.as_ref().map(Schedtrace::due_in);
-        let stall = self.stalls.due();
-        let stall = stall.map(|due| due.saturating_duration_since(Instant::now()));
-        trace.into_iter().chain(stall).min()
     }
 }

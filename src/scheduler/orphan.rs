@@ -61,7 +61,9 @@ impl Shared {
         if !core.queue.is_empty() && !self.orphans.list(core.at) {
             while self.move_on(&core) != 0 {}
         }
+        let at = core.at;
         self.processors[core.index].stock(core);
+        self.ends_computing(at);
         if moved != 0 {
             self.follow_submit();
         }

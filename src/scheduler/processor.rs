@@ -52,6 +52,8 @@ pub(super) struct Processor {
     pub(super) busy: Busy,
     /// The monitor's and the holder's: this processor is in the list of [`super::orphan`].
     pub(super) listed: AtomicBool,
+    /// Its poll is detached, and counted among those that compute. The monitor's and the holder's: see [`super::crowd`].
+    pub(super) counted: AtomicBool,
     pub(super) counters: Counters,
     /// What was measured on request.
     pub(super) journal: Journal,
@@ -120,6 +122,7 @@ impl Processor {
             tenure: Tenure::new(),
             busy: Busy::default(),
             listed: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
             counters: Counters::default(),
             journal: Journal::default(),
         }

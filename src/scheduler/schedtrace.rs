@@ -103,7 +103,7 @@ impl Shared {
             threads: self.threads.alive(),
             searching: self.idle.num_searching(),
             idle_threads: self.idle.num_in_bed() + idle_in_pool,
-            queued: self.global.len(),
+            queued: self.num_global(),
             details: has_details.then(|| Details {
                 timers: (0..self.processors.len())
                     .map(|index| self.timers.num_armed(index))

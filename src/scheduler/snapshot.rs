@@ -93,7 +93,7 @@ impl Shared {
                 .collect(),
             alive_tasks: self.num_alive_tasks(),
             spawned_tasks: self.num_spawned_tasks(),
-            global_queue_depth: self.global.len(),
+            global_queue_depth: self.num_global(),
             blocking_threads: pool.map_or(0, |pool| pool.num_threads()),
             idle_blocking_threads: pool.map_or(0, |pool| pool.num_idle_threads()),
             blocking_queue_depth: pool.map_or(0, |pool| pool.queue_depth()),

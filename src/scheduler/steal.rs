@@ -67,20 +67,36 @@ fn steal_batch(victim: &Processor, thief: &Core) -> Option<Runnable> {
     steal_one(|| (victim.stealer).steal_batch_with_limit_and_pop(&thief.queue, BATCH))
 }
 
-/// Takes one runnable of a stuck worker's queue, any of theirs, to the back of this one: for a worker that has work of its
-/// own and would not come to steal for long. One and not a batch, as what stuck workers have queued is likely to get stuck
+/// Takes one runnable of a stuck worker's queue, any of theirs: for a worker that has work of its own and would not come to
+/// steal for long. One and not a batch, as what stuck workers have queued is likely to get stuck
 /// too (half a queue, or one of each: the ticks beside 200 blocking tasks were three to six times as late).
-pub(super) fn adopt(shared: &Shared, core: &Core) {
+pub(super) fn adopt(shared: &Shared, core: &Core) -> Option<Runnable> {
     let orphans = || shared.orphans.iter();
     let count = orphans().count();
     if count == 0 {
-        return;
+        return None;
     }
     let first = core.rng.below(count as u32) as usize;
     let mut from_first = orphans().skip(first).chain(orphans().take(first));
-    if let Some(runnable) = from_first.find_map(|at| steal_one(|| at.stealer.steal())) {
-        core.queue.push(runnable);
-    }
+    from_first.find_map(|at| steal_one(|| at.stealer.steal()))
+}
+
+/// One runnable of anybody's, a processor's, a stuck worker's, or one in the next slot of a processor whose poll has gone on since
+/// `ticks` were read: for a thief that wants to look at each. See [`super::crowd`].
+pub(super) fn steal_single(shared: &Shared, thief: &Core, ticks: &[u64]) -> Option<Runnable> {
+    let victims = || {
+        random_order(&thief.rng, shared.processors.len())
+            .filter(|&index| index != thief.index)
+            .map(|index| (shared.processors[index].at(), ticks[index]))
+    };
+    let queues = victims().map(|(at, _)| at).chain(shared.orphans.iter());
+    let mut queues = queues.filter(|at| !at.stealer.is_empty());
+    queues
+        .find_map(|at| steal_one(|| at.stealer.steal()))
+        .or_else(|| {
+            let mut stuck = victims().filter(|(at, tick)| at.tick.get() == *tick);
+            stuck.find_map(|(at, _)| at.next.steal())
+        })
 }
 
 /// Tries until it has got one or there is none: a retry means that somebody else got something.

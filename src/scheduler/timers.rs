@@ -15,6 +15,13 @@
 //!    less than waking the one in the seat for it.
 //! 4. The monitor fires whatever is overdue because its worker is in a long poll.
 //!
+//! # Many at once
+//!
+//! A look fires a piece of what is due ([`super::wheel`]), however much that is: the lock is not held for longer, and what a
+//! worker collects is bounded. Each timer brings a poll, so the worker looks at timers again when it has begun as many polls as
+//! the last piece brought, or has nothing else to do. So a million timers of one deadline neither make its queue long nor hold
+//! up the timers after them: a tick beside them is as late as a few pieces take, and not as they all do.
+//!
 //! Arming on a worker wakes nobody: that worker is awake, and when it lies down it is in case 2 or 3. A worker whose
 //! processor was retaken arms on the foreign wheel, as it may not come back for long; what it armed at the very moment of
 //! the retake, the monitor finds in its next rounds.
@@ -23,7 +30,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::processor::Core;
-use super::wheel::{Key, Wheel};
+use super::wheel::{Key, PIECE, Wheel};
 use super::{Shared, clock, local};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
@@ -50,6 +57,9 @@ struct TimerWheel {
     /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by the owner, and in
     /// step 3 of the module's protocol, whose fences order it.
     next: AtomicU64,
+    /// Twice as often as it was advanced, and one if more was due then than was fired. Written under the lock, read by the monitor
+    /// as a hint.
+    looks: AtomicU64,
     wheel: Mutex<Wheel>,
 }
 
@@ -65,6 +75,7 @@ impl TimerWheel {
     fn new() -> TimerWheel {
         TimerWheel {
             next: AtomicU64::new(NEVER),
+            looks: AtomicU64::new(0),
             wheel: Mutex::new(Wheel::new()),
         }
     }
@@ -80,7 +91,10 @@ impl TimerWheel {
 
     fn fire(&self, now: u64, fired: &mut Vec<Waker>) {
         let mut wheel = self.wheel.lock();
-        wheel.advance(now, fired);
+        wheel.advance(now, PIECE, fired);
+        let looks = self.looks.load(Ordering::Relaxed) >> 1;
+        let looks = (looks + 1) << 1 | u64::from(wheel.is_late());
+        self.looks.store(looks, Ordering::Relaxed);
         self.publish_next(&wheel);
     }
 }
@@ -113,7 +127,7 @@ impl Timers {
         self.wheels[processor].wheel.lock().len()
     }
 
-    /// Collects what is due on one processor's wheel.
+    /// Collects what is due on one processor's wheel, a piece of it at most.
     pub(super) fn fire_own(&self, processor: usize, now: Instant, fired: &mut Vec<Waker>) {
         let now = clock::tick_at(now);
         if self.wheels[processor].next() <= now {
@@ -121,7 +135,7 @@ impl Timers {
         }
     }
 
-    /// Collects what is due on any wheel. Reads the clock only if something is armed.
+    /// Collects what is due on any wheel, a piece of each at most. Reads the clock only if something is armed.
     pub(super) fn fire_all(&self, fired: &mut Vec<Waker>) {
         if self.wheels.iter().all(|wheel| wheel.next() == NEVER) {
             return;
@@ -130,6 +144,24 @@ impl Timers {
         for wheel in &self.wheels {
             if wheel.next() <= now {
                 wheel.fire(now, fired);
+            }
+        }
+    }
+
+    /// Monitor: collects what is due on any wheel, but for those that workers are busy to fire a backlog of: what the monitor added
+    /// to that would only make the global queue long. They are known by what it noted in `looks` when it looked last.
+    pub(super) fn fire_overdue(&self, looks: &mut Vec<u64>, fired: &mut Vec<Waker>) {
+        looks.resize(self.wheels.len(), 0);
+        if !self.is_any_armed() {
+            return;
+        }
+        let now = clock::tick_at(clock::now());
+        for (wheel, looks) in self.wheels.iter().zip(looks) {
+            let seen = wheel.looks.load(Ordering::Relaxed);
+            let is_left_to_workers = seen & 1 != 0 && std::mem::replace(looks, seen) != seen;
+            if wheel.next() <= now && !is_left_to_workers {
+                wheel.fire(now, fired);
+                *looks = wheel.looks.load(Ordering::Relaxed);
             }
         }
     }

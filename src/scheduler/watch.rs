@@ -33,7 +33,7 @@ use super::stall::Stall;
 const BLOCKED: Duration = Duration::from_micros(100);
 
 /// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
-const RUNNING: Duration = Duration::from_millis(9);
+pub(super) const RUNNING: Duration = Duration::from_millis(9);
 
 /// What is blocked for so long loses its processor even if nobody waits for it, so that who comes later finds one: 10 ms, less a
 /// round, as above.

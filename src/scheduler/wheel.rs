@@ -23,6 +23,20 @@
 //! So the price is that of the timers fired and moved (each at most six times in its life), never of the ticks that
 //! passed, and timers fire in the order of their ticks even when the wheel is late.
 //!
+//! **In pieces.** One call fires at most a *piece* of what has fallen due since the last one, and moves at most [`MOVES`] times as
+//! many of a slot, so that a million timers of one tick hold up neither a lock nor the timers after them:
+//!
+//! 1. A slot gets half of what is left of the piece. The rest of it goes to the **backlog**, as one list and in one step: its nodes name the
+//!    list that they are in, and not the slot, so the slot is given another list and the nodes stay as they are.
+//! 2. Each call fires a second piece out of the backlog, from its lists in turn. So later ticks and the rest of a large one
+//!    advance side by side, and neither waits for the other.
+//! 3. Likewise what is left of a slot that is dealt out: its rest is dealt out by the next calls, first. A timer that is found to
+//!    be due by then joins the backlog.
+//! 4. While there is a backlog, [`Wheel::next_expiry`] is the current tick: something is due.
+//!
+//! There are [`SPARE`] lists for that. When all are in use, the current tick stands still until one is free, and a slot is dealt out
+//! at once.
+//!
 //! Deadlines in another stretch of `64^6` ticks than the present wait in one overflow list. It is dealt out when the
 //! stretch of its earliest deadline begins.
 //!
@@ -32,8 +46,12 @@
 //!
 //! Not in here: locks, threads, clocks. The slab shrinks only when the last timer leaves.
 
+use std::collections::VecDeque;
 use std::task::Waker;
 
+// By its path, since the models take this file in from elsewhere.
+#[path = "wheel/advance.rs"]
+mod advance;
 #[cfg(test)]
 mod tests;
 
@@ -44,8 +62,18 @@ const LEVELS: usize = 6;
 /// Ticks that the levels cover together, as a power of two (13 days); deadlines in another stretch of that length
 /// overflow.
 const REACH: u32 = BITS * LEVELS as u32;
-/// The list behind the slots of all levels.
+/// The slot behind those of all levels.
 const OVERFLOW: usize = LEVELS * SLOTS;
+/// No slot.
+const DETACHED: u16 = u16::MAX;
+
+/// What a call fires of the timers that have fallen due since the last one, and of the backlog: a waker takes some 100 ns and
+/// the poll that it brings as long, so others wait for some 50 µs. Larger ones tie, smaller ones cost more looks.
+pub(crate) const PIECE: usize = 128;
+/// What a call moves of one slot, to what it fires: moving takes some 10 ns.
+const MOVES: usize = 32;
+/// Lists for the rest of slots.
+const SPARE: usize = 64;
 
 /// No node. Indices are below it.
 const NIL: u32 = u32::MAX;
@@ -72,23 +100,62 @@ struct Node {
     next: u32,
     prev: u32,
     generation: u32,
-    /// The list this node is in: `level * SLOTS + slot`, or [`OVERFLOW`].
+    /// The list this node is in.
     list: u16,
 }
 
-/// Ends of a doubly linked list of nodes. Timers are appended, so within a tick the first armed fires first.
+/// Ends of a doubly linked list of nodes. Timers are appended, so within a tick the first armed fires first, unless
+/// the wheel is late and deals them out in pieces.
 #[derive(Clone, Copy)]
 struct List {
     head: u32,
     tail: u32,
+    /// Where it is: `level * SLOTS + slot`, [`OVERFLOW`], or [`DETACHED`].
+    slot: u16,
 }
 
 impl List {
-    const EMPTY: List = List {
-        head: NIL,
-        tail: NIL,
-    };
+    const fn empty(slot: u16) -> List {
+        List {
+            head: NIL,
+            tail: NIL,
+            slot,
+        }
+    }
 }
+
+/// The lists of a new wheel: one in each slot, and spare ones.
+const LISTS: [List; OVERFLOW + 1 + SPARE] = {
+    let mut lists = [List::empty(DETACHED); OVERFLOW + 1 + SPARE];
+    let mut slot = 0;
+    while slot <= OVERFLOW {
+        lists[slot].slot = slot as u16;
+        slot += 1;
+    }
+    lists
+};
+
+/// The spare lists of a new wheel.
+const SPARE_LISTS: [u16; SPARE] = {
+    let mut lists = [0; SPARE];
+    let mut index = 0;
+    while index < SPARE {
+        lists[index] = (OVERFLOW + 1 + index) as u16;
+        index += 1;
+    }
+    lists
+};
+
+/// Which list is in which slot of a new wheel.
+const IN_SLOTS: [u16; OVERFLOW + 1] = {
+    let mut lists = [0; OVERFLOW + 1];
+    let mut slot = 0;
+    while slot <= OVERFLOW {
+        lists[slot] = slot as u16;
+        slot += 1;
+    }
+    lists
+};
 
 /// See the [module documentation](self).
 pub(crate) struct Wheel {
@@ -97,7 +164,16 @@ pub(crate) struct Wheel {
     len: usize,
     /// One bit per slot that has timers, per level.
     occupied: [u64; LEVELS],
-    lists: [List; OVERFLOW + 1],
+    lists: [List; OVERFLOW + 1 + SPARE],
+    /// The list in each slot.
+    in_slots: [u16; OVERFLOW + 1],
+    /// The first `num_spare` of these are lists that are nowhere. Any may become one: a slot gets another for what it gives away.
+    spare: [u16; SPARE],
+    num_spare: usize,
+    /// Detached lists, all of whose timers are due.
+    backlog: VecDeque<u16>,
+    /// Detached lists that are being dealt out.
+    undealt: VecDeque<u16>,
     /// Not above any deadline in the overflow list; exact after each dealing out. Meaningless when the list is empty.
     overflow_floor: u64,
     nodes: Vec<Node>,
@@ -113,7 +189,12 @@ impl Wheel {
             current: 0,
             len: 0,
             occupied: [0; LEVELS],
-            lists: [List::EMPTY; OVERFLOW + 1],
+            lists: LISTS,
+            in_slots: IN_SLOTS,
+            spare: SPARE_LISTS,
+            num_spare: SPARE,
+            backlog: VecDeque::new(),
+            undealt: VecDeque::new(),
             overflow_floor: u64::MAX,
             nodes: Vec::new(),
             free: NIL,
@@ -203,39 +284,20 @@ impl Wheel {
         }
     }
 
-    /// Brings the wheel to tick `now` and moves the wakers of all timers with a deadline up to it to `fired`, in the
-    /// order of their ticks. Returns their number. Does nothing if `now` is before the current tick.
-    pub(crate) fn advance(&mut self, now: u64, fired: &mut Vec<Waker>) -> usize {
-        if now < self.current {
-            return 0;
-        }
-        let before = fired.len();
-        while let Some((list, start)) = self.earliest() {
-            if start > now {
-                break;
-            }
-            debug_assert!(start >= self.current);
-            self.current = start;
-            if list < SLOTS {
-                self.fire(list, fired);
-            } else {
-                self.cascade(list);
-            }
-        }
-        self.current = now;
-        let count = fired.len() - before;
-        if count > 0 {
-            self.shrink_if_empty();
-        }
-        count
-    }
-
     /// A tick that is not after the earliest deadline, and at which [`advance`](Wheel::advance) has something to do:
     /// exact if the deadline is within the current 64 ticks, else the beginning of the slot it waits in. `None` if no
     /// timer is armed.
     #[inline]
     pub(crate) fn next_expiry(&self) -> Option<u64> {
-        self.earliest().map(|(_, start)| start)
+        if self.backlog.is_empty() && self.undealt.is_empty() {
+            return self.earliest().map(|(_, start)| start);
+        }
+        (self.len > 0).then_some(self.current)
+    }
+
+    /// More is due than the last call has fired.
+    pub(crate) fn is_late(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     /// Removes all timers and moves their wakers to `into`, in no particular order.
@@ -261,32 +323,14 @@ impl Wheel {
                 return Some((level * SLOTS + slot, stretch | (slot as u64) << shift));
             }
         }
-        let overflow = self.lists[OVERFLOW].head != NIL;
+        let overflow = self.lists[usize::from(self.in_slots[OVERFLOW])].head != NIL;
         overflow.then_some((OVERFLOW, self.overflow_floor >> REACH << REACH))
     }
 
-    /// Moves the wakers of a slot of level 0, all of which are due, to `fired`.
-    fn fire(&mut self, list: usize, fired: &mut Vec<Waker>) {
-        let mut index = self.take(list);
-        while index != NIL {
-            let node = &self.nodes[index as usize];
-            debug_assert_eq!(node.deadline, self.current);
-            let next = node.next;
-            fired.extend(self.release(index));
-            index = next;
-        }
-    }
-
-    /// Deals the timers of a list out anew: from a slot whose first tick is current, to lower levels; from the overflow
-    /// list, those of the current stretch to the levels and the others back again.
-    fn cascade(&mut self, list: usize) {
-        let mut index = self.take(list);
-        while index != NIL {
-            let next = self.nodes[index as usize].next;
-            self.link(index);
-            debug_assert!(list == OVERFLOW || usize::from(self.nodes[index as usize].list) < list);
-            index = next;
-        }
+    /// Nothing is in this slot, which is not that of the overflow.
+    #[inline]
+    fn vacate(&mut self, slot: usize) {
+        self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
     }
 
     /// The node of a key that is not stale.
@@ -296,9 +340,9 @@ impl Wheel {
         (node.generation == key.generation && node.waker.is_some()).then_some(key.index)
     }
 
-    /// The list that a deadline belongs to at the current tick.
+    /// The slot that a deadline belongs to at the current tick.
     #[inline]
-    fn list_of(&self, deadline: u64) -> usize {
+    fn slot_of(&self, deadline: u64) -> usize {
         // The lowest digit is set so that equal ticks count as a difference at level 0.
         let difference = (deadline ^ self.current) | (SLOTS as u64 - 1);
         let level = (u64::BITS - 1 - difference.leading_zeros()) / BITS;
@@ -309,30 +353,39 @@ impl Wheel {
         level as usize * SLOTS + slot
     }
 
-    /// Appends a node to the list that its deadline belongs to.
+    /// Appends a node to the list of the slot that its deadline belongs to.
     #[inline]
     fn link(&mut self, index: u32) {
-        let deadline = self.nodes[index as usize].deadline;
-        let list = self.list_of(deadline);
-        let ends = &mut self.lists[list];
+        // One that was left in a slot to be dealt out may be overdue.
+        let deadline = self.nodes[index as usize].deadline.max(self.current);
+        let slot = self.slot_of(deadline);
+        let list = self.in_slots[slot];
+        self.nodes[index as usize].deadline = deadline;
+        if slot == OVERFLOW {
+            self.overflow_floor = if self.lists[usize::from(list)].head == NIL {
+                deadline
+            } else {
+                self.overflow_floor.min(deadline)
+            };
+        } else {
+            self.occupied[slot / SLOTS] |= 1 << (slot % SLOTS);
+        }
+        self.append(index, list);
+    }
+
+    /// Makes a node the last one of a list.
+    #[inline]
+    fn append(&mut self, index: u32, list: u16) {
+        let ends = &mut self.lists[usize::from(list)];
         let tail = std::mem::replace(&mut ends.tail, index);
         let node = &mut self.nodes[index as usize];
-        node.list = list as u16;
+        node.list = list;
         node.next = NIL;
         node.prev = tail;
         if tail != NIL {
             self.nodes[tail as usize].next = index;
         } else {
             ends.head = index;
-        }
-        if list == OVERFLOW {
-            self.overflow_floor = if tail == NIL {
-                deadline
-            } else {
-                self.overflow_floor.min(deadline)
-            };
-        } else {
-            self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
         }
     }
 
@@ -353,17 +406,19 @@ impl Wheel {
         } else {
             self.lists[list].tail = prev;
         }
-        if prev == NIL && next == NIL && list != OVERFLOW {
-            self.occupied[list / SLOTS] &= !(1 << (list % SLOTS));
+        if prev == NIL && next == NIL {
+            let slot = usize::from(self.lists[list].slot);
+            if slot < OVERFLOW {
+                self.vacate(slot);
+            }
         }
     }
 
     /// Empties a list and returns its first node; the nodes stay linked to one another.
-    fn take(&mut self, list: usize) -> u32 {
-        if list != OVERFLOW {
-            self.occupied[list / SLOTS] &= !(1 << (list % SLOTS));
-        }
-        std::mem::replace(&mut self.lists[list], List::EMPTY).head
+    fn take(&mut self, list: u16) -> u32 {
+        let ends = &mut self.lists[usize::from(list)];
+        ends.tail = NIL;
+        std::mem::replace(&mut ends.head, NIL)
     }
 
     /// Frees a node that is in no list. From here on its key is stale.

@@ -26,29 +26,14 @@ use super::{Shared, clock, instruments, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
+mod search;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 /// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; where polls are long, the
 /// monitor looks.
 const TIMER_TURNS: u32 = 8;
-
-/// A searcher looks this many times, [`PAUSES`] apart, before it lies down: 5 µs in all. Being woken costs the waker 12 µs
-/// and comes 25 µs later, so work that appears at once is worth waiting for (a tenth of the context switches of spawn +
-/// join); longer spinning only burns CPU and makes the tail of wake-ups worse.
-const LOOKS: u32 = 5;
-
-/// Of about 25 ns each. A thief that looks more often takes two or three runnables at a time and makes the owner fetch
-/// its queue's cache lines back for each theft: 12 looks, 0.4 µs apart, cost spawn + join 20 % more than 5, 1 µs apart.
-const PAUSES: u32 = 40;
-
-/// After a sleep that was too short to be worth it: 48 µs in all, about what sleeping and being woken costs both sides, and
-/// 16 µs apart, so that a thief finds a batch.
-const RESTLESS_LOOKS: u32 = 4;
-const RESTLESS_PAUSES: u32 = 640;
-
-/// For a job that was sent off, when there is nothing else to do: as long as a halted CPU takes to begin with it, and a little
-/// more. Then both CPUs stay awake and the next job takes 5 µs; sleeping at once, each took 20 to 36.
-const JOB_LOOKS: u32 = 48;
 
 /// This worker is counted as searching in `Idle`.
 const SEARCHING: u8 = 1;
@@ -63,9 +48,12 @@ pub(super) struct Worker {
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
     chain: Cell<u64>,
-    /// Wakers that came out of the network or the timers, kept for its memory.
+    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the poller's
+    /// events.
     ready: RefCell<Vec<Waker>>,
     pace: Pace,
+    /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many polls later.
+    timers_at: Cell<(u64, u64)>,
     /// The last wait in the seat ended with several timers at once.
     timers_are_dense: Cell<bool>,
 }
@@ -149,6 +137,7 @@ impl Worker {
             chain: Cell::new(0),
             ready: RefCell::new(Vec::new()),
             pace: Pace::new(),
+            timers_at: Cell::new((0, 0)),
             timers_are_dense: Cell::new(false),
         };
         worker.set_searching(searching);
@@ -239,16 +228,26 @@ impl Worker {
         local::with_core(self.shared, |core| core.at.begin_look());
         if everywhere {
             self.look_at_instruments();
+            self.call_left_wakers();
         }
         self.chain.set(0);
         let mut ready = self.ready.take();
-        if self.shared.timers.is_armed(index) {
-            self.shared.timers.fire_own(index, clock::now(), &mut ready);
+        if self.timers_have_their_turn() {
+            if self.shared.timers.is_armed(index) {
+                self.shared.timers.fire_own(index, clock::now(), &mut ready);
+            }
+            if everywhere {
+                self.shared.timers.fire_all(&mut ready);
+            }
+            self.timers_brought(ready.len());
         }
         let mut global = None;
         if everywhere {
-            self.shared.timers.fire_all(&mut ready);
-            global = self.one_global();
+            if self.shared.is_crowded() {
+                global = self.shared.sift(|| self.one_global());
+            } else {
+                global = self.shared.take_held_back().or_else(|| self.one_global());
+            }
             self.adopt();
             self.look_at_network(&mut ready);
         }
@@ -256,6 +255,19 @@ impl Worker {
         global
             .or_else(|| local::with_core(self.shared, Core::pop).flatten())
             .or_else(|| self.elsewhere())
+    }
+
+    /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
+    fn timers_have_their_turn(&self) -> bool {
+        let (then, brought) = self.timers_at.get();
+        let tick = local::with_core(self.shared, |core| core.at.tick.get());
+        // The tick may be another processor's, and so far away in either direction.
+        tick.is_none_or(|tick| tick.wrapping_sub(then) >= brought)
+    }
+
+    fn timers_brought(&self, count: usize) {
+        let tick = local::with_core(self.shared, |core| core.at.tick.get());
+        self.timers_at.set((tick.unwrap_or(0), count as u64));
     }
 
     /// Steps 4 to 6.
@@ -272,8 +284,12 @@ impl Worker {
     }
 
     fn look_elsewhere(&self) -> Option<Runnable> {
-        if let Some(runnable) = self.global_batch() {
-            return Some(runnable);
+        self.call_left_wakers();
+        if !self.shared.is_crowded() {
+            let found = self.shared.take_held_back().or_else(|| self.global_batch());
+            if found.is_some() {
+                return found;
+            }
         }
         let mut ready = self.ready.take();
         self.look_at_network(&mut ready);
@@ -284,6 +300,17 @@ impl Worker {
             return own.or_else(|| self.search());
         }
         self.search()
+    }
+
+    /// What the monitor has left to others.
+    fn call_left_wakers(&self) {
+        if !self.shared.left_wakers.is_empty() {
+            if self.is_searching() {
+                // One of them may block, and nobody is woken while somebody searches.
+                self.stop_searching();
+            }
+            self.shared.call_left_wakers();
+        }
     }
 
     #[inline]
@@ -345,7 +372,15 @@ impl Worker {
             return;
         }
         let retaken = local::with_core(self.shared, |core| {
-            steal::adopt(self.shared, core);
+            let adopt = || steal::adopt(self.shared, core);
+            let adopted = match self.shared.is_crowded() {
+                true => self.shared.sift(adopt),
+                false => adopt(),
+            };
+            if let Some(runnable) = adopted {
+                // To the back: it is one of many that have their turn.
+                core.queue.push(runnable);
+            }
             core.at.tenure.is_retaken()
         });
         if retaken == Some(true) {
@@ -380,45 +415,6 @@ impl Worker {
         }
     }
 
-    fn search(&self) -> Option<Runnable> {
-        if !self.is_searching() {
-            if !self.shared.idle.begin_search(self.shared.processors.len()) {
-                return None;
-            }
-            self.set_searching(true);
-        }
-        // With everybody else in bed, what comes from other threads wakes whoever waits; only of jobs some are expected.
-        let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
-        let expecting = local::with_core(self.shared, Core::awaits_job) == Some(true);
-        let (looks, pauses) = match self.pace.is_restless() {
-            _ if alone && expecting => (JOB_LOOKS, PAUSES),
-            true => (RESTLESS_LOOKS, RESTLESS_PAUSES),
-            false if alone => (1, 0),
-            false => (LOOKS, PAUSES),
-        };
-        for look in 0..looks {
-            // The first look is a full search; the others begin with a glance.
-            if look == 0 || self.shared.work_is_visible() {
-                let found = self.global_batch().or_else(|| self.steal());
-                if found.is_some() {
-                    return found;
-                }
-            }
-            (0..pauses).for_each(|_| std::hint::spin_loop());
-        }
-        None
-    }
-
-    fn steal(&self) -> Option<Runnable> {
-        local::with_core(self.shared, |core| {
-            let (found, victim) = steal::steal(self.shared, core)?;
-            core.at.counters.steals.add(1);
-            self.shared.note_steal(core, victim);
-            Some(found)
-        })
-        .flatten()
-    }
-
     /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
     /// once, when all is there, if they would come in time. True: there was something.
     fn wake_all(&self, mut ready: Vec<Waker>) -> bool {
@@ -429,7 +425,7 @@ impl Worker {
                 self.stop_searching();
             }
             local::with_core(self.shared, Core::begin_batch);
-            wake_contained(&mut ready);
+            self.shared.call_wakers(&mut ready);
             let batch = local::with_core(self.shared, |core| {
                 let count = core.end_batch();
                 let helped = self.pace.is_worth_help(count, core.at.tick.get());
@@ -443,55 +439,5 @@ impl Worker {
         }
         self.ready.replace(ready);
         any
-    }
-}
-
-/// Wakes foreign wakers; a panic in one of them harms neither the others nor this thread.
-pub(super) fn wake_contained(ready: &mut Vec<Waker>) {
-    for waker in ready.drain(..) {
-        tasks::contained(|| waker.wake());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    use super::*;
-    use crate::scheduler::idle::Next;
-
-    /// Runs a worker that panics, and looks what it has left.
-    fn panics(searching: bool, work: impl FnOnce(&Worker)) {
-        let shared = Shared::leak(2).unwrap();
-        shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-        let core = shared.idle.pick_up();
-        if searching {
-            assert!(shared.idle.begin_search(2));
-        }
-        let run = || {
-            run_as(shared, core, searching, |worker| {
-                work(worker);
-                panic!("a worker's own code panics");
-            })
-        };
-        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-        assert_eq!(shared.idle.num_searching(), 0);
-        assert_eq!(shared.idle.num_lying(), 2, "it gives its core back");
-        assert_eq!(shared.idle.after_submit(), Next::Wake);
-    }
-
-    #[test]
-    fn a_worker_that_panics_in_the_search_it_was_woken_for_is_counted_no_more() {
-        panics(true, |_| ());
-    }
-
-    #[test]
-    fn a_worker_that_panics_in_a_search_of_its_own_is_counted_no_more() {
-        panics(false, |worker| assert!(worker.search().is_none()));
-    }
-
-    #[test]
-    fn a_worker_that_panics_after_its_search_gives_back_nobody_s_count() {
-        panics(true, Worker::stop_searching);
     }
 }

@@ -26,7 +26,7 @@ use pin_project_lite::pin_project;
 use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
 use super::registry::{self, Registry};
-use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration};
+use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration, wakers};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
@@ -363,6 +363,7 @@ fn asked_to_stop(seen: u32) -> bool {
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
         registry::assert_offset(waker, meta);
+        wakers::note_own(waker);
         let Some(key) = meta.registry().insert(waker) else {
             return false;
         };

@@ -36,6 +36,7 @@ pub(crate) mod origin;
 pub(crate) mod registry;
 mod reject;
 mod runnable;
+pub(crate) mod wakers;
 mod yield_now;
 
 pub(crate) use contain::{
@@ -169,6 +170,12 @@ impl Meta {
 #[inline]
 pub(crate) fn id_in(word: u64) -> Id {
     Id::from_number(word >> ORIGIN_BITS)
+}
+
+/// A number of the place where the task of a [`Meta::word`] was spawned. Another place may have it, too.
+#[inline]
+pub(crate) fn spawn_site(word: u64) -> usize {
+    origin_in(word)
 }
 
 #[inline]

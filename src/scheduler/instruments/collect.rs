@@ -73,7 +73,7 @@ impl Shared {
         seen.resize(self.processors.len() + 2, usize::MAX);
         let places = self.processors.iter().enumerate();
         let local = places.map(|(index, slot)| (Queue::Local(index), slot.at().num_queued()));
-        let depths = local.chain([(Queue::Global, self.global.len()), (Queue::Blocking, jobs)]);
+        let depths = local.chain([(Queue::Global, self.num_global()), (Queue::Blocking, jobs)]);
         for (seen, (queue, depth)) in seen.iter_mut().zip(depths) {
             if std::mem::replace(seen, depth) != depth {
                 self.note_by_monitor(Kind::Depth, pair(queue.number(), depth));

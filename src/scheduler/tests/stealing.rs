@@ -100,17 +100,15 @@ fn a_busy_worker_adopts_one_of_what_the_stuck_have() {
     let (busy, stuck) = (yard.core(), yard.core());
     let (first, one) = token();
     let (second, two) = token();
-    adopt(yard.shared, &busy);
-    assert!(!has_work(busy.at));
+    let adopted = || adopt(yard.shared, &busy).map(id);
+    assert_eq!(adopted(), None);
     let _next = yard.orphan(stuck.index);
-    adopt(yard.shared, &busy);
-    assert!(!has_work(busy.at));
+    assert_eq!(adopted(), None);
     stuck.queue.push(one);
     stuck.queue.push(two);
-    adopt(yard.shared, &busy);
-    assert_eq!(yard.take_queue(busy.at), [first]);
-    adopt(yard.shared, &busy);
-    assert_eq!(yard.take_queue(busy.at), [second]);
+    assert_eq!(adopted(), Some(first));
+    assert_eq!(adopted(), Some(second));
+    assert!(!has_work(busy.at), "it is the worker that queues it");
 }
 
 /// An orphan whose queue is empty hides none of the others.
@@ -124,8 +122,7 @@ fn whoever_adopts_looks_at_all_orphans() {
         for core in stuck {
             let (expected, runnable) = token();
             core.queue.push(runnable);
-            adopt(yard.shared, busy);
-            assert_eq!(yard.take_queue(busy.at), [expected]);
+            assert_eq!(adopt(yard.shared, busy).map(id), Some(expected));
         }
     }
 }

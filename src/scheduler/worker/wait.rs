@@ -9,7 +9,7 @@
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{Worker, wake_contained};
+use super::Worker;
 use crate::scheduler::clock;
 use crate::scheduler::netpoll::Seat;
 
@@ -115,7 +115,7 @@ impl Worker {
             self.wake_all(ready);
             return true;
         }
-        wake_contained(&mut ready);
+        self.shared.call_wakers(&mut ready);
         self.ready.replace(ready);
         let ends = spare_ended && self.shared.has_surplus_workers();
         if ends && !self.shared.timers.are_watched() {

@@ -1,0 +1,277 @@
+//! More tasks that compute than processors: how many of them run at once, and who waits.
+//!
+//! A poll that computes loses its processor and runs on in its thread: it is **detached**. Were each of five hundred such tasks
+//! started as soon as the one before is detached, five hundred threads would share the CPUs: all of them would end late, and a
+//! short poll among them would wait for its turn on a CPU for seconds. So they are told from the others and queue up, while
+//! the processors are kept for what is short.
+//!
+//! # Which tasks compute
+//!
+//! That cannot be known before a poll has computed, but tasks that are spawned at one place are much alike. A spawn site is **heavy**
+//! from when a poll of one of its tasks was found computing until none is. All other tasks are light: they run on the
+//! processors at once, however many others compute.
+//!
+//! # Protocol
+//!
+//! `computing` counts detached polls that compute; P is the number of processors.
+//!
+//! 1. The monitor counts a poll before it takes its processor for computing, and marks its spawn site. A poll that was blocked
+//!    when it was retaken is counted once it has computed as long since. What no longer computes, or has used [`ENDLESS`], counts
+//!    no more: it may be waiting for a task that waits for it.
+//! 2. From P on, CPUs have enough to do, and the processors are **crowded**: a worker that looks beyond its own queue takes one
+//!    runnable at a time. A light one it polls, a heavy one it puts into the queue of those that are held back.
+//! 3. A worker without anything else to do takes one that is held back while fewer than [`LIMIT`] P compute, and, from P on,
+//!    only while another processor lies idle: that one is for the light tasks that come meanwhile, until the heavy poll has
+//!    computed for its 10 ms and is detached.
+//! 4. A poll that ends takes itself from the count, fences, and wakes a worker if any are held back. A worker that holds one back
+//!    fences (as it lies down, see [`super::idle`]) and looks at the count again. So one of the two sees the other, and what is
+//!    held back does not wait for the monitor's next round.
+//!
+//! A mark on the processor ([`Processor::counted`](super::processor::Processor)) says whether its poll is counted. All changes are
+//! swaps, and whoever swaps changes the count: the monitor, or the worker when its poll has returned. The monitor, which may be
+//! late, looks afterwards whether the poll is still there and takes it back if not.
+//!
+//! # What is bounded
+//!
+//! * Threads that poll: P that hold processors, [`LIMIT`] P whose polls compute, and P for polls that a worker had in its own
+//!   queue before that: 4 P. Beyond that only what is light may compute, so at most one more for each further spawn site,
+//!   and one for each second of CPU time that a poll has used up.
+//! * A heavy task waits as in a runtime that takes no processors: for one of those that compute to end.
+//! * Polls that block are not counted: each of them loses its processor, up to `max_threads`.
+
+use std::time::Duration;
+
+use crossbeam_deque::Injector;
+
+use super::processor::Processor;
+use super::watch::RUNNING;
+use super::{Shared, probe, steal};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::tasks::{self, Runnable};
+
+/// Twice as many computing polls as CPUs: those that wait for each other within a poll have that many to be; more would only
+/// share the CPUs with each other.
+const LIMIT: usize = 2;
+
+/// A poll that has used so much CPU time computes for ever, for all that can be known, and may be waiting in a loop for what is
+/// held back.
+const ENDLESS: Duration = Duration::from_secs(1);
+
+/// What is looked through in one go: each takes some 50 ns, and timers and the network have their turn in between.
+const SIFTED: usize = 512;
+
+/// Words of the set of heavy spawn sites. Sites that share a bit are heavy together.
+const WORDS: usize = 16;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    /// Changed with a processor's `counted`, by who swaps that. Read as a hint, or after a fence: see step 4.
+    computing: AtomicUsize,
+    /// One bit for a spawn site. Written by the monitor: `Relaxed`, what a reader misses computes once more.
+    heavy: [AtomicU64; WORDS],
+    held_back: Injector<Runnable>,
+}
+
+impl Crowd {
+    pub(super) fn new() -> Crowd {
+        Crowd {
+            computing: AtomicUsize::new(0),
+            heavy: Default::default(),
+            held_back: Injector::new(),
+        }
+    }
+
+    fn computing(&self) -> usize {
+        self.computing.load(Ordering::Relaxed)
+    }
+
+    /// How many runnables are held back.
+    pub(super) fn num_held_back(&self) -> usize {
+        self.held_back.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.computing() == 0 && self.held_back.is_empty()
+    }
+
+    fn heavy_bit(&self, task: u64) -> (&AtomicU64, u64) {
+        let site = tasks::spawn_site(task);
+        (&self.heavy[site / 64 % WORDS], 1 << (site % 64))
+    }
+
+    fn is_heavy(&self, runnable: &Runnable) -> bool {
+        let (word, bit) = self.heavy_bit(runnable.metadata().word());
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// Monitor: this processor's poll computes.
+    fn count(&self, at: &Processor) {
+        let (word, bit) = self.heavy_bit(at.task());
+        word.fetch_or(bit, Ordering::Relaxed);
+        if !at.counted.swap(true, Ordering::AcqRel) {
+            self.computing.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Monitor or worker: it does not, or not any more. True: it was counted.
+    fn uncount(&self, at: &Processor) -> bool {
+        let was_counted = at.counted.swap(false, Ordering::AcqRel);
+        if was_counted {
+            self.computing.fetch_sub(1, Ordering::AcqRel);
+        }
+        was_counted
+    }
+
+    /// Nobody holds a processor.
+    pub(super) fn reset(&self) {
+        self.heavy
+            .iter()
+            .for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+}
+
+impl Shared {
+    /// Step 2. One load where nothing computes.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowd.computing() >= self.processors.len()
+    }
+
+    /// Step 3, with so many processors idle besides the one in question.
+    fn admits_heavy(&self, idle: usize) -> bool {
+        let (computing, processors) = (self.crowd.computing(), self.processors.len());
+        computing < LIMIT * processors && (computing < processors || processors == 1 || idle > 0)
+    }
+
+    /// Whether an idle processor has anything to do with what is held back.
+    pub(super) fn held_back_is_due(&self) -> bool {
+        !self.crowd.held_back.is_empty()
+            && self.admits_heavy(self.idle.num_lying().saturating_sub(1))
+    }
+
+    /// Whether a processor should be taken from a poll that computes, so that one which is held back may begin.
+    pub(super) fn held_back_needs_processors(&self) -> bool {
+        let wanted = 2.min(self.processors.len());
+        !self.crowd.held_back.is_empty()
+            && self.crowd.computing() < LIMIT * self.processors.len()
+            && self.idle.num_lying() < wanted
+    }
+
+    /// A worker with nothing else to do takes one of those that are held back.
+    pub(super) fn take_held_back(&self) -> Option<Runnable> {
+        if self.crowd.held_back.is_empty() || !self.admits_heavy(self.idle.num_lying()) {
+            return None;
+        }
+        steal::steal_one(|| self.crowd.held_back.steal())
+    }
+
+    /// Step 2: what `take` gives, one by one, until there is a light one.
+    pub(super) fn sift(&self, mut take: impl FnMut() -> Option<Runnable>) -> Option<Runnable> {
+        for _ in 0..SIFTED {
+            let runnable = take()?;
+            if !self.crowd.is_heavy(&runnable) {
+                return Some(runnable);
+            }
+            self.crowd.held_back.push(runnable);
+        }
+        None
+    }
+
+    /// Step 4: the poll of a detached processor has returned, or counts no more.
+    pub(super) fn ends_computing(&'static self, at: &Processor) {
+        if self.crowd.uncount(at) {
+            fence(Ordering::SeqCst);
+            if self.held_back_is_due() {
+                self.wake_one();
+            }
+        }
+    }
+
+    /// Janitor: nothing is held back any more.
+    pub(super) fn release_held_back(&self) {
+        while let Some(runnable) = steal::steal_one(|| self.crowd.held_back.steal()) {
+            self.global.push(runnable);
+        }
+    }
+}
+
+/// The monitor's notes on the polls that it has detached.
+#[derive(Debug, Default)]
+pub(super) struct DetachedPolls(Vec<DetachedPoll>);
+
+#[derive(Debug)]
+struct DetachedPoll {
+    at: &'static Processor,
+    thread: u64,
+    /// The CPU time of the thread when it was detached, or last found blocked.
+    since: Duration,
+    /// That at the last look.
+    seen: Duration,
+    is_endless: bool,
+}
+
+impl DetachedPolls {
+    /// Before a retake. `computes`: it is taken for that.
+    pub(super) fn begin(&mut self, shared: &Shared, at: &'static Processor, computes: bool) {
+        let Some((thread, _)) = at.tenure.hands() else {
+            return;
+        };
+        // Where no CPU time is known, nobody knows whether it computes.
+        let Some(now) = probe::cpu_time(thread) else {
+            return;
+        };
+        self.0.retain(|poll| !std::ptr::eq(poll.at, at));
+        if computes {
+            shared.crowd.count(at);
+        }
+        self.0.push(DetachedPoll {
+            at,
+            thread,
+            since: now,
+            seen: now,
+            is_endless: false,
+        });
+    }
+
+    /// The retake came too late.
+    pub(super) fn undo(&mut self, shared: &'static Shared, at: &'static Processor) {
+        self.0.retain(|poll| !std::ptr::eq(poll.at, at));
+        shared.ends_computing(at);
+    }
+
+    /// Each ten milliseconds: who computes, and who does no more.
+    pub(super) fn look(&mut self, shared: &'static Shared) {
+        self.0.retain_mut(|poll| poll.look(shared));
+        if shared.crowd.is_empty() {
+            shared.crowd.reset();
+        }
+    }
+}
+
+impl DetachedPoll {
+    /// False: it is over.
+    fn look(&mut self, shared: &'static Shared) -> bool {
+        let is_over = || !self.at.tenure.is_orphan();
+        let Some(now) = probe::cpu_time(self.thread).filter(|_| !is_over()) else {
+            // Counted by the look before, perhaps, when the worker had looked at its mark already.
+            shared.ends_computing(self.at);
+            return false;
+        };
+        let stands = std::mem::replace(&mut self.seen, now) == now;
+        if stands && probe::Probe::default().state(self.thread) == probe::State::Blocked {
+            self.since = now;
+            shared.ends_computing(self.at);
+        } else if now - self.since >= ENDLESS {
+            self.is_endless = true;
+            shared.ends_computing(self.at);
+        } else if now - self.since >= RUNNING && !self.is_endless {
+            shared.crowd.count(self.at);
+            if !self.at.tenure.is_orphan() {
+                shared.ends_computing(self.at);
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,108 @@
+//! When the monitor sleeps: see "When it sleeps" in [`super`].
+
+use std::time::{Duration, Instant};
+
+use super::{ASLEEP, AWAKE, AWAKE_TIME, DOZE, DOZING, PERIOD, Rounds};
+use crate::scheduler::deadlock::{self, Suspicion};
+use crate::scheduler::schedtrace::Schedtrace;
+use crate::sync::atomic::{Ordering, fence};
+use crate::sync::thread;
+
+impl Rounds {
+    /// True: it was woken, since all processors are busy.
+    pub(super) fn doze(&mut self) -> bool {
+        let rest = &self.shared.monitor.rest;
+        rest.store(DOZING, Ordering::Release);
+        // Pairs with the fence in `work_begins`.
+        fence(Ordering::SeqCst);
+        if self.shared.idle.num_lying() > 0 {
+            thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
+        }
+        let was_woken =
+            rest.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_lying() == 0;
+        self.wakes_up();
+        if was_woken {
+            self.awake_until = self.last + AWAKE_TIME;
+        }
+        was_woken
+    }
+
+    /// Nothing has stood still meanwhile.
+    pub(super) fn wakes_up(&mut self) {
+        self.last = Instant::now();
+        self.period = PERIOD;
+    }
+
+    pub(super) fn work_is_hidden(&mut self) -> bool {
+        let mut hidden = self.shared.work_is_visible();
+        for (slot, seen) in self.shared.processors.iter().zip(&mut self.ticks) {
+            let at = slot.at();
+            let tick = at.tick.get();
+            hidden |= std::mem::replace(seen, tick) == tick && !at.next.is_empty();
+        }
+        hidden
+    }
+
+    /// All processors lie idle and nobody is with the network: the thread that was has blocked on something else.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.all_lie() && !self.shared.idle.is_attended()
+    }
+
+    pub(super) fn all_lie(&self) -> bool {
+        self.shared.idle.num_lying() == self.shared.processors.len()
+    }
+
+    pub(super) fn all_is_quiet(&self) -> bool {
+        self.all_lie()
+            && self.shared.idle.is_attended()
+            && self.shared.timers.are_watched()
+            && !self.stalls.are_young(self.last)
+            && self.shared.orphans.is_empty()
+            && self.shared.left_wakers.is_empty()
+            && self.shared.crowd.is_empty()
+            && self
+                .shared
+                .blocking()
+                .is_none_or(|pool| pool.queue_depth() == 0)
+    }
+
+    pub(super) fn sleep(&mut self) {
+        let rest = &self.shared.monitor.rest;
+        rest.store(ASLEEP, Ordering::Release);
+        // Pairs with the fence in `work_begins`.
+        fence(Ordering::SeqCst);
+        if self.looks_for_deadlock {
+            self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());
+        }
+        while rest.load(Ordering::Acquire) == ASLEEP {
+            let left = self.until_due();
+            if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
+                rest.store(AWAKE, Ordering::Relaxed);
+                break;
+            }
+            let due = self
+                .suspicion
+                .as_ref()
+                .map(|suspicion| suspicion.due_in(Instant::now()));
+            if due == Some(Duration::ZERO) {
+                if let Some(standstill) = self.suspicion.take().and_then(Suspicion::confirmed) {
+                    deadlock::report(&standstill);
+                }
+                continue;
+            }
+            match left.into_iter().chain(due).min() {
+                None => thread::park(),
+                Some(time) => thread::park_timeout(time),
+            }
+        }
+        self.wakes_up();
+    }
+
+    /// How long it is until there is something to say: the scheduler's state, or a poll that lasts. `None`: never.
+    pub(super) fn until_due(&self) -> Option<Duration> {
+        let trace = self.schedtrace.as_ref().map(Schedtrace::due_in);
+        let stall = self.stalls.due();
+        let stall = stall.map(|due| due.saturating_duration_since(Instant::now()));
+        trace.into_iter().chain(stall).min()
+    }
+}

@@ -1,0 +1,156 @@
+//! Many timers of one tick: fired and dealt out in pieces.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::super::{Key, SPARE, Wheel};
+use super::{advance, alive, id, waker};
+
+/// One call that fires in pieces of so many.
+fn advance_once(wheel: &mut Wheel, now: u64, piece: usize) -> Vec<usize> {
+    let mut fired = Vec::new();
+    wheel.advance(now, piece, &mut fired);
+    fired.iter().map(id).collect()
+}
+
+/// Many of one tick, and one of each tick after it: these do not wait for all of those.
+#[test]
+fn a_large_tick_and_those_after_it_advance_side_by_side() {
+    const MASS: usize = 1000;
+    const PIECE: usize = 10;
+    for base in [100, 5000, 300_000] {
+        let mut wheel = Wheel::new();
+        for id in 0..MASS {
+            wheel.insert(base, waker(id));
+        }
+        // To where all of them have been dealt out.
+        assert!(advance(&mut wheel, base - 1).is_empty());
+        let now = base + 20;
+        for n in 1..=20 {
+            wheel.insert(base + n, waker(MASS + n as usize));
+        }
+        let (mut fired, mut singles_after) = (Vec::new(), None);
+        let mut calls = 0;
+        while wheel.next_expiry().is_some_and(|next| next <= now) {
+            let some = advance_once(&mut wheel, now, PIECE);
+            assert!(some.len() <= 2 * PIECE);
+            fired.extend(some);
+            calls += 1;
+            if fired.iter().filter(|&&id| id > MASS).count() == 20 {
+                singles_after.get_or_insert(fired.len());
+            }
+        }
+        assert!(calls <= MASS / PIECE + 10, "{calls} calls");
+        assert!(
+            singles_after.is_some_and(|after| after <= 20 * PIECE),
+            "{singles_after:?}"
+        );
+        let in_order: Vec<usize> = fired.iter().copied().filter(|&id| id < MASS).collect();
+        assert!(
+            in_order.iter().copied().eq(0..MASS),
+            "within a tick the first armed fires first"
+        );
+        assert_eq!(
+            (fired.len(), wheel.len(), wheel.next_expiry()),
+            (MASS + 20, 0, None)
+        );
+    }
+}
+
+#[test]
+fn a_timer_in_a_backlog_can_be_cancelled_moved_and_given_another_waker() {
+    let mut wheel = Wheel::new();
+    let keys: Vec<Key> = (0..100).map(|id| wheel.insert(7, waker(id))).collect();
+    // One slot gets half of a piece.
+    assert_eq!(advance_once(&mut wheel, 7, 20), Vec::from_iter(0..10));
+    for (id, &key) in keys.iter().enumerate() {
+        match id {
+            ..10 => assert!(wheel.cancel(key).is_none()),
+            10 | 50 | 99 => assert!(wheel.cancel(key).is_some()),
+            11 | 51 | 98 => assert!(wheel.reset(key, 9)),
+            12 => drop(wheel.replace_waker(key, waker(1000)).unwrap()),
+            _ => {}
+        }
+    }
+    let mut fired = Vec::new();
+    while wheel.next_expiry() == Some(7) {
+        fired.extend(advance_once(&mut wheel, 7, 10));
+    }
+    let mut expected = vec![1000];
+    expected.extend((13..100).filter(|id| ![50, 51, 98, 99].contains(id)));
+    assert_eq!(fired, expected);
+    assert_eq!(advance(&mut wheel, 9), [11, 51, 98]);
+    assert_eq!(wheel.len(), 0);
+}
+
+/// More large ticks than there are spare lists: then the wheel stands still for a while, and nothing is lost.
+#[test]
+fn more_large_ticks_than_spare_lists_all_fire() {
+    for (ticks, distance) in [(SPARE as u64 + 20, 1), (5, 4096)] {
+        let mut wheel = Wheel::new();
+        for n in 0..ticks {
+            for id in 0..50 {
+                wheel.insert(1 + n * distance, waker(id));
+            }
+        }
+        let (now, mut count) = (ticks * distance, 0);
+        while wheel.next_expiry().is_some_and(|next| next <= now) {
+            let some = advance_once(&mut wheel, now, 1).len();
+            assert!(some <= 2);
+            count += some;
+        }
+        assert_eq!((count as u64, wheel.len()), (ticks * 50, 0));
+        assert_eq!(
+            (wheel.num_spare, wheel.backlog.len(), wheel.undealt.len()),
+            (SPARE, 0, 0)
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// In pieces, with changes in between, each timer fires once, when it is due, or is cancelled.
+    #[test]
+    fn pieces_fire_each_timer_once_and_none_early(
+        steps in prop::collection::vec((0u64..3000, 1usize..4, any::<usize>(), 0u8..4), 1..200),
+    ) {
+        let mut wheel = Wheel::new();
+        let (mut armed, mut now) = (BTreeMap::new(), 0);
+        for (n, (distance, piece, which, what)) in steps.into_iter().enumerate() {
+            let at = now + distance / 300 * 300;
+            for id in 4 * n..4 * n + 4 {
+                armed.insert(id, (at, wheel.insert(at, waker(id))));
+            }
+            let (&other, &(_, key)) = armed.iter().nth(which % armed.len()).unwrap();
+            match what {
+                0 => {
+                    prop_assert_eq!(wheel.cancel(key).as_ref().map(id), Some(other));
+                    armed.remove(&other);
+                }
+                1 => {
+                    prop_assert!(wheel.reset(key, at + 1));
+                    armed.insert(other, (at + 1, key));
+                }
+                _ => now += distance,
+            }
+            let fired = advance_once(&mut wheel, now, piece);
+            prop_assert!(fired.len() <= 2 * piece);
+            for id in fired {
+                let timer = armed.remove(&id);
+                prop_assert!(timer.is_some_and(|(tick, _)| tick <= now), "{id} at {now}: {timer:?}");
+            }
+            prop_assert_eq!(wheel.len(), armed.len());
+            let overdue = armed.values().any(|&(tick, _)| tick <= now);
+            prop_assert!(!overdue || wheel.next_expiry().is_some_and(|next| next <= now));
+        }
+        while wheel.next_expiry().is_some_and(|next| next <= now + 3001) {
+            for id in advance_once(&mut wheel, now + 3001, 2) {
+                prop_assert!(armed.remove(&id).is_some());
+            }
+        }
+        prop_assert!(armed.is_empty());
+        prop_assert_eq!(alive(0), 0);
+    }
+}

@@ -1,0 +1,67 @@
+//! Whose waker is it? For a thread that must not run code of others.
+//!
+//! A waker of our own does a few known things when it is called: it queues a task, or ends a thread's wait. Any other may block,
+//! or do anything. What tells them apart is the address of the waker's table of functions. Of those there is one per type of
+//! future, so they cannot be listed beforehand; each is noted when the first task of its type waits.
+//!
+//! The notes are a hint in one direction only: a table that is found here is one of ours. One that is not found may be ours
+//! too, if another has taken its place or no task of its type has waited yet.
+
+use std::ptr;
+use std::task::Waker;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// A few more than a program has types of tasks that wait for timers or sockets while all workers are busy.
+const PLACES: usize = 256;
+
+/// Addresses of tables, each in the place that it is mapped to. `Relaxed`: nothing but the address is wanted. Written only
+/// where it changes, so that the lines stay with all who read them.
+static KNOWN: [AtomicUsize; PLACES] = [const { AtomicUsize::new(0) }; PLACES];
+
+fn table_and_place(waker: &Waker) -> (usize, &'static AtomicUsize) {
+    let table = ptr::from_ref(waker.vtable()).addr();
+    // A table is of four words.
+    (table, &KNOWN[table / 32 % PLACES])
+}
+
+/// This is a waker of our own: all that have the same table are.
+#[inline]
+pub(crate) fn note_own(waker: &Waker) {
+    let (table, place) = table_and_place(waker);
+    if place.load(Ordering::Relaxed) != table {
+        place.store(table, Ordering::Relaxed);
+    }
+}
+
+/// Whether it is known to be one of our own.
+pub(crate) fn is_own(waker: &Waker) -> bool {
+    let (table, place) = table_and_place(waker);
+    place.load(Ordering::Relaxed) == table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::sync::Arc;
+
+    #[test]
+    fn wakers_of_one_kind_are_known_by_one_of_them() {
+        struct Ours;
+        struct Theirs(#[expect(dead_code, reason = "makes it another type")] u8);
+        impl Wake for Ours {
+            fn wake(self: Arc<Ours>) {}
+        }
+        impl Wake for Theirs {
+            fn wake(self: Arc<Theirs>) {}
+        }
+        let (one, other) = (Waker::from(Arc::new(Ours)), Waker::from(Arc::new(Ours)));
+        let theirs = Waker::from(Arc::new(Theirs(0)));
+        assert!(!is_own(&one) && !is_own(&theirs) && !is_own(Waker::noop()));
+        note_own(&one);
+        assert!(is_own(&one) && is_own(&other.clone()));
+        assert!(!is_own(&theirs));
+    }
+}

@@ -1,0 +1,296 @@
+//! More tasks that compute than CPUs: how many threads they get, and what goes on beside them.
+//!
+//! Each test is a process of its own, since it counts the threads of all.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::collections::VecDeque;
+use std::hint::spin_loop;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use executor::runtime::Builder;
+use executor::task::yield_now;
+use executor::time::sleep;
+use executor::{Runtime, spawn};
+
+use common::stuck::Count;
+use common::{PATIENCE, within_patience};
+
+const PROCESSORS: usize = 2;
+const MS: Duration = Duration::from_millis(1);
+
+/// Whether this is a process of the test's own; if not, runs the test in one.
+fn alone(this_test: &str) -> bool {
+    if std::env::var_os("EXECUTOR_CROWD_CHILD").is_some() {
+        return true;
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([this_test, "--exact", "--nocapture"])
+        .env("EXECUTOR_CROWD_CHILD", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    false
+}
+
+fn runtime() -> Runtime {
+    let builder = Builder::new().worker_threads(PROCESSORS).on_stall(|_| {});
+    builder.build().unwrap()
+}
+
+/// The CPU time of the calling thread.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Computes for so long, whoever else does.
+fn compute(time: Duration) {
+    let begin = cpu_time();
+    while cpu_time() - begin < time {
+        (0..1000).for_each(|_| spin_loop());
+    }
+}
+
+/// Counts the threads of this runtime, again and again.
+struct Watched {
+    end: Arc<AtomicBool>,
+    most: thread::JoinHandle<usize>,
+}
+
+impl Watched {
+    fn begin(runtime: &Runtime) -> Watched {
+        let end = Arc::new(AtomicBool::new(false));
+        let (handle, ended) = (runtime.handle().clone(), end.clone());
+        let most = thread::spawn(move || {
+            let mut most = 0;
+            while !ended.load(SeqCst) {
+                let metrics = handle.metrics();
+                // Those of the blocking pool make reports; one is the monitor.
+                most = most.max(metrics.num_threads() - metrics.num_blocking_threads() - 1);
+                thread::sleep(MS);
+            }
+            most
+        });
+        Watched { end, most }
+    }
+
+    /// The most that there were.
+    fn end(self) -> usize {
+        self.end.store(true, SeqCst);
+        self.most.join().unwrap()
+    }
+}
+
+#[test]
+fn five_hundred_tasks_that_compute_need_a_few_threads() {
+    if !alone("five_hundred_tasks_that_compute_need_a_few_threads") {
+        return;
+    }
+    within_patience(|| {
+        let runtime = runtime();
+        let watched = Watched::begin(&runtime);
+        let tasks: Vec<_> = (0..500)
+            .map(|_| runtime.spawn(async { compute(15 * MS) }))
+            .collect();
+        for task in tasks {
+            runtime.block_on(task).unwrap();
+        }
+        let most = watched.end();
+        assert!(most <= 4 * PROCESSORS, "{most} threads");
+    });
+}
+
+/// The same for tasks that one task spawns, that have waited before, and that compute in several polls.
+#[test]
+fn tasks_that_compute_after_they_have_waited_need_a_few_threads() {
+    if !alone("tasks_that_compute_after_they_have_waited_need_a_few_threads") {
+        return;
+    }
+    within_patience(|| {
+        let runtime = runtime();
+        let watched = Watched::begin(&runtime);
+        let all = runtime.spawn(async {
+            let tasks: Vec<_> = (0..100)
+                .map(|_| {
+                    spawn(async {
+                        for _ in 0..3 {
+                            sleep(MS).await;
+                            compute(15 * MS);
+                            yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        runtime.block_on(all).unwrap();
+        let most = watched.end();
+        assert!(most <= 4 * PROCESSORS, "{most} threads");
+    });
+}
+
+/// Counts polls of others and not time: light tasks go on although many more compute than there are processors, and each of
+/// a chain of them runs while not a single one of those that compute has ended.
+#[test]
+fn light_tasks_go_on_beside_any_number_that_compute() {
+    if !alone("light_tasks_go_on_beside_any_number_that_compute") {
+        return;
+    }
+    within_patience(|| {
+        let runtime = runtime();
+        let watched = Watched::begin(&runtime);
+        let (end, begun) = (Arc::new(AtomicBool::new(false)), Count::default());
+        let crowd: Vec<_> = (0..100)
+            .map(|_| {
+                let (end, begun) = (end.clone(), begun.clone());
+                runtime.spawn(async move {
+                    begun.add();
+                    while !end.load(SeqCst) {
+                        spin_loop();
+                    }
+                })
+            })
+            .collect();
+        begun.reaches(2 * PROCESSORS).recv().unwrap();
+        let ticks = runtime.spawn(async {
+            for _ in 0..100 {
+                sleep(MS).await;
+                // A task of its own, which has never been polled: not those, another place.
+                spawn(async { yield_now().await }).await.unwrap();
+            }
+        });
+        runtime.block_on(ticks).unwrap();
+        let job = runtime.spawn_blocking(|| ());
+        runtime.block_on(job).unwrap();
+        end.store(true, SeqCst);
+        for task in crowd {
+            runtime.block_on(task).unwrap();
+        }
+        assert_eq!(begun.get(), 100, "each of them has run");
+        // Some seconds of CPU time may have been used up: a thread for each.
+        let most = watched.end();
+        assert!(most < 50, "{most} threads");
+    });
+}
+
+/// What computes counts for a second of CPU time only: else these would wait for each other for ever.
+#[test]
+fn tasks_that_wait_for_each_other_while_they_compute_all_begin() {
+    if !alone("tasks_that_wait_for_each_other_while_they_compute_all_begin") {
+        return;
+    }
+    within_patience(|| {
+        const TASKS: usize = 2 * PROCESSORS + 3;
+        let runtime = runtime();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let begun = begun.clone();
+                runtime.spawn(async move {
+                    begun.fetch_add(1, SeqCst);
+                    while begun.load(SeqCst) < TASKS {
+                        spin_loop();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            runtime.block_on(task).unwrap();
+        }
+    });
+}
+
+/// Those that block are not held back, whatever computes: all of them are stuck at once.
+#[test]
+fn tasks_that_block_lose_their_processors_beside_any_number_that_compute() {
+    if !alone("tasks_that_block_lose_their_processors_beside_any_number_that_compute") {
+        return;
+    }
+    within_patience(|| {
+        let runtime = runtime();
+        let (end, begun) = (Arc::new(AtomicBool::new(false)), Count::default());
+        let crowd: Vec<_> = (0..20)
+            .map(|_| {
+                let (end, begun) = (end.clone(), begun.clone());
+                runtime.spawn(async move {
+                    begun.add();
+                    while !end.load(SeqCst) {
+                        spin_loop();
+                    }
+                })
+            })
+            .collect();
+        begun.reaches(2 * PROCESSORS).recv().unwrap();
+        let (blocked, bells): (Count, Arc<Mutex<VecDeque<mpsc::Sender<()>>>>) = Default::default();
+        let blocking: Vec<_> = (0..50)
+            .map(|_| {
+                let (bell, wait) = mpsc::channel();
+                bells.lock().unwrap().push_back(bell);
+                let blocked = blocked.clone();
+                runtime.spawn(async move {
+                    blocked.add();
+                    wait.recv().unwrap();
+                })
+            })
+            .collect();
+        assert!(blocked.reaches(50).recv_timeout(PATIENCE).is_ok());
+        bells
+            .lock()
+            .unwrap()
+            .iter()
+            .for_each(|bell| bell.send(()).unwrap());
+        for task in blocking {
+            runtime.block_on(task).unwrap();
+        }
+        end.store(true, SeqCst);
+        for task in crowd {
+            runtime.block_on(task).unwrap();
+        }
+    });
+}
+
+/// What is held back at the end is dropped, once.
+#[test]
+fn a_runtime_ends_with_tasks_held_back() {
+    if !alone("a_runtime_ends_with_tasks_held_back") {
+        return;
+    }
+    within_patience(|| {
+        for _ in 0..5 {
+            let runtime = runtime();
+            let (end, drops) = (Arc::new(AtomicBool::new(false)), Count::default());
+            for _ in 0..100 {
+                let (end, dropped) = (end.clone(), drops.drops());
+                drop(runtime.spawn(async move {
+                    let _dropped = dropped;
+                    while !end.load(SeqCst) {
+                        spin_loop();
+                    }
+                }));
+            }
+            let begin = Instant::now();
+            while runtime.metrics().retake_count() < 2 * PROCESSORS as u64 {
+                assert!(begin.elapsed() < PATIENCE);
+                thread::sleep(MS);
+            }
+            let ended = thread::spawn(move || drop(runtime));
+            // Those that were held back are dropped although the others compute on.
+            while drops.get() < 100 - 4 * PROCESSORS {
+                assert!(begin.elapsed() < PATIENCE);
+                thread::sleep(MS);
+            }
+            end.store(true, SeqCst);
+            ended.join().unwrap();
+            assert_eq!(drops.get(), 100);
+        }
+    });
+}
