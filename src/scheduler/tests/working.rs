@@ -55,3 +55,100 @@ fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
         assert!(!local::holds_core());
     }
 }
+
+/// The order in which tasks ran, by their names.
+type Log = Arc<Mutex<Vec<u32>>>;
+
+impl Yard {
+    /// A task that writes its name down; the last one closes the scheduler.
+    fn writes(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
+        let (log, shared) = (log.clone(), self.shared);
+        task(move || {
+            log.lock().push(name);
+            shared.closed.store(is_last, Ordering::SeqCst);
+        })
+    }
+
+    /// Puts runnables into the queue of the core that [`Yard::run`] takes.
+    fn queue(&self, runnables: impl IntoIterator<Item = Runnable>) -> &'static Processor {
+        let core = self.shared.idle.pick_up().unwrap();
+        let at = core.at;
+        runnables
+            .into_iter()
+            .for_each(|runnable| core.queue.push(runnable));
+        self.shared.idle.lay_down(core);
+        at
+    }
+}
+
+#[test]
+fn the_global_queue_comes_first_every_61_looks() {
+    const OWN: u32 = 200;
+    let yard = Yard::new(1);
+    let log = Log::default();
+    yard.queue((0..OWN).map(|name| yard.writes(&log, name, name == OWN - 1)));
+    for name in 1000..1004 {
+        yard.shared.global.push(yard.writes(&log, name, false));
+    }
+    yard.run();
+    let log = log.lock();
+    let places = log.iter().enumerate().filter(|(_, name)| **name >= 1000);
+    assert!(places.map(|(place, _)| place).eq([0, 61, 122, 183]));
+    let own: Vec<u32> = log.iter().copied().filter(|name| *name < 1000).collect();
+    assert_eq!(own, Vec::from_iter(0..OWN));
+}
+
+/// Its share is what there is for each processor, and one.
+#[test]
+fn a_worker_takes_its_share_of_the_global_queue() {
+    for (processors, global, share) in [(4, 40, 11), (4, 3, 1), (8, 16, 3), (3, 3, 2)] {
+        let yard = Yard::new(processors);
+        let shared = yard.shared;
+        let length = Arc::new(Mutex::new(usize::MAX));
+        let seen = length.clone();
+        // The first look is at everything, and takes one; the second finds the own queue empty.
+        shared.global.push(token().1);
+        shared.global.push(task(move || {
+            *seen.lock() = local::with_core(shared, |core| core.queue.len()).unwrap();
+            shared.closed.store(true, Ordering::SeqCst);
+        }));
+        (1..global).for_each(|_| shared.global.push(token().1));
+        yard.run();
+        // This one runs, and the others of its share wait.
+        assert_eq!(*length.lock(), share - 1, "{processors} {global}");
+        yard.take_global();
+    }
+}
+
+#[test]
+fn a_busy_worker_lets_what_the_stuck_have_queued_have_its_turn() {
+    let yard = Yard::new(2);
+    let log = Log::default();
+    let stuck = yard.shared.idle.pick_up().unwrap();
+    stuck.at.tenure.begin(1);
+    assert!(stuck.at.tenure.retake());
+    drop(yard.shared.processors[stuck.index].replace());
+    stuck.queue.push(yard.writes(&log, 1000, false));
+    assert!(yard.shared.orphans.list(stuck.at));
+    let at = yard.queue((0..3).map(|name| yard.writes(&log, name, false)));
+    // Behind it in the queue, so that nobody need search.
+    yard.shared.global.push(yard.writes(&log, 2000, false));
+    yard.shared.global.push(yard.writes(&log, 3000, true));
+    yard.run();
+    assert_eq!(*log.lock(), [2000, 0, 1, 2, 1000, 3000]);
+    assert_eq!(at.counters.steals.get(), 0);
+    yard.shared.orphans.clear();
+}
+
+#[test]
+fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
+    let yard = Yard::new(2);
+    let log = Log::default();
+    let victim = yard.shared.idle.pick_up().unwrap();
+    victim.queue.push(yard.writes(&log, 0, false));
+    victim.queue.push(yard.writes(&log, 1, true));
+    let at = yard.shared.processors[1 - victim.index].at();
+    yard.run();
+    assert_eq!(*log.lock(), [0, 1]);
+    assert_eq!((at.counters.steals.get(), at.tick.get()), (2, 2));
+}
