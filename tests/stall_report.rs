@@ -472,28 +472,50 @@ fn retake_0_leaves_stuck_tasks_their_processor() {
     child("child_takes_nothing", "retake=0");
 }
 
-#[test]
-#[ignore = "is run by the test below, to read what it prints"]
-fn child_reaches_the_limit() {
+/// Everybody is stuck, twice: on as many threads as there are processors, or one more.
+fn reach_the_limit(threads: usize) {
     let runtime = Builder::new()
         .worker_threads(1)
-        .max_threads(1)
+        .max_threads(threads)
         .build()
         .unwrap();
     for _ in 0..2 {
-        let (release, released) = mpsc::channel::<()>();
-        let stuck = runtime.spawn(async move { blocked(released) });
+        let (releases, stuck): (Vec<_>, Vec<_>) = (0..threads)
+            .map(|_| {
+                let (release, released) = mpsc::channel::<()>();
+                (release, runtime.spawn(async move { blocked(released) }))
+            })
+            .unzip();
         let waiting = runtime.spawn(pending::<()>());
         std::thread::sleep(Duration::from_millis(100));
-        drop(release);
-        runtime.block_on(stuck).unwrap();
+        drop(releases);
+        for task in stuck {
+            runtime.block_on(task).unwrap();
+        }
         waiting.abort();
     }
 }
 
 #[test]
-fn that_the_limit_is_reached_is_said_once() {
-    let printed = child("child_reaches_the_limit", "");
-    let lines = printed.lines().filter(|line| line.contains("max_threads"));
-    assert_eq!(lines.count(), 1, "{printed}");
+#[ignore = "is run by the test below, to read what it prints"]
+fn child_reaches_the_limit() {
+    reach_the_limit(2);
+}
+
+#[test]
+#[ignore = "is run by the test below, to read what it prints"]
+fn child_has_no_spare_threads() {
+    reach_the_limit(1);
+}
+
+#[test]
+fn that_the_limit_is_reached_is_said_once_and_not_to_who_allows_no_spare_threads() {
+    for (test, times) in [
+        ("child_reaches_the_limit", 1),
+        ("child_has_no_spare_threads", 0),
+    ] {
+        let printed = child(test, "");
+        let lines = printed.lines().filter(|line| line.contains("max_threads"));
+        assert_eq!(lines.count(), times, "{printed}");
+    }
 }

@@ -28,9 +28,15 @@ pub(crate) struct Report {
     pub(crate) wall: Duration,
 }
 
+/// Longer than a picture takes. Each is one poll, as is meant here, so it is no stall: standard error need not name it after the
+/// usual 100 ms.
+pub(crate) const PICTURE: Duration = Duration::from_secs(60);
+
 /// Filters all `files` into `output` on a runtime of its own with so many workers.
 pub(crate) fn run(files: &[PathBuf], output: &Path, workers: usize) -> io::Result<Report> {
-    let mut builder = executor::Builder::new().worker_threads(workers);
+    let mut builder = executor::Builder::new()
+        .worker_threads(workers)
+        .stall_threshold(PICTURE);
     if workers == 1 {
         // Else a filter of more than 10 ms gives its processor to another thread, and one worker keeps two CPUs busy.
         builder = builder.max_threads(1);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use image::codecs::gif::GifEncoder;
 use image::{Frame, GrayImage, Luma, Rgb, RgbImage, imageops};
 
+use crate::job::PICTURE;
+
 /// The image files of a directory, by name.
 pub(crate) fn list(directory: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let cannot = |error: std::io::Error| {
@@ -39,7 +41,8 @@ pub(crate) fn make(directory: PathBuf) -> Result<PathBuf, Box<dyn Error>> {
         directory.join("broken.png"),
         b"\x89PNG\r\n\x1a\n but the rest was lost",
     )?;
-    executor::block_on(async {
+    let runtime = executor::Builder::new().stall_threshold(PICTURE).build()?;
+    runtime.block_on(async {
         let makers: Vec<_> = (0..40)
             .map(|n| {
                 let directory = directory.clone();

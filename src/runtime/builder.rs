@@ -100,7 +100,8 @@ impl Builder {
     /// spare ones. The threads of `spawn_blocking` have a limit of their own, and the reactor's is not counted.
     ///
     /// Default: 512 more than the number of processors. At the limit a task that blocks keeps its processor, so that
-    /// others may wait for it; that is said once on standard error, and ends when a thread is free again. Less than
+    /// others may wait for it; that is said once on standard error, unless there are no more than processors, and ends when a
+    /// thread is free again. Less than
     /// [`worker_threads`](Builder::worker_threads) is an error of [`build`](Builder::build).
     pub fn max_threads(mut self, count: usize) -> Builder {
         self.max_threads = Some(count);

@@ -377,10 +377,11 @@ impl Shared {
         }
     }
 
-    /// Says that no more threads may be started, once per runtime.
+    /// Says that no more threads may be started, once per runtime. Who has allowed no more than there are processors knows.
     #[cold]
     pub(super) fn threads_are_exhausted(&'static self, settings: &Arc<Settings>) {
-        let silent = matches!(settings.on_stall, OnStall::Ignore);
+        let is_meant = settings.max_threads == settings.worker_threads;
+        let silent = matches!(settings.on_stall, OnStall::Ignore) || is_meant;
         if !silent && !self.said_exhausted.swap(true, Ordering::Relaxed) {
             let limit = settings.max_threads;
             stderr::say(format_args!(
