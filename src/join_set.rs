@@ -22,7 +22,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::runtime::context;
-use crate::runtime::spawn::{spawn_blocking_on, spawn_on};
+use crate::runtime::spawn::{spawn_abortable_on, spawn_blocking_abortable_on};
 use crate::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering::AcqRel},
@@ -190,8 +190,8 @@ impl<T> JoinSet<T> {
         T: Send + 'static,
     {
         let shared = context::current_or_default();
-        let handle = boxing!(F, future => spawn_on(shared, future, size_of::<F>()));
-        let abort = handle.abort_handle();
+        let (handle, abort) =
+            boxing!(F, future => spawn_abortable_on(shared, future, size_of::<F>()));
         self.insert(handle);
         abort
     }
@@ -205,8 +205,8 @@ impl<T> JoinSet<T> {
         T: Send + 'static,
     {
         let shared = context::current_or_default();
-        let handle = boxing!(closure F, f => spawn_blocking_on(shared, f, size_of::<F>()));
-        let abort = handle.abort_handle();
+        let (handle, abort) =
+            boxing!(closure F, f => spawn_blocking_abortable_on(shared, f, size_of::<F>()));
         self.insert(handle);
         abort
     }
@@ -407,5 +407,47 @@ where
         let mut set = JoinSet::new();
         set.extend(futures);
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::{Duration, Instant};
+
+    use super::JoinSet;
+    use crate::runtime::Builder;
+    use crate::sync::thread;
+    use crate::tasks::{self, yield_now};
+
+    /// Spawns, joins and aborts.
+    async fn use_a_set() {
+        let mut set = JoinSet::new();
+        let mut aborts = Vec::new();
+        for _ in 0..10 {
+            set.spawn(yield_now());
+            aborts.push(set.spawn(pending()));
+        }
+        yield_now().await;
+        aborts.iter().for_each(|abort| abort.abort());
+        while set.join_next().await.is_some() {}
+        assert!(aborts.iter().all(|abort| abort.is_finished()));
+    }
+
+    #[test]
+    fn neither_a_spawn_nor_a_join_nor_an_abort_waits_for_a_lock_of_the_whole_process() {
+        let runtime = Builder::new().worker_threads(2).build().unwrap();
+        let in_task = move || runtime.block_on(runtime.spawn(use_a_set())).unwrap();
+        in_task();
+        let held = tasks::hold();
+        let other = thread::spawn(in_task);
+        let begin = Instant::now();
+        while !other.is_finished() && begin.elapsed() < Duration::from_secs(20) {
+            thread::yield_now();
+        }
+        let has_finished = other.is_finished();
+        drop(held);
+        other.join().unwrap();
+        assert!(has_finished);
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use std::env;
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -167,8 +167,8 @@ fn one_entry_point() {
 }
 
 #[allow(dead_code)]
-fn tells(tell: std::sync::mpsc::Sender<u8>) -> impl Future<Output = ()> + Send {
-    async move { tell.send(large().await).unwrap() }
+async fn tells(tell: std::sync::mpsc::Sender<u8>) {
+    tell.send(large().await).unwrap();
 }
 
 /// A box more must not be a box for ever, nor hide what is in it.

@@ -9,7 +9,7 @@ use async_task::ScheduleInfo;
 use super::{block_on, context};
 use crate::scheduler::{Shared, handoff, home_of};
 use crate::tasks::large::boxing;
-use crate::tasks::{self, Home, JoinHandle, Meta, Runnable};
+use crate::tasks::{self, AbortHandle, Home, JoinHandle, Meta, Runnable};
 
 /// The home of ordinary tasks.
 struct OnWorkers;
@@ -68,8 +68,43 @@ where
     handle
 }
 
+/// [`spawn_on`], with a handle that can abort the task.
 #[track_caller]
-pub(crate) fn spawn_blocking_on<F, T>(shared: &'static Shared, f: F, bytes: usize) -> JoinHandle<T>
+#[inline]
+pub(crate) fn spawn_abortable_on<F>(
+    shared: &'static Shared,
+    future: F,
+    bytes: usize,
+) -> (JoinHandle<F::Output>, AbortHandle)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (runnable, handle) = tasks::create::<F, OnWorkers>(future, bytes, shared.registry);
+    let abort = AbortHandle::new(&runnable);
+    shared.submit_new(runnable);
+    (handle, abort)
+}
+
+/// [`spawn_blocking_on`], with a handle that can abort the job until it begins.
+#[track_caller]
+pub(crate) fn spawn_blocking_abortable_on<F, T>(
+    shared: &'static Shared,
+    f: F,
+    bytes: usize,
+) -> (JoinHandle<T>, AbortHandle)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (runnable, handle) = tasks::create_ready::<F, T, OnPool>(f, bytes, shared.registry);
+    let abort = AbortHandle::new(&runnable);
+    shared.submit_new_blocking(runnable);
+    (handle, abort)
+}
+
+#[track_caller]
+pub(super) fn spawn_blocking_on<F, T>(shared: &'static Shared, f: F, bytes: usize) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,

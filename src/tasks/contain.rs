@@ -275,6 +275,9 @@ impl<F, H: Home> Contained<F, H> {
         current::with_meta(|meta| {
             let control = leave(meta);
             H::finished(meta);
+            // Release pairs with the acquire of `AbortHandle::is_finished`.
+            let counted = registration::COUNTED;
+            meta.registration.store(counted, Ordering::Release);
             // Last: who sees by an abort handle that the task has finished finds it gone from the counts, too.
             if let Some(control) = control {
                 control.finish();

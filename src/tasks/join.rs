@@ -5,10 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::control::Control;
-use super::{Id, Meta, Outcome, budget, registration};
+use super::{Id, Meta, Outcome, Runnable, budget, registration, registry};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 
@@ -91,7 +91,7 @@ impl<T> JoinHandle<T> {
                 control.attach(waker);
             }
         }
-        AbortHandle { id, control }
+        AbortHandle(Aborts::Controlled(id, control))
     }
 
     /// Whether the task has finished: its output, or the reason why there is none, is ready to be taken.
@@ -153,32 +153,74 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// assert!(executor::block_on(handle).unwrap_err().is_cancelled());
 /// ```
 #[derive(Clone)]
-pub struct AbortHandle {
-    id: Id,
-    control: Arc<Control>,
+pub struct AbortHandle(Aborts);
+
+/// How an abort handle reaches its task.
+#[derive(Clone)]
+enum Aborts {
+    /// By the task itself: this is its own waker, which keeps its memory. Made where the task is made, since only a runnable can
+    /// give it.
+    Task(Waker),
+    /// By what all handles made by [`JoinHandle::abort_handle`] and the task share.
+    Controlled(Id, Arc<Control>),
 }
 
 impl AbortHandle {
+    /// Of a task that has not been submitted yet. One reference to the task, no lock and no allocation.
+    #[inline]
+    pub(crate) fn new(runnable: &Runnable) -> AbortHandle {
+        let waker = runnable.waker();
+        registry::assert_offset(&waker, runnable.metadata());
+        AbortHandle(Aborts::Task(waker))
+    }
+
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.control.abort();
+        match &self.0 {
+            Aborts::Task(waker) => {
+                let seen = meta_of(waker)
+                    .registration
+                    .fetch_or(registration::ABORTED, Ordering::AcqRel);
+                let is_over = seen & (registration::ABORTED | registration::FINISHED) != 0;
+                // Without a key it is in a queue, and its next poll sees the bit.
+                if !is_over && seen & registration::KEY != 0 {
+                    waker.wake_by_ref();
+                }
+            }
+            Aborts::Controlled(_, control) => control.abort(),
+        }
     }
 
     /// Whether the task's future has been dropped.
     pub fn is_finished(&self) -> bool {
-        self.control.is_finished()
+        match &self.0 {
+            Aborts::Task(waker) => {
+                let seen = meta_of(waker).registration.load(Ordering::Acquire);
+                seen & registration::COUNTED == registration::COUNTED
+            }
+            Aborts::Controlled(_, control) => control.is_finished(),
+        }
     }
 
     /// The task's id.
     pub fn id(&self) -> Id {
-        self.id
+        match &self.0 {
+            Aborts::Task(waker) => meta_of(waker).id(),
+            Aborts::Controlled(id, _) => *id,
+        }
     }
+}
+
+/// `waker` is that of an abort handle.
+fn meta_of(waker: &Waker) -> &Meta {
+    // SAFETY: `AbortHandle::new` got it from its task, and asserted where the metadata lies.
+    unsafe { registry::meta_of(waker) }
 }
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AbortHandle")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("finished", &self.is_finished())
             .finish()
     }

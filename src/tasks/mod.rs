@@ -131,6 +131,8 @@ pub(crate) mod registration {
     pub(crate) const FINISHED: u32 = 1 << 29;
     /// Key in the home's registry, 0 while the task has never been pending.
     pub(crate) const KEY: u32 = FINISHED - 1;
+    /// The whole word when the end of the task has been counted, too. Stored last; [`FINISHED`] alone means that it is about to be.
+    pub(crate) const COUNTED: u32 = FINISHED | 1;
 }
 
 impl Meta {
