@@ -31,7 +31,8 @@
 //! 2. Each call fires a second piece out of the backlog, from its lists in turn. So later ticks and the rest of a large one
 //!    advance side by side, and neither waits for the other.
 //! 3. Likewise what is left of a slot that is dealt out: its rest is dealt out by the next calls, first. A timer that is found to
-//!    be due by then joins the backlog.
+//!    be due by then joins the current slot, or those of its own deadline in the backlog: there may be more pieces of a large
+//!    tick than spare lists, and a timer after it is not to be put behind all of them.
 //! 4. While there is a backlog, [`Wheel::next_expiry`] is the current tick: something is due.
 //!
 //! There are [`SPARE`] lists for that. When all are in use, the current tick stands still until one is free, and a slot is dealt out
@@ -360,7 +361,6 @@ impl Wheel {
         let deadline = self.nodes[index as usize].deadline.max(self.current);
         let slot = self.slot_of(deadline);
         let list = self.in_slots[slot];
-        self.nodes[index as usize].deadline = deadline;
         if slot == OVERFLOW {
             self.overflow_floor = if self.lists[usize::from(list)].head == NIL {
                 deadline

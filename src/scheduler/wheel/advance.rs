@@ -134,15 +134,18 @@ impl Wheel {
             return;
         };
         let mut rest = self.lists[usize::from(list)].head;
+        let mut joined = None;
         for _ in 0..moves {
             if rest == NIL {
                 break;
             }
             let node = &self.nodes[rest as usize];
-            let (next, is_due) = (node.next, node.deadline <= self.current);
-            match self.backlog.back() {
-                // All that is overdue stays together: there may be more pieces of it than spare lists.
-                Some(&due) if is_due => self.append(rest, due),
+            let (next, deadline) = (node.next, node.deadline);
+            if deadline <= self.current && joined.is_none_or(|(of, _)| of != deadline) {
+                joined = self.backlog_of(deadline).map(|list| (deadline, list));
+            }
+            match joined {
+                Some((of, backlog)) if of == deadline => self.append(rest, backlog),
                 _ => self.link(rest),
             }
             rest = next;
@@ -152,6 +155,15 @@ impl Wheel {
             NIL => self.give_back(list),
             _ => self.undealt.push_front(list),
         }
+    }
+
+    /// The list of the backlog whose last timer has this deadline.
+    fn backlog_of(&self, deadline: u64) -> Option<u16> {
+        let mut lists = self.backlog.iter().copied();
+        lists.find(|&list| match self.lists[usize::from(list)].tail {
+            NIL => false,
+            tail => self.nodes[tail as usize].deadline == deadline,
+        })
     }
 
     /// A list begins with this node from now on; those before it have been released, or linked elsewhere.

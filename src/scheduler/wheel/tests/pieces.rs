@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{Key, SPARE, Wheel};
+use super::super::{Key, PIECE, SPARE, Wheel};
 use super::{advance, alive, id, waker};
 
 /// One call that fires in pieces of so many.
@@ -18,7 +18,7 @@ fn advance_once(wheel: &mut Wheel, now: u64, piece: usize) -> Vec<usize> {
 #[test]
 fn a_large_tick_and_those_after_it_advance_side_by_side() {
     const MASS: usize = 1000;
-    const PIECE: usize = 10;
+    const FEW: usize = 10;
     for base in [100, 5000, 300_000] {
         let mut wheel = Wheel::new();
         for id in 0..MASS {
@@ -33,17 +33,17 @@ fn a_large_tick_and_those_after_it_advance_side_by_side() {
         let (mut fired, mut singles_after) = (Vec::new(), None);
         let mut calls = 0;
         while wheel.next_expiry().is_some_and(|next| next <= now) {
-            let some = advance_once(&mut wheel, now, PIECE);
-            assert!(some.len() <= 2 * PIECE);
+            let some = advance_once(&mut wheel, now, FEW);
+            assert!(some.len() <= 2 * FEW);
             fired.extend(some);
             calls += 1;
             if fired.iter().filter(|&&id| id > MASS).count() == 20 {
                 singles_after.get_or_insert(fired.len());
             }
         }
-        assert!(calls <= MASS / PIECE + 10, "{calls} calls");
+        assert!(calls <= MASS / FEW + 10, "{calls} calls");
         assert!(
-            singles_after.is_some_and(|after| after <= 20 * PIECE),
+            singles_after.is_some_and(|after| after <= 20 * FEW),
             "{singles_after:?}"
         );
         let in_order: Vec<usize> = fired.iter().copied().filter(|&id| id < MASS).collect();
@@ -152,5 +152,38 @@ proptest! {
         }
         prop_assert!(armed.is_empty());
         prop_assert_eq!(alive(0), 0);
+    }
+}
+
+/// A timer that was armed shortly before, for shortly after, the deadline of very many.
+#[test]
+fn a_timer_armed_late_does_not_wait_until_a_large_slot_is_dealt_out() {
+    const MASS: usize = 100_000;
+    for base in [62_500, 62_500 + 30, 70_000 / 64 * 64 + 1] {
+        let mut wheel = Wheel::new();
+        for id in 0..MASS {
+            wheel.insert(base, waker(id));
+        }
+        let (mut now, mut late) = (0, None);
+        while now < base - 30 {
+            now += 4;
+            assert!(advance_once(&mut wheel, now, PIECE).is_empty());
+        }
+        wheel.insert(base + 37, waker(MASS));
+        let (mut fired, mut looks) = (0, 0);
+        while fired <= MASS {
+            // The time that the polls of a piece take.
+            now += 4;
+            let some = advance_once(&mut wheel, now, PIECE);
+            looks += 1;
+            if some.contains(&MASS) {
+                late = Some((now - base - 37, looks));
+            }
+            fired += some.len();
+        }
+        assert!(
+            late.is_some_and(|(late, _)| late < 200),
+            "{base}: {late:?} of {looks}"
+        );
     }
 }
