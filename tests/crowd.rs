@@ -182,7 +182,7 @@ fn light_tasks_go_on_beside_any_number_that_compute() {
     });
 }
 
-/// What computes counts for a second of CPU time only: else these would wait for each other for ever.
+/// What computes counts for some CPU time only: else these would wait for each other for ever.
 #[test]
 fn tasks_that_wait_for_each_other_while_they_compute_all_begin() {
     if !alone("tasks_that_wait_for_each_other_while_they_compute_all_begin") {

@@ -17,7 +17,8 @@
 //!
 //! 1. The monitor counts a poll before it takes its processor for computing, and marks its spawn site. A poll that was blocked
 //!    when it was retaken is counted once it has computed as long since. What no longer computes, or has used [`ENDLESS`], counts
-//!    no more: it may be waiting for a task that waits for it.
+//!    no more: it may be waiting, in a loop, for a task that is held back. If it ends soon after that, it was: then the next one
+//!    counts for half as long, down to [`BRIEF`]. If it goes on, it was not, and the next one counts for twice as long again.
 //! 2. From P on, CPUs have enough to do, and the processors are **crowded**: a worker that looks beyond its own queue takes one
 //!    runnable at a time. A light one it polls, a heavy one it puts into the queue of those that are held back.
 //! 3. A worker without anything else to do takes one that is held back while fewer than [`LIMIT`] P compute, and, from P on,
@@ -35,7 +36,7 @@
 //!
 //! * Threads that poll: P that hold processors, [`LIMIT`] P whose polls compute, and P for polls that a worker had in its own
 //!   queue before that: 4 P. Beyond that only what is light may compute, so at most one more for each further spawn site,
-//!   and one for each second of CPU time that a poll has used up.
+//!   and one for each [`ENDLESS`] of CPU time that a poll has used up.
 //! * A heavy task waits as in a runtime that takes no processors: for one of those that compute to end.
 //! * Polls that block are not counted: each of them loses its processor, up to `max_threads`.
 
@@ -53,9 +54,13 @@ use crate::tasks::{self, Runnable};
 /// share the CPUs with each other.
 const LIMIT: usize = 2;
 
-/// A poll that has used so much CPU time computes for ever, for all that can be known, and may be waiting in a loop for what is
-/// held back.
-const ENDLESS: Duration = Duration::from_secs(1);
+/// A poll that has used so much CPU time may compute for ever, for all that can be known, or wait in a loop for what is held back:
+/// a mixture of tasks that do took 6 s without a limit on computing polls, over 60 with one second of this, 7 with this and
+/// [`BRIEF`]. Tasks that compute longer share the CPUs with as many more as they last longer.
+const ENDLESS: Duration = Duration::from_millis(250);
+
+/// How short that becomes where polls have been seen to wait so.
+const BRIEF: Duration = Duration::from_millis(20);
 
 /// What is looked through in one go: each takes some 50 ns, and timers and the network have their turn in between.
 const SIFTED: usize = 512;
@@ -197,8 +202,12 @@ impl Shared {
 }
 
 /// The monitor's notes on the polls that it has detached.
-#[derive(Debug, Default)]
-pub(super) struct DetachedPolls(Vec<DetachedPoll>);
+#[derive(Debug)]
+pub(super) struct DetachedPolls {
+    all: Vec<DetachedPoll>,
+    /// For how much CPU time a poll counts: [`ENDLESS`] at first.
+    endless: Duration,
+}
 
 #[derive(Debug)]
 struct DetachedPoll {
@@ -208,10 +217,27 @@ struct DetachedPoll {
     since: Duration,
     /// That at the last look.
     seen: Duration,
-    is_endless: bool,
+    released: Released,
+}
+
+/// Whether a poll counts no more, as it may be waiting for what is held back.
+#[derive(Debug)]
+enum Released {
+    No,
+    /// After so much CPU time.
+    After(Duration),
+    /// It has gone on for as long again: it was not waiting.
+    GoesOn,
 }
 
 impl DetachedPolls {
+    pub(super) fn new() -> DetachedPolls {
+        DetachedPolls {
+            all: Vec::new(),
+            endless: ENDLESS,
+        }
+    }
+
     /// Before a retake. `computes`: it is taken for that.
     pub(super) fn begin(&mut self, shared: &Shared, at: &'static Processor, computes: bool) {
         let Some((thread, _)) = at.tenure.hands() else {
@@ -221,28 +247,29 @@ impl DetachedPolls {
         let Some(now) = probe::cpu_time(thread) else {
             return;
         };
-        self.0.retain(|poll| !std::ptr::eq(poll.at, at));
+        self.all.retain(|poll| !std::ptr::eq(poll.at, at));
         if computes {
             shared.crowd.count(at);
         }
-        self.0.push(DetachedPoll {
+        self.all.push(DetachedPoll {
             at,
             thread,
             since: now,
             seen: now,
-            is_endless: false,
+            released: Released::No,
         });
     }
 
     /// The retake came too late.
     pub(super) fn undo(&mut self, shared: &'static Shared, at: &'static Processor) {
-        self.0.retain(|poll| !std::ptr::eq(poll.at, at));
+        self.all.retain(|poll| !std::ptr::eq(poll.at, at));
         shared.ends_computing(at);
     }
 
     /// Each ten milliseconds: who computes, and who does no more.
     pub(super) fn look(&mut self, shared: &'static Shared) {
-        self.0.retain_mut(|poll| poll.look(shared));
+        let DetachedPolls { all, endless } = self;
+        all.retain_mut(|poll| poll.look(shared, endless));
         if shared.crowd.is_empty() {
             shared.crowd.reset();
         }
@@ -250,10 +277,13 @@ impl DetachedPolls {
 }
 
 impl DetachedPoll {
-    /// False: it is over.
-    fn look(&mut self, shared: &'static Shared) -> bool {
+    /// False: it is over. `endless`: see [`DetachedPolls`].
+    fn look(&mut self, shared: &'static Shared, endless: &mut Duration) -> bool {
         let is_over = || !self.at.tenure.is_orphan();
         let Some(now) = probe::cpu_time(self.thread).filter(|_| !is_over()) else {
+            if let Released::After(_) = self.released {
+                *endless = (*endless / 2).max(BRIEF);
+            }
             // Counted by the look before, perhaps, when the worker had looked at its mark already.
             shared.ends_computing(self.at);
             return false;
@@ -262,15 +292,26 @@ impl DetachedPoll {
         if stands && probe::Probe::default().state(self.thread) == probe::State::Blocked {
             self.since = now;
             shared.ends_computing(self.at);
-        } else if now - self.since >= ENDLESS {
-            self.is_endless = true;
-            shared.ends_computing(self.at);
-        } else if now - self.since >= RUNNING && !self.is_endless {
-            shared.crowd.count(self.at);
-            if !self.at.tenure.is_orphan() {
+            return true;
+        }
+        let used = now - self.since;
+        match self.released {
+            Released::No if used >= *endless => {
+                self.released = Released::After(used);
                 shared.ends_computing(self.at);
-                return false;
             }
+            Released::No if used >= RUNNING => {
+                shared.crowd.count(self.at);
+                if !self.at.tenure.is_orphan() {
+                    shared.ends_computing(self.at);
+                    return false;
+                }
+            }
+            Released::After(then) if used >= 2 * then => {
+                self.released = Released::GoesOn;
+                *endless = (*endless * 2).min(ENDLESS);
+            }
+            Released::No | Released::After(_) | Released::GoesOn => {}
         }
         true
     }

@@ -69,7 +69,7 @@
 //! | work that a poll hides beside an idle processor | no processor is idle beside queued work for more than 10 ms: the monitor's doze of 9 ms, and its round |
 //! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
 //! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor lies idle |
-//! | a task of a spawn site whose tasks compute | until fewer than 2 P of those do ([`crowd`]): polls that compute have 4 P threads; one that has computed for 1 s counts no more |
+//! | a task of a spawn site whose tasks compute | until fewer than 2 P of those do ([`crowd`]): polls that compute have 4 P threads; one that has computed for 250 ms counts no more |
 //! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs

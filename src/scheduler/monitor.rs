@@ -249,7 +249,7 @@ impl Rounds {
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
             stalls: Stalls::new(threshold),
-            detached: DetachedPolls::default(),
+            detached: DetachedPolls::new(),
             eager_until: now,
             awake_until: now,
             asked: now,
