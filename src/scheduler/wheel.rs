@@ -111,29 +111,24 @@ struct Node {
 struct List {
     head: u32,
     tail: u32,
-    /// Where it is: `level * SLOTS + slot`, [`OVERFLOW`], or [`DETACHED`].
-    slot: u16,
 }
 
 impl List {
-    const fn empty(slot: u16) -> List {
-        List {
-            head: NIL,
-            tail: NIL,
-            slot,
-        }
-    }
+    const EMPTY: List = List {
+        head: NIL,
+        tail: NIL,
+    };
 }
 
-/// The lists of a new wheel: one in each slot, and spare ones.
-const LISTS: [List; OVERFLOW + 1 + SPARE] = {
-    let mut lists = [List::empty(DETACHED); OVERFLOW + 1 + SPARE];
+/// Where the lists of a new wheel are: one in each slot, and spare ones.
+const PLACES: [u16; OVERFLOW + 1 + SPARE] = {
+    let mut places = [DETACHED; OVERFLOW + 1 + SPARE];
     let mut slot = 0;
     while slot <= OVERFLOW {
-        lists[slot].slot = slot as u16;
+        places[slot] = slot as u16;
         slot += 1;
     }
-    lists
+    places
 };
 
 /// The spare lists of a new wheel.
@@ -166,6 +161,8 @@ pub(crate) struct Wheel {
     /// One bit per slot that has timers, per level.
     occupied: [u64; LEVELS],
     lists: [List; OVERFLOW + 1 + SPARE],
+    /// Where each list is: `level * SLOTS + slot`, [`OVERFLOW`], or [`DETACHED`].
+    places: [u16; OVERFLOW + 1 + SPARE],
     /// The list in each slot.
     in_slots: [u16; OVERFLOW + 1],
     /// The first `num_spare` of these are lists that are nowhere. Any may become one: a slot gets another for what it gives away.
@@ -190,7 +187,8 @@ impl Wheel {
             current: 0,
             len: 0,
             occupied: [0; LEVELS],
-            lists: LISTS,
+            lists: [List::EMPTY; OVERFLOW + 1 + SPARE],
+            places: PLACES,
             in_slots: IN_SLOTS,
             spare: SPARE_LISTS,
             num_spare: SPARE,
@@ -354,11 +352,15 @@ impl Wheel {
         level as usize * SLOTS + slot
     }
 
-    /// Appends a node to the list of the slot that its deadline belongs to.
+    /// Appends a node, which is not overdue, to the list of the slot that its deadline belongs to.
     #[inline]
     fn link(&mut self, index: u32) {
-        // One that was left in a slot to be dealt out may be overdue.
-        let deadline = self.nodes[index as usize].deadline.max(self.current);
+        self.link_at(index, self.nodes[index as usize].deadline);
+    }
+
+    /// Appends a node to the list of the slot that this tick belongs to.
+    #[inline]
+    fn link_at(&mut self, index: u32, deadline: u64) {
         let slot = self.slot_of(deadline);
         let list = self.in_slots[slot];
         if slot == OVERFLOW {
@@ -407,7 +409,7 @@ impl Wheel {
             self.lists[list].tail = prev;
         }
         if prev == NIL && next == NIL {
-            let slot = usize::from(self.lists[list].slot);
+            let slot = usize::from(self.places[list]);
             if slot < OVERFLOW {
                 self.vacate(slot);
             }

@@ -260,14 +260,18 @@ impl Worker {
     /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
     fn timers_have_their_turn(&self) -> bool {
         let (then, brought) = self.timers_at.get();
+        if brought == 0 {
+            return true;
+        }
         let tick = local::with_core(self.shared, |core| core.at.tick.get());
         // The tick may be another processor's, and so far away in either direction.
         tick.is_none_or(|tick| tick.wrapping_sub(then) >= brought)
     }
 
     fn timers_brought(&self, count: usize) {
-        let tick = local::with_core(self.shared, |core| core.at.tick.get());
-        self.timers_at.set((tick.unwrap_or(0), count as u64));
+        let tick = || local::with_core(self.shared, |core| core.at.tick.get());
+        let then = if count == 0 { None } else { tick() };
+        self.timers_at.set((then.unwrap_or(0), count as u64));
     }
 
     /// Steps 4 to 6.

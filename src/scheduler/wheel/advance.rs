@@ -146,7 +146,7 @@ impl Wheel {
             }
             match joined {
                 Some((of, backlog)) if of == deadline => self.append(rest, backlog),
-                _ => self.link(rest),
+                _ => self.link_at(rest, deadline.max(self.current)),
             }
             rest = next;
         }
@@ -181,9 +181,10 @@ impl Wheel {
     fn detach(&mut self, slot: usize) -> Option<u16> {
         self.num_spare = self.num_spare.checked_sub(1)?;
         let other = self.spare[self.num_spare];
-        self.lists[usize::from(other)] = List::empty(slot as u16);
+        self.lists[usize::from(other)] = List::EMPTY;
+        self.places[usize::from(other)] = slot as u16;
         let detached = std::mem::replace(&mut self.in_slots[slot], other);
-        self.lists[usize::from(detached)].slot = DETACHED;
+        self.places[usize::from(detached)] = DETACHED;
         self.vacate(slot);
         Some(detached)
     }
