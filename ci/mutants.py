@@ -21,7 +21,7 @@ GROUPS = [
     ),
     (
         "src/reactor/*.rs",
-        "hazards_sockets hazards_wakers hazards_wakes io_async metrics net_limits net_tcp net_udp net_unix panics_wakers shutdown timers",
+        "deadlock fork hazards_sockets hazards_wakers hazards_wakes io_async metrics net_limits net_tcp net_udp net_unix panics_wakers shutdown timers",
     ),
 ]
 UNIT_LIMIT, LIMIT = 20, 60

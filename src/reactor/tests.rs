@@ -377,3 +377,49 @@ fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
         );
     }
 }
+
+#[test]
+fn a_look_tells_how_many_wakers_it_has_added() {
+    let reactor = Reactor::new().unwrap();
+    let (a, mut b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let (_count, waker) = task();
+    let polled = source.poll_ready(Direction::Read, &mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    b.write_all(b"x").unwrap();
+    let mut ready = vec![Waker::noop().clone(); 3];
+    let mut seat = reactor.try_seat().unwrap();
+    assert_eq!(seat.poll(Some(Duration::ZERO), &mut ready).unwrap(), 1);
+    assert_eq!(ready.len(), 4);
+}
+
+#[test]
+fn the_reactor_knows_whether_there_are_sources_and_whether_anybody_waits() {
+    let reactor = Reactor::new().unwrap();
+    assert!(!reactor.has_sources() && !reactor.has_waiters());
+    let (a, _b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    assert!(reactor.has_sources() && !reactor.has_waiters());
+    settle(&reactor, &source, Direction::Read);
+    let (_count, waker) = task();
+    let polled = source.poll_ready(Direction::Read, &mut Context::from_waker(&waker));
+    assert!(polled.is_pending() && reactor.has_waiters());
+    // Dropped without being deregistered.
+    drop(source);
+    assert!(!reactor.has_sources() && !reactor.has_waiters());
+}
+
+#[test]
+fn the_two_directions_are_used_up_apart() {
+    let reactor = Reactor::new().unwrap();
+    let (a, _b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let is_ready = |direction, cx: &mut Context<'_>| source.poll_ready(direction, cx).is_ready();
+    assert!(is_ready(Direction::Read, &mut cx) && is_ready(Direction::Write, &mut cx));
+    settle(&reactor, &source, Direction::Read);
+    assert!(!is_ready(Direction::Read, &mut cx) && is_ready(Direction::Write, &mut cx));
+    settle(&reactor, &source, Direction::Write);
+    assert!(!is_ready(Direction::Read, &mut cx) && !is_ready(Direction::Write, &mut cx));
+}
