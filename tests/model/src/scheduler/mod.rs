@@ -64,13 +64,6 @@ mod instruments {
     }
 }
 
-/// The poller of models does not fail.
-mod stall {
-    pub(super) fn print(line: std::fmt::Arguments<'_>) {
-        unreachable!("{line}");
-    }
-}
-
 /// Nobody has to be interrupted.
 mod probe {
     pub(super) fn interrupt_all_waits() {
