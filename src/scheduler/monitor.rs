@@ -243,7 +243,7 @@ impl Rounds {
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
             stalls: Vec::new(),
-            detached: DetachedPolls::default(),
+            detached: DetachedPolls::new(),
             eager_until: now,
             awake_until: now,
             asked: now,
@@ -315,6 +315,7 @@ impl Rounds {
         for index in 0..self.watches.len() {
             let at = shared.processors[index].at();
             match self.watches[index].look(at, self.last, eager) {
+                Verdict::Moving if at.is_held() => self.detached.went_by(shared, at.task()),
                 Verdict::Moving => {}
                 Verdict::Running { left } => self.look_again_in(left),
                 Verdict::Undecided => self.look_again_in(EAGER_PERIOD),
