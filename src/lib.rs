@@ -24,9 +24,10 @@
 //!   hides that work from all others.
 //! * A poll loses its processor while other work waits: after 0.1 ms of being blocked, or after 10 ms of its CPU time. Queue,
 //!   timers and I/O go on elsewhere. Nothing need be annotated, and [`Builder::on_stall`] learns who it was.
-//! * That holds for every poll that blocks, at once, up to [`Builder::max_threads`]. Polls that compute have 4 P threads: tasks
-//!   that were spawned where others compute wait until fewer than 2 P of those do, and all other tasks go on meanwhile, on the
-//!   processors. A poll that has computed for 250 ms counts no more.
+//! * That holds for every poll that blocks, at once, up to [`Builder::max_threads`]. Polls that compute have 4 P threads
+//!   (of up to 200 ms each; more if they compute for longer): tasks that were spawned where others compute wait until
+//!   fewer than P of those do, and all other tasks go on meanwhile, on the processors. One that has computed for 200 ms counts no
+//!   more, or later if many such go on.
 //! * No task starves. A queued task waits for at most 7 polls for itself and for each one before it, whatever pairs of
 //!   tasks wake each other; a task spawned from outside for 61 polls, or 10 ms if polls are long; a task that wakes itself or
 //!   yields goes to the back of the queue, and at the latest after 128 operations that were ready at once.

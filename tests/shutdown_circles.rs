@@ -156,7 +156,8 @@ fn a_runtime_that_is_dropped_by_a_refused_spawn_ends() {
             }
             drop(let_go);
             block_on(dropping).unwrap();
-            assert!(ended.load(Ordering::SeqCst));
+            // Either drop may have been the one that did not wait.
+            common::wait_until("the job has ended", || ended.load(Ordering::SeqCst));
         }
     });
 }

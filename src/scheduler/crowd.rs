@@ -7,23 +7,23 @@
 //!
 //! # Which tasks compute
 //!
-//! That cannot be known before a poll has computed, but tasks that are spawned at one place are much alike. A spawn site is **heavy**
-//! from when a poll of one of its tasks was found computing until none is. All other tasks are light: they run on the
-//! processors at once, however many others compute.
+//! That cannot be known before a poll has computed, but tasks that are spawned at one place are much alike. Each spawn site has a
+//! score, which the monitor raises for a poll that it finds computing, and lowers a little for one that it finds to have gone by
+//! between two rounds. From [`HEAVY`] P on the site is **heavy**, until nothing computes. So a site whose tasks seldom compute (one
+//! line that serves all connections) is not, and each of its polls that does is detached at once. All tasks of other sites
+//! are light: they run on the processors at once, however many others compute.
 //!
 //! # Protocol
 //!
 //! `computing` counts detached polls that compute; P is the number of processors.
 //!
 //! 1. The monitor counts a poll before it takes its processor for computing, and marks its spawn site. A poll that was blocked
-//!    when it was retaken is counted once it has computed as long since. What no longer computes, or has used [`ENDLESS`], counts
-//!    no more: it may be waiting, in a loop, for a task that is held back. If it ends soon after that, it was: then the next one
-//!    counts for half as long, down to [`BRIEF`]. If it goes on, it was not, and the next one counts for twice as long again.
+//!    when it was retaken is counted once it has computed as long since. What no longer computes, or has used [`ENDLESS`] or more, counts
+//!    no more: it may be waiting for a task that waits for it.
 //! 2. From P on, CPUs have enough to do, and the processors are **crowded**: a worker that looks beyond its own queue takes one
 //!    runnable at a time. A light one it polls, a heavy one it puts into the queue of those that are held back.
-//! 3. A worker without anything else to do takes one that is held back while fewer than [`LIMIT`] P compute, and, from P on,
-//!    only while another processor lies idle: that one is for the light tasks that come meanwhile, until the heavy poll has
-//!    computed for its 10 ms and is detached.
+//! 3. A worker takes one that is held back while fewer than P compute. It has computed for 10 ms before it is detached; so the monitor
+//!    detaches those that compute also while one processor lies idle, as long as more are held back.
 //! 4. A poll that ends takes itself from the count, fences, and wakes a worker if any are held back. A worker that holds one back
 //!    fences (as it lies down, see [`super::idle`]) and looks at the count again. So one of the two sees the other, and what is
 //!    held back does not wait for the monitor's next round.
@@ -34,9 +34,9 @@
 //!
 //! # What is bounded
 //!
-//! * Threads that poll: P that hold processors, [`LIMIT`] P whose polls compute, and P for polls that a worker had in its own
-//!   queue before that: 4 P. Beyond that only what is light may compute, so at most one more for each further spawn site,
-//!   and one for each [`ENDLESS`] of CPU time that a poll has used up.
+//! * Threads that poll, where polls compute for 200 ms each: P that are counted, P that count no more, P that hold processors, and
+//!   P whose tasks were in a worker's own queue before that: 4 P. With polls of 1 s it is 9 P, of 10 s 30 P. Beyond that only
+//!   what is light may compute, so at most one more for each further spawn site.
 //! * A heavy task waits as in a runtime that takes no processors: for one of those that compute to end.
 //! * Polls that block are not counted: each of them loses its processor, up to `max_threads`.
 
@@ -50,23 +50,25 @@ use super::{Shared, probe, steal};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::tasks::{self, Runnable};
 
-/// Twice as many computing polls as CPUs: those that wait for each other within a poll have that many to be; more would only
-/// share the CPUs with each other.
-const LIMIT: usize = 2;
+/// A poll that has used so much CPU time may be waiting in a loop for what is held back. So tasks that do wait for each other soon
+/// have as many threads as they are. Twice as much if [`MANY`] P such go on already: tasks that just compute for long have
+/// threads with about the square root of how long they compute.
+const ENDLESS: Duration = Duration::from_millis(200);
+const MANY: u32 = 4;
 
-/// A poll that has used so much CPU time may compute for ever, for all that can be known, or wait in a loop for what is held back:
-/// a mixture of tasks that do took 6 s without a limit on computing polls, over 60 with one second of this, 7 with this and
-/// [`BRIEF`]. Tasks that compute longer share the CPUs with as many more as they last longer.
-const ENDLESS: Duration = Duration::from_millis(250);
-
-/// How short that becomes where polls have been seen to wait so.
-const BRIEF: Duration = Duration::from_millis(20);
+/// What a computing poll adds to the score of its spawn site, and how much makes the site heavy, to be multiplied by P: after as many
+/// polls as there are processors. A single poll that went by takes one off.
+const COMPUTES: i32 = 4;
+const HEAVY: i32 = COMPUTES;
+/// How far short polls lower a score: so many computing ones, beyond those that make any site heavy, are forgiven.
+const LIGHTEST: i32 = -8 * COMPUTES;
 
 /// What is looked through in one go: each takes some 50 ns, and timers and the network have their turn in between.
 const SIFTED: usize = 512;
 
-/// Words of the set of heavy spawn sites. Sites that share a bit are heavy together.
-const WORDS: usize = 16;
+/// Scores. Sites that share one are heavy together.
+const SCORES: usize = 1024;
+const WORDS: usize = SCORES / 64;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -115,20 +117,17 @@ impl Crowd {
         self.computing() == 0 && self.num_held_back() == 0
     }
 
-    fn heavy_bit(&self, task: u64) -> (&AtomicU64, u64) {
-        let site = tasks::spawn_site(task);
-        (&self.heavy[site / 64 % WORDS], 1 << (site % 64))
+    fn heavy_bit(&self, score: usize) -> (&AtomicU64, u64) {
+        (&self.heavy[score / 64], 1 << (score % 64))
     }
 
     fn is_heavy(&self, runnable: &Runnable) -> bool {
-        let (word, bit) = self.heavy_bit(runnable.metadata().word());
+        let (word, bit) = self.heavy_bit(score_of(runnable.metadata().word()));
         word.load(Ordering::Relaxed) & bit != 0
     }
 
     /// Monitor: this processor's poll computes.
     fn count(&self, at: &Processor) {
-        let (word, bit) = self.heavy_bit(at.task());
-        word.fetch_or(bit, Ordering::Relaxed);
         if !at.counted.swap(true, Ordering::AcqRel) {
             self.computing.fetch_add(1, Ordering::AcqRel);
         }
@@ -158,34 +157,22 @@ impl Shared {
         self.crowd.computing() >= self.processors.len()
     }
 
-    /// Step 3, with so many processors idle besides the one in question.
-    fn admits_heavy(&self, idle: usize) -> bool {
-        let (computing, processors) = (self.crowd.computing(), self.processors.len());
-        computing < LIMIT * processors && (computing < processors || processors == 1 || idle > 0)
-    }
-
     /// Whether an idle processor has anything to do with what is held back.
     #[inline]
     pub(super) fn held_back_is_due(&self) -> bool {
-        self.crowd.num_held_back() != 0
-            && self.admits_heavy(self.idle.num_lying().saturating_sub(1))
+        self.crowd.num_held_back() != 0 && !self.is_crowded()
     }
 
     /// Whether a processor should be taken from a poll that computes, so that one which is held back may begin.
     pub(super) fn held_back_needs_processors(&self) -> bool {
         let wanted = 2.min(self.processors.len());
-        self.crowd.num_held_back() != 0
-            && self.crowd.computing() < LIMIT * self.processors.len()
-            && self.idle.num_lying() < wanted
+        self.crowd.num_held_back() != 0 && !self.is_crowded() && self.idle.num_lying() < wanted
     }
 
-    /// A worker with nothing else to do takes one of those that are held back.
+    /// Step 3.
     #[inline]
     pub(super) fn take_held_back(&self) -> Option<Runnable> {
-        if self.crowd.num_held_back() == 0 || !self.admits_heavy(self.idle.num_lying()) {
-            return None;
-        }
-        self.crowd.take()
+        self.held_back_is_due().then(|| self.crowd.take()).flatten()
     }
 
     /// Step 2: what `take` gives, one by one, until there is a light one.
@@ -210,7 +197,7 @@ impl Shared {
         }
     }
 
-    /// Janitor: nothing is held back any more.
+    /// Monitor and janitor: what is held back goes back to the global queue.
     pub(super) fn release_held_back(&self) {
         while let Some(runnable) = self.crowd.take() {
             self.global.push(runnable);
@@ -218,12 +205,16 @@ impl Shared {
     }
 }
 
-/// The monitor's notes on the polls that it has detached.
+/// Which score is that of the task with this word.
+fn score_of(task: u64) -> usize {
+    tasks::spawn_site(task) % SCORES
+}
+
+/// The monitor's notes on the polls that it has detached, and on their spawn sites.
 #[derive(Debug)]
 pub(super) struct DetachedPolls {
-    all: Vec<DetachedPoll>,
-    /// For how much CPU time a poll counts: [`ENDLESS`] at first.
-    endless: Duration,
+    polls: Vec<DetachedPoll>,
+    scores: Box<[i32; SCORES]>,
 }
 
 #[derive(Debug)]
@@ -234,29 +225,54 @@ struct DetachedPoll {
     since: Duration,
     /// That at the last look.
     seen: Duration,
-    released: Released,
-}
-
-/// Whether a poll counts no more, as it may be waiting for what is held back.
-#[derive(Debug)]
-enum Released {
-    No,
-    /// After so much CPU time.
-    After(Duration),
-    /// It has gone on for as long again: it was not waiting.
-    GoesOn,
+    is_endless: bool,
+    is_over: bool,
 }
 
 impl DetachedPolls {
     pub(super) fn new() -> DetachedPolls {
         DetachedPolls {
-            all: Vec::new(),
-            endless: ENDLESS,
+            polls: Vec::new(),
+            scores: Box::new([0; SCORES]),
+        }
+    }
+
+    /// A poll of this task went by between two rounds.
+    pub(super) fn went_by(&mut self, shared: &'static Shared, task: u64) {
+        let index = score_of(task);
+        self.scores[index] = (self.scores[index] - 1).max(LIGHTEST);
+        self.weigh(shared, index);
+    }
+
+    fn computes(&mut self, shared: &'static Shared, at: &Processor) {
+        let index = score_of(at.task());
+        let heavy = HEAVY * shared.processors.len() as i32;
+        self.scores[index] = (self.scores[index] + COMPUTES).min(2 * heavy);
+        self.weigh(shared, index);
+        shared.crowd.count(at);
+    }
+
+    fn weigh(&self, shared: &'static Shared, index: usize) {
+        let (word, bit) = shared.crowd.heavy_bit(index);
+        let was_heavy = word.load(Ordering::Relaxed) & bit != 0;
+        let is_heavy = self.scores[index] >= HEAVY * shared.processors.len() as i32;
+        if is_heavy && !was_heavy {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else if was_heavy && !is_heavy {
+            word.fetch_and(!bit, Ordering::Relaxed);
+            // Its tasks among those that are held back are light now. The others come back.
+            shared.release_held_back();
+            shared.follow_submit();
         }
     }
 
     /// Before a retake. `computes`: it is taken for that.
-    pub(super) fn begin(&mut self, shared: &Shared, at: &'static Processor, computes: bool) {
+    pub(super) fn begin(
+        &mut self,
+        shared: &'static Shared,
+        at: &'static Processor,
+        computes: bool,
+    ) {
         let Some((thread, _)) = at.tenure.hands() else {
             return;
         };
@@ -264,72 +280,74 @@ impl DetachedPolls {
         let Some(now) = probe::cpu_time(thread) else {
             return;
         };
-        self.all.retain(|poll| !std::ptr::eq(poll.at, at));
+        self.polls.retain(|poll| !std::ptr::eq(poll.at, at));
         if computes {
-            shared.crowd.count(at);
+            self.computes(shared, at);
         }
-        self.all.push(DetachedPoll {
+        self.polls.push(DetachedPoll {
             at,
             thread,
             since: now,
             seen: now,
-            released: Released::No,
+            is_endless: false,
+            is_over: false,
         });
     }
 
     /// The retake came too late.
     pub(super) fn undo(&mut self, shared: &'static Shared, at: &'static Processor) {
-        self.all.retain(|poll| !std::ptr::eq(poll.at, at));
+        self.polls.retain(|poll| !std::ptr::eq(poll.at, at));
         shared.ends_computing(at);
     }
 
     /// Each ten milliseconds: who computes, and who does no more.
     pub(super) fn look(&mut self, shared: &'static Shared) {
-        let DetachedPolls { all, endless } = self;
-        all.retain_mut(|poll| poll.look(shared, endless));
-        if shared.crowd.is_empty() {
-            shared.crowd.reset();
+        let endless = self.polls.iter().filter(|poll| poll.is_endless).count() as u32;
+        let processors = shared.processors.len() as u32;
+        let patience = ENDLESS * (MANY * processors + endless) / (MANY * processors);
+        let mut polls = std::mem::take(&mut self.polls);
+        for poll in &mut polls {
+            if poll.look(shared, patience) {
+                self.computes(shared, poll.at);
+                // It may have ended while it was counted: then its worker has looked at its mark before.
+                poll.is_over = poll.is_over();
+                if poll.is_over {
+                    shared.ends_computing(poll.at);
+                }
+            }
         }
+        self.polls = polls;
+        if shared.crowd.is_empty() && !self.polls.is_empty() {
+            shared.crowd.reset();
+            self.scores
+                .iter_mut()
+                .for_each(|score| *score = (*score).min(0));
+        }
+        self.polls.retain(|poll| !poll.is_over);
     }
 }
 
 impl DetachedPoll {
-    /// False: it is over. `endless`: see [`DetachedPolls`].
-    fn look(&mut self, shared: &'static Shared, endless: &mut Duration) -> bool {
-        let is_over = || !self.at.tenure.is_orphan();
-        let Some(now) = probe::cpu_time(self.thread).filter(|_| !is_over()) else {
-            if let Released::After(_) = self.released {
-                *endless = (*endless / 2).max(BRIEF);
-            }
-            // Counted by the look before, perhaps, when the worker had looked at its mark already.
-            shared.ends_computing(self.at);
+    fn is_over(&self) -> bool {
+        !self.at.tenure.is_orphan()
+    }
+
+    /// True: it is to be counted.
+    fn look(&mut self, shared: &'static Shared, patience: Duration) -> bool {
+        let now = probe::cpu_time(self.thread).filter(|_| !self.is_over());
+        let Some(now) = now else {
+            self.is_over = true;
             return false;
         };
         let stands = std::mem::replace(&mut self.seen, now) == now;
         if stands && probe::Probe::default().state(self.thread) == probe::State::Blocked {
             self.since = now;
             shared.ends_computing(self.at);
-            return true;
+        } else if now - self.since >= patience {
+            self.is_endless = true;
+            shared.ends_computing(self.at);
         }
-        let used = now - self.since;
-        match self.released {
-            Released::No if used >= *endless => {
-                self.released = Released::After(used);
-                shared.ends_computing(self.at);
-            }
-            Released::No if used >= RUNNING => {
-                shared.crowd.count(self.at);
-                if !self.at.tenure.is_orphan() {
-                    shared.ends_computing(self.at);
-                    return false;
-                }
-            }
-            Released::After(then) if used >= 2 * then => {
-                self.released = Released::GoesOn;
-                *endless = (*endless * 2).min(ENDLESS);
-            }
-            Released::No | Released::After(_) | Released::GoesOn => {}
-        }
-        true
+        let is_counted = self.at.counted.load(Ordering::Relaxed);
+        !is_counted && !self.is_endless && now - self.since >= RUNNING
     }
 }

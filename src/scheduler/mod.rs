@@ -69,7 +69,7 @@
 //! | work that a poll hides beside an idle processor | no processor is idle beside queued work for more than 10 ms: the monitor's doze of 9 ms, and its round |
 //! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
 //! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor lies idle |
-//! | a task of a spawn site whose tasks compute | until fewer than 2 P of those do ([`crowd`]): polls that compute have 4 P threads; one that has computed for 250 ms counts no more |
+//! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`crowd`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
 //! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs
@@ -116,8 +116,8 @@
 //! | counters of foreign spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
 //! | a stamp by the time stamp counter / by the clock (Intel Xeon) | 13 / 29 ns; of the 29 ns that a recorded poll costs it is half |
 //! | while only the timeline is on, yields pushed in the plain way, the other instruments in a function of their own / not | yield while recording 432 / 477 instructions, wake and poll 511 / 554; 29 / 32 and 56 / 77 ns more than unrecorded |
-//! | 100 tasks that compute for 200 ms beside a tick each 10 ms: those of a heavy site held back / each gets a thread (2026-11-29) | 8 / 47 threads; mean completion 5.7 / 7.0 s; tick lateness p99 1.5 / 423 ms, at most 6.8 / 2127 ms; with 100 ms each, mean 2.75 / 3.07 s (tokio 2.60 s) |
-//! | a million sleeps of one deadline beside a tick each 1 ms: in pieces / all at once (2026-11-29) | a tick at most 10 to 13 ms late (once 49) / 128 ms (tokio 299 ms) |
+//! | 100 tasks that compute for 200 ms beside a tick each 10 ms: those of a heavy site held back / each gets a thread (2026-11-29) | 8 / 47 threads; mean completion 5.3 / 7.0 s (tokio 5.2 s); tick lateness p99 13 / 423 ms, at most 21 / 2127 ms (tokio 10 s) |
+//! | a million sleeps of one deadline beside a tick each 1 ms: in pieces / all at once (2026-11-29) | a tick at most 8 to 13 ms late (44 to 57 on a loaded machine) / 128 ms (tokio 299 ms) |
 //! | a prefetch of the ring's next lines / none | within the noise; not kept |
 //!
 //! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and thief pass to and fro.

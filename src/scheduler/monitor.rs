@@ -321,6 +321,7 @@ impl Rounds {
         for index in 0..self.watches.len() {
             let at = shared.processors[index].at();
             match self.watches[index].look(at, self.last, eager) {
+                Verdict::Moving if at.is_held() => self.detached.went_by(shared, at.task()),
                 Verdict::Moving => {}
                 Verdict::Running { left } => self.look_again_in(left),
                 Verdict::Undecided => self.look_again_in(EAGER_PERIOD),

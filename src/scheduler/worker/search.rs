@@ -70,6 +70,7 @@ impl Worker {
                 .flatten()
             })
         });
+        // Fewer may compute by now.
         light.or_else(|| self.shared.take_held_back())
     }
 
