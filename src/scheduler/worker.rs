@@ -288,7 +288,13 @@ impl Worker {
     }
 
     fn look_elsewhere(&self) -> Option<Runnable> {
-        self.call_left_wakers();
+        if self.call_left_wakers() {
+            // One of them may have woken a task of this runtime: it is in the next slot, and nobody lies down on that.
+            let own = local::with_core(self.shared, Core::pop).flatten();
+            if own.is_some() {
+                return own;
+            }
+        }
         if !self.shared.is_crowded() {
             let found = self.shared.take_held_back().or_else(|| self.global_batch());
             if found.is_some() {
@@ -306,15 +312,17 @@ impl Worker {
         self.search()
     }
 
-    /// What the monitor has left to others.
-    fn call_left_wakers(&self) {
-        if !self.shared.left_wakers.is_empty() {
+    /// What the monitor has left to others. True: there was something.
+    fn call_left_wakers(&self) -> bool {
+        let any = !self.shared.left_wakers.is_empty();
+        if any {
             if self.is_searching() {
                 // One of them may block, and nobody is woken while somebody searches.
                 self.stop_searching();
             }
             self.shared.call_left_wakers();
         }
+        any
     }
 
     #[inline]

@@ -152,3 +152,30 @@ fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
     assert_eq!(*log.lock(), [0, 1]);
     assert_eq!((at.counters.steals.get(), at.tick.get()), (2, 2));
 }
+
+/// Of another executor, and it wakes a task of this one.
+#[test]
+fn what_a_foreign_waker_wakes_runs_before_the_worker_lies_down() {
+    struct Wakes(&'static Shared, Mutex<Option<Runnable>>);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            let runnable = self.1.lock().take().unwrap();
+            self.0.submit(runnable, false);
+        }
+    }
+
+    let yard = Yard::new(1);
+    let (shared, log) = (yard.shared, Log::default());
+    let last = yard.writes(&log, 7, true);
+    let waker = Arc::new(Wakes(shared, Mutex::new(Some(last)))).into();
+    // After the first look, which is at everything, so that the waker is called by the search.
+    yard.queue([
+        token().1,
+        task(move || {
+            shared.call_own_wakers(&mut vec![waker]);
+        }),
+    ]);
+    yard.run();
+    assert_eq!(*log.lock(), [7]);
+}
