@@ -191,7 +191,8 @@ impl Both {
                 "a piece, and one of the backlog"
             );
             let due = self.wheel.next_expiry();
-            if to < self.now || due.is_none_or(|due| due > to) {
+            // The call that finds nothing more brings the wheel to its tick.
+            if to < self.now || count == 0 && due.is_none_or(|due| due > to) {
                 break;
             }
         }
