@@ -20,7 +20,7 @@ use std::task::{Context, Poll, ready};
 
 use rustix::fs::OFlags;
 
-use crate::reactor::{Direction, Handle, Owner, Reactor, Readiness, Source};
+use crate::reactor::{AsOwner, Direction, Handle, Owner, Reactor, Readiness, Source};
 use crate::sync::Arc;
 use crate::tasks::budget;
 
@@ -279,7 +279,7 @@ impl<T: AsFd> Async<T> {
     #[inline]
     pub(crate) fn poll_io<R>(
         &self,
-        mut owner: Owner<'_>,
+        mut owner: impl AsOwner,
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&T) -> io::Result<R>,
@@ -287,8 +287,10 @@ impl<T: AsFd> Async<T> {
     ) -> Poll<io::Result<R>> {
         let progress = ready!(budget::poll_proceed(cx));
         loop {
-            let ready = (self.source).poll_ready_for(owner.reborrow(), direction, cx);
-            let seen = ready!(ready)?;
+            let seen = match self.source.check(direction) {
+                Some(seen) => seen,
+                None => ready!((self.source).poll_ready_for(owner.as_owner(), direction, cx))?,
+            };
             let result = loop {
                 match op(self.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

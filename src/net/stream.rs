@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use crate::io::Async;
-use crate::reactor::{Direction, Handle, Owner};
+use crate::reactor::{AsOwner, Direction, Handle, Owner};
 use crate::sync::Arc;
 
 use super::sys;
@@ -58,11 +58,6 @@ impl<S: AsFd> Share<S> {
         }
     }
 
-    #[inline]
-    fn owner(&self) -> Owner<'static> {
-        Owner::Handle(self.handle)
-    }
-
     /// Whether both are handles of one socket.
     pub(super) fn is_of(&self, other: &Share<S>) -> bool {
         Arc::ptr_eq(&self.io, &other.io)
@@ -79,6 +74,13 @@ impl<S: AsFd> Share<S> {
                 "the socket is shared with clones or halves of its stream",
             )),
         }
+    }
+}
+
+impl<S: AsFd> AsOwner for &Share<S> {
+    #[inline]
+    fn as_owner(&mut self) -> Owner<'_> {
+        Owner::Handle(self.handle)
     }
 }
 
@@ -153,7 +155,7 @@ fn poll_recv<S: Socket>(
     op: impl FnMut(&S) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
-    io.poll_io(io.owner(), Direction::Read, cx, op, drained)
+    io.poll_io(io, Direction::Read, cx, op, drained)
 }
 
 #[inline]
@@ -180,7 +182,7 @@ fn poll_send<S: Socket>(
     cx: &mut Context<'_>,
     op: impl FnMut(&S) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
-    io.poll_io(io.owner(), Direction::Write, cx, op, |_| false)
+    io.poll_io(io, Direction::Write, cx, op, |_| false)
 }
 
 /// Closing a stream is shutting its sending side down. A peer that is gone already is no failure.

@@ -60,7 +60,7 @@ pub(crate) use self::state::{Direction, Readiness};
 // An adapter names its own futures.
 #[allow(unused_imports)]
 pub(crate) use self::waiters::Name;
-pub(crate) use self::waiters::{Handle, Owner};
+pub(crate) use self::waiters::{AsOwner, Handle, Owner};
 
 /// The poller and its registrations; one per runtime.
 pub(crate) struct Reactor {

@@ -55,6 +55,12 @@ impl Source {
         self.poll_ready_for(Owner::Handle(Handle::OBJECT), direction, cx)
     }
 
+    /// Whether `direction` is worth a try.
+    #[inline]
+    pub(crate) fn check(&self, direction: Direction) -> Option<Readiness> {
+        self.state.check(direction)
+    }
+
     /// Ready, or the task's waker is left here until the next event, or until its owner takes it back.
     #[inline]
     pub(crate) fn poll_ready_for(
