@@ -122,7 +122,7 @@ fn whatever_is_published_is_described_once_and_as_what_it_is() {
     let described = last.described.lock().unwrap();
     let kinds = described.iter().map(|(name, (kind, _))| (name, *kind));
     let published = last.published();
-    assert_eq!(published.len(), 22);
+    assert_eq!(published.len(), 23);
     assert_eq!(published, kinds.map(|(n, k)| (n.clone(), k)).collect());
     for (name, (kind, unit)) in described.iter() {
         // A name says its unit; Prometheus' conventions know no other for a time than the second.
@@ -157,6 +157,7 @@ fn what_is_published_is_what_the_snapshot_says() {
         ("spawned_tasks", metrics.spawned_tasks_count()),
         ("handoffs", metrics.handoff_count()),
         ("retakes", metrics.retake_count()),
+        ("stalls", metrics.stall_count()),
         ("netpoll_ready", metrics.netpoll_ready_count()),
     ] {
         assert_eq!(counter(&format!("{name}_total{{runtime=main}}")), value);
@@ -179,8 +180,8 @@ fn what_is_published_is_what_the_snapshot_says() {
         }
     }
     assert!(busy >= 0.003, "{busy} s, of which one task took 3 ms");
-    // Eleven of the runtime and five of each worker; the histograms, which are off, are not there.
-    assert_eq!(last.values.lock().unwrap().len(), 11 + 2 * 5);
+    // Twelve of the runtime and five of each worker; the histograms, which are off, are not there.
+    assert_eq!(last.values.lock().unwrap().len(), 12 + 2 * 5);
 }
 
 #[test]
