@@ -95,7 +95,7 @@ fn speaking() -> Runtime {
 }
 
 #[test]
-#[ignore = "is run by tests below"]
+#[ignore = "a_full_pipe_that_nobody_reads_holds_up_no_task_no_job_and_no_end and a_closed_pipe_ends_nothing start it in a process of its own"]
 fn child_speaks_and_ends() {
     within_patience(|| {
         let runtime = speaking();
@@ -135,7 +135,7 @@ fn a_closed_pipe_ends_nothing() {
 }
 
 #[test]
-#[ignore = "is run by the test below"]
+#[ignore = "a_closed_pipe_raises_no_signal starts it in a process of its own"]
 fn child_speaks_into_a_closed_pipe_with_default_signals() {
     // SAFETY: no handler of the program is set, and nobody else sets one meanwhile.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
@@ -156,7 +156,7 @@ const LONG: usize = 100_000;
 const RUNTIMES: usize = 20;
 
 #[test]
-#[ignore = "is run by the test below"]
+#[ignore = "what_finds_no_room_is_counted_and_said_when_somebody_reads starts it in a process of its own"]
 fn child_says_more_than_there_is_room_for() {
     for _ in 0..RUNTIMES {
         drop(Builder::new().worker_threads(1).build().unwrap());
@@ -211,7 +211,7 @@ fn redirect_stderr(to: &impl AsRawFd) {
 }
 
 #[test]
-#[ignore = "is run by the test below"]
+#[ignore = "the_lock_of_standard_error_is_free_while_the_crate_waits_for_room starts it in a process of its own"]
 fn child_writes_there_itself() {
     let runtime = speaking();
     // By now the writer waits for room; if not yet, it harms nobody.
@@ -229,7 +229,7 @@ fn the_lock_of_standard_error_is_free_while_the_crate_waits_for_room() {
 }
 
 #[test]
-#[ignore = "is run by the test below"]
+#[ignore = "what_is_said_last_is_written_before_the_process_ends starts it in a process of its own"]
 fn child_says_something_last() {
     drop(Builder::new().worker_threads(1).build().unwrap());
 }
@@ -247,7 +247,7 @@ fn what_is_said_last_is_written_before_the_process_ends() {
 
 /// In the child of a fork what the parent has queued is not written, and what the child says is.
 #[test]
-#[ignore = "is run by the test below"]
+#[ignore = "a_fork_inherits_no_message starts it in a process of its own"]
 fn child_forks_while_messages_wait() {
     let runtime = speaking();
     let (read, write) = rustix::pipe::pipe().unwrap();
@@ -281,7 +281,7 @@ fn a_fork_inherits_no_message() {
 /// The accept loop meets "too many open files" and says so.
 #[cfg(feature = "axum-0-8")]
 #[test]
-#[ignore = "is run by the test below"]
+#[ignore = "an_accept_loop_goes_on_without_standard_error starts it in a process of its own"]
 fn child_runs_out_of_descriptors() {
     use axum::serve::Listener;
     use executor::time::sleep;

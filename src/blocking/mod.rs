@@ -282,9 +282,9 @@ impl<J: Job> Shared<J> {
         shared.call.store(CALLED, Relaxed);
         drop(ledger);
         let error = worker::start(shared).err()?;
-        let mut orphans = shared.uncount_lost().into_iter();
-        let handed_back = orphans.next();
-        orphans.for_each(J::cancel);
+        let mut lost = shared.uncount_lost().into_iter();
+        let handed_back = lost.next();
+        lost.for_each(J::cancel);
         Some((handed_back?, error))
     }
 

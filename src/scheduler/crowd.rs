@@ -197,7 +197,7 @@ impl Shared {
         }
     }
 
-    /// Monitor and janitor: what is held back goes back to the global queue.
+    /// Monitor and shutdown thread: what is held back goes back to the global queue.
     pub(super) fn release_held_back(&self) {
         while let Some(runnable) = self.crowd.take() {
             self.global.push(runnable);
