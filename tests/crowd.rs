@@ -6,37 +6,28 @@
 
 mod common;
 
-use std::collections::VecDeque;
 use std::hint::spin_loop;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use executor::runtime::Builder;
 use executor::task::yield_now;
 use executor::time::sleep;
-use executor::{Runtime, spawn};
+use executor::{JoinHandle, Runtime, spawn};
 
 use common::stuck::Count;
-use common::{PATIENCE, within_patience};
+use common::{PATIENCE, alone, within_patience};
 
 const PROCESSORS: usize = 2;
 const MS: Duration = Duration::from_millis(1);
 
-/// Whether this is a process of the test's own; if not, runs the test in one.
-fn alone(this_test: &str) -> bool {
-    if std::env::var_os("EXECUTOR_CROWD_CHILD").is_some() {
-        return true;
+/// Runs `f` in a process of the test's own.
+fn alone_within_patience(this_test: &str, f: impl FnOnce() + Send + 'static) {
+    if alone(this_test) {
+        within_patience(f);
     }
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args([this_test, "--exact", "--nocapture"])
-        .env("EXECUTOR_CROWD_CHILD", "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    false
 }
 
 fn runtime() -> Runtime {
@@ -88,12 +79,44 @@ impl Watched {
     }
 }
 
+/// Tasks of one spawn site that compute until they are told to end.
+struct Spinning {
+    end: Arc<AtomicBool>,
+    begun: Count,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Spinning {
+    /// So many, of which more have begun than there are processors.
+    fn begin(runtime: &Runtime, count: usize) -> Spinning {
+        let (end, begun) = (Arc::new(AtomicBool::new(false)), Count::default());
+        let spin = |_| {
+            let (end, begun) = (end.clone(), begun.clone());
+            runtime.spawn(async move {
+                begun.add();
+                while !end.load(SeqCst) {
+                    spin_loop();
+                }
+            })
+        };
+        let tasks = (0..count).map(spin).collect();
+        begun.reaches(PROCESSORS + 1).recv().unwrap();
+        Spinning { end, begun, tasks }
+    }
+
+    /// How many have run.
+    fn end(self, runtime: &Runtime) -> usize {
+        self.end.store(true, SeqCst);
+        for task in self.tasks {
+            runtime.block_on(task).unwrap();
+        }
+        self.begun.get()
+    }
+}
+
 #[test]
 fn many_tasks_that_compute_need_a_few_threads() {
-    if !alone("many_tasks_that_compute_need_a_few_threads") {
-        return;
-    }
-    within_patience(|| {
+    alone_within_patience("many_tasks_that_compute_need_a_few_threads", || {
         let runtime = runtime();
         let watched = Watched::begin(&runtime);
         let tasks: Vec<_> = (0..60)
@@ -110,57 +133,42 @@ fn many_tasks_that_compute_need_a_few_threads() {
 /// The same for tasks that one task spawns, that have waited before, and that compute in several polls.
 #[test]
 fn tasks_that_compute_after_they_have_waited_need_a_few_threads() {
-    if !alone("tasks_that_compute_after_they_have_waited_need_a_few_threads") {
-        return;
-    }
-    within_patience(|| {
-        let runtime = runtime();
-        let watched = Watched::begin(&runtime);
-        let all = runtime.spawn(async {
-            let tasks: Vec<_> = (0..40)
-                .map(|_| {
-                    spawn(async {
-                        for _ in 0..3 {
-                            sleep(MS).await;
-                            compute(30 * MS);
-                            yield_now().await;
-                        }
+    alone_within_patience(
+        "tasks_that_compute_after_they_have_waited_need_a_few_threads",
+        || {
+            let runtime = runtime();
+            let watched = Watched::begin(&runtime);
+            let all = runtime.spawn(async {
+                let tasks: Vec<_> = (0..40)
+                    .map(|_| {
+                        spawn(async {
+                            for _ in 0..3 {
+                                sleep(MS).await;
+                                compute(30 * MS);
+                                yield_now().await;
+                            }
+                        })
                     })
-                })
-                .collect();
-            for task in tasks {
-                task.await.unwrap();
-            }
-        });
-        runtime.block_on(all).unwrap();
-        let most = watched.end();
-        assert!(most <= 4 * PROCESSORS, "{most} threads");
-    });
+                    .collect();
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+            runtime.block_on(all).unwrap();
+            let most = watched.end();
+            assert!(most <= 4 * PROCESSORS, "{most} threads");
+        },
+    );
 }
 
 /// Counts polls of others and not time: light tasks go on although many more compute than there are processors, and each of
 /// a chain of them runs while not a single one of those that compute has ended.
 #[test]
 fn light_tasks_go_on_beside_any_number_that_compute() {
-    if !alone("light_tasks_go_on_beside_any_number_that_compute") {
-        return;
-    }
-    within_patience(|| {
+    alone_within_patience("light_tasks_go_on_beside_any_number_that_compute", || {
         let runtime = runtime();
         let watched = Watched::begin(&runtime);
-        let (end, begun) = (Arc::new(AtomicBool::new(false)), Count::default());
-        let crowd: Vec<_> = (0..100)
-            .map(|_| {
-                let (end, begun) = (end.clone(), begun.clone());
-                runtime.spawn(async move {
-                    begun.add();
-                    while !end.load(SeqCst) {
-                        spin_loop();
-                    }
-                })
-            })
-            .collect();
-        begun.reaches(PROCESSORS + 1).recv().unwrap();
+        let crowd = Spinning::begin(&runtime, 100);
         let ticks = runtime.spawn(async {
             for _ in 0..100 {
                 sleep(MS).await;
@@ -171,11 +179,7 @@ fn light_tasks_go_on_beside_any_number_that_compute() {
         runtime.block_on(ticks).unwrap();
         let job = runtime.spawn_blocking(|| ());
         runtime.block_on(job).unwrap();
-        end.store(true, SeqCst);
-        for task in crowd {
-            runtime.block_on(task).unwrap();
-        }
-        assert_eq!(begun.get(), 100, "each of them has run");
+        assert_eq!(crowd.end(&runtime), 100, "each of them has run");
         // Some seconds of CPU time may have been used up: a thread for each.
         let most = watched.end();
         assert!(most < 50, "{most} threads");
@@ -185,86 +189,64 @@ fn light_tasks_go_on_beside_any_number_that_compute() {
 /// What computes counts for some CPU time only: else these would wait for each other for ever.
 #[test]
 fn tasks_that_wait_for_each_other_while_they_compute_all_begin() {
-    if !alone("tasks_that_wait_for_each_other_while_they_compute_all_begin") {
-        return;
-    }
-    within_patience(|| {
-        const TASKS: usize = 2 * PROCESSORS + 3;
-        let runtime = runtime();
-        let begun = Arc::new(AtomicUsize::new(0));
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|_| {
-                let begun = begun.clone();
-                runtime.spawn(async move {
-                    begun.fetch_add(1, SeqCst);
-                    while begun.load(SeqCst) < TASKS {
-                        spin_loop();
-                    }
+    alone_within_patience(
+        "tasks_that_wait_for_each_other_while_they_compute_all_begin",
+        || {
+            const TASKS: usize = 2 * PROCESSORS + 3;
+            let runtime = runtime();
+            let begun = Arc::new(AtomicUsize::new(0));
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| {
+                    let begun = begun.clone();
+                    runtime.spawn(async move {
+                        begun.fetch_add(1, SeqCst);
+                        while begun.load(SeqCst) < TASKS {
+                            spin_loop();
+                        }
+                    })
                 })
-            })
-            .collect();
-        for task in tasks {
-            runtime.block_on(task).unwrap();
-        }
-    });
+                .collect();
+            for task in tasks {
+                runtime.block_on(task).unwrap();
+            }
+        },
+    );
 }
 
 /// Those that block are not held back, whatever computes: all of them are stuck at once.
 #[test]
 fn tasks_that_block_lose_their_processors_beside_any_number_that_compute() {
-    if !alone("tasks_that_block_lose_their_processors_beside_any_number_that_compute") {
-        return;
-    }
-    within_patience(|| {
-        let runtime = runtime();
-        let (end, begun) = (Arc::new(AtomicBool::new(false)), Count::default());
-        let crowd: Vec<_> = (0..20)
-            .map(|_| {
-                let (end, begun) = (end.clone(), begun.clone());
-                runtime.spawn(async move {
-                    begun.add();
-                    while !end.load(SeqCst) {
-                        spin_loop();
-                    }
+    alone_within_patience(
+        "tasks_that_block_lose_their_processors_beside_any_number_that_compute",
+        || {
+            let runtime = runtime();
+            let crowd = Spinning::begin(&runtime, 20);
+            let (blocked, mut bells) = (Count::default(), Vec::new());
+            let blocking: Vec<_> = (0..50)
+                .map(|_| {
+                    let (bell, wait) = mpsc::channel();
+                    bells.push(bell);
+                    let blocked = blocked.clone();
+                    runtime.spawn(async move {
+                        blocked.add();
+                        wait.recv().unwrap();
+                    })
                 })
-            })
-            .collect();
-        begun.reaches(PROCESSORS + 1).recv().unwrap();
-        let (blocked, bells): (Count, Arc<Mutex<VecDeque<mpsc::Sender<()>>>>) = Default::default();
-        let blocking: Vec<_> = (0..50)
-            .map(|_| {
-                let (bell, wait) = mpsc::channel();
-                bells.lock().unwrap().push_back(bell);
-                let blocked = blocked.clone();
-                runtime.spawn(async move {
-                    blocked.add();
-                    wait.recv().unwrap();
-                })
-            })
-            .collect();
-        assert!(blocked.reaches(50).recv_timeout(PATIENCE).is_ok());
-        bells
-            .lock()
-            .unwrap()
-            .iter()
-            .for_each(|bell| bell.send(()).unwrap());
-        for task in blocking {
-            runtime.block_on(task).unwrap();
-        }
-        end.store(true, SeqCst);
-        for task in crowd {
-            runtime.block_on(task).unwrap();
-        }
-    });
+                .collect();
+            assert!(blocked.reaches(50).recv_timeout(PATIENCE).is_ok());
+            bells.iter().for_each(|bell| bell.send(()).unwrap());
+            for task in blocking {
+                runtime.block_on(task).unwrap();
+            }
+            crowd.end(&runtime);
+        },
+    );
 }
 
 /// What is held back at the end is dropped, once.
 #[test]
 fn a_runtime_ends_with_tasks_held_back() {
-    if !alone("a_runtime_ends_with_tasks_held_back") {
-        return;
-    }
-    within_patience(|| {
+    alone_within_patience("a_runtime_ends_with_tasks_held_back", || {
         for _ in 0..5 {
             let runtime = runtime();
             let (end, drops) = (Arc::new(AtomicBool::new(false)), Count::default());
