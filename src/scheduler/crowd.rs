@@ -24,9 +24,10 @@
 //!    runnable at a time. A light one it polls, a heavy one it puts into the queue of those that are held back.
 //! 3. A worker takes one that is held back while fewer than P compute. It has computed for 10 ms before it is detached; so the monitor
 //!    detaches those that compute also while one processor lies idle, as long as more are held back.
-//! 4. A poll that ends takes itself from the count, fences, and wakes a worker if any are held back. A worker that holds one back
-//!    fences (as it lies down, see [`super::idle`]) and looks at the count again. So one of the two sees the other, and what is
-//!    held back does not wait for the monitor's next round.
+//! 4. `ends_computing` lowers `computing`, fences, reads `num_held_back`, and wakes a worker if that is not zero. `hold_back` raises
+//!    `num_held_back`; the worker that has called it and finds nothing else fences in `Idle::lie_down`, and then reads `computing`
+//!    in `held_back_is_due`. So either `ends_computing` reads the raised `num_held_back`, or the worker reads the lowered
+//!    `computing`, and what is held back does not wait for the monitor's next round.
 //!
 //! A mark on the processor ([`Processor::counted`](super::processor::Processor)) says whether its poll is counted. All changes are
 //! swaps, and whoever swaps changes the count: the monitor, or the worker when its poll has returned. The monitor, which may be
