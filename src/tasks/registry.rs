@@ -343,7 +343,8 @@ where
     F::Output: Send + 'static,
     S: Fn(async_task::Runnable<Meta>) + Send + Sync + 'static,
 {
-    let meta = Meta::new(Id::next(), 0, 0);
+    // Not a fresh id: the first task of a program has number 1.
+    let meta = Meta::new(Id::from_number(1), 0, 0);
     let (runnable, task) = async_task::Builder::new()
         .metadata(meta)
         .spawn(move |_| future, schedule);
