@@ -19,7 +19,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use executor::net::unix::UnixStream;
-use executor::task::{unconstrained, yield_now};
+use executor::task::{JoinSet, unconstrained, yield_now};
 use executor::time::{sleep, sleep_until, timeout};
 use executor::{JoinHandle, Runtime, spawn};
 use futures::future::poll_fn;
@@ -30,6 +30,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 const PATHS: &[(&str, usize)] = &[
     ("spawn_join", 2_000),
     ("spawn_await", 2_000),
+    ("spawn_set", 2_000),
     ("detached", 2_000),
     ("chained", 2_000),
     ("wake_slot", 5_000),
@@ -82,6 +83,7 @@ fn go(path: &str, times: usize) {
         .expect("threads");
     match path {
         "spawn_join" => on_worker(&runtime, spawn_join(times)),
+        "spawn_set" => on_worker(&runtime, spawn_set(times)),
         "spawn_await" => on_worker(&runtime, spawn_await(times)),
         "detached" => on_worker(&runtime, detached(times)),
         "chained" => on_worker(&runtime, chained(times)),
@@ -111,9 +113,13 @@ fn this_is_the_worker() {
     black_box(());
 }
 
-fn spawn_one(number: usize) -> JoinHandle<u64> {
+fn one(number: usize) -> impl Future<Output = u64> + Send + 'static {
     let load: Load = black_box([number as u64; 8]);
-    spawn(async move { black_box(load)[0] })
+    async move { black_box(load)[0] }
+}
+
+fn spawn_one(number: usize) -> JoinHandle<u64> {
+    spawn(one(number))
 }
 
 /// One task spawns a batch and joins it in order, so that it is woken by each.
@@ -123,6 +129,19 @@ async fn spawn_join(times: usize) {
         tasks.extend((0..BATCH).map(spawn_one));
         for task in tasks.drain(..) {
             task.await.expect("no panic");
+        }
+    }
+}
+
+/// As [`spawn_join`], by a set.
+async fn spawn_set(times: usize) {
+    let mut set = JoinSet::new();
+    for _ in 0..times / BATCH {
+        for number in 0..BATCH {
+            set.spawn(one(number));
+        }
+        while let Some(result) = set.join_next().await {
+            result.expect("no panic");
         }
     }
 }

@@ -1,39 +1,40 @@
 //! [`JoinSet`]: many tasks, joined in the order in which they finish.
 //!
-//! It guarantees that a join costs the same however many tasks are in the set: no handle is polled without a reason.
+//! It guarantees that a join costs the same however many tasks are in the set: nothing is polled without a reason.
 //!
 //! # How it works
-//! 1. Each task gets a slot, and the slot a waker of its own ([`Entry`]) that knows the slot's number. The number of a new
-//!    task goes onto the *ready list* at once, so that its handle is polled a first time and learns the waker.
-//! 2. The task finishes: its waker puts the number on the ready list (once, however often it is woken) and wakes
-//!    the task that waits for the set.
-//! 3. `join_next` takes numbers off the list and polls these handles alone. It leaves its own waker behind only under the
-//!    lock that guards the list, having seen it empty: a push comes before that look or finds the waker.
-//! 4. A finished task gives its slot, number and waker to the next. A late wake by the previous owner costs one poll
-//!    for nothing.
+//! 1. Each task gets a slot. The slot has what the set needs to abort the task; the task has the slot's number and the set's
+//!    [`Completions`].
+//! 2. The task finishes: its last poll puts its outcome and the number there, and wakes the task that waits for the set.
+//! 3. `join_next` takes all that is there at once, and gives it out one by one; a slot is vacant when its outcome is given out.
+//! 4. The set lets its tasks go, or ends: it closes the completions, and what comes there later is dropped.
+//!
+//! No task has a handle that waits for it, so that none is polled, and none is told its waker: what a set adds to a task is a
+//! reference to the completions and one critical section. The memory of a task is free when it has finished, not when it is
+//! joined.
 //!
 //! # What it does not do
-//! It bounds nothing, neither tasks nor results: results stay with their tasks until they are joined.
+//! It bounds nothing, neither tasks nor results: results stay in the set until they are joined.
+
+mod completions;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Wake, Waker};
+use std::mem;
+use std::task::{Context, Poll};
+
+use completions::Completions;
 
 use crate::runtime::context;
-use crate::runtime::spawn::{spawn_abortable_on, spawn_blocking_abortable_on};
-use crate::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering::AcqRel},
-};
+use crate::runtime::spawn::{spawn_blocking_delivering_on, spawn_delivering_on};
+use crate::sync::{Arc, Mutex};
 use crate::tasks::large::boxing;
-use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, budget, contained, discard};
+use crate::tasks::{AbortHandle, Deliver, Id, JoinError, Outcome, budget};
 
 /// A set of tasks with results of one type, joined in the order in which they finish.
 ///
-/// Dropping the set aborts every task in it. Tasks that had finished before the set was looked at for the first time since
-/// their spawning come in the order of spawning.
+/// Dropping the set aborts every task in it.
 ///
 /// # Examples
 ///
@@ -56,93 +57,29 @@ use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, budget, contained, di
 /// ```
 #[must_use = "dropping a JoinSet aborts its tasks"]
 pub struct JoinSet<T> {
-    slots: Vec<Slot<T>>,
+    /// Tasks whose outcome has not been given out. A task's number is its index.
+    slots: Vec<Option<AbortHandle>>,
     /// Numbers of slots without a task.
     vacant: Vec<usize>,
-    shared: Arc<Shared>,
+    /// What was taken out of `completions` and has not been given out. The lock is never taken: it makes a set of results that
+    /// are not `Sync` shareable nevertheless.
+    taken: Mutex<VecDeque<(usize, Outcome<T>)>>,
+    completions: Arc<Completions<Outcome<T>>>,
 }
 
 /// What a task came to.
 type Finished<T> = (Id, Result<T, JoinError>);
 
-struct Slot<T> {
-    handle: Option<JoinHandle<T>>,
-    entry: Arc<Entry>,
-    /// `entry` as a waker.
-    waker: Waker,
+/// What a task of the set knows of it.
+struct Membership<T> {
+    slot: usize,
+    completions: Arc<Completions<Outcome<T>>>,
 }
 
-struct Shared {
-    list: Mutex<List>,
-}
-
-struct List {
-    /// Numbers of slots whose handle is to be polled.
-    ready: VecDeque<usize>,
-    /// Whoever saw the list empty. It is cloned and dropped outside the lock: it is foreign code.
-    waiter: Option<Waker>,
-}
-
-struct Entry {
-    number: usize,
-    /// The number is on the ready list. Set by whoever pushes it, cleared by the set before it polls the handle; both
-    /// are AcqRel swaps, so a wake that finds it set is seen by the poll that follows the clearing.
-    listed: AtomicBool,
-    shared: Arc<Shared>,
-}
-
-impl Entry {
-    /// Puts the number on the list; returns whom to wake.
-    fn list(&self) -> Option<Waker> {
-        if self.listed.swap(true, AcqRel) {
-            return None;
-        }
-        let mut list = self.shared.list.lock();
-        list.ready.push_back(self.number);
-        list.waiter.take()
-    }
-}
-
-impl Wake for Entry {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(waiter) = self.list() {
-            wake(waiter);
-        }
-    }
-}
-
-/// Whoever waits may have a waker that throws. The task that ends here is not the one to bear that: `async-task` would end the
-/// process; nor is who polls or drops the set: a number taken off the list would be lost.
-fn wake(waiter: Waker) {
-    contained(|| waiter.wake());
-}
-
-impl Shared {
-    /// The next number; or leaves the caller's waker behind.
-    fn next_ready(&self, cx: &mut Context<'_>) -> Option<usize> {
-        {
-            let mut list = self.list.lock();
-            let number = list.ready.pop_front();
-            let known = |waiter: &Waker| waiter.will_wake(cx.waker());
-            if number.is_some() || list.waiter.as_ref().is_some_and(known) {
-                return number;
-            }
-        }
-        let mine = cx.waker().clone();
-        let mut list = self.list.lock();
-        let number = list.ready.pop_front();
-        let unused = if number.is_some() {
-            Some(mine)
-        } else {
-            list.waiter.replace(mine)
-        };
-        drop(list);
-        discard(unused);
-        number
+impl<T: Send + 'static> Deliver<T> for Membership<T> {
+    #[inline]
+    fn deliver(self, outcome: Outcome<T>) {
+        self.completions.push(self.slot, outcome);
     }
 }
 
@@ -152,12 +89,8 @@ impl<T> JoinSet<T> {
         JoinSet {
             slots: Vec::new(),
             vacant: Vec::new(),
-            shared: Arc::new(Shared {
-                list: Mutex::new(List {
-                    ready: VecDeque::new(),
-                    waiter: None,
-                }),
-            }),
+            taken: Mutex::new(VecDeque::new()),
+            completions: Arc::new(Completions::new()),
         }
     }
 
@@ -190,9 +123,11 @@ impl<T> JoinSet<T> {
         T: Send + 'static,
     {
         let shared = context::current_or_default();
-        let (handle, abort) =
-            boxing!(F, future => spawn_abortable_on(shared, future, size_of::<F>()));
-        self.insert(handle);
+        let member = self.join();
+        let slot = member.slot;
+        let abort =
+            boxing!(F, future => spawn_delivering_on(shared, future, size_of::<F>(), member));
+        self.slots[slot] = Some(abort.clone());
         abort
     }
 
@@ -205,9 +140,10 @@ impl<T> JoinSet<T> {
         T: Send + 'static,
     {
         let shared = context::current_or_default();
-        let (handle, abort) =
-            boxing!(closure F, f => spawn_blocking_abortable_on(shared, f, size_of::<F>()));
-        self.insert(handle);
+        let member = self.join();
+        let slot = member.slot;
+        let abort = boxing!(closure F, f => spawn_blocking_delivering_on(shared, f, size_of::<F>(), member));
+        self.slots[slot] = Some(abort.clone());
         abort
     }
 
@@ -240,15 +176,11 @@ impl<T> JoinSet<T> {
 
     /// Takes the result of a task that has finished, without waiting. `None` when there is none yet, or the set is empty.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
-        let look = poll_fn(|_| {
-            let next = self.take_finished(|shared| shared.list.lock().ready.pop_front());
-            Poll::Ready(next.map(|(_, result)| result))
-        });
-        // Without a budget: `None` must not mean that this task has done much already.
-        match pin!(budget::unconstrained(look)).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(next) => next,
-            Poll::Pending => None,
+        let taken = self.taken.get_mut();
+        if taken.is_empty() && !self.completions.try_take(taken) {
+            return None;
         }
+        self.next_taken().map(|(_, result)| result)
     }
 
     /// Aborts every task. They stay in the set until they are joined.
@@ -266,7 +198,7 @@ impl<T> JoinSet<T> {
     /// });
     /// ```
     pub fn abort_all(&mut self) {
-        self.handles().for_each(|handle| handle.abort());
+        self.slots.iter().flatten().for_each(AbortHandle::abort);
     }
 
     /// Aborts every task and waits until all of them have ended; their results are dropped.
@@ -281,92 +213,52 @@ impl<T> JoinSet<T> {
 
     /// Takes every task out of the set and lets it run on.
     pub fn detach_all(&mut self) {
+        let completions = mem::replace(&mut self.completions, Arc::new(Completions::new()));
+        completions.close();
+        self.slots.clear();
         self.vacant.clear();
-        for slot in &mut self.slots {
-            self.vacant.push(slot.entry.number);
-            // Numbers that are still listed are skipped when they are taken off.
-            slot.handle = None;
-        }
-        self.forget_waiter();
+        self.taken.get_mut().clear();
     }
 
-    fn handles(&self) -> impl Iterator<Item = &JoinHandle<T>> {
-        self.slots.iter().filter_map(|slot| slot.handle.as_ref())
-    }
-
-    /// The waiter may be the task that owns this set: kept, each would keep the other alive.
-    fn forget_waiter(&self) {
-        let waiter = self.shared.list.lock().waiter.take();
-        discard(waiter);
-    }
-
-    fn insert(&mut self, handle: JoinHandle<T>) {
-        let number = self.vacant.pop().unwrap_or_else(|| self.add_slot());
-        let slot = &mut self.slots[number];
-        slot.handle = Some(handle);
-        // Whoever polled the set before must poll again: the new handle does not know its waker yet.
-        if let Some(waiter) = slot.entry.list() {
-            wake(waiter);
-        }
-    }
-
-    fn add_slot(&mut self) -> usize {
-        let number = self.slots.len();
-        let entry = Arc::new(Entry {
-            number,
-            listed: AtomicBool::new(false),
-            shared: self.shared.clone(),
+    /// A slot for a task that is about to be spawned. The caller puts its handle there.
+    fn join(&mut self) -> Membership<T> {
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
         });
-        self.slots.push(Slot {
-            handle: None,
-            waker: Waker::from(entry.clone()),
-            entry,
-        });
-        number
+        Membership {
+            slot,
+            completions: self.completions.clone(),
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished<T>>> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        // Looked at here, for a handle that meets an empty budget would list itself again and again.
-        if budget::is_exhausted() {
-            cx.waker().wake_by_ref();
+        let Poll::Ready(progress) = budget::poll_proceed(cx) else {
+            return Poll::Pending;
+        };
+        let taken = self.taken.get_mut();
+        if taken.is_empty() && !self.completions.take(taken, cx) {
             return Poll::Pending;
         }
-        match self.take_finished(|shared| shared.next_ready(cx)) {
-            Some(finished) => Poll::Ready(Some(finished)),
-            None => Poll::Pending,
-        }
+        progress.made();
+        Poll::Ready(self.next_taken())
     }
 
-    /// Polls the handles that `next` names until one of them has finished.
-    fn take_finished(
-        &mut self,
-        mut next: impl FnMut(&Shared) -> Option<usize>,
-    ) -> Option<Finished<T>> {
-        loop {
-            let number = next(&self.shared)?;
-            let slot = &mut self.slots[number];
-            slot.entry.listed.swap(false, AcqRel);
-            let Some(handle) = &mut slot.handle else {
-                continue;
-            };
-            let id = handle.id();
-            let polled = Pin::new(handle).poll(&mut Context::from_waker(&slot.waker));
-            if let Poll::Ready(result) = polled {
-                slot.handle = None;
-                self.vacant.push(number);
-                return Some((id, result));
-            }
-        }
+    fn next_taken(&mut self) -> Option<Finished<T>> {
+        let (slot, outcome) = self.taken.get_mut().pop_front()?;
+        let abort = self.slots[slot].take()?;
+        self.vacant.push(slot);
+        Some((abort.id(), outcome.into_result()))
     }
 }
 
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
         self.abort_all();
-        self.forget_waiter();
+        self.completions.close();
     }
 }
 

@@ -85,6 +85,13 @@ mod lock {
                 Err(TryLockError::WouldBlock) => None,
             }
         }
+
+        /// No model keeps a value in a lock for the sake of `Sync` alone.
+        #[cfg(not(any(executor_loom, executor_shuttle)))]
+        #[inline]
+        pub(crate) fn get_mut(&mut self) -> &mut T {
+            self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+        }
     }
 
     #[derive(Debug, Default)]
@@ -149,6 +156,10 @@ mod lock {
 
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             self.0.try_lock()
+        }
+
+        pub(crate) fn get_mut(&mut self) -> &mut T {
+            self.0.get_mut()
         }
     }
 

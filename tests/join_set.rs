@@ -1,4 +1,4 @@
-//! Hazards of `JoinSet`: results lost or given twice, tasks that survive their set, handles polled for nothing.
+//! Hazards of `JoinSet`: results lost or given twice, tasks that survive their set, wakes that are lost.
 
 use std::collections::HashSet;
 use std::future::{Future, pending, poll_fn};
@@ -94,7 +94,7 @@ fn results_come_in_the_order_of_completion() {
 
 #[test]
 fn several_completions_before_a_look_keep_their_order() {
-    // One worker: a task is over, and its handle woken, before the next one runs.
+    // One worker: what a task came to is in the set before the next one runs.
     let runtime = Builder::new().worker_threads(1).build().unwrap();
     runtime.block_on(async {
         let mut set = JoinSet::new();
@@ -219,7 +219,7 @@ fn detached_tasks_run_on() {
         set.detach_all();
         assert!(set.is_empty());
         assert!(set.join_next().await.is_none());
-        // The slots serve again; late wakes of the detached tasks must not disturb the new ones.
+        // The numbers serve again; what the detached tasks come to must not be taken for the new ones'.
         for _ in 0..20 {
             set.spawn(pending());
         }
@@ -282,7 +282,7 @@ fn a_cancelled_join_next_loses_nothing() {
     });
 }
 
-/// The join of one task must not poll the handles of the others: 10,000 joins of 10,000 tasks would take minutes.
+/// The join of one task must not look at the others: 10,000 joins of 10,000 tasks would take minutes.
 /// In a task of its own it must also get along with the cooperative budget.
 #[test]
 fn ten_thousand_tasks() {

@@ -9,7 +9,7 @@ use async_task::ScheduleInfo;
 use super::{block_on, context};
 use crate::scheduler::{Shared, handoff, home_of};
 use crate::tasks::large::boxing;
-use crate::tasks::{self, AbortHandle, Home, JoinHandle, Meta, Runnable};
+use crate::tasks::{self, AbortHandle, Deliver, Home, JoinHandle, Meta, Runnable};
 
 /// The home of ordinary tasks.
 struct OnWorkers;
@@ -68,39 +68,43 @@ where
     handle
 }
 
-/// [`spawn_on`], with a handle that can abort the task.
+/// [`spawn_on`] for a task whose outcome goes to `delivery`, with a handle that can abort it.
 #[track_caller]
 #[inline]
-pub(crate) fn spawn_abortable_on<F>(
+pub(crate) fn spawn_delivering_on<F, D>(
     shared: &'static Shared,
     future: F,
     bytes: usize,
-) -> (JoinHandle<F::Output>, AbortHandle)
+    delivery: D,
+) -> AbortHandle
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    D: Deliver<F::Output>,
 {
-    let (runnable, handle) = tasks::create::<F, OnWorkers>(future, bytes, shared.registry);
-    let abort = AbortHandle::new(&runnable);
+    let (runnable, abort) =
+        tasks::create_delivering::<F, OnWorkers, D>(future, bytes, shared.registry, delivery);
     shared.submit_new(runnable);
-    (handle, abort)
+    abort
 }
 
-/// [`spawn_blocking_on`], with a handle that can abort the job until it begins.
+/// [`spawn_blocking_on`] for a job whose outcome goes to `delivery`, with a handle that can abort it until it begins.
 #[track_caller]
-pub(crate) fn spawn_blocking_abortable_on<F, T>(
+pub(crate) fn spawn_blocking_delivering_on<F, T, D>(
     shared: &'static Shared,
     f: F,
     bytes: usize,
-) -> (JoinHandle<T>, AbortHandle)
+    delivery: D,
+) -> AbortHandle
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
+    D: Deliver<T>,
 {
-    let (runnable, handle) = tasks::create_ready::<F, T, OnPool>(f, bytes, shared.registry);
-    let abort = AbortHandle::new(&runnable);
+    let (runnable, abort) =
+        tasks::create_ready_delivering::<F, T, OnPool, D>(f, bytes, shared.registry, delivery);
     shared.submit_new_blocking(runnable);
-    (handle, abort)
+    abort
 }
 
 #[track_caller]

@@ -95,12 +95,6 @@ impl Drop for Unlimited {
     }
 }
 
-/// Whether the budget of this poll is used up.
-#[inline]
-pub(crate) fn is_exhausted() -> bool {
-    LEFT.get() == 0
-}
-
 /// Takes one unit from the task's budget and yields if none is left.
 ///
 /// For loops that do a lot of work between two real waits. Each poll of a task begins with 128 units. Outside a

@@ -46,7 +46,7 @@ pub(crate) trait Home: 'static {
 }
 
 #[inline]
-fn schedule<H: Home>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
+pub(super) fn schedule<H: Home>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
     H::schedule(Runnable::new(runnable), info);
 }
 
@@ -91,7 +91,7 @@ where
 /// Of a task of this home that the caller spawns.
 #[track_caller]
 #[inline]
-fn origin_of(home: &Registry) -> u32 {
+pub(super) fn origin_of(home: &Registry) -> u32 {
     origin::intern(home.index(), Location::caller())
 }
 
@@ -160,11 +160,17 @@ where
     T: Send + 'static,
     H: Home,
 {
-    create_as::<_, H>(Call(Some(f)), bytes, home, Kind::Blocking)
+    create_as::<_, H>(Call::new(f), bytes, home, Kind::Blocking)
 }
 
 /// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.
-struct Call<F>(Option<F>);
+pub(super) struct Call<F>(Option<F>);
+
+impl<F> Call<F> {
+    pub(super) fn new(f: F) -> Call<F> {
+        Call(Some(f))
+    }
+}
 
 impl<F> Unpin for Call<F> {}
 
@@ -186,7 +192,7 @@ impl<T> Outcome<T> {
     }
 
     #[inline]
-    pub(super) fn into_result(mut self) -> Result<T, JoinError> {
+    pub(crate) fn into_result(mut self) -> Result<T, JoinError> {
         self.0.take().expect("an outcome is taken once")
     }
 }
@@ -219,7 +225,7 @@ pub(crate) fn discard<T>(value: T) {
 pin_project! {
     /// Whether the future is still there is told by `FINISHED` in the task's metadata: a tag of its own would cost eight
     /// bytes per task, and often the allocator's next size class.
-    struct Contained<F, H>
+    pub(super) struct Contained<F, H>
     where
         H: Home,
     {
@@ -252,7 +258,7 @@ pin_project! {
 
 impl<F, H: Home> Contained<F, H> {
     #[inline]
-    fn new(future: F) -> Contained<F, H> {
+    pub(super) fn new(future: F) -> Contained<F, H> {
         Contained {
             future: ManuallyDrop::new(future),
             home: PhantomData,

@@ -29,6 +29,7 @@ pub(crate) mod budget;
 mod contain;
 pub(crate) mod control;
 mod current;
+mod deliver;
 mod join;
 pub(crate) mod large;
 pub(crate) mod observe;
@@ -40,10 +41,11 @@ pub(crate) mod wakers;
 mod yield_now;
 
 pub(crate) use contain::{
-    Home, contained, create, create_local, create_named, create_ready, discard,
+    Home, Outcome, contained, create, create_local, create_named, create_ready, discard,
 };
 pub(crate) use control::{ended_names, keep_names};
 pub(crate) use current::{Polled, cancel, current_id, current_word, run};
+pub(crate) use deliver::{Deliver, create_delivering, create_ready_delivering};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use reject::{end_put_off, reject};
 pub(crate) use runnable::Runnable;
@@ -54,7 +56,6 @@ pub(crate) fn hold() -> impl Sized + 'static {
     (registry::hold(), origin::hold(), control::hold())
 }
 
-use contain::Outcome;
 use origin::ORIGIN_BITS;
 use registry::Registry;
 

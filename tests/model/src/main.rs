@@ -45,6 +45,7 @@ mod stderr {
 }
 
 mod checker;
+mod join_set;
 #[cfg(feature = "net")]
 mod kernel;
 mod queues;

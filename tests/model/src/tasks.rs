@@ -24,3 +24,12 @@ pub(crate) fn token(number: usize) -> Runnable {
     task.detach();
     runnable
 }
+
+/// Nothing panics in a model but its checks.
+pub(crate) fn contained(f: impl FnOnce()) {
+    f();
+}
+
+pub(crate) fn discard<T>(value: T) {
+    drop(value);
+}

@@ -31,12 +31,13 @@ pub(crate) fn all() -> Vec<Check> {
         timers::CHECKS,
         crate::timeline::CHECKS,
         instruments::CHECKS,
+        crate::join_set::CHECKS,
     ]
     .concat()
 }
 
 /// What a checker says when every thread waits.
-const DEADLOCK: &str = if cfg!(executor_loom) {
+pub(crate) const DEADLOCK: &str = if cfg!(executor_loom) {
     "deadlock; threads ="
 } else {
     "deadlock! blocked tasks:"

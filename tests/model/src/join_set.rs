@@ -1,0 +1,124 @@
+//! The completion queue of a `JoinSet`, and its models: tasks finish while the set looks, or ends.
+
+#[path = "../../../src/join_set/completions.rs"]
+#[rustfmt::skip]
+mod completions;
+
+use std::collections::VecDeque;
+use std::sync::Arc as PlainArc;
+use std::task::{Context, Wake, Waker};
+
+use completions::Completions;
+
+use crate::checker::explore;
+use crate::runner::Check;
+use crate::scheduler::models::DEADLOCK;
+use crate::sync::{Arc, atomic::AtomicUsize, atomic::Ordering, thread};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check::model("join-set", || explore(3, || joining(None))),
+    Check::twin("join-set/looks-and-leaves-no-waker", DEADLOCK, || {
+        explore(3, || joining(Some(Flaw::LeavesNoWaker)))
+    }),
+    Check::twin("join-set/keeps-the-first-waker", DEADLOCK, || {
+        explore(3, || joining(Some(Flaw::KeepsTheFirstWaker)))
+    }),
+    Check::model("join-set-ends", || explore(3, || ending(false))),
+    Check::twin("join-set-ends/closes-not", KEPT, || {
+        explore(3, || ending(true))
+    }),
+];
+
+const KEPT: &str = "an outcome that nobody will take is kept";
+
+const TASKS: usize = 2;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    LeavesNoWaker,
+    KeepsTheFirstWaker,
+}
+
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: PlainArc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn unpark_me() -> Waker {
+    Waker::from(PlainArc::new(Unpark(thread::current())))
+}
+
+/// Each completion comes out once, though the set is polled with another waker each time, as after it has moved to another task.
+fn joining(flaw: Option<Flaw>) {
+    let completions = Arc::new(Completions::new());
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|slot| {
+            let completions = completions.clone();
+            thread::spawn(move || completions.push(slot, slot))
+        })
+        .collect();
+    let mut seen = [false; TASKS];
+    let mut taken = VecDeque::new();
+    let elsewhere = Waker::noop();
+    let mut looks = 0;
+    while seen.contains(&false) {
+        looks += 1;
+        // The first look is another task's, who has gone when the completion comes.
+        let waker = match flaw {
+            Some(Flaw::KeepsTheFirstWaker) => elsewhere.clone(),
+            _ if looks == 1 => elsewhere.clone(),
+            _ => unpark_me(),
+        };
+        let found = match flaw {
+            Some(Flaw::LeavesNoWaker) => completions.try_take(&mut taken),
+            _ => completions.take(&mut taken, &mut Context::from_waker(&waker)),
+        };
+        assert_eq!(found, !taken.is_empty());
+        for (slot, outcome) in taken.drain(..) {
+            assert_eq!(slot, outcome);
+            assert!(!std::mem::replace(&mut seen[slot], true), "it came twice");
+        }
+        if !found && looks > 1 {
+            thread::park();
+        }
+    }
+    for task in tasks {
+        task.join().expect("it ends");
+    }
+}
+
+/// Counts its drop.
+struct Outcome(Arc<AtomicUsize>);
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Tasks finish while the set ends: what nobody took is dropped, and once, though the tasks still have the queue.
+fn ending(closes_not: bool) {
+    let completions = Arc::new(Completions::new());
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|slot| {
+            let (completions, outcome) = (completions.clone(), Outcome(dropped.clone()));
+            thread::spawn(move || completions.push(slot, outcome))
+        })
+        .collect();
+    let mut taken = VecDeque::new();
+    completions.take(&mut taken, &mut Context::from_waker(Waker::noop()));
+    drop(taken);
+    if !closes_not {
+        completions.close();
+    }
+    for task in tasks {
+        task.join().expect("it ends");
+    }
+    assert_eq!(dropped.load(Ordering::Relaxed), TASKS, "{KEPT}");
+    drop(completions);
+    assert_eq!(dropped.load(Ordering::Relaxed), TASKS);
+}
