@@ -17,6 +17,7 @@ use futures::{SinkExt, StreamExt};
 
 use crate::child::Ended;
 use crate::runtimes::{Outcome, Runtime};
+use crate::tools::cpu_and_sleeps;
 
 /// What a unit found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,26 +43,38 @@ pub(crate) struct Tally {
     pub(crate) lost: usize,
     /// Calls of the runtime that panicked in the caller: starting it, spawning a job.
     pub(crate) panics: usize,
+    /// CPU time while there is nothing to do afterwards, in per cent of a CPU.
+    pub(crate) resting: f64,
 }
 
 impl Tally {
     pub(crate) fn figures(&self) -> Vec<f64> {
-        let started = usize::from(self.started);
-        [
-            started,
+        let counts = [
+            usize::from(self.started),
             self.right,
             self.errors,
             self.wrong,
             self.refused,
             self.lost,
             self.panics,
-        ]
-        .map(|count| count as f64)
-        .to_vec()
+        ];
+        let mut figures = counts.map(|count| count as f64).to_vec();
+        figures.push(self.resting);
+        figures
     }
 
     fn read(figures: &[f64]) -> Option<Tally> {
-        let [started, right, errors, wrong, refused, lost, panics] = *figures else {
+        let [
+            started,
+            right,
+            errors,
+            wrong,
+            refused,
+            lost,
+            panics,
+            resting,
+        ] = *figures
+        else {
             return None;
         };
         Some(Tally {
@@ -72,6 +85,7 @@ impl Tally {
             refused: refused as usize,
             lost: lost as usize,
             panics: panics as usize,
+            resting,
         })
     }
 }
@@ -121,6 +135,8 @@ pub(crate) struct Sums {
     pub(crate) panics: usize,
     /// Units that failed though what was injected is no failure.
     pub(crate) disturbed: usize,
+    /// The highest [`Tally::resting`].
+    pub(crate) resting: f64,
 }
 
 impl Sums {
@@ -135,6 +151,7 @@ impl Sums {
                 self.lost += tally.lost;
                 self.wrong += tally.wrong;
                 self.panics += tally.panics;
+                self.resting = self.resting.max(tally.resting);
                 if harmless {
                     self.disturbed += tally.errors + tally.refused;
                     self.disturbed += usize::from(!tally.started);
@@ -182,8 +199,21 @@ pub(crate) fn run<R: Runtime>(size: Size, limit: Duration) -> Tally {
             break;
         }
     }
+    tally.resting = resting();
     calling(&mut tally, || runtime.stop(Duration::from_secs(2)));
     tally
+}
+
+/// See [`Tally::resting`]. A thread that goes round and round takes all of a CPU, and behind strace a good part of one.
+fn resting() -> f64 {
+    const TIME: Duration = Duration::from_millis(250);
+    // Until all have fallen asleep.
+    thread::sleep(Duration::from_millis(50));
+    let (before, _) = cpu_and_sleeps();
+    let begin = Instant::now();
+    thread::sleep(TIME);
+    let (after, _) = cpu_and_sleeps();
+    (after - before) / begin.elapsed().as_secs_f64() * 100.0
 }
 
 /// `None`: it panicked.

@@ -51,10 +51,18 @@ pub(super) const ROW: Row = Row {
             unit: "",
             at_most: Some(0.0),
         },
+        Figure {
+            name: "CPU with nothing to do afterwards, worst case",
+            unit: "%",
+            at_most: Some(RESTING),
+        },
     ],
     scenario: scenario!(run),
     measure,
 };
+
+/// A thread that goes round and round takes all of a CPU, or half of one where each of its calls stops for strace.
+const RESTING: f64 = 5.0;
 
 const SIZE: Size = Size {
     pairs: 10,
@@ -116,6 +124,9 @@ static CASES: &[Case] = &[
     // The wait.
     case(EPOLL_WAIT, "error=EINTR:when=2+3").harmless().quick(),
     case(EPOLL_WAIT, "error=EINTR:when=1+2").harmless(),
+    // For good, as when the descriptor is gone.
+    case(EPOLL_WAIT, "error=EBADF:when=20+").quick(),
+    case(EPOLL_WAIT, "error=EBADF:when=1+"),
     case(EPOLL_WAIT, "delay_enter=200").harmless(),
     case(EPOLL_WAIT, "delay_exit=200").harmless().quick(),
     // The threads.
@@ -161,6 +172,8 @@ fn measure(child: &Child) -> Vec<f64> {
     let waves = if quick() { "2" } else { "5" };
     let mut sums = Sums::default();
     sums.add(signalled(child, waves), true);
+    // A thousand signals a second to each thread are not nothing.
+    sums.resting = 0.0;
     let strace = [
         "strace",
         "-f",
@@ -186,6 +199,11 @@ fn measure(child: &Child) -> Vec<f64> {
         {
             eprintln!("{name}: {tally:?}");
         }
+        if let Fate::Ended(tally) = fate
+            && tally.resting > RESTING
+        {
+            eprintln!("{name}: {tally:?}");
+        }
         sums.add(fate, case.harmless);
     }
     let Sums {
@@ -195,11 +213,13 @@ fn measure(child: &Child) -> Vec<f64> {
         wrong,
         panics,
         disturbed,
+        resting,
         ..
     } = sums;
-    [cases, hangs, crashes, wrong, panics, disturbed]
-        .map(|count| count as f64)
-        .to_vec()
+    let counts = [cases, hangs, crashes, wrong, panics, disturbed];
+    let mut figures = counts.map(|count| count as f64).to_vec();
+    figures.push(resting);
+    figures
 }
 
 /// Real interruptions: each thread gets a signal each millisecond, whose handler does nothing and restarts no call.
