@@ -163,6 +163,69 @@ fn abort_all_cancels_all_and_keeps_them_to_be_joined() {
     });
 }
 
+/// Each way in which a task can be when its set is aborted, and one that is spawned afterwards.
+#[test]
+fn abort_all_reaches_who_waits_and_who_has_not_begun_and_nobody_who_comes_later() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let runtime = Builder::new().worker_threads(1).build().unwrap();
+    let task = runtime.spawn({
+        let drops = drops.clone();
+        async move {
+            let mut set = JoinSet::new();
+            for _ in 0..10 {
+                let drops = CountDrop(drops.clone());
+                // Waits for the second time.
+                set.spawn(async move {
+                    let _drops = drops;
+                    yield_now().await;
+                    pending().await
+                });
+            }
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            for _ in 0..10 {
+                set.spawn(endless(&drops));
+            }
+            set.abort_all();
+            set.spawn(async {
+                yield_now().await;
+                7
+            });
+            let mut cancelled = 0;
+            let mut outputs = Vec::new();
+            while let Some(result) = set.join_next().await {
+                match result {
+                    Ok(output) => outputs.push(output),
+                    Err(error) => cancelled += usize::from(error.is_cancelled()),
+                }
+            }
+            (cancelled, outputs)
+        }
+    });
+    assert_eq!(runtime.block_on(task).unwrap(), (20, vec![7]));
+    assert_eq!(drops.load(SeqCst), 20);
+}
+
+#[test]
+fn a_clone_of_an_abort_handle_aborts_the_task_too() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    runtime().block_on(async {
+        let mut set = JoinSet::new();
+        let first = set.spawn(endless(&drops));
+        let clone = first.clone();
+        assert_eq!((first.id(), first.is_finished()), (clone.id(), false));
+        drop(first);
+        let again = clone.clone();
+        clone.abort();
+        assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+        assert!(clone.is_finished() && again.is_finished());
+        let late = set.spawn(async { 1 });
+        assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+        assert!(late.clone().is_finished());
+    });
+}
+
 #[test]
 fn dropping_the_set_aborts_every_task() {
     let drops = Arc::new(AtomicUsize::new(0));

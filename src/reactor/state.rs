@@ -300,3 +300,6 @@ fn rearm(poller: &Poller, key: usize, waiters: &[Waiters; 2]) -> io::Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

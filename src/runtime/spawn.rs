@@ -9,7 +9,7 @@ use async_task::ScheduleInfo;
 use super::{block_on, context};
 use crate::scheduler::{Shared, handoff, home_of};
 use crate::tasks::large::boxing;
-use crate::tasks::{self, AbortHandle, Deliver, Home, JoinHandle, Meta, Runnable};
+use crate::tasks::{self, AbortHandle, Home, JoinHandle, Membership, Meta, Runnable};
 
 /// The home of ordinary tasks.
 struct OnWorkers;
@@ -68,41 +68,41 @@ where
     handle
 }
 
-/// [`spawn_on`] for a task whose outcome goes to `delivery`, with a handle that can abort it.
+/// [`spawn_on`] for a task of a group, with a handle that can abort it.
 #[track_caller]
 #[inline]
-pub(crate) fn spawn_delivering_on<F, D>(
+pub(crate) fn spawn_member_on<F, M>(
     shared: &'static Shared,
     future: F,
     bytes: usize,
-    delivery: D,
+    membership: M,
 ) -> AbortHandle
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    D: Deliver<F::Output>,
+    M: Membership<F::Output>,
 {
     let (runnable, abort) =
-        tasks::create_delivering::<F, OnWorkers, D>(future, bytes, shared.registry, delivery);
+        tasks::create_member::<F, OnWorkers, M>(future, bytes, shared.registry, membership);
     shared.submit_new(runnable);
     abort
 }
 
-/// [`spawn_blocking_on`] for a job whose outcome goes to `delivery`, with a handle that can abort it until it begins.
+/// [`spawn_blocking_on`] for a job of a group, with a handle that can abort it until it begins.
 #[track_caller]
-pub(crate) fn spawn_blocking_delivering_on<F, T, D>(
+pub(crate) fn spawn_blocking_member_on<F, T, M>(
     shared: &'static Shared,
     f: F,
     bytes: usize,
-    delivery: D,
+    membership: M,
 ) -> AbortHandle
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
-    D: Deliver<T>,
+    M: Membership<T>,
 {
     let (runnable, abort) =
-        tasks::create_ready_delivering::<F, T, OnPool, D>(f, bytes, shared.registry, delivery);
+        tasks::create_ready_member::<F, T, OnPool, M>(f, bytes, shared.registry, membership);
     shared.submit_new_blocking(runnable);
     abort
 }

@@ -187,7 +187,7 @@ impl<F: FnOnce() -> T, T> Future for Call<F> {
 pub(crate) struct Outcome<T>(Option<Result<T, JoinError>>);
 
 impl<T> Outcome<T> {
-    fn new(result: Result<T, JoinError>) -> Outcome<T> {
+    pub(super) fn new(result: Result<T, JoinError>) -> Outcome<T> {
         Outcome(Some(result))
     }
 
@@ -353,7 +353,7 @@ fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
     }
 }
 
-fn this_id() -> Id {
+pub(super) fn this_id() -> Id {
     current::current_id().unwrap_or_else(Id::next)
 }
 

@@ -5,10 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::control::Control;
-use super::{Id, Meta, Outcome, Runnable, budget, registration, registry};
+use super::{Id, Meta, Outcome, budget, registration};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 
@@ -76,6 +76,10 @@ impl<T> JoinHandle<T> {
 
     /// A handle that can abort the task and nothing else.
     pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(self.controlled())
+    }
+
+    fn controlled(&self) -> Aborts {
         let meta = self.task().metadata();
         let id = meta.id();
         let control = Control::insert(id, None);
@@ -91,7 +95,7 @@ impl<T> JoinHandle<T> {
                 control.attach(waker);
             }
         }
-        AbortHandle(Aborts::Controlled(id, control))
+        Aborts::Controlled(id, control)
     }
 
     /// Whether the task has finished: its output, or the reason why there is none, is ready to be taken.
@@ -156,37 +160,33 @@ impl<T> fmt::Debug for JoinHandle<T> {
 pub struct AbortHandle(Aborts);
 
 /// How an abort handle reaches its task.
-#[derive(Clone)]
 enum Aborts {
-    /// By the task itself: this is its own waker, which keeps its memory. Made where the task is made, since only a runnable can
-    /// give it.
-    Task(Waker),
-    /// By what all handles made by [`JoinHandle::abort_handle`] and the task share.
+    /// As the task's own handle, which nobody awaits: it costs nothing, but there is one.
+    Handle(JoinHandle<()>),
+    /// By what all other handles and the task share.
     Controlled(Id, Arc<Control>),
 }
 
+impl Clone for Aborts {
+    fn clone(&self) -> Aborts {
+        match self {
+            Aborts::Handle(handle) => handle.controlled(),
+            Aborts::Controlled(id, control) => Aborts::Controlled(*id, control.clone()),
+        }
+    }
+}
+
 impl AbortHandle {
-    /// Of a task that has not been submitted yet. One reference to the task, no lock and no allocation.
+    /// Of a task whose output goes elsewhere.
     #[inline]
-    pub(crate) fn new(runnable: &Runnable) -> AbortHandle {
-        let waker = runnable.waker();
-        registry::assert_offset(&waker, runnable.metadata());
-        AbortHandle(Aborts::Task(waker))
+    pub(super) fn new(handle: JoinHandle<()>) -> AbortHandle {
+        AbortHandle(Aborts::Handle(handle))
     }
 
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         match &self.0 {
-            Aborts::Task(waker) => {
-                let seen = meta_of(waker)
-                    .registration
-                    .fetch_or(registration::ABORTED, Ordering::AcqRel);
-                let is_over = seen & (registration::ABORTED | registration::FINISHED) != 0;
-                // Without a key it is in a queue, and its next poll sees the bit.
-                if !is_over && seen & registration::KEY != 0 {
-                    waker.wake_by_ref();
-                }
-            }
+            Aborts::Handle(handle) => handle.abort(),
             Aborts::Controlled(_, control) => control.abort(),
         }
     }
@@ -194,8 +194,9 @@ impl AbortHandle {
     /// Whether the task's future has been dropped.
     pub fn is_finished(&self) -> bool {
         match &self.0 {
-            Aborts::Task(waker) => {
-                let seen = meta_of(waker).registration.load(Ordering::Acquire);
+            Aborts::Handle(handle) => {
+                let meta = handle.task().metadata();
+                let seen = meta.registration.load(Ordering::Acquire);
                 seen & registration::COUNTED == registration::COUNTED
             }
             Aborts::Controlled(_, control) => control.is_finished(),
@@ -205,16 +206,10 @@ impl AbortHandle {
     /// The task's id.
     pub fn id(&self) -> Id {
         match &self.0 {
-            Aborts::Task(waker) => meta_of(waker).id(),
+            Aborts::Handle(handle) => handle.id(),
             Aborts::Controlled(id, _) => *id,
         }
     }
-}
-
-/// `waker` is that of an abort handle.
-fn meta_of(waker: &Waker) -> &Meta {
-    // SAFETY: `AbortHandle::new` got it from its task, and asserted where the metadata lies.
-    unsafe { registry::meta_of(waker) }
 }
 
 impl fmt::Debug for AbortHandle {

@@ -363,21 +363,13 @@ pub(super) fn assert_offset(waker: &Waker, meta: &Meta) {
     assert_eq!(known, offset_of(waker, meta), "tasks have unlike headers");
 }
 
-/// The metadata of the task that a waker belongs to.
-///
-/// # Safety
-///
-/// The waker is that of a task of ours, for which [`assert_offset`] was called.
-#[inline]
-pub(super) unsafe fn meta_of(waker: &Waker) -> &Meta {
-    let offset = META_OFFSET.load(Ordering::Relaxed);
-    // SAFETY: such a waker points to its task's beginning and keeps its memory, and the metadata lies there, says the caller.
-    unsafe { &*waker.data().byte_add(offset).cast::<Meta>() }
-}
-
+/// The word of the task that a waker in a registry belongs to.
 fn word_of(waker: &Waker) -> u64 {
-    // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, and that task has registered.
-    unsafe { meta_of(waker) }.word()
+    let offset = META_OFFSET.load(Ordering::Relaxed);
+    // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, and that task has registered, so `assert_offset` was
+    // called for it. Such a waker points to its task's beginning and keeps its memory, and the metadata lies there.
+    let meta = unsafe { &*waker.data().byte_add(offset).cast::<Meta>() };
+    meta.word()
 }
 
 impl fmt::Debug for Registry {

@@ -2,7 +2,6 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::task::Waker;
 
 use super::{Meta, current};
 
@@ -25,12 +24,6 @@ impl Runnable {
     #[inline]
     pub(crate) fn metadata(&self) -> &Meta {
         self.0.metadata()
-    }
-
-    /// Keeps the task's memory, and wakes it.
-    #[inline]
-    pub(super) fn waker(&self) -> Waker {
-        self.0.waker()
     }
 
     /// Hands it to its schedule function.
@@ -84,6 +77,8 @@ mod tests {
     use std::task::{Context, Poll};
 
     use async_task::ScheduleInfo;
+
+    use std::task::Waker;
 
     use super::*;
     use crate::tasks::registry::Registry;

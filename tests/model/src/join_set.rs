@@ -1,14 +1,14 @@
-//! The completion queue of a `JoinSet`, and its models: tasks finish while the set looks, or ends.
+//! What a `JoinSet` and its tasks share, and its models: tasks finish or wait while the set looks, is aborted, or ends.
 
-#[path = "../../../src/join_set/completions.rs"]
+#[path = "../../../src/join_set/group.rs"]
 #[rustfmt::skip]
-mod completions;
+mod group;
 
 use std::collections::VecDeque;
 use std::sync::Arc as PlainArc;
 use std::task::{Context, Wake, Waker};
 
-use completions::Completions;
+use group::Group;
 
 use crate::checker::explore;
 use crate::runner::Check;
@@ -22,6 +22,10 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     Check::twin("join-set/keeps-the-first-waker", DEADLOCK, || {
         explore(3, || joining(Some(Flaw::KeepsTheFirstWaker)))
+    }),
+    Check::model("join-set-aborted", || explore(3, || aborting(false))),
+    Check::twin("join-set-aborted/after-its-end", DEADLOCK, || {
+        explore(3, || aborting(true))
     }),
     Check::model("join-set-ends", || explore(3, || ending(false))),
     Check::twin("join-set-ends/closes-not", KEPT, || {
@@ -53,11 +57,11 @@ fn unpark_me() -> Waker {
 
 /// Each completion comes out once, though the set is polled with another waker each time, as after it has moved to another task.
 fn joining(flaw: Option<Flaw>) {
-    let completions = Arc::new(Completions::new());
+    let group = Arc::new(Group::new());
     let tasks: Vec<_> = (0..TASKS)
-        .map(|slot| {
-            let completions = completions.clone();
-            thread::spawn(move || completions.push(slot, slot))
+        .map(|number| {
+            let group = group.clone();
+            thread::spawn(move || group.complete(group.place(), number))
         })
         .collect();
     let mut seen = [false; TASKS];
@@ -73,18 +77,42 @@ fn joining(flaw: Option<Flaw>) {
             _ => unpark_me(),
         };
         let found = match flaw {
-            Some(Flaw::LeavesNoWaker) => completions.try_take(&mut taken),
-            _ => completions.take(&mut taken, &mut Context::from_waker(&waker)),
+            Some(Flaw::LeavesNoWaker) => group.try_take(&mut taken),
+            _ => group.take(&mut taken, &mut Context::from_waker(&waker)),
         };
         assert_eq!(found, !taken.is_empty());
-        for (slot, outcome) in taken.drain(..) {
-            assert_eq!(slot, outcome);
-            assert!(!std::mem::replace(&mut seen[slot], true), "it came twice");
+        for number in taken.drain(..) {
+            assert!(!std::mem::replace(&mut seen[number], true), "it came twice");
         }
         if !found && looks > 1 {
             thread::park();
         }
     }
+    for task in tasks {
+        task.join().expect("it ends");
+    }
+}
+
+/// A task is pending while its set is aborted: it finds that at once, or is woken and finds it. One that is spawned later goes on.
+fn aborting(late: bool) {
+    let group = Arc::new(Group::<()>::new());
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let (group, mut place) = (group.clone(), group.place());
+            thread::spawn(move || {
+                let waker = unpark_me();
+                while group.wait(&mut place, &waker) && !group.is_aborted(place) {
+                    thread::park();
+                }
+                group.complete(place, ());
+            })
+        })
+        .collect();
+    if late {
+        group.close();
+    }
+    group.abort();
+    assert!(!group.is_aborted(group.place()));
     for task in tasks {
         task.join().expect("it ends");
     }
@@ -101,24 +129,24 @@ impl Drop for Outcome {
 
 /// Tasks finish while the set ends: what nobody took is dropped, and once, though the tasks still have the queue.
 fn ending(closes_not: bool) {
-    let completions = Arc::new(Completions::new());
+    let group = Arc::new(Group::new());
     let dropped = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..TASKS)
-        .map(|slot| {
-            let (completions, outcome) = (completions.clone(), Outcome(dropped.clone()));
-            thread::spawn(move || completions.push(slot, outcome))
+        .map(|_| {
+            let (group, outcome) = (group.clone(), Outcome(dropped.clone()));
+            thread::spawn(move || group.complete(group.place(), outcome))
         })
         .collect();
     let mut taken = VecDeque::new();
-    completions.take(&mut taken, &mut Context::from_waker(Waker::noop()));
+    group.take(&mut taken, &mut Context::from_waker(Waker::noop()));
     drop(taken);
     if !closes_not {
-        completions.close();
+        group.close();
     }
     for task in tasks {
         task.join().expect("it ends");
     }
     assert_eq!(dropped.load(Ordering::Relaxed), TASKS, "{KEPT}");
-    drop(completions);
+    drop(group);
     assert_eq!(dropped.load(Ordering::Relaxed), TASKS);
 }

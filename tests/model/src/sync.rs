@@ -189,6 +189,10 @@ pub(crate) mod atomic {
             self.0.swap(value, order)
         }
 
+        pub(crate) fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
+            self.0.fetch_add(value, order)
+        }
+
         pub(crate) fn compare_exchange(
             &self,
             current: u32,

@@ -1,0 +1,201 @@
+//! What a `JoinSet` and its tasks share: what the tasks came to, and how to reach those that wait.
+//!
+//! # The protocol
+//! 1. A task finishes: [`Group::complete`] puts its completion behind the others, and takes its own waker and the waiter of the set, in
+//!    one critical section; then it wakes the waiter.
+//! 2. The set looks: [`Group::take`] takes all that is there. It leaves its waker behind only in the critical section in which
+//!    it has seen no completion. So a completion either comes before that look, or finds the waker: none is slept through.
+//! 3. A task is pending for the first time: [`Group::wait`] leaves its waker, in a critical section in which it sees that the set has
+//!    not been aborted since the task was spawned. Else the task ends at once.
+//! 4. The set is aborted: [`Group::abort`] counts up, and then wakes all who wait. So a task either finds the new count in step 3, or
+//!    is woken and finds it at the beginning of the poll that follows; one in a queue finds it there, too. Tasks that are spawned later
+//!    begin with the new count.
+//! 5. The set ends, or lets its tasks go: [`Group::close`] takes all that is here. A completion that comes later is dropped where it
+//!    comes from, and nobody leaves a waker any more. One that had come before is dropped by who closes: nobody else can take it.
+//!
+//! Wakers of the set and completions are foreign code: they are cloned, woken and dropped outside the lock. Those of the tasks are
+//! ours: only waking them has to wait until then.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::task::{Context, Waker};
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::tasks::{contained, discard};
+
+/// `C` is a completion; dropping it does not panic.
+pub(super) struct Group<C> {
+    /// How often the set was aborted. Written under the lock; read by each poll of a task, before which the wake of step 4 came, or
+    /// which another poll's step 3 follows: `Relaxed`, the task's state or the lock orders it.
+    aborts: AtomicU32,
+    state: Mutex<State<C>>,
+}
+
+struct State<C> {
+    completions: VecDeque<C>,
+    /// Whoever saw no completion.
+    waiter: Option<Waker>,
+    waiting: Waiting,
+    is_closed: bool,
+}
+
+/// Wakers of tasks that have been pending.
+struct Waiting {
+    wakers: Vec<Option<Waker>>,
+    vacant: Vec<u32>,
+}
+
+/// What a task knows of its place in the group.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// How often the set had been aborted when the task was spawned.
+    aborts: u32,
+    /// Where its waker is: an index, or [`Place::NOWHERE`].
+    index: u32,
+}
+
+impl Place {
+    const NOWHERE: u32 = u32::MAX;
+}
+
+impl<C> Group<C> {
+    pub(super) fn new() -> Group<C> {
+        Group {
+            aborts: AtomicU32::new(0),
+            state: Mutex::new(State {
+                completions: VecDeque::new(),
+                waiter: None,
+                waiting: Waiting::new(),
+                is_closed: false,
+            }),
+        }
+    }
+
+    /// For a task that is about to be spawned.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            aborts: self.aborts.load(Ordering::Relaxed),
+            index: Place::NOWHERE,
+        }
+    }
+
+    /// Whether a task with this place has to end.
+    #[inline]
+    pub(super) fn is_aborted(&self, place: Place) -> bool {
+        self.aborts.load(Ordering::Relaxed) != place.aborts
+    }
+
+    /// Step 1.
+    pub(super) fn complete(&self, place: Place, completion: C) {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            drop(state);
+            drop(completion);
+            return;
+        }
+        let own = state.waiting.remove(place.index);
+        state.completions.push_back(completion);
+        let waiter = state.waiter.take();
+        drop(state);
+        drop(own);
+        if let Some(waiter) = waiter {
+            // The task that ends here is not the one to bear it if the waker throws.
+            contained(|| waiter.wake());
+        }
+    }
+
+    /// Step 3. False: the task has to end. Only the first call leaves the waker, which is the task's own.
+    #[inline]
+    pub(super) fn wait(&self, place: &mut Place, waker: &Waker) -> bool {
+        place.index != Place::NOWHERE || self.wait_first(place, waker)
+    }
+
+    #[cold]
+    fn wait_first(&self, place: &mut Place, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        if self.is_aborted(*place) {
+            return false;
+        }
+        if !state.is_closed {
+            place.index = state.waiting.insert(waker.clone());
+        }
+        true
+    }
+
+    /// Takes all completions into `taken`, which is empty. False: there are none. The waiter stays.
+    pub(super) fn try_take(&self, taken: &mut VecDeque<C>) -> bool {
+        mem::swap(&mut self.state.lock().completions, taken);
+        !taken.is_empty()
+    }
+
+    /// Step 2. False: there are none, and the caller's waker is left behind.
+    pub(super) fn take(&self, taken: &mut VecDeque<C>, cx: &mut Context<'_>) -> bool {
+        // Before it is known whether it is needed: who finds nothing needs one critical section so, and who finds something mostly
+        // finds much.
+        let mine = cx.waker().clone();
+        let mut state = self.state.lock();
+        let unused = match state.completions.is_empty() {
+            true => state.waiter.replace(mine),
+            false => {
+                mem::swap(&mut state.completions, taken);
+                Some(mine)
+            }
+        };
+        drop(state);
+        discard(unused);
+        !taken.is_empty()
+    }
+
+    /// Step 4.
+    pub(super) fn abort(&self) {
+        let wakers: Vec<Waker> = {
+            let state = self.state.lock();
+            self.aborts.fetch_add(1, Ordering::Relaxed);
+            state.waiting.wakers.iter().flatten().cloned().collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Step 5.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        let unused = (
+            mem::take(&mut state.completions),
+            state.waiter.take(),
+            mem::replace(&mut state.waiting, Waiting::new()),
+        );
+        drop(state);
+        // The waiter may be the task that owns the set: kept, each would keep the other alive.
+        discard(unused);
+    }
+}
+
+impl Waiting {
+    fn new() -> Waiting {
+        Waiting {
+            wakers: Vec::new(),
+            vacant: Vec::new(),
+        }
+    }
+
+    fn insert(&mut self, waker: Waker) -> u32 {
+        match self.vacant.pop() {
+            Some(index) => {
+                self.wakers[index as usize] = Some(waker);
+                index
+            }
+            None => {
+                self.wakers.push(Some(waker));
+                (self.wakers.len() - 1) as u32
+            }
+        }
+    }
+
+    fn remove(&mut self, index: u32) -> Option<Waker> {
+        let waker = self.wakers.get_mut(index as usize)?.take()?;
+        self.vacant.push(index);
+        Some(waker)
+    }
+}

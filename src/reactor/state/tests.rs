@@ -1,0 +1,71 @@
+//! The word of readiness by itself.
+
+use super::*;
+use crate::reactor::waiters::Handle;
+
+fn event(read: bool, write: bool) -> Event {
+    Event {
+        key: 0,
+        read,
+        write,
+        more: false,
+    }
+}
+
+fn deliver(state: &State, read: bool, write: bool) {
+    let poller = Poller::new().unwrap();
+    state.deliver(&poller, event(read, write), &mut Vec::new());
+}
+
+/// Whether somebody who has `seen` flags hears of something new.
+fn has_news(state: &State, seen: Readiness) -> bool {
+    let poller = Poller::new().unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let owner = Owner::Handle(Handle::OBJECT);
+    state
+        .poll_news(&poller, 0, Direction::Read, seen, owner, &mut cx)
+        .is_ready()
+}
+
+#[test]
+fn an_event_that_another_was_told_of_is_news_to_who_has_not_seen_it() {
+    let state = State::new();
+    let old = state.check(Direction::Read).unwrap();
+    assert!(has_news(&state, old), "nobody was told yet");
+    assert!(state.tell(Direction::Read, old));
+    assert!(!has_news(&state, old));
+    deliver(&state, true, false);
+    let new = state.check(Direction::Read).unwrap();
+    assert!(new.is_newer_than(old) && !new.is_newer_than(new));
+    assert!(state.tell(Direction::Read, new));
+    assert!(has_news(&state, old));
+    assert!(!has_news(&state, new));
+}
+
+#[test]
+fn an_event_of_one_direction_leaves_the_other_as_it_was() {
+    let state = State::new();
+    let old = state.check(Direction::Read).unwrap();
+    assert!(state.tell(Direction::Read, old));
+    deliver(&state, false, true);
+    let new = state.check(Direction::Read).unwrap();
+    // Once for each event, though this one was the other direction's.
+    assert!(state.tell(Direction::Read, old));
+    assert!(!state.tell(Direction::Read, new));
+}
+
+#[test]
+fn what_is_ready_stays_ready_with_each_event() {
+    let state = State::new();
+    for _ in 0..3 {
+        deliver(&state, true, true);
+        assert!(state.check(Direction::Read).is_some() && state.check(Direction::Write).is_some());
+    }
+    let seen = state.check(Direction::Read).unwrap();
+    state.clear(Direction::Read, seen);
+    assert!(state.check(Direction::Read).is_none() && state.check(Direction::Write).is_some());
+    // Of an event that came since.
+    deliver(&state, true, false);
+    state.clear(Direction::Read, seen);
+    assert!(state.check(Direction::Read).is_some());
+}
