@@ -101,7 +101,8 @@ fn aborting(late: bool) {
             let (group, mut place) = (group.clone(), group.place());
             thread::spawn(move || {
                 let waker = unpark_me();
-                while group.wait(&mut place, &waker) && !group.is_aborted(place) {
+                // As the polls of a task: the question first, then what is pending.
+                while !group.is_aborted(place) && group.wait(&mut place, &waker) {
                     thread::park();
                 }
                 group.complete(place, ());
