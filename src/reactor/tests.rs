@@ -423,3 +423,19 @@ fn the_two_directions_are_used_up_apart() {
     settle(&reactor, &source, Direction::Write);
     assert!(!is_ready(Direction::Read, &mut cx) && !is_ready(Direction::Write, &mut cx));
 }
+
+#[test]
+fn a_registration_ends_once() {
+    let reactor = Reactor::new().unwrap();
+    let (a, _b) = pair();
+    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    assert!(source.check(Direction::Read).is_some());
+    source.deregister(a.as_fd()).unwrap();
+    source.deregister(a.as_fd()).unwrap();
+    // It has the place of the first.
+    let next = Reactor::register(&reactor, a.as_fd()).unwrap();
+    drop(source);
+    assert!(reactor.has_sources());
+    settle(&reactor, &next, Direction::Read);
+    assert!(next.check(Direction::Read).is_none());
+}

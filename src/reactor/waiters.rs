@@ -311,4 +311,34 @@ mod tests {
         assert!(list.waiters.remove(name.unwrap()).is_some());
         assert!(list.waiters.is_empty());
     }
+
+    #[test]
+    fn handles_that_fill_up_in_turn_take_no_place_before_all_are_taken() {
+        let mut list = List::default();
+        let handles = [Handle::OBJECT, list.names.handle()];
+        let poll = |list: &mut List, handle, times| {
+            for _ in 0..times {
+                assert!(matches!(list.poll(handle, &waker()), Displaced::Nothing));
+            }
+        };
+        for handle in handles {
+            poll(&mut list, handle, PER_HANDLE - 6);
+        }
+        for handle in handles {
+            poll(&mut list, handle, 6);
+        }
+        assert_eq!(list.take().len(), 2 * PER_HANDLE as usize);
+    }
+
+    #[test]
+    fn a_waiter_keeps_its_one_entry_when_the_first_one_has_gone() {
+        let mut list = List::default();
+        let (mut one, mut two) = (None, None);
+        assert!(matches!(list.wait(&mut one, &waker()), Displaced::Nothing));
+        assert!(list.waiters.first.is_some(), "without an allocation");
+        assert!(matches!(list.wait(&mut two, &waker()), Displaced::Nothing));
+        assert!(list.waiters.remove(one.unwrap()).is_some());
+        assert!(matches!(list.wait(&mut two, &waker()), Displaced::Drop(_)));
+        assert_eq!(list.take().len(), 1);
+    }
 }

@@ -69,3 +69,25 @@ fn what_is_ready_stays_ready_with_each_event() {
     state.clear(Direction::Read, seen);
     assert!(state.check(Direction::Read).is_some());
 }
+
+#[test]
+fn a_poller_that_fails_wakes_who_waits_and_makes_waiting_an_error() {
+    let (state, poller) = (State::new(), Poller::new().unwrap());
+    let seen = state.check(Direction::Read).unwrap();
+    state.clear(Direction::Read, seen);
+    let poll = || {
+        let mut cx = Context::from_waker(Waker::noop());
+        let owner = Owner::Handle(Handle::OBJECT);
+        state.poll_ready(&poller, 0, Direction::Read, owner, &mut cx)
+    };
+    assert!(poll().is_pending() && state.has_waiters());
+    let mut ready = Vec::new();
+    state.fail(&mut ready);
+    assert_eq!((ready.len(), state.has_waiters()), (1, false));
+    assert!(matches!(poll(), Poll::Ready(Err(_))));
+    // What can be tried is tried still.
+    let owner = Owner::Handle(Handle::OBJECT);
+    let mut cx = Context::from_waker(Waker::noop());
+    let other = state.poll_ready(&poller, 0, Direction::Write, owner, &mut cx);
+    assert!(matches!(other, Poll::Ready(Ok(_))));
+}
