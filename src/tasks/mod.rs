@@ -268,24 +268,4 @@ pub fn location() -> Option<&'static Location<'static>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn id_and_origin_survive_packing() {
-        for number in [1, 2, 1 << 13, 1 << 14, (1 << 18) + 5, (1 << ID_BITS) - 1] {
-            for origin in [0, 1, (1 << HOME_BITS) - 1, (1 << ORIGIN_BITS) - 1] {
-                let meta = Meta::new(Id::from_number(number), origin, 0);
-                assert_eq!(
-                    (meta.id().0.get(), meta.origin()),
-                    (number, origin as usize)
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn header_stays_at_48_bytes() {
-        assert_eq!(std::mem::size_of::<Meta>(), 12);
-    }
-}
+mod tests;

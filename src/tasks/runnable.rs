@@ -71,55 +71,12 @@ impl Drop for Runnable {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::future::{Future, pending, poll_fn};
-    use std::pin::pin;
-    use std::task::{Context, Poll};
+    use std::future::{pending, poll_fn};
+    use std::task::Poll;
 
-    use async_task::ScheduleInfo;
-
-    use std::task::Waker;
-
-    use super::*;
     use crate::tasks::registry::Registry;
-    use crate::tasks::{Home, Id, JoinError, JoinHandle, cancel, create, run};
-
-    std::thread_local! {
-        static QUEUE: RefCell<Vec<Runnable>> = const { RefCell::new(Vec::new()) };
-        static ENDED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
-    }
-
-    /// Tasks that are run by hand, on the thread of the test.
-    struct ByHand;
-
-    impl Home for ByHand {
-        fn schedule(runnable: Runnable, _: ScheduleInfo) {
-            QUEUE.with_borrow_mut(|queue| queue.push(runnable));
-        }
-
-        fn finished(meta: &Meta) {
-            ENDED.with_borrow_mut(|ended| ended.push(meta.id()));
-        }
-    }
-
-    fn by_hand<F>(registry: &Registry, future: F) -> (Runnable, JoinHandle<F::Output>)
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        create::<F, ByHand>(future, size_of::<F>(), registry)
-    }
-
-    fn woken() -> Option<Runnable> {
-        QUEUE.with_borrow_mut(Vec::pop)
-    }
-
-    fn result<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
-        match pin!(handle).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(result) => result,
-            Poll::Pending => panic!("the task has not ended"),
-        }
-    }
+    use crate::tasks::tests::{ENDED, by_hand, result, woken};
+    use crate::tasks::{cancel, run};
 
     #[test]
     fn a_runnable_that_is_dropped_ends_its_task_once() {

@@ -1,0 +1,374 @@
+//! Tasks without a scheduler: what becomes ready is kept on the thread of the test, which runs it by hand.
+
+use std::cell::RefCell;
+use std::future::{Future, pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use async_task::ScheduleInfo;
+
+use super::registry::Registry;
+use super::*;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+std::thread_local! {
+    static QUEUE: RefCell<Vec<Runnable>> = const { RefCell::new(Vec::new()) };
+    /// Tasks whose future has been dropped, in that order.
+    pub(super) static ENDED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    static PANICKED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    static CANCELLED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+}
+
+struct ByHand;
+
+impl Home for ByHand {
+    fn schedule(runnable: Runnable, _: ScheduleInfo) {
+        QUEUE.with_borrow_mut(|queue| queue.push(runnable));
+    }
+
+    fn panicked(meta: &Meta) {
+        PANICKED.with_borrow_mut(|panicked| panicked.push(meta.id()));
+    }
+
+    fn cancelled(meta: &Meta) {
+        CANCELLED.with_borrow_mut(|cancelled| cancelled.push(meta.id()));
+    }
+
+    fn finished(meta: &Meta) {
+        ENDED.with_borrow_mut(|ended| ended.push(meta.id()));
+    }
+}
+
+pub(super) fn by_hand<F>(registry: &Registry, future: F) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    create::<F, ByHand>(future, size_of::<F>(), registry)
+}
+
+/// What became ready last.
+pub(super) fn woken() -> Option<Runnable> {
+    QUEUE.with_borrow_mut(Vec::pop)
+}
+
+fn poll<T>(handle: &mut JoinHandle<T>) -> Poll<Result<T, JoinError>> {
+    Pin::new(handle).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+pub(super) fn result<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
+    match pin!(handle).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("the task has not ended"),
+    }
+}
+
+/// Panics when it is dropped, as often as that happens.
+struct Throws;
+
+impl Drop for Throws {
+    fn drop(&mut self) {
+        panic!("thrown by a destructor");
+    }
+}
+
+/// Pending so many times, and wakes itself.
+fn yields(mut times: u32) -> impl Future<Output = u32> + Send {
+    poll_fn(move |cx| {
+        if times == 0 {
+            return Poll::Ready(7);
+        }
+        times -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+fn run_all() {
+    while let Some(runnable) = woken() {
+        run(runnable);
+    }
+}
+
+#[test]
+fn id_and_origin_survive_packing() {
+    for number in [1, 2, 1 << 13, 1 << 14, (1 << 18) + 5, (1 << ID_BITS) - 1] {
+        for origin in [0, 1, (1 << HOME_BITS) - 1, (1 << ORIGIN_BITS) - 1] {
+            let meta = Meta::new(Id::from_number(number), origin, 0);
+            assert_eq!(
+                (meta.id().0.get(), meta.origin()),
+                (number, origin as usize)
+            );
+            assert_eq!(spawn_site(meta.word()), origin as usize);
+            assert_eq!(id_in(meta.word()).number(), number);
+        }
+    }
+}
+
+#[test]
+fn header_stays_at_48_bytes() {
+    assert_eq!(std::mem::size_of::<Meta>(), 12);
+}
+
+#[test]
+fn what_is_contained_does_not_come_out_and_neither_does_a_payload_that_throws() {
+    contained(|| std::panic::panic_any(Throws));
+    discard(Throws);
+    drop(contain::Outcome::new(Ok(Throws)));
+    // The output needs no destructor, and the error has one that throws.
+    drop(contain::Outcome::<u8>::new(Err(JoinError::panic(
+        Id::next(),
+        Box::new(Throws),
+    ))));
+}
+
+#[test]
+fn an_outcome_is_dropped_once() {
+    struct Counts(Arc<AtomicUsize>);
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let drops = Arc::new(AtomicUsize::new(0));
+    let outcome = contain::Outcome::new(Ok(Counts(drops.clone())));
+    let output = outcome.into_result();
+    assert_eq!(drops.load(SeqCst), 0);
+    drop(output);
+    assert_eq!(drops.load(SeqCst), 1);
+    drop(contain::Outcome::new(Ok(Counts(drops.clone()))));
+    assert_eq!(drops.load(SeqCst), 2);
+}
+
+#[test]
+fn a_named_task_that_nobody_stops_goes_on() {
+    let registry = Registry::lease().unwrap();
+    let (runnable, mut handle) =
+        create_named::<_, ByHand>(yields(3), 0, registry, "a task with a name");
+    let id = handle.id();
+    assert_eq!(control::name_of(id).as_deref(), Some("a task with a name"));
+    let word = runnable.metadata().word();
+    let told = describe(word).to_string();
+    assert!(told.contains("a task with a name") && told.contains("tasks/tests.rs"));
+    run(runnable);
+    assert!(poll(&mut handle).is_pending() && !handle.is_finished());
+    run_all();
+    assert!(handle.is_finished());
+    assert_eq!(result(handle).unwrap(), 7);
+    assert_eq!(control::name_of(id), None);
+    assert_eq!((ENDED.take(), CANCELLED.take()), (vec![id], vec![]));
+    registry.release();
+}
+
+/// By each handle, before the first poll and after it.
+#[test]
+fn an_abort_ends_a_task_at_its_next_poll_and_once() {
+    type Abort = fn(&JoinHandle<u32>, &AbortHandle);
+    let aborts: [Abort; 3] = [
+        |handle, _| handle.abort(),
+        |_, abort| abort.abort(),
+        |handle, abort| {
+            abort.abort();
+            handle.abort();
+            abort.abort();
+        },
+    ];
+    let registry = Registry::lease().unwrap();
+    for abort_by in aborts {
+        for waits in [false, true] {
+            let future = poll_fn(move |_| match waits {
+                true => Poll::Pending,
+                false => panic!("polled though it was to end"),
+            });
+            let (runnable, mut handle) = by_hand(registry, future);
+            let id = handle.id();
+            let mut runnable = Some(runnable);
+            // Made before the task has waited, or after it.
+            let early = (!waits).then(|| handle.abort_handle());
+            if waits {
+                run(runnable.take().unwrap());
+            }
+            let abort = early.unwrap_or_else(|| handle.abort_handle());
+            assert_eq!((abort.id(), abort.is_finished()), (id, false));
+            abort_by(&handle, &abort);
+            assert!(!handle.is_finished() && poll(&mut handle).is_pending());
+            let runnable = runnable.or_else(woken).expect("the abort wakes the task");
+            assert!(run(runnable).has_ended);
+            assert!(woken().is_none(), "it was woken twice");
+            assert!(abort.is_finished() && handle.is_finished());
+            assert!(result(handle).unwrap_err().is_cancelled());
+            assert_eq!((ENDED.take(), CANCELLED.take()), (vec![id], vec![id]));
+            assert_eq!(registry.len(), 0);
+        }
+    }
+    registry.release();
+}
+
+#[test]
+fn an_abort_that_comes_too_late_changes_nothing() {
+    let registry = Registry::lease().unwrap();
+    let (runnable, handle) = by_hand(registry, yields(1));
+    let early = handle.abort_handle();
+    run(runnable);
+    run_all();
+    let late = handle.abort_handle();
+    for abort in [&early, &late] {
+        abort.abort();
+        assert!(abort.is_finished());
+    }
+    handle.abort();
+    assert!(woken().is_none());
+    assert_eq!(result(handle).unwrap(), 7);
+    assert!(CANCELLED.take().is_empty());
+    registry.release();
+}
+
+#[test]
+fn a_task_that_waits_when_its_home_closes_or_later_is_cancelled() {
+    let registry = Registry::lease().unwrap();
+    let (waits, one) = by_hand(registry, pending::<()>());
+    let (late, two) = by_hand(registry, pending::<()>());
+    assert!(!run(waits).has_ended);
+    registry.close();
+    // Who runs it knows that its home is closed.
+    cancel(woken().expect("closing wakes"));
+    assert!(run(late).has_ended, "nobody would wake it");
+    assert_eq!(CANCELLED.take(), [one.id(), two.id()]);
+    assert!(result(one).unwrap_err().is_cancelled());
+    assert!(result(two).unwrap_err().is_cancelled());
+    registry.release();
+}
+
+/// A panic in the poll, in the destructor of the future, and both.
+#[test]
+fn each_panic_of_a_task_is_told_to_its_handle() {
+    let registry = Registry::lease().unwrap();
+    let throws = Throws;
+    let cases: [(Pin<Box<dyn Future<Output = ()> + Send>>, &str, bool); 3] = [
+        (Box::pin(async { panic!("thrown") }), "thrown", true),
+        (
+            Box::pin(poll_fn(move |_| {
+                let _throws = &throws;
+                Poll::Ready(())
+            })),
+            "thrown by a destructor",
+            false,
+        ),
+        (
+            Box::pin(async {
+                let _throws = ThrowsUnlessPanicking;
+                panic!("{} thrown", 2)
+            }),
+            "2 thrown",
+            true,
+        ),
+    ];
+    for (future, message, by_poll) in cases {
+        let (runnable, handle) = by_hand(registry, future);
+        let id = handle.id();
+        assert!(run(runnable).has_ended);
+        let error = result(handle).unwrap_err();
+        assert!(error.is_panic() && !error.is_cancelled());
+        assert_eq!(error.id(), id);
+        assert_eq!(PANICKED.take(), if by_poll { vec![id] } else { vec![] });
+        assert!(
+            error.to_string().contains(&format!("{message:?}")),
+            "{error}"
+        );
+        assert!(format!("{error:?}").contains(message));
+    }
+    registry.release();
+}
+
+struct ThrowsUnlessPanicking;
+
+impl Drop for ThrowsUnlessPanicking {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("never");
+        }
+    }
+}
+
+#[test]
+fn errors_say_what_they_are() {
+    use std::error::Error;
+
+    let id = Id::from_number(5);
+    let refused = || JoinError::refused(id, std::io::ErrorKind::OutOfMemory.into());
+    assert!(refused().is_cancelled() && refused().source().is_some());
+    assert!(
+        refused()
+            .to_string()
+            .starts_with("task 5 could not begin: ")
+    );
+    let told = std::io::Error::from(refused());
+    assert_eq!(told.kind(), std::io::ErrorKind::OutOfMemory);
+    assert!(refused().try_into_panic().unwrap_err().source().is_some());
+
+    let cancelled = || JoinError::cancelled(id);
+    assert_eq!(cancelled().to_string(), "task 5 was cancelled");
+    assert_eq!(
+        format!("{:?}", cancelled()),
+        "JoinError(\"cancelled\", Id(5))"
+    );
+    assert!(cancelled().source().is_none());
+    let told = std::io::Error::from(cancelled());
+    assert_eq!(told.kind(), std::io::ErrorKind::Other);
+
+    let panic = || JoinError::panic(id, Box::new(5_u8));
+    assert_eq!(panic().to_string(), "task 5 panicked");
+    assert_eq!(*panic().into_panic().downcast::<u8>().unwrap(), 5);
+    assert!(panic().source().is_none());
+    let text = JoinError::panic(id, Box::new("text".to_owned()));
+    assert_eq!(text.to_string(), "task 5 panicked with message \"text\"");
+}
+
+#[test]
+fn handles_show_themselves() {
+    let registry = Registry::lease().unwrap();
+    let (runnable, handle) = by_hand(registry, async {});
+    let id = handle.id();
+    assert_eq!(format!("{id} {id:?}"), format!("{0} Id({0})", id.number()));
+    let abort = handle.abort_handle();
+    assert_eq!(
+        format!("{handle:?} {abort:?}"),
+        format!(
+            "JoinHandle {{ id: {id:?}, finished: false }} AbortHandle {{ id: {id:?}, finished: false }}"
+        )
+    );
+    run(runnable);
+    assert!(format!("{handle:?}").contains("finished: true"));
+    registry.release();
+}
+
+/// What a task sees of itself.
+#[test]
+fn a_task_knows_who_it_is_while_it_is_polled_and_while_it_is_dropped() {
+    struct Asks(Arc<Mutex<Vec<Option<Id>>>>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.0.lock().push(try_id());
+        }
+    }
+    let registry = Registry::lease().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let asks = Asks(seen.clone());
+    let (runnable, handle) = by_hand(registry, async move {
+        asks.0.lock().push(try_id());
+        assert_eq!(location().unwrap().file(), file!());
+        drop(asks);
+    });
+    assert_eq!((try_id(), location()), (None, None));
+    run(runnable);
+    assert_eq!(*seen.lock(), [Some(handle.id()); 2]);
+    assert_eq!(try_id(), None);
+    let (never_run, handle) = by_hand(registry, {
+        let asks = Asks(seen.clone());
+        async move { drop(asks) }
+    });
+    cancel(never_run);
+    assert_eq!(seen.lock()[2], Some(handle.id()));
+    registry.release();
+}
