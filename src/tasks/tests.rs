@@ -285,7 +285,7 @@ struct ThrowsUnlessPanicking;
 
 impl Drop for ThrowsUnlessPanicking {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !crate::sync::thread::panicking() {
             panic!("never");
         }
     }
