@@ -189,3 +189,31 @@ fn translate(key: usize, flags: epoll::EventFlags) -> Event {
         more: flags.intersects(F::PRI | F::RDHUP | end),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::epoll::EventFlags as F;
+    use super::*;
+
+    #[test]
+    fn each_flag_means_what_the_kernel_says() {
+        let cases = [
+            (F::IN, true, false, false),
+            (F::OUT, false, true, false),
+            (F::PRI, true, false, true),
+            (F::RDHUP, true, false, true),
+            (F::HUP, true, true, true),
+            (F::ERR, true, true, true),
+            (F::IN | F::OUT, true, true, false),
+            (F::empty(), false, false, false),
+        ];
+        for (flags, read, write, more) in cases {
+            let event = translate(5, flags);
+            assert_eq!(
+                (event.key, event.read, event.write, event.more),
+                (5, read, write, more),
+                "{flags:?}"
+            );
+        }
+    }
+}

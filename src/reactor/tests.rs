@@ -439,3 +439,19 @@ fn a_registration_ends_once() {
     settle(&reactor, &next, Direction::Read);
     assert!(next.check(Direction::Read).is_none());
 }
+
+#[test]
+fn a_reactor_whose_poller_fails_hands_out_who_waits_and_registers_nobody() {
+    let reactor = Reactor::new().unwrap();
+    let (a, b) = pair();
+    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    settle(&reactor, &source, Direction::Read);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+    let mut ready = Vec::new();
+    reactor.fail(&mut ready);
+    assert_eq!(ready.len(), 1);
+    let polled = source.poll_ready(Direction::Read, &mut cx);
+    assert!(matches!(polled, Poll::Ready(Err(_))));
+    assert!(Reactor::register(&reactor, b.as_fd()).is_err());
+}

@@ -205,6 +205,58 @@ fn an_abort_ends_a_task_at_its_next_poll_and_once() {
     registry.release();
 }
 
+/// Nobody would wake it: it has no place to be found at yet.
+#[test]
+fn an_abort_during_the_first_poll_ends_the_task() {
+    let registry = Registry::lease().unwrap();
+    for controlled in [false, true] {
+        let during = Arc::new(Mutex::new(None::<Box<dyn FnOnce() + Send>>));
+        let asked = during.clone();
+        let (runnable, handle) = by_hand(
+            registry,
+            poll_fn(move |_| {
+                let abort = asked.lock().take().expect("one poll");
+                abort();
+                Poll::<()>::Pending
+            }),
+        );
+        let handle = Arc::new(handle);
+        let abort: Box<dyn FnOnce() + Send> = match controlled {
+            true => {
+                let abort = handle.abort_handle();
+                Box::new(move || abort.abort())
+            }
+            false => {
+                let handle = handle.clone();
+                Box::new(move || handle.abort())
+            }
+        };
+        *during.lock() = Some(abort);
+        assert!(run(runnable).has_ended);
+        let handle = Arc::into_inner(handle).unwrap();
+        assert!(result(handle).unwrap_err().is_cancelled());
+    }
+    ENDED.take();
+    CANCELLED.take();
+    registry.release();
+}
+
+/// An abort that has been asked for makes every poll of a task with a control look closer.
+#[test]
+fn the_abort_of_one_task_is_not_another_s() {
+    let registry = Registry::lease().unwrap();
+    let (aborted, one) = by_hand(registry, pending::<()>());
+    one.abort_handle().abort();
+    let (runnable, other) = create_named::<_, ByHand>(yields(1), 0, registry, "goes on");
+    run(runnable);
+    run_all();
+    assert_eq!(result(other).unwrap(), 7);
+    assert!(run(aborted).has_ended);
+    assert!(result(one).unwrap_err().is_cancelled());
+    CANCELLED.take();
+    registry.release();
+}
+
 #[test]
 fn an_abort_that_comes_too_late_changes_nothing() {
     let registry = Registry::lease().unwrap();
