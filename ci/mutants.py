@@ -7,21 +7,25 @@ import subprocess
 import sys
 
 SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot timers wheel"
-# Files, and the tests of whole runtimes that are to see what their unit tests do not.
+# Files, the tests of whole runtimes that are to see what their unit tests do not, and what cargo needs to compile them.
 GROUPS = [
     (
         [f"src/scheduler/{name}.rs" for name in SCHEDULER.split()],
         "block_on fairness handoff hazards_wakes hooks metrics parallelism shutdown shutdown_report stall stall_ends "
         "stall_shutdown tasks timeline timers",
+        [],
     ),
     (
         "src/tasks/*.rs",
         "block_on context fairness hazards_depth hooks join_set lifetimes metrics observed panics shutdown "
         "shutdown_report stall_report task_dump tasks timeline",
+        [],
     ),
+    (["src/tasks/observe.rs"], "observed", ["--features=tracing,metrics"]),
     (
         "src/reactor/*.rs",
         "deadlock fork hazards_sockets hazards_wakers hazards_wakes io_async metrics net_limits net_tcp net_udp net_unix panics_wakers shutdown timers",
+        [],
     ),
 ]
 UNIT_LIMIT, LIMIT = 20, 60
@@ -92,21 +96,24 @@ def main():
     reasons = explained(listed)
     bad = [f"no reason: {name}" for name, reason in reasons.items() if not reason]
     rows, left = [], []
-    for files, tests in GROUPS:
-        tests = [argument for test in tests.split() for argument in ("--test", test)]
+    for files, tests, features in GROUPS:
+        unit = [*features, "--lib"]
+        tests = [*features, *(argument for test in tests.split() for argument in ("--test", test))]
         paths = files if isinstance(files, list) else sorted(str(path.relative_to(tree)) for path in tree.glob(files))
+        if not isinstance(files, list):
+            paths = [path for path in paths if not any(path in other for other, _, _ in GROUPS)]
         # Unit tests are not changed, and the poller of other systems is not compiled on Linux.
         paths = [path for path in paths if not path.endswith(("/tests.rs", "/portable.rs"))]
         paths = [path for path in paths if not filters or any(text in path for text in filters)]
         if paths:
-            for sound in (["--lib"], tests):
+            for sound in (unit, tests):
                 run(tree, ["cargo", "test", "--quiet", *sound], stdout=subprocess.DEVNULL)
         for file in paths:
             ours = names(tree, file)
             bad += [f"no such change: {name}" for name in reasons if name.startswith(f"{file}: ") and name not in ours.values()]
             known = [name for name in ours if ours[name] in reasons]
             here = out / file.replace("/", "_")
-            first = stage(tree, here / "unit", file, ["--lib"], UNIT_LIMIT)
+            first = stage(tree, here / "unit", file, unit, UNIT_LIMIT)
             survivors = [name for name in ours if first.get(name) == "MissedMutant" and name not in known]
             second = stage(tree, here / "runtime", file, tests, LIMIT, survivors) if survivors else {}
             last = [name for name in survivors if second.get(name) != "CaughtMutant" and second.get(name) != "Timeout"]
