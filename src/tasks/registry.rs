@@ -416,6 +416,12 @@ mod tests {
             .map(|_| registry.insert(Waker::noop()).unwrap())
             .collect();
         assert_eq!(registry.len(), 5000);
+        let pieces = |shard: &CachePadded<Mutex<Shard>>| shard.lock().slots.pieces.len();
+        let all: usize = registry.shards.iter().map(pieces).sum();
+        assert!(
+            (5000 / PIECE..5000 / PIECE + SHARDS + 1).contains(&all),
+            "{all} pieces"
+        );
         assert!(registry.remove(keys[17]).is_some());
         assert!(registry.remove(keys[17]).is_none());
         assert_eq!(registry.insert(Waker::noop()), Some(keys[17]));
@@ -430,6 +436,20 @@ mod tests {
                 .all(|shard| shard.lock().slots.pieces.capacity() == 0)
         );
         registry.release();
+    }
+
+    #[test]
+    fn registries_are_used_again() {
+        let held = [Registry::lease().unwrap(), Registry::lease().unwrap()];
+        assert_ne!(held[0].index(), held[1].index());
+        let before = made();
+        assert!(before >= 2);
+        for _ in 0..1000 {
+            Registry::lease().unwrap().release();
+        }
+        // Other tests lease some, too.
+        assert!(made() < before + 500, "{} more were made", made() - before);
+        held.into_iter().for_each(Registry::release);
     }
 
     #[test]

@@ -292,6 +292,29 @@ fn a_task_that_waits_when_its_home_closes_or_later_is_cancelled() {
     registry.release();
 }
 
+#[test]
+fn a_registry_names_the_tasks_that_wait() {
+    let registry = Registry::lease().unwrap();
+    let mut words = Vec::new();
+    for _ in 0..3 {
+        let (runnable, handle) = by_hand(registry, pending::<()>());
+        words.push(runnable.metadata().word());
+        run(runnable);
+        drop(handle);
+    }
+    let mut found = registry.words();
+    words.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, words);
+    registry.close();
+    while let Some(runnable) = woken() {
+        cancel(runnable);
+    }
+    assert!(registry.words().is_empty());
+    assert_eq!((ENDED.take().len(), CANCELLED.take().len()), (3, 3));
+    registry.release();
+}
+
 /// A panic in the poll, in the destructor of the future, and both.
 #[test]
 fn each_panic_of_a_task_is_told_to_its_handle() {
