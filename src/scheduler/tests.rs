@@ -11,6 +11,8 @@ use super::processor::tests::token;
 use super::*;
 use crate::tasks::Id;
 
+#[cfg(feature = "time")]
+mod arming;
 mod orphans;
 mod stealing;
 mod submitting;

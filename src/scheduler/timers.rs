@@ -398,3 +398,6 @@ fn rearm(armed: &Armed, waker: &Waker) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
