@@ -439,6 +439,41 @@ mod tests {
     }
 
     #[test]
+    fn threads_have_numbers_of_their_own_and_a_shard_each() {
+        let threads: Vec<_> = (0..100)
+            .map(|_| {
+                crate::sync::thread::spawn(|| {
+                    assert_eq!(thread_number(), thread_number());
+                    (thread_number(), thread_shard())
+                })
+            })
+            .collect();
+        let mut numbers = std::collections::HashSet::new();
+        let mut shards = std::collections::HashSet::new();
+        for thread in threads {
+            let (number, shard) = thread.join().unwrap();
+            assert!(number != 0 && numbers.insert(number));
+            assert!(shard < SHARDS);
+            shards.insert(shard);
+        }
+        assert_eq!(shards.len(), SHARDS);
+    }
+
+    #[test]
+    fn a_closed_registry_that_gives_its_memory_back_stays_closed() {
+        let registry = Registry::lease().unwrap();
+        let keys: Vec<u32> = (0..Shard::KEEP + 1)
+            .map(|_| registry.insert(Waker::noop()).unwrap())
+            .collect();
+        registry.close();
+        for key in keys {
+            assert!(registry.remove(key).is_some());
+        }
+        assert!(registry.insert(Waker::noop()).is_none());
+        registry.release();
+    }
+
+    #[test]
     fn registries_are_used_again() {
         let held = [Registry::lease().unwrap(), Registry::lease().unwrap()];
         assert_ne!(held[0].index(), held[1].index());
