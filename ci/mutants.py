@@ -11,7 +11,7 @@ SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot
 GROUPS = [
     (
         [f"src/scheduler/{name}.rs" for name in SCHEDULER.split()],
-        "block_on fairness handoff hazards_wakes hooks metrics parallelism shutdown shutdown_report stall stall_ends "
+        "block_on fairness fork handoff hazards_wakes hooks metrics parallelism shutdown shutdown_report stall stall_ends "
         "stall_shutdown tasks timeline timers",
         [],
     ),
