@@ -230,4 +230,61 @@ mod tests {
         keep(&mut ended, 2);
         assert!(ended.names.is_empty());
     }
+
+    #[test]
+    fn the_last_names_are_kept() {
+        let mut ended = Ended::NONE;
+        drop(ended.keep_names(true));
+        for number in 1..=KEPT as u64 + 10 {
+            ended.keep(Id::from_number(number), &"name".into());
+        }
+        assert_eq!(ended.names.len(), 1 << 16);
+        assert_eq!(ended.names[0].0, Id::from_number(11));
+    }
+
+    #[test]
+    fn a_name_is_kept_while_somebody_wants_it() {
+        let id = Id::next();
+        let end = || {
+            Control::insert(id, Some("wanted".into()));
+            assert!(Control::remove(id).is_some() && Control::remove(id).is_none());
+        };
+        end();
+        keep_names(true);
+        assert!(!ended_names().contains_key(&id));
+        end();
+        assert_eq!(ended_names().get(&id).map(|name| &**name), Some("wanted"));
+        keep_names(false);
+    }
+
+    #[test]
+    fn a_task_is_aborted_once_and_aborts_do_not_pile_up() {
+        struct Count(AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let id = Id::next();
+        for _ in 0..1000 {
+            let aborted = Control::insert(id, None);
+            assert!(aborted.attach(Waker::from(count.clone())));
+            aborted.abort();
+            aborted.abort();
+            assert!(aborted.is_aborted() && !aborted.attach(Waker::noop().clone()));
+            aborted.finish();
+            aborted.abort();
+            aborted.finish();
+            Control::remove(id);
+            let other = Control::insert(id, None);
+            other.finish();
+            other.abort();
+            assert!(other.is_finished() && !other.is_aborted());
+            Control::remove(id);
+        }
+        assert_eq!(count.0.load(Ordering::SeqCst), 1000);
+        // Other tests abort some, too.
+        assert!(ABORTS.load(Ordering::SeqCst) < 500);
+    }
 }

@@ -9,8 +9,10 @@ use async_task::ScheduleInfo;
 
 use super::registry::Registry;
 use super::*;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Mutex, thread};
+
+mod members;
 
 std::thread_local! {
     static QUEUE: RefCell<Vec<Runnable>> = const { RefCell::new(Vec::new()) };
@@ -115,9 +117,9 @@ fn header_stays_at_48_bytes() {
 fn what_is_contained_does_not_come_out_and_neither_does_a_payload_that_throws() {
     contained(|| std::panic::panic_any(Throws));
     discard(Throws);
-    drop(contain::Outcome::new(Ok(Throws)));
+    drop(Outcome::new(Ok(Throws)));
     // The output needs no destructor, and the error has one that throws.
-    drop(contain::Outcome::<u8>::new(Err(JoinError::panic(
+    drop(Outcome::<u8>::new(Err(JoinError::panic(
         Id::next(),
         Box::new(Throws),
     ))));
@@ -132,12 +134,12 @@ fn an_outcome_is_dropped_once() {
         }
     }
     let drops = Arc::new(AtomicUsize::new(0));
-    let outcome = contain::Outcome::new(Ok(Counts(drops.clone())));
+    let outcome = Outcome::new(Ok(Counts(drops.clone())));
     let output = outcome.into_result();
     assert_eq!(drops.load(SeqCst), 0);
     drop(output);
     assert_eq!(drops.load(SeqCst), 1);
-    drop(contain::Outcome::new(Ok(Counts(drops.clone()))));
+    drop(Outcome::new(Ok(Counts(drops.clone()))));
     assert_eq!(drops.load(SeqCst), 2);
 }
 
@@ -360,7 +362,7 @@ struct ThrowsUnlessPanicking;
 
 impl Drop for ThrowsUnlessPanicking {
     fn drop(&mut self) {
-        if !crate::sync::thread::panicking() {
+        if !thread::panicking() {
             panic!("never");
         }
     }
@@ -445,5 +447,54 @@ fn a_task_knows_who_it_is_while_it_is_polled_and_while_it_is_dropped() {
     });
     cancel(never_run);
     assert_eq!(seen.lock()[2], Some(handle.id()));
+    registry.release();
+}
+
+#[test]
+fn threads_draw_different_ids() {
+    let threads: Vec<_> = (0..4)
+        .map(|_| thread::spawn(|| (0..2000).map(|_| Id::next()).collect::<Vec<_>>()))
+        .collect();
+    let ids = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap());
+    let different: std::collections::HashSet<Id> = ids.collect();
+    assert_eq!(different.len(), 8000);
+}
+
+#[test]
+fn a_thread_tells_whom_it_polls() {
+    let registry = Registry::lease().unwrap();
+    let (runnable, handle) = by_hand(registry, async { current_word() });
+    let word = runnable.metadata().word();
+    run(runnable);
+    assert_eq!(result(handle).unwrap(), Some(word));
+    assert_eq!(current_word(), None);
+    registry.release();
+}
+
+#[test]
+fn a_task_that_was_refused_says_why() {
+    use std::error::Error;
+
+    let registry = Registry::lease().unwrap();
+    let (runnable, handle) = by_hand(registry, async {});
+    let afterwards = Arc::new(AtomicUsize::new(0));
+    let done = afterwards.clone();
+    reject(
+        runnable,
+        Some(std::io::ErrorKind::WouldBlock),
+        Some(Box::new(move || {
+            done.fetch_add(1, SeqCst);
+        })),
+    );
+    let error = result(handle).unwrap_err();
+    assert!(error.is_cancelled());
+    let source = error.source().unwrap().downcast_ref::<std::io::Error>();
+    assert_eq!(source.unwrap().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(afterwards.load(SeqCst), 1);
+    let (runnable, handle) = by_hand(registry, async {});
+    reject(runnable, None, None);
+    assert!(result(handle).unwrap_err().source().is_none());
     registry.release();
 }
