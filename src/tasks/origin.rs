@@ -37,6 +37,7 @@ const ORIGINS: usize = 1 << ORIGIN_BITS;
 
 /// More than twice as many as there can be pairs, so that a look meets its pair, or an empty place, soon.
 const PLACES: usize = 1 << (ORIGIN_BITS + 1);
+const _: () = assert!(PLACES > 2 * (ORIGINS - HOMES));
 
 /// 6 MB of zeros, of which the system gives out the pages that are touched.
 static TABLE: Origins<PLACES, ORIGINS> = Origins::new();
@@ -199,6 +200,16 @@ mod tests {
         let held = SMALL.writer.lock();
         assert_eq!(SMALL.intern(7, three), 7, "and without the lock");
         drop(held);
+    }
+
+    #[test]
+    fn a_pair_is_a_home_and_a_location() {
+        let (one, two) = (here(), here());
+        let entry = Entry {
+            home: AtomicU32::new(1),
+            location: AtomicPtr::new(ptr::from_ref(one).cast_mut()),
+        };
+        assert!(entry.is(1, one) && !entry.is(2, one) && !entry.is(1, two));
     }
 
     #[test]
