@@ -127,6 +127,26 @@ fn arrows_lead_from_each_wake_to_the_poll_that_follows() {
 }
 
 #[test]
+fn an_arrow_leads_from_the_task_that_spawns_a_job_to_the_job() {
+    let _turn = turn();
+    within_patience(|| {
+        let runtime = Builder::new().worker_threads(1).build().unwrap();
+        let timeline = recorded(|| {
+            let spawner = named(&runtime, "spawner", async {
+                executor::spawn_blocking(|| ()).await.unwrap();
+            });
+            runtime.block_on(spawner).unwrap();
+            drop(runtime);
+        });
+        let to_job = timeline.arrows.iter().find(|arrow| {
+            arrow.to.name.starts_with("timeline.rs:")
+                && timeline.lane(&arrow.to).starts_with("thread")
+        });
+        assert_eq!(to_job.expect("the job's").from.name, "spawner");
+    });
+}
+
+#[test]
 fn each_theft_is_a_mark_in_the_lane_of_the_thief() {
     let _turn = turn();
     within_patience(|| {
