@@ -267,7 +267,7 @@ mod tests {
         }
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let id = Id::next();
-        for _ in 0..1000 {
+        for round in 0..1000 {
             let aborted = Control::insert(id, None);
             assert!(aborted.attach(Waker::from(count.clone())));
             aborted.abort();
@@ -275,7 +275,9 @@ mod tests {
             assert!(aborted.is_aborted() && !aborted.attach(Waker::noop().clone()));
             aborted.finish();
             aborted.abort();
-            aborted.finish();
+            if round % 2 == 0 {
+                aborted.finish();
+            }
             Control::remove(id);
             let other = Control::insert(id, None);
             other.finish();
@@ -285,6 +287,6 @@ mod tests {
         }
         assert_eq!(count.0.load(Ordering::SeqCst), 1000);
         // Other tests abort some, too.
-        assert!(ABORTS.load(Ordering::SeqCst) < 500);
+        assert!(ABORTS.load(Ordering::SeqCst) < 250);
     }
 }

@@ -46,6 +46,7 @@ fn a_member_tells_its_group_that_it_waits_and_what_it_comes_to() {
     let registry = Registry::lease().unwrap();
     let group = Group::default();
     let (runnable, abort) = group.spawn(registry, yields(2));
+    assert!(!abort.is_finished());
     run(runnable);
     assert!(!abort.is_finished());
     run_all();
