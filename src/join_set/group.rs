@@ -18,6 +18,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Waker};
 
 use crate::sync::Mutex;
@@ -132,19 +133,25 @@ impl<C> Group<C> {
     /// Step 2. False: there are none, and the caller's waker is left behind.
     pub(super) fn take(&self, taken: &mut VecDeque<C>, cx: &mut Context<'_>) -> bool {
         // Before it is known whether it is needed: who finds nothing needs one critical section so, and who finds something mostly
-        // finds much.
-        let mine = cx.waker().clone();
+        // finds much. A clone that throws is of no consequence then.
+        let mine = catch_unwind(AssertUnwindSafe(|| cx.waker().clone()));
         let mut state = self.state.lock();
-        let unused = match state.completions.is_empty() {
-            true => state.waiter.replace(mine),
-            false => {
-                mem::swap(&mut state.completions, taken);
-                Some(mine)
+        if !state.completions.is_empty() {
+            mem::swap(&mut state.completions, taken);
+            drop(state);
+            discard(mine);
+            return true;
+        }
+        let before = match mine {
+            Ok(mine) => state.waiter.replace(mine),
+            Err(payload) => {
+                drop(state);
+                resume_unwind(payload);
             }
         };
         drop(state);
-        discard(unused);
-        !taken.is_empty()
+        discard(before);
+        false
     }
 
     /// Step 4.
