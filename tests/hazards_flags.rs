@@ -120,8 +120,15 @@ fn the_poll_forms_are_told_once_too_and_each_direction_for_itself() {
     block_on(near.readable()).unwrap();
     drain(near.get_ref());
     let poll_readable = || poll_fn(|cx| near.poll_readable(cx));
-    assert!(ready_in_a_row(100, poll_readable) <= 2);
-    assert_eq!(ready_in_a_row(100, poll_readable), 0);
+    // Registration and the error are an event each, and may come late; that there is an error is none.
+    let mut told = 0;
+    loop {
+        match ready_in_a_row(100, poll_readable) {
+            0 => break,
+            more => told += more,
+        }
+        assert!(told <= 3, "told {told} times");
+    }
     // There is room to send.
     assert_eq!(ready_in_a_row(100, || near.writable()), 100);
     far.send(b"y").unwrap();
