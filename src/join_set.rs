@@ -344,7 +344,7 @@ mod tests {
 
     use super::JoinSet;
     use crate::runtime::Builder;
-    use crate::sync::thread;
+    use crate::sync::{Arc, thread};
     use crate::tasks::{self, yield_now};
 
     /// Spawns, joins and aborts.
@@ -366,10 +366,15 @@ mod tests {
         // A report of a stall looks the task's name up, under one of the locks.
         let builder = Builder::new().worker_threads(2);
         let runtime = builder.stall_threshold(Duration::MAX).build().unwrap();
-        let in_task = move || runtime.block_on(runtime.spawn(use_a_set())).unwrap();
-        in_task();
+        let runtime = Arc::new(runtime);
+        // Both times by the same code: a copy of it may have spawn sites of its own, which are new.
+        let in_task = || {
+            let runtime = runtime.clone();
+            thread::spawn(move || runtime.block_on(runtime.spawn(use_a_set())).unwrap())
+        };
+        in_task().join().unwrap();
         let held = tasks::hold();
-        let other = thread::spawn(in_task);
+        let other = in_task();
         let begin = Instant::now();
         while !other.is_finished() && begin.elapsed() < Duration::from_secs(20) {
             thread::yield_now();
