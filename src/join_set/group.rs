@@ -27,8 +27,9 @@ use crate::tasks::{contained, discard};
 
 /// `C` is a completion; dropping it does not panic.
 pub(super) struct Group<C> {
-    /// How often the set was aborted. Written under the lock; read by each poll of a task, before which the wake of step 4 came, or
-    /// which another poll's step 3 follows: `Relaxed`, the task's state or the lock orders it.
+    /// How often the set was aborted. Written by [`Group::abort`], under the lock and before it wakes; read by [`Group::is_aborted`].
+    /// `Relaxed`: `wait_first` reads it under the lock, and a poll that [`Group::abort`] has caused comes after the wake by the task's
+    /// own state. A poll in between may read the old number, and its task is woken for another.
     aborts: AtomicU32,
     state: Mutex<State<C>>,
 }

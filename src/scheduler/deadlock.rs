@@ -6,7 +6,7 @@
 //!
 //! # When a runtime stands still
 //!
-//! All processors lie idle, and no queue, slot or orphan has anything; no timer is armed; no task waits for a socket (the
+//! All processors are idle, and no run queue, next slot or detached processor has anything; no timer is armed; no task waits for a socket (the
 //! kernel might wake it); no blocking job is queued or runs; all its threads are the monitor, workers that lie, idle threads
 //! of the pool, and workers that have given their processor away and are parked in a `block_on`; every `block_on` is
 //! parked, not woken, and has no local task to run; and its monitor rests. (While it is up it may have taken a timer's waker, and

@@ -12,7 +12,7 @@
 //! # The steps
 //!
 //! 1. Announced: what is in the next slot moves to the queue, where everybody can see it. Unannounced: the place of the
-//!    processor gets another incarnation ([`super::slot`]), and the old one is an orphan ([`super::orphan`]).
+//!    processor gets another incarnation ([`super::slot`]), and the old one is detached ([`super::orphan`]).
 //! 2. The core is laid down, and a fence separates that from what follows (see [`super::idle`]): a submission from now
 //!    on finds it lying there, one from before is seen in the next step ([`Shared::pass_on`]).
 //! 3. If there is anything to run, or if nobody is left to look at the network, a worker is woken for the core; when no
