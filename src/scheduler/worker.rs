@@ -3,8 +3,8 @@
 //! # Where it looks, in this order
 //!
 //! 1. its own due timers
-//! 2. every 61st poll, and when the monitor asks for it: one runnable of the global queue, one of a stuck worker's, then the
-//!    network
+//! 2. every 61st poll, and when the monitor asks for it: one runnable of a stuck worker's, the network, then one of the global
+//!    queue
 //! 3. the next slot, at most six times in a row while the queue waits; the local queue
 //! 4. a batch of the global queue
 //! 5. the network, without waiting, if nobody else is at it
@@ -12,6 +12,9 @@
 //! 7. everything once more, after it has laid its core down ([`super::idle`])
 //!
 //! Then it waits: in the netpoller's seat if that is free, else in bed ([`wait`]).
+//!
+//! A worker calls wakers while it holds no runnable. A waker of another executor may block for ever, and what is in a queue is
+//! found by others; what is in a local variable is not.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
@@ -241,20 +244,28 @@ impl Worker {
             }
             self.timers_brought(ready.len());
         }
-        let mut global = None;
         if everywhere {
-            if self.shared.is_crowded() {
-                global = self.shared.sift(|| self.one_global());
-            } else {
-                global = self.shared.take_held_back().or_else(|| self.one_global());
-            }
             self.adopt();
             self.look_at_network(&mut ready);
         }
+        // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
         self.wake_all(ready);
+        if self.is_retaken() {
+            return None;
+        }
+        let global = match everywhere {
+            true if self.shared.is_crowded() => self.shared.sift(|| self.one_global()),
+            true => self.shared.take_held_back().or_else(|| self.one_global()),
+            false => None,
+        };
         global
             .or_else(|| local::with_core(self.shared, Core::pop).flatten())
             .or_else(|| self.elsewhere())
+    }
+
+    /// Whether this worker has lost its processor, and would poll without one. It gives back what it holds when it waits.
+    fn is_retaken(&self) -> bool {
+        local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true)
     }
 
     /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
@@ -280,7 +291,7 @@ impl Worker {
         local::with_core(self.shared, |core| core.at.begin_look());
         self.chain.set(0);
         let found = self.look_elsewhere()?;
-        if local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true) {
+        if self.is_retaken() {
             // The rest of what it found lies in an orphan's queue now.
             self.shared.pushed_astray();
         }
@@ -289,6 +300,9 @@ impl Worker {
 
     fn look_elsewhere(&self) -> Option<Runnable> {
         if self.call_left_wakers() {
+            if self.is_retaken() {
+                return None;
+            }
             // One of them may have woken a task of this runtime: it is in the next slot, and nobody lies down on that.
             let own = local::with_core(self.shared, Core::pop).flatten();
             if own.is_some() {
@@ -305,6 +319,9 @@ impl Worker {
         self.look_at_network(&mut ready);
         self.shared.timers.fire_all(&mut ready);
         if self.wake_all(ready) {
+            if self.is_retaken() {
+                return None;
+            }
             // What was woken may belong to others.
             let own = local::with_core(self.shared, Core::pop).flatten();
             return own.or_else(|| self.search());

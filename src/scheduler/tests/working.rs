@@ -179,3 +179,58 @@ fn what_a_foreign_waker_wakes_runs_before_the_worker_lies_down() {
     yard.run();
     assert_eq!(*log.lock(), [7]);
 }
+
+/// A worker that holds a runnable while a foreign waker blocks keeps it from everybody, even after its processor was retaken.
+#[cfg(feature = "time")]
+#[test]
+fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
+    use crate::scheduler::timers::Timer;
+
+    struct Looks(&'static Shared, Mutex<Vec<usize>>);
+
+    impl std::task::Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().push(self.0.num_waiting());
+        }
+    }
+
+    let yard = Yard::new(1);
+    let (shared, log) = (yard.shared, Log::default());
+    let looks = Arc::new(Looks(shared, Mutex::default()));
+    let mut timer = Timer::new();
+    timer.arm(shared, Instant::now(), &looks.clone().into());
+    crate::sync::thread::sleep(Duration::from_millis(1));
+    // The first look is at everything.
+    shared.global.push(yard.writes(&log, 0, false));
+    shared.global.push(yard.writes(&log, 1, true));
+    yard.run();
+    assert_eq!(*looks.1.lock(), [2]);
+    assert_eq!(*log.lock(), [0, 1]);
+}
+
+/// In its wake the monitor takes the processor of whoever calls it.
+#[cfg(feature = "time")]
+#[test]
+fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
+    use crate::scheduler::timers::Timer;
+
+    struct Loses(&'static Shared);
+
+    impl std::task::Wake for Loses {
+        fn wake(self: Arc<Self>) {
+            let at = local::with_core(self.0, |core| core.at).unwrap();
+            assert!(at.tenure.retake());
+            self.0.closed.store(true, Ordering::SeqCst);
+        }
+    }
+
+    let yard = Yard::new(1);
+    let shared = yard.shared;
+    let waker = std::task::Waker::from(Arc::new(Loses(shared)));
+    let mut timer = Timer::new();
+    timer.arm(shared, Instant::now(), &waker);
+    crate::sync::thread::sleep(Duration::from_millis(1));
+    yard.queue([token().1]);
+    yard.run();
+    assert_eq!(shared.processors[0].at().tick.get(), 0);
+}
