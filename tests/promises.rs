@@ -32,7 +32,7 @@ fn promises() -> Vec<Promise> {
         number("tasks/budget.rs", "BUDGET"),
         2 * number("scheduler/wheel.rs", "PIECE"),
     );
-    let endless = time("crowd.rs", "ENDLESS");
+    let endless = time("crowd/detached.rs", "ENDLESS");
     let everywhere: &[&str] = &[GUARANTEES, README, ESSAY];
     let inside: &[&str] = &[GUARANTEES, ESSAY];
     let promise = |phrase: String, documents, file, test| Promise {

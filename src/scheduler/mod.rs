@@ -303,7 +303,7 @@ impl Shared {
             registry,
             processors: slots.into_iter().map(CachePadded::new).collect(),
             orphans: Orphans::new(),
-            crowd: Crowd::new(),
+            crowd: Crowd::new(processors),
             global: Injector::new(),
             idle: Idle::new(),
             timers: Timers::new(processors),

@@ -100,7 +100,7 @@ pub(super) fn steal_single(shared: &Shared, thief: &Core, ticks: &[u64]) -> Opti
 }
 
 /// Tries until it has got one or there is none: a retry means that somebody else got something.
-pub(super) fn steal_one(mut attempt: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
+pub(super) fn steal_one<T>(mut attempt: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {
         match attempt() {
             Steal::Success(runnable) => return Some(runnable),

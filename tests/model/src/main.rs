@@ -68,7 +68,7 @@ use std::process::ExitCode;
 
 #[cfg(feature = "net")]
 use kernel::{Poller, event, io, time};
-use queues::{ConcurrentQueue, Stealer, Worker};
+use queues::{ConcurrentQueue, Injector, Stealer, Worker};
 
 fn main() -> ExitCode {
     runner::run(&scheduler::models::all())

@@ -121,6 +121,24 @@ impl<T> Worker<T> {
     }
 }
 
+/// In place of `crossbeam_deque::Injector`.
+#[derive(Debug)]
+pub(crate) struct Injector<T>(Queue<T>);
+
+impl<T> Injector<T> {
+    pub(crate) fn new() -> Injector<T> {
+        Injector(Queue::new())
+    }
+
+    pub(crate) fn push(&self, item: T) {
+        self.0.push(item);
+    }
+
+    pub(crate) fn steal(&self) -> Option<T> {
+        self.0.pop()
+    }
+}
+
 /// In place of `crossbeam_deque::Stealer`.
 #[derive(Debug)]
 pub(crate) struct Stealer<T>(Arc<Queue<T>>);

@@ -15,6 +15,9 @@ mod clock;
 #[path = "../../../../src/scheduler/counter.rs"]
 #[rustfmt::skip]
 mod counter;
+#[path = "../../../../src/scheduler/crowd/held_back.rs"]
+#[rustfmt::skip]
+mod held_back;
 #[path = "../../../../src/scheduler/idle.rs"]
 #[rustfmt::skip]
 mod idle;
@@ -61,6 +64,13 @@ mod instruments {
         impl Journal {
             pub(in crate::scheduler) fn reset(&self) {}
         }
+    }
+}
+
+/// No steal has to be tried again.
+mod steal {
+    pub(super) fn steal_one<T>(steal: impl FnOnce() -> Option<T>) -> Option<T> {
+        steal()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::runner::Check;
 mod blocking;
 mod closing;
 mod handover;
+mod held_back;
 mod instruments;
 mod next_slot;
 #[cfg(feature = "net")]
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Check> {
         submitting::CHECKS,
         closing::CHECKS,
         handover::CHECKS,
+        held_back::CHECKS,
         blocking::CHECKS,
         next_slot::CHECKS,
         timers::CHECKS,

@@ -1,0 +1,164 @@
+//! The monitor's notes on detached polls: which of them compute, and how often those of a spawn site do.
+
+use std::time::Duration;
+
+use super::{SCORES, score_of};
+use crate::scheduler::processor::Processor;
+use crate::scheduler::watch::RUNNING;
+use crate::scheduler::{Shared, probe};
+use crate::sync::atomic::Ordering;
+
+/// A poll that has used so much CPU time may be waiting in a loop for what is held back. So tasks that do wait for each other soon
+/// have as many threads as they are. Twice as much if [`MANY`] P such go on already: tasks that just compute for long have
+/// threads with about the square root of how long they compute.
+const ENDLESS: Duration = Duration::from_millis(200);
+const MANY: u32 = 4;
+
+/// What a computing poll adds to the score of its spawn site, and how much makes the site heavy, to be multiplied by P: after as many
+/// polls as there are processors. A single poll that went by takes one off.
+const COMPUTES: i32 = 4;
+const HEAVY: i32 = COMPUTES;
+/// How far short polls lower a score: so many computing ones, beyond those that make any site heavy, are forgiven.
+const LIGHTEST: i32 = -8 * COMPUTES;
+
+/// The monitor's notes on the polls that it has detached, and on their spawn sites.
+#[derive(Debug)]
+pub(in crate::scheduler) struct DetachedPolls {
+    polls: Vec<DetachedPoll>,
+    scores: Box<[i32; SCORES]>,
+}
+
+#[derive(Debug)]
+struct DetachedPoll {
+    at: &'static Processor,
+    thread: u64,
+    /// The CPU time of the thread when it was detached, or last found blocked.
+    since: Duration,
+    /// That at the last look.
+    seen: Duration,
+    is_endless: bool,
+    is_over: bool,
+}
+
+impl DetachedPolls {
+    pub(in crate::scheduler) fn new() -> DetachedPolls {
+        DetachedPolls {
+            polls: Vec::new(),
+            scores: Box::new([0; SCORES]),
+        }
+    }
+
+    /// A poll of this task went by between two rounds.
+    pub(in crate::scheduler) fn went_by(&mut self, shared: &'static Shared, task: u64) {
+        let index = score_of(task);
+        self.scores[index] = (self.scores[index] - 1).max(LIGHTEST);
+        self.weigh(shared, index);
+    }
+
+    fn computes(&mut self, shared: &'static Shared, at: &Processor) {
+        let index = score_of(at.task());
+        let heavy = HEAVY * shared.processors.len() as i32;
+        self.scores[index] = (self.scores[index] + COMPUTES).min(2 * heavy);
+        self.weigh(shared, index);
+        shared.crowd.held_back.begin(&at.counted);
+    }
+
+    fn weigh(&self, shared: &'static Shared, index: usize) {
+        let (word, bit) = shared.crowd.heavy_bit(index);
+        let was_heavy = word.load(Ordering::Relaxed) & bit != 0;
+        let is_heavy = self.scores[index] >= HEAVY * shared.processors.len() as i32;
+        if is_heavy && !was_heavy {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else if was_heavy && !is_heavy {
+            word.fetch_and(!bit, Ordering::Relaxed);
+            // Its tasks among those that are held back are light now. The others come back.
+            shared.release_held_back();
+            shared.follow_submit();
+        }
+    }
+
+    /// Before a retake. `computes`: it is taken for that.
+    pub(in crate::scheduler) fn begin(
+        &mut self,
+        shared: &'static Shared,
+        at: &'static Processor,
+        computes: bool,
+    ) {
+        let Some((thread, _)) = at.tenure.hands() else {
+            return;
+        };
+        // Where no CPU time is known, nobody knows whether it computes.
+        let Some(now) = probe::cpu_time(thread) else {
+            return;
+        };
+        self.polls.retain(|poll| !std::ptr::eq(poll.at, at));
+        if computes {
+            self.computes(shared, at);
+        }
+        self.polls.push(DetachedPoll {
+            at,
+            thread,
+            since: now,
+            seen: now,
+            is_endless: false,
+            is_over: false,
+        });
+    }
+
+    /// The retake came too late.
+    pub(in crate::scheduler) fn undo(&mut self, shared: &'static Shared, at: &'static Processor) {
+        self.polls.retain(|poll| !std::ptr::eq(poll.at, at));
+        shared.ends_computing(at);
+    }
+
+    /// Each ten milliseconds: who computes, and who does no more.
+    pub(in crate::scheduler) fn look(&mut self, shared: &'static Shared) {
+        let endless = self.polls.iter().filter(|poll| poll.is_endless).count() as u32;
+        let processors = shared.processors.len() as u32;
+        let patience = ENDLESS * (MANY * processors + endless) / (MANY * processors);
+        let mut polls = std::mem::take(&mut self.polls);
+        for poll in &mut polls {
+            if poll.look(shared, patience) {
+                self.computes(shared, poll.at);
+                // It may have ended while it was counted: then its worker has looked at its mark before.
+                poll.is_over = poll.is_over();
+                if poll.is_over {
+                    shared.ends_computing(poll.at);
+                }
+            }
+        }
+        self.polls = polls;
+        if shared.crowd.is_empty() && !self.polls.is_empty() {
+            shared.crowd.reset();
+            self.scores
+                .iter_mut()
+                .for_each(|score| *score = (*score).min(0));
+        }
+        self.polls.retain(|poll| !poll.is_over);
+    }
+}
+
+impl DetachedPoll {
+    fn is_over(&self) -> bool {
+        !self.at.tenure.is_orphan()
+    }
+
+    /// True: it is to be counted.
+    fn look(&mut self, shared: &'static Shared, patience: Duration) -> bool {
+        let now = probe::cpu_time(self.thread).filter(|_| !self.is_over());
+        let Some(now) = now else {
+            self.is_over = true;
+            return false;
+        };
+        let stands = std::mem::replace(&mut self.seen, now) == now;
+        if stands && probe::Probe::default().state(self.thread) == probe::State::Blocked {
+            self.since = now;
+            shared.ends_computing(self.at);
+        } else if now - self.since >= patience {
+            self.is_endless = true;
+            shared.ends_computing(self.at);
+        }
+        let is_counted = self.at.counted.load(Ordering::Relaxed);
+        !is_counted && !self.is_endless && now - self.since >= RUNNING
+    }
+}

@@ -1,0 +1,142 @@
+//! What is held back while polls compute: a worker takes it when they end, and none of them stays counted.
+
+use super::DEADLOCK;
+use crate::checker::explore;
+use crate::runner::Check;
+use crate::scheduler::held_back::HeldBack;
+use crate::scheduler::idle::{Claim, Idle};
+use crate::scheduler::netpoll::Netpoll;
+use crate::scheduler::park::Sleeper;
+use crate::scheduler::tenure::Tenure;
+use crate::sync::atomic::AtomicBool;
+use crate::sync::{Arc, Hole, thread, with_hole};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("held-back", || held_back(None)),
+    Check::twin("held-back/poll-has-no-fence", DEADLOCK, || {
+        held_back(Some(Flaw::PollHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("held-back/worker-has-no-fence", DEADLOCK, || {
+        held_back(Some(Flaw::WorkerHasNoFence))
+    })
+    .loom_only(),
+    Check::twin("held-back/worker-looks-no-more", DEADLOCK, || {
+        held_back(Some(Flaw::WorkerLooksNoMore))
+    }),
+    Check::model("counted", || counted(None)),
+    Check::twin("counted/monitor-looks-first", COUNTED, || {
+        counted(Some(Flaw::MonitorLooksFirst))
+    }),
+    Check::twin("counted/end-tears", COUNTED, || {
+        counted(Some(Flaw::EndTears))
+    }),
+];
+
+const COUNTED: &str = "a poll that is over is counted";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    PollHasNoFence,
+    WorkerHasNoFence,
+    WorkerLooksNoMore,
+    MonitorLooksFirst,
+    EndTears,
+}
+
+struct Shared {
+    held_back: HeldBack<u32>,
+    idle: Idle<u32>,
+    counted: AtomicBool,
+}
+
+/// One processor, and one poll that computes beside it. A worker holds a runnable back and lies down while the poll ends.
+fn held_back(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let shared = Arc::new(Shared {
+            held_back: HeldBack::new(1),
+            idle: Idle::new(),
+            counted: AtomicBool::new(false),
+        });
+        shared.held_back.begin(&shared.counted);
+        let worker = {
+            let shared = shared.clone();
+            thread::spawn(move || work(&shared, flaw))
+        };
+        let hole = (flaw == Some(Flaw::PollHasNoFence)).then_some(Hole::NoFence);
+        if with_hole(hole, || shared.held_back.end(&shared.counted)) {
+            match shared.idle.claim() {
+                Some(Claim::Sleeper(sleeper)) => sleeper.unpark(),
+                Some(Claim::Thread(_)) => unreachable!("its worker lies there too"),
+                None => {}
+            }
+        }
+        worker.join().expect("it takes what it held back");
+        assert!(shared.held_back.is_idle());
+    })
+}
+
+fn work(shared: &Shared, flaw: Option<Flaw>) {
+    let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
+    let sleeper = Arc::new(Sleeper::of_this_thread(netpoll));
+    let mut core = Some(0);
+    if shared.held_back.is_crowded() {
+        shared.held_back.push(7);
+    } else {
+        return;
+    }
+    loop {
+        if shared.held_back.is_due() {
+            assert_eq!(shared.held_back.take(), Some(7));
+            return;
+        }
+        let hole = (flaw == Some(Flaw::WorkerHasNoFence)).then_some(Hole::NoFence);
+        with_hole(hole, || {
+            shared.idle.lie_down(core.take(), &sleeper, false, false);
+        });
+        if flaw == Some(Flaw::WorkerLooksNoMore) || !shared.held_back.is_due() {
+            while !sleeper.has_gift() {
+                sleeper.park(None);
+            }
+        }
+        let up = shared.idle.get_up(&sleeper).expect("its core lies there");
+        if up.searching {
+            shared.idle.found();
+        }
+        core = Some(up.core);
+    }
+}
+
+/// The monitor counts a detached poll that returns meanwhile.
+fn counted(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let shared = Arc::new((
+            HeldBack::<u32>::new(1),
+            Tenure::new(),
+            AtomicBool::new(false),
+        ));
+        shared.1.begin(1);
+        assert!(shared.1.retake());
+        let worker = {
+            let shared = shared.clone();
+            let hole = (flaw == Some(Flaw::EndTears)).then_some(Hole::TornSwap);
+            thread::spawn(move || {
+                let (held_back, tenure, counted) = &*shared;
+                assert!(!tenure.end());
+                with_hole(hole, || held_back.end(counted));
+            })
+        };
+        let (held_back, tenure, counted) = &*shared;
+        let was_over = !tenure.is_orphan();
+        held_back.begin(counted);
+        let is_over = match flaw {
+            Some(Flaw::MonitorLooksFirst) => was_over,
+            _ => !tenure.is_orphan(),
+        };
+        if is_over {
+            held_back.end(counted);
+        }
+        worker.join().expect("it ends");
+        assert!(held_back.is_idle(), "{COUNTED}");
+    })
+}
