@@ -13,6 +13,8 @@ use crate::tasks::Id;
 
 #[cfg(feature = "time")]
 mod arming;
+#[cfg(feature = "time")]
+mod looking;
 mod orphans;
 mod stealing;
 mod submitting;

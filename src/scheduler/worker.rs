@@ -263,7 +263,8 @@ impl Worker {
             .or_else(|| self.elsewhere())
     }
 
-    /// Whether this worker has lost its processor, and would poll without one. It gives back what it holds when it waits.
+    /// Whether this worker has lost its processor, and would poll without one. Asked after the last push: what is in its queue it
+    /// brings home when it waits.
     fn is_retaken(&self) -> bool {
         local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true)
     }
@@ -400,7 +401,7 @@ impl Worker {
         if self.shared.orphans.is_empty() {
             return;
         }
-        let retaken = local::with_core(self.shared, |core| {
+        local::with_core(self.shared, |core| {
             let adopt = || steal::adopt(self.shared, core);
             let adopted = match self.shared.is_crowded() {
                 true => self.shared.sift(adopt),
@@ -410,11 +411,7 @@ impl Worker {
                 // To the back: it is one of many that have their turn.
                 core.queue.push(runnable);
             }
-            core.at.tenure.is_retaken()
         });
-        if retaken == Some(true) {
-            self.shared.pushed_astray();
-        }
     }
 
     fn one_global(&self) -> Option<Runnable> {
@@ -455,15 +452,13 @@ impl Worker {
             }
             local::with_core(self.shared, Core::begin_batch);
             self.shared.call_wakers(&mut ready);
-            let batch = local::with_core(self.shared, |core| {
+            let worth_help = local::with_core(self.shared, |core| {
                 let count = core.end_batch();
-                let helped = self.pace.is_worth_help(count, core.at.tick.get());
-                (count, helped, core.at.tenure.is_retaken())
+                let helps = self.pace.is_worth_help(count, core.at.tick.get());
+                helps.then_some(count)
             });
-            match batch {
-                Some((_, _, true)) => self.shared.pushed_astray(),
-                Some((count, true, false)) => self.shared.wake_for_batch(count),
-                _ => {}
+            if let Some(count) = worth_help.flatten() {
+                self.shared.wake_for_batch(count);
             }
         }
         self.ready.replace(ready);

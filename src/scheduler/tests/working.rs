@@ -4,7 +4,7 @@ use super::*;
 use crate::tasks::Meta;
 
 /// A task that calls `f` when it is polled.
-fn task(f: impl FnOnce() + Send + 'static) -> Runnable {
+pub(super) fn task(f: impl FnOnce() + Send + 'static) -> Runnable {
     let (runnable, task) = async_task::Builder::new()
         .metadata(Meta::new(Id::next(), 0, 0))
         .spawn(|_| async { f() }, |_| ());
@@ -14,7 +14,7 @@ fn task(f: impl FnOnce() + Send + 'static) -> Runnable {
 
 impl Yard {
     /// Works with a core that lies here, and begins as one that searches.
-    fn run(&self) {
+    pub(super) fn run(&self) {
         self.shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
         let core = self.shared.idle.pick_up().unwrap();
         assert!(self.shared.idle.begin_search(usize::MAX));
@@ -57,11 +57,11 @@ fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
 }
 
 /// The order in which tasks ran, by their names.
-type Log = Arc<Mutex<Vec<u32>>>;
+pub(super) type Log = Arc<Mutex<Vec<u32>>>;
 
 impl Yard {
     /// A task that writes its name down; the last one closes the scheduler.
-    fn writes(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
+    pub(super) fn writes(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
         let (log, shared) = (log.clone(), self.shared);
         task(move || {
             log.lock().push(name);
@@ -70,7 +70,10 @@ impl Yard {
     }
 
     /// Puts runnables into the queue of the core that [`Yard::run`] takes.
-    fn queue(&self, runnables: impl IntoIterator<Item = Runnable>) -> &'static Processor {
+    pub(super) fn queue(
+        &self,
+        runnables: impl IntoIterator<Item = Runnable>,
+    ) -> &'static Processor {
         let core = self.shared.idle.pick_up().unwrap();
         let at = core.at;
         runnables
