@@ -43,6 +43,8 @@
 
 use super::Shared;
 use super::processor::Processor;
+#[cfg(test)]
+use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tasks::{self, Runnable};
 
@@ -91,6 +93,23 @@ impl Crowd {
     fn is_heavy(&self, runnable: &Runnable) -> bool {
         let (word, bit) = self.heavy_bit(score_of(runnable.metadata().word()));
         word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    #[cfg(test)]
+    pub(super) fn begin_computing(&self, counted: &AtomicBool) {
+        self.held_back.begin(counted);
+    }
+
+    #[cfg(test)]
+    pub(super) fn end_computing(&self, counted: &AtomicBool) -> bool {
+        self.held_back.end(counted)
+    }
+
+    /// Its spawn site is heavy from now on.
+    #[cfg(test)]
+    pub(super) fn make_heavy(&self, runnable: &Runnable) {
+        let (word, bit) = self.heavy_bit(score_of(runnable.metadata().word()));
+        word.fetch_or(bit, Ordering::Relaxed);
     }
 
     /// Nobody holds a processor.

@@ -13,6 +13,7 @@ use crate::tasks::Id;
 
 #[cfg(feature = "time")]
 mod arming;
+mod crowded;
 #[cfg(feature = "time")]
 mod looking;
 mod orphans;

@@ -5,8 +5,12 @@ use crate::tasks::Meta;
 
 /// A task that calls `f` when it is polled.
 pub(super) fn task(f: impl FnOnce() + Send + 'static) -> Runnable {
+    task_of(Meta::new(Id::next(), 0, 0), f)
+}
+
+pub(super) fn task_of(meta: Meta, f: impl FnOnce() + Send + 'static) -> Runnable {
     let (runnable, task) = async_task::Builder::new()
-        .metadata(Meta::new(Id::next(), 0, 0))
+        .metadata(meta)
         .spawn(|_| async { f() }, |_| ());
     task.detach();
     Runnable::new(runnable)
@@ -154,6 +158,47 @@ fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
     yard.run();
     assert_eq!(*log.lock(), [0, 1]);
     assert_eq!((at.counters.steals.get(), at.tick.get()), (2, 2));
+}
+
+/// A task that the monitor asks to let others have their turn, or takes the processor from.
+fn disturbed(shared: &'static Shared, retaken: bool) -> Runnable {
+    task(move || {
+        let at = local::with_core(shared, |core| core.at).unwrap();
+        match retaken {
+            true => assert!(at.tenure.retake()),
+            false => at.tenure.ask(),
+        }
+        shared.closed.store(retaken, Ordering::SeqCst);
+    })
+}
+
+#[test]
+fn a_worker_that_is_asked_looks_at_the_global_queue_next() {
+    let yard = Yard::new(1);
+    let (shared, log) = (yard.shared, Log::default());
+    let own = [
+        disturbed(shared, false),
+        yard.writes(&log, 0, false),
+        yard.writes(&log, 1, false),
+        yard.writes(&log, 2, false),
+    ];
+    let at = yard.queue(own);
+    // The first look takes one.
+    for name in [1000, 1001] {
+        shared.global.push(yard.writes(&log, name, false));
+    }
+    shared.global.push(yard.writes(&log, 1002, true));
+    yard.run();
+    assert_eq!(*log.lock(), [1000, 1001, 0, 1, 2, 1002]);
+    assert_eq!(at.counters.parks.get(), 0);
+}
+
+#[test]
+fn a_worker_that_lost_its_processor_in_a_poll_takes_nothing_more() {
+    let yard = Yard::new(1);
+    let at = yard.queue([disturbed(yard.shared, true), token().1]);
+    yard.run();
+    assert_eq!(at.tick.get(), 1);
 }
 
 /// Of another executor, and it wakes a task of this one.
