@@ -13,6 +13,9 @@ use super::Worker;
 use crate::scheduler::clock;
 use crate::scheduler::netpoll::Seat;
 
+#[cfg(all(test, feature = "time"))]
+mod tests;
+
 impl Worker {
     /// Lies down until there is something to do. True: go on; false: this thread ends.
     pub(super) fn wait(&self) -> bool {

@@ -1,0 +1,280 @@
+//! One wait of one worker: what ends it, and what the worker is afterwards.
+
+use std::task::Wake;
+
+use super::*;
+use crate::scheduler::processor::tests::token;
+use crate::scheduler::timers::Timer;
+use crate::scheduler::worker::run_as;
+use crate::scheduler::{Shared, local, probe};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// An open scheduler of one processor, whose core lies there.
+fn open() -> &'static Shared {
+    let shared = Shared::leak(1).unwrap();
+    shared.idle.reopen();
+    shared.closed.store(false, Ordering::SeqCst);
+    shared.services.lock().netpoll = Some(crate::scheduler::netpoll::Netpoll::new().unwrap());
+    shared
+}
+
+/// A worker that holds the core.
+fn worker(f: impl FnOnce(&'static Shared, &Worker)) {
+    let shared = open();
+    let core = shared.idle.pick_up();
+    run_as(shared, core, false, |worker| f(shared, worker));
+}
+
+/// A worker without a core. `lies`: there is one for it, else another one holds it.
+fn spare(lies: bool, f: impl FnOnce(&'static Shared, &Worker)) {
+    let shared = open();
+    let core = (!lies).then(|| shared.idle.pick_up().unwrap());
+    run_as(shared, None, false, |worker| f(shared, worker));
+    drop(core);
+}
+
+/// There are more workers than processors.
+fn crowd(shared: &Shared) {
+    shared.workers.store(2, Ordering::SeqCst);
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Timers that nobody waits for yet.
+struct Timers {
+    count: Arc<Count>,
+    deadline: Instant,
+    _timers: Vec<Timer>,
+}
+
+const SOON: Duration = Duration::from_millis(5);
+const LATE: Duration = Duration::from_secs(60);
+
+impl Timers {
+    fn new(shared: &'static Shared, number: usize, after: Duration) -> Timers {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let deadline = Instant::now() + after;
+        let timers = (0..number).map(|_| {
+            let mut timer = Timer::new();
+            timer.arm(shared, deadline, &waker);
+            timer
+        });
+        Timers {
+            _timers: timers.collect(),
+            count,
+            deadline,
+        }
+    }
+
+    /// They have fired, and not before their time.
+    fn assert_fired(&self) {
+        assert!(Instant::now() >= self.deadline);
+        assert_eq!(self.count.0.load(Ordering::SeqCst), self._timers.len());
+    }
+}
+
+fn parks(shared: &'static Shared) -> u64 {
+    shared.processors[0].at().counters.parks.get()
+}
+
+/// Others may have left it to this worker's search.
+#[test]
+fn who_sees_work_after_lying_down_searches_on_and_does_not_wait() {
+    worker(|shared, worker| {
+        shared.global.push(token().1);
+        assert!(worker.wait());
+        assert!(local::holds_core() && worker.is_searching());
+        assert_eq!((parks(shared), shared.idle.num_searching()), (1, 1));
+        assert_eq!(shared.idle.num_sleepers(), 0);
+    });
+    spare(true, |shared, worker| {
+        shared.global.push(token().1);
+        assert!(worker.wait());
+        assert!(local::holds_core() && worker.is_searching());
+    });
+}
+
+#[test]
+fn a_spare_that_can_do_nothing_about_work_waits() {
+    spare(false, |shared, worker| {
+        let _seat = worker.netpoll.try_seat();
+        crowd(shared);
+        shared.global.push(token().1);
+        // Its keep-alive is none.
+        assert!(!worker.wait(), "it ends");
+        assert!(!local::holds_core());
+    });
+}
+
+#[test]
+fn nobody_waits_in_a_closed_scheduler() {
+    worker(|shared, worker| {
+        shared.closed.store(true, Ordering::SeqCst);
+        assert!(worker.wait());
+        assert!(!worker.is_searching());
+    });
+    worker(|shared, worker| {
+        let _seat = worker.netpoll.try_seat();
+        shared.closed.store(true, Ordering::SeqCst);
+        let mut ready = Vec::new();
+        // It may have been closed since it lay down.
+        worker.sleeper.unpark();
+        assert!(!worker.lie(false, &mut ready));
+    });
+}
+
+#[test]
+fn a_timer_ends_the_wait_in_the_seat() {
+    for number in 1..4 {
+        worker(|shared, worker| {
+            let timers = Timers::new(shared, number, SOON);
+            assert!(worker.wait());
+            timers.assert_fired();
+            assert!(local::holds_core() && !worker.is_searching());
+            assert_eq!(worker.timers_are_dense.get(), number > 1);
+            assert!(worker.netpoll.try_seat().is_some(), "it has left the seat");
+        });
+    }
+}
+
+/// What the network has brought does not count as timers.
+#[test]
+fn timers_are_dense_if_several_are_due_at_once() {
+    worker(|shared, worker| {
+        let timers = Timers::new(shared, 1, Duration::ZERO);
+        crate::sync::thread::sleep(Duration::from_millis(1));
+        let mut ready = vec![Waker::noop().clone(); 3];
+        worker.sit(worker.netpoll.try_seat().unwrap(), &mut ready);
+        assert_eq!(ready.len(), 4);
+        assert!(!worker.timers_are_dense.get());
+        drop(timers);
+    });
+}
+
+#[test]
+fn a_timer_ends_the_wait_in_bed() {
+    worker(|shared, worker| {
+        let _seat = worker.netpoll.try_seat();
+        let timers = Timers::new(shared, 2, SOON);
+        assert!(worker.wait());
+        timers.assert_fired();
+        assert!(local::holds_core() && !worker.is_searching());
+    });
+}
+
+/// Where the kernel tells how long a thread has run.
+#[test]
+fn who_waits_does_not_compute() {
+    let this = probe::this_thread();
+    for sits in [true, false] {
+        worker(|shared, worker| {
+            let _seat = (!sits).then(|| worker.netpoll.try_seat());
+            let timers = Timers::new(shared, 1, 20 * SOON);
+            let before = probe::cpu_time(this);
+            assert!(worker.wait());
+            let computed = probe::cpu_time(this).zip(before);
+            timers.assert_fired();
+            assert!(computed.is_none_or(|(after, before)| after - before < 10 * SOON));
+        });
+    }
+}
+
+/// The claim counts it as searching.
+#[test]
+fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
+    for sits in [true, false] {
+        spare(true, |shared, worker| {
+            let seat = worker.netpoll.try_seat().unwrap();
+            let core = shared.idle.pick_up().unwrap();
+            assert!(shared.idle.begin_search(usize::MAX));
+            worker.sleeper.give(core);
+            let mut ready = Vec::new();
+            if sits {
+                worker.sit(seat, &mut ready);
+            } else {
+                worker.sleeper.unpark();
+                assert!(!worker.lie(true, &mut ready));
+                drop(seat);
+            }
+            assert!(worker.rise(ready, false, false));
+            assert!(local::holds_core() && worker.is_searching());
+        });
+    }
+}
+
+/// Its keep-alive is none here.
+#[test]
+fn a_spare_ends_if_there_are_more_workers_than_processors() {
+    for surplus in [false, true] {
+        spare(false, |shared, worker| {
+            let _seat = worker.netpoll.try_seat();
+            if surplus {
+                crowd(shared);
+            }
+            assert_eq!(worker.wait(), !surplus);
+            assert_eq!(shared.idle.num_sleepers(), 0);
+        });
+    }
+}
+
+/// The core stays for the next one.
+#[test]
+fn a_worker_beyond_the_processors_ends_though_it_held_a_core() {
+    worker(|shared, worker| {
+        let _seat = worker.netpoll.try_seat();
+        crowd(shared);
+        assert!(!worker.wait());
+        assert!(!local::holds_core());
+        assert_eq!(
+            (shared.idle.num_lying(), shared.idle.num_sleepers()),
+            (1, 0)
+        );
+    });
+}
+
+#[test]
+fn a_spare_that_a_timer_has_woken_goes_on() {
+    spare(false, |shared, worker| {
+        crowd(shared);
+        let timers = Timers::new(shared, 1, SOON);
+        assert!(worker.wait());
+        timers.assert_fired();
+        assert!(!local::holds_core());
+    });
+}
+
+/// Whether the worker in the seat has been told to look again.
+fn seat_is_told(worker: &Worker) -> bool {
+    const TIME: Duration = Duration::from_millis(100);
+    let mut seat = worker.netpoll.try_seat().unwrap();
+    let begin = Instant::now();
+    seat.poll(Some(TIME), &mut Vec::new());
+    begin.elapsed() < TIME
+}
+
+/// It may have been the one that waited for the next deadline.
+#[test]
+fn a_worker_that_ends_tells_the_seat_of_timers_that_nobody_waits_for() {
+    for (armed, surplus) in [(true, true), (false, true), (true, false)] {
+        spare(false, |shared, worker| {
+            let timers = armed.then(|| Timers::new(shared, 1, LATE));
+            if surplus {
+                crowd(shared);
+            }
+            let seat = worker.netpoll.try_seat();
+            assert_eq!(worker.wait(), !surplus);
+            drop(seat);
+            assert_eq!(seat_is_told(worker), armed && surplus);
+            drop(timers);
+        });
+    }
+}
