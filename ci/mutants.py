@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot timers wheel"
+SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot timers wheel wheel/advance"
 # Files, the tests of whole runtimes that are to see what their unit tests do not, and what cargo needs to compile them.
 GROUPS = [
     (

@@ -439,3 +439,17 @@ fn what_is_due_within_the_levels_reach_does_not_overflow() {
     assert!(in_overflow(&wheel));
     assert_eq!(advance(&mut wheel, 1 << 36), [1, 2]);
 }
+
+/// In a stretch that has begun, what waits beyond the levels from before is due before what came into them later.
+#[test]
+fn what_was_beyond_the_levels_comes_before_a_later_timer() {
+    const STRETCH: u64 = 1 << (BITS * LEVELS as u32);
+    let (first, second) = (STRETCH + (1 << 20), STRETCH + (1 << 25));
+    let mut wheel = Wheel::new();
+    wheel.insert(first, waker(1));
+    assert!(advance(&mut wheel, STRETCH + 5).is_empty());
+    wheel.insert(second, waker(2));
+    assert!(wheel.next_expiry().is_some_and(|tick| tick <= first));
+    assert_eq!(advance(&mut wheel, first), [1]);
+    assert_eq!(advance(&mut wheel, second), [2]);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{Key, PIECE, SPARE, Wheel};
+use super::super::{BITS, Key, LEVELS, PIECE, SLOTS, SPARE, Wheel};
 use super::{advance, alive, id, waker};
 
 /// One call that fires in pieces of so many.
@@ -186,4 +186,61 @@ fn a_timer_armed_late_does_not_wait_until_a_large_slot_is_dealt_out() {
             "{base}: {late:?} of {looks}"
         );
     }
+}
+
+/// Then nothing but the next tick is due next.
+#[test]
+fn a_piece_that_ends_between_two_slots_leaves_the_next_one_where_it_is() {
+    let mut wheel = Wheel::new();
+    for tick in 1..=10 {
+        wheel.insert(tick, waker(tick as usize));
+    }
+    let mut fired = Vec::new();
+    assert_eq!(wheel.advance(10, 3, &mut fired), 3);
+    assert_eq!(wheel.next_expiry(), Some(4));
+    assert_eq!(wheel.advance(10, 100, &mut fired), 7);
+    assert!(fired.iter().map(id).eq(1..=10));
+}
+
+#[test]
+fn nothing_is_due_when_what_was_left_has_been_cancelled() {
+    let mut wheel = Wheel::new();
+    let keys = Vec::from_iter((0..10).map(|name| wheel.insert(5, waker(name))));
+    let mut fired = Vec::new();
+    assert_eq!(wheel.advance(5, 4, &mut fired), 2);
+    assert!(wheel.is_late());
+    let cancelled = keys.into_iter().filter_map(|key| wheel.cancel(key));
+    assert_eq!(cancelled.count(), 8);
+    assert_eq!((wheel.len(), wheel.next_expiry()), (0, None));
+}
+
+/// Each list that was taken out of a slot is another one, and none is a slot's.
+#[test]
+fn as_many_large_slots_as_there_are_spare_lists_are_kept_apart() {
+    const EACH: usize = 2 * SPARE;
+    let mut wheel = Wheel::new();
+    let mut deadlines = Vec::new();
+    for tick in 0..SPARE as u64 {
+        deadlines.extend([tick; EACH]);
+    }
+    // One in each slot of the other levels, and one beyond them.
+    for level in 1..LEVELS as u32 {
+        deadlines.extend((1..SLOTS as u64).map(|digit| digit << (level * BITS)));
+    }
+    deadlines.push(1 << (LEVELS as u32 * BITS));
+    for (name, &deadline) in deadlines.iter().enumerate() {
+        wheel.insert(deadline, waker(name));
+    }
+    let mut fired = Vec::new();
+    for _ in 0..SPARE {
+        wheel.advance(SPARE as u64 - 1, 1, &mut fired);
+    }
+    assert_eq!(wheel.num_spare, 0);
+    while wheel.len() > 0 {
+        let now = wheel.next_expiry().expect("there are timers");
+        wheel.advance(now, PIECE, &mut fired);
+    }
+    let mut fired = Vec::from_iter(fired.iter().map(id));
+    fired.sort_unstable();
+    assert!(fired.into_iter().eq(0..deadlines.len()));
 }
