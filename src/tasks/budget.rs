@@ -158,6 +158,7 @@ impl<F: Future> Future for Unconstrained<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
     use std::task::Waker;
 
     #[test]
@@ -179,6 +180,23 @@ mod tests {
         for _ in 0..1000 {
             assert!(poll_proceed(&mut cx).is_ready());
         }
+        restore(outer);
+    }
+
+    #[test]
+    fn what_is_unconstrained_has_no_end_and_takes_nothing_from_the_others() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let outer = refill();
+        let many = unconstrained(async {
+            for _ in 0..2 * u32::from(BUDGET) {
+                consume_budget().await;
+            }
+        });
+        assert!(pin!(many).poll(&mut cx).is_ready());
+        for _ in 0..BUDGET {
+            assert!(pin!(consume_budget()).poll(&mut cx).is_ready());
+        }
+        assert!(pin!(consume_budget()).poll(&mut cx).is_pending());
         restore(outer);
     }
 }

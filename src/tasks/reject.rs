@@ -93,3 +93,95 @@ fn end(rejected: Rejected) {
         afterwards();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::tasks::registry::Registry;
+    use crate::tasks::tests::{ENDED, by_hand};
+
+    /// How many rejections are inside each other, at most so many so far, and how many have come.
+    #[derive(Default)]
+    struct Depth {
+        now: Cell<u32>,
+        deepest: Cell<u32>,
+        ended: Cell<u32>,
+    }
+
+    impl Depth {
+        /// Rejects a task, after whose end `next` is called.
+        fn reject(self: &Rc<Depth>, registry: &'static Registry, next: impl FnOnce() + 'static) {
+            let (runnable, handle) = by_hand(registry, pending::<()>());
+            drop(handle);
+            let depth = self.clone();
+            let afterwards = move || {
+                depth.ended.set(depth.ended.get() + 1);
+                depth.now.set(depth.now.get() + 1);
+                depth.deepest.set(depth.deepest.get().max(depth.now.get()));
+                next();
+                depth.now.set(depth.now.get() - 1);
+            };
+            reject(runnable, None, Some(Box::new(afterwards)));
+        }
+
+        /// Each rejects the next one.
+        fn chain(self: &Rc<Depth>, registry: &'static Registry, left: u32, last: fn()) {
+            let depth = self.clone();
+            self.reject(registry, move || match left {
+                1 => last(),
+                left => depth.chain(registry, left - 1, last),
+            });
+        }
+    }
+
+    #[test]
+    fn a_chain_ends_at_once_and_at_a_bounded_depth() {
+        let registry = Registry::lease().unwrap();
+        for length in [1, DEEPEST, DEEPEST + 1, 10 * DEEPEST] {
+            let depth = Rc::new(Depth::default());
+            depth.chain(registry, length, || ());
+            assert_eq!(depth.ended.get(), length);
+            assert_eq!(depth.deepest.get(), length.min(DEEPEST));
+            assert!(!end_put_off());
+            assert_eq!(ENDED.take().len() as u32, length);
+        }
+        registry.release();
+    }
+
+    /// Who waits down there for what it has put off ends it.
+    #[test]
+    fn what_was_put_off_can_be_ended_before_its_turn() {
+        let registry = Registry::lease().unwrap();
+        let depth = Rc::new(Depth::default());
+        let (at_the_end, inner) = (depth.clone(), depth.clone());
+        let down = move || {
+            for _ in 0..2 {
+                inner.reject(registry, || ());
+            }
+            let ended = inner.ended.get();
+            assert!(end_put_off());
+            assert_eq!(inner.ended.get(), ended + 1);
+            assert!(end_put_off());
+            assert!(!end_put_off(), "there were two");
+        };
+        fn nest(
+            depth: &Rc<Depth>,
+            registry: &'static Registry,
+            left: u32,
+            down: Box<dyn FnOnce()>,
+        ) {
+            let inner = depth.clone();
+            depth.reject(registry, move || match left {
+                1 => down(),
+                left => nest(&inner, registry, left - 1, down),
+            });
+        }
+        nest(&depth, registry, DEEPEST, Box::new(down));
+        assert_eq!(at_the_end.ended.get(), DEEPEST + 2);
+        assert_eq!(ENDED.take().len() as u32, DEEPEST + 2);
+        registry.release();
+    }
+}

@@ -79,6 +79,17 @@ mod tests {
     use crate::tasks::{cancel, run};
 
     #[test]
+    fn a_runnable_that_is_scheduled_comes_to_its_scheduler() {
+        let registry = Registry::lease().unwrap();
+        let (runnable, handle) = by_hand(registry, async { 7 });
+        runnable.schedule();
+        run(woken().unwrap());
+        assert_eq!(result(handle).unwrap(), 7);
+        assert_eq!(ENDED.take().len(), 1);
+        registry.release();
+    }
+
+    #[test]
     fn a_runnable_that_is_dropped_ends_its_task_once() {
         let registry = Registry::lease().unwrap();
         let (runnable, new) = by_hand(registry, async { 5 });

@@ -64,4 +64,34 @@ mod tests {
         assert!(is_own(&one) && is_own(&other.clone()));
         assert!(!is_own(&theirs));
     }
+
+    /// Tables lie side by side.
+    #[test]
+    fn some_kinds_are_known_at_once() {
+        struct Kind<const N: usize>;
+
+        impl<const N: usize> Wake for Kind<N> {
+            fn wake(self: Arc<Self>) {
+                std::hint::black_box(N);
+            }
+        }
+
+        fn waker<const N: usize>() -> Waker {
+            Waker::from(Arc::new(Kind::<N>))
+        }
+
+        let wakers = [
+            waker::<0>(),
+            waker::<1>(),
+            waker::<2>(),
+            waker::<3>(),
+            waker::<4>(),
+            waker::<5>(),
+            waker::<6>(),
+            waker::<7>(),
+        ];
+        wakers.iter().for_each(note_own);
+        let known = wakers.iter().filter(|waker| is_own(waker)).count();
+        assert!(known > 4, "{known} of 8");
+    }
 }

@@ -1,43 +1,72 @@
 //! More polls compute than there are processors.
 
-use super::working::{Log, task_of};
+use super::working::{Log, task, task_of};
 use super::*;
 use crate::sync::atomic::AtomicBool;
 use crate::tasks::Meta;
 
-#[test]
-fn while_others_compute_what_is_heavy_waits_and_what_is_light_runs() {
-    let yard = Yard::new(1);
-    let (shared, log) = (yard.shared, Log::default());
-    let counted = Arc::new(AtomicBool::new(false));
-    shared.crowd.begin_computing(&counted);
-    let heavy = |name, is_last| {
-        let log = log.clone();
+/// What is known of a poll that computes, and counts.
+type Counted = Arc<AtomicBool>;
+
+impl Yard {
+    /// From now on one poll computes: there are enough for one processor.
+    fn computes(&self) -> Counted {
+        let counted = Counted::default();
+        self.shared.crowd.begin_computing(&counted);
+        counted
+    }
+
+    /// A task of a spawn site whose tasks compute. It must not have to wait for a worker that lay down.
+    fn heavy(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
+        let (shared, log) = (self.shared, log.clone());
         let parks = move || local::with_core(shared, |core| core.at.counters.parks.get());
         let runnable = task_of(Meta::new(Id::next(), 5, 0), move || {
-            assert_eq!(parks(), Some(0), "it is due when the last one has ended");
+            assert_eq!(parks(), Some(0));
             log.lock().push(name);
             shared.closed.store(is_last, Ordering::SeqCst);
         });
         shared.crowd.make_heavy(&runnable);
         runnable
-    };
-    let light = |name| yard.writes(&log, name, false);
-    shared.global.push(heavy(100, false));
-    shared.global.push(light(0));
-    shared.global.push(heavy(101, true));
-    shared.global.push({
-        let (log, counted) = (log.clone(), counted.clone());
-        task_of(Meta::new(Id::next(), 0, 0), move || {
-            log.lock().push(3);
-            assert_eq!(shared.crowd.num_held_back(), 2);
-            assert!(
-                shared.crowd.end_computing(&counted),
-                "what is held back is due"
-            );
+    }
+
+    /// A task after which no poll computes any more.
+    fn ends(&self, log: &Log, name: u32, counted: &Counted) -> Runnable {
+        let (shared, log, counted) = (self.shared, log.clone(), counted.clone());
+        task(move || {
+            log.lock().push(name);
+            let is_due = shared.crowd.end_computing(&counted);
+            assert_eq!(is_due, shared.crowd.num_held_back() != 0);
         })
-    });
+    }
+}
+
+#[test]
+fn while_others_compute_what_is_heavy_waits_and_what_is_light_runs() {
+    let yard = Yard::new(1);
+    let (shared, log) = (yard.shared, Log::default());
+    let counted = yard.computes();
+    let light = |name| yard.writes(&log, name, false);
+    shared.global.push(yard.heavy(&log, 100, false));
+    shared.global.push(light(0));
+    shared.global.push(yard.heavy(&log, 101, true));
+    shared.global.push(yard.ends(&log, 3, &counted));
     yard.queue([light(1), light(2)]);
     yard.run();
     assert_eq!(*log.lock(), [0, 1, 2, 3, 100, 101]);
+}
+
+#[test]
+fn a_busy_worker_takes_what_was_held_back_when_the_global_queue_has_its_turn() {
+    const OWN: u32 = 100;
+    let yard = Yard::new(1);
+    let log = Log::default();
+    let counted = yard.computes();
+    yard.shared.global.push(yard.heavy(&log, 1000, false));
+    yard.queue((0..OWN).map(|name| match name {
+        10 => yard.ends(&log, name, &counted),
+        name => yard.writes(&log, name, name == OWN - 1),
+    }));
+    yard.run();
+    let place = log.lock().iter().position(|name| *name == 1000);
+    assert_eq!(place, Some(61));
 }
