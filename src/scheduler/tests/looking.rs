@@ -133,3 +133,46 @@ fn what_is_ready_together_is_a_batch() {
         drop(timers);
     }
 }
+
+#[cfg(all(feature = "net", unix))]
+#[test]
+fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::task::Context;
+
+    use crate::reactor::{Direction, Reactor};
+
+    const OWN: u32 = 100;
+    let yard = Yard::new(1);
+    let (shared, log) = (yard.shared, Log::default());
+    let registered = Arc::new(Mutex::new(None));
+    yard.queue((0..OWN).map(|name| {
+        if name != 10 {
+            return yard.writes(&log, name, name == OWN - 1);
+        }
+        let (log, registered) = (log.clone(), registered.clone());
+        task(move || {
+            log.lock().push(name);
+            let (socket, mut peer) = UnixStream::pair().unwrap();
+            let netpoll = shared.netpoll().unwrap();
+            let source = Reactor::register(netpoll.reactor(), socket.as_fd()).unwrap();
+            let waker = Waker::from(Arc::new(Writes(log, WAKER)));
+            let mut cx = Context::from_waker(&waker);
+            // It may be ready, for all that is known when it is registered.
+            if let Some(seen) = source.check(Direction::Read) {
+                source.clear_ready(Direction::Read, seen);
+            }
+            assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
+            peer.write_all(b"x").unwrap();
+            *registered.lock() = Some((source, socket, peer));
+        })
+    }));
+    yard.run();
+    let place = log.lock().iter().position(|name| *name == WAKER);
+    assert_eq!(place, Some(61));
+    let registered = registered.lock().take();
+    let (mut source, socket, _) = registered.unwrap();
+    source.deregister(socket.as_fd()).unwrap();
+}
