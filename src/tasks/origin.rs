@@ -202,6 +202,18 @@ mod tests {
         drop(held);
     }
 
+    /// The search goes on from place to place, past the last one to the first.
+    #[test]
+    fn pairs_that_fill_all_places_but_one_are_found() {
+        const PAIRS: u16 = 15;
+        static FULL: Origins<16, { HOMES + PAIRS as usize }> = Origins::new();
+        let here = here();
+        for _ in 0..2 {
+            let numbers = (1..=PAIRS).map(|home| FULL.intern(home, here));
+            assert!(numbers.eq((0..PAIRS).map(|index| HOMES as u32 + u32::from(index))));
+        }
+    }
+
     #[test]
     fn a_pair_is_a_home_and_a_location() {
         let (one, two) = (here(), here());

@@ -201,6 +201,28 @@ fn a_worker_that_lost_its_processor_in_a_poll_takes_nothing_more() {
     assert_eq!(at.tick.get(), 1);
 }
 
+/// Who has pushed it may have switched them on first, while this worker searched.
+#[test]
+fn a_task_that_was_found_is_polled_with_the_instruments_that_are_on() {
+    let yard = Yard::new(1);
+    let shared = yard.shared;
+    let is_plain = move || local::with_core(shared, Core::is_plain).unwrap();
+    let polls = yard.queue([task(move || {
+        shared.switch(instruments::HISTOGRAMS, 0);
+        // As if it had been asked before.
+        local::with_core(shared, |core| core.at.tenure.answer());
+        assert!(is_plain());
+    })]);
+    // The first look takes one, and the third, when the queue is empty, the other.
+    shared.global.push(token().1);
+    shared.global.push(task(move || {
+        assert!(!is_plain());
+        shared.closed.store(true, Ordering::SeqCst);
+    }));
+    yard.run();
+    assert_eq!(polls.tick.get(), 3);
+}
+
 /// Of another executor, and it wakes a task of this one.
 #[test]
 fn what_a_foreign_waker_wakes_runs_before_the_worker_lies_down() {
