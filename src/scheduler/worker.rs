@@ -250,7 +250,7 @@ impl Worker {
         }
         // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
         self.wake_all(ready);
-        if self.is_retaken() {
+        if !self.has_processor() {
             return None;
         }
         let global = match everywhere {
@@ -263,10 +263,10 @@ impl Worker {
             .or_else(|| self.elsewhere())
     }
 
-    /// Whether this worker has lost its processor, and would poll without one. Asked after the last push: what is in its queue it
-    /// brings home when it waits.
-    fn is_retaken(&self) -> bool {
-        local::with_core(self.shared, |core| core.at.tenure.is_retaken()) == Some(true)
+    /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would poll
+    /// without one. Asked after the last push, too: what is in its queue it brings home when it waits.
+    fn has_processor(&self) -> bool {
+        local::with_core(self.shared, |core| !core.at.tenure.is_retaken()) == Some(true)
     }
 
     /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
@@ -292,7 +292,7 @@ impl Worker {
         local::with_core(self.shared, |core| core.at.begin_look());
         self.chain.set(0);
         let found = self.look_elsewhere()?;
-        if self.is_retaken() {
+        if !self.has_processor() {
             // The rest of what it found lies in an orphan's queue now.
             self.shared.pushed_astray();
         }
@@ -301,7 +301,7 @@ impl Worker {
 
     fn look_elsewhere(&self) -> Option<Runnable> {
         if self.call_left_wakers() {
-            if self.is_retaken() {
+            if !self.has_processor() {
                 return None;
             }
             // One of them may have woken a task of this runtime: it is in the next slot, and nobody lies down on that.
@@ -320,7 +320,7 @@ impl Worker {
         self.look_at_network(&mut ready);
         self.shared.timers.fire_all(&mut ready);
         if self.wake_all(ready) {
-            if self.is_retaken() {
+            if !self.has_processor() {
                 return None;
             }
             // What was woken may belong to others.

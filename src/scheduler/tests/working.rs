@@ -278,29 +278,49 @@ fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
     assert_eq!(*log.lock(), [0, 1]);
 }
 
-/// In its wake the monitor takes the processor of whoever calls it.
+/// The monitor takes the processor of whoever calls it, or it says itself that it will block; then another worker has it.
 #[cfg(feature = "time")]
 #[test]
 fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
     use crate::scheduler::timers::Timer;
 
-    struct Loses(&'static Shared);
+    struct Loses {
+        shared: &'static Shared,
+        unasked: bool,
+        core: Mutex<Option<Box<Core>>>,
+    }
 
     impl std::task::Wake for Loses {
         fn wake(self: Arc<Self>) {
-            let at = local::with_core(self.0, |core| core.at).unwrap();
-            assert!(at.tenure.retake());
-            self.0.closed.store(true, Ordering::SeqCst);
+            if self.unasked {
+                let at = local::with_core(self.shared, |core| core.at).unwrap();
+                assert!(at.tenure.retake());
+            } else {
+                let away = handoff::away();
+                *self.core.lock() = self.shared.idle.pick_up();
+                drop(away);
+            }
+            self.shared.closed.store(true, Ordering::SeqCst);
         }
     }
 
-    let yard = Yard::new(1);
-    let shared = yard.shared;
-    let waker = std::task::Waker::from(Arc::new(Loses(shared)));
-    let mut timer = Timer::new();
-    timer.arm(shared, Instant::now(), &waker);
-    crate::sync::thread::sleep(Duration::from_millis(1));
-    yard.queue([token().1]);
-    yard.run();
-    assert_eq!(shared.processors[0].at().tick.get(), 0);
+    for unasked in [true, false] {
+        let yard = Yard::new(1);
+        let shared = yard.shared;
+        let loses = Arc::new(Loses {
+            shared,
+            unasked,
+            core: Mutex::new(None),
+        });
+        let mut timer = Timer::new();
+        timer.arm(shared, Instant::now(), &loses.clone().into());
+        crate::sync::thread::sleep(Duration::from_millis(1));
+        let (queued, waiting) = (token(), token());
+        yard.queue([queued.1]);
+        shared.global.push(waiting.1);
+        yard.run();
+        assert_eq!(shared.processors[0].at().tick.get(), 0);
+        assert!(yard.take_global().contains(&waiting.0));
+        drop(loses.core.lock().take());
+    }
 }
