@@ -4,7 +4,7 @@
 # (two seconds to build and one to run), then, for those that survive these, some of the tests of whole runtimes. What survives both
 # stands in ci/mutants.txt with the reason why it cannot matter; anything else fails this script.
 #
-#   ci/mutants.sh                  all: about 1,300 changes, two hours on two cores
+#   ci/mutants.sh                  all: about 1,550 changes, two to three hours on two cores
 #   ci/mutants.sh idle tasks/      only files whose path contains one of these
 #
 # Needs cargo-mutants: cargo install --locked cargo-mutants@27.1.0. A hang counts as seen, after 20 s of unit tests or 60 s of the others,

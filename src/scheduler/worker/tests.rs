@@ -42,14 +42,82 @@ fn a_worker_that_panics_after_its_search_gives_back_nobody_s_count() {
     panics(true, Worker::stop_searching);
 }
 
+/// An open scheduler of one processor.
+fn open() -> &'static Shared {
+    let shared = Shared::leak(1).unwrap();
+    shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
+    shared.idle.reopen();
+    shared.closed.store(false, Ordering::SeqCst);
+    shared
+}
+
+/// A worker that holds the core.
+fn works(work: impl FnOnce(&'static Shared, &Worker)) {
+    let shared = open();
+    let core = shared.idle.pick_up();
+    run_as(shared, core, false, |worker| work(shared, worker));
+}
+
+/// The monitor takes the processor that this worker holds.
+fn retake(shared: &'static Shared) {
+    assert_eq!(
+        local::with_core(shared, |core| core.at.tenure.retake()),
+        Some(true)
+    );
+}
+
+/// What comes with it in one batch lies in a queue that the monitor looks at for a moment only.
+#[test]
+fn what_a_worker_finds_without_a_processor_is_listed() {
+    for is_retaken in [false, true] {
+        works(|shared, worker| {
+            (0..3).for_each(|_| shared.global.push(token().1));
+            if is_retaken {
+                retake(shared);
+            }
+            assert!(worker.elsewhere().is_some());
+            assert_eq!(shared.orphans.is_empty(), !is_retaken);
+            shared.orphans.clear();
+        });
+    }
+}
+
+/// What it wakes it polls next, if it has its processor still.
+#[cfg(feature = "time")]
+#[test]
+fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor() {
+    use std::task::Wake;
+    use std::time::Instant;
+
+    use crate::scheduler::timers::Timer;
+
+    struct Wakes(&'static Shared, bool);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.submit(token().1, false);
+            if self.1 {
+                retake(self.0);
+            }
+        }
+    }
+
+    for is_retaken in [false, true] {
+        works(|shared, worker| {
+            let mut timer = Timer::new();
+            let waker = Arc::new(Wakes(shared, is_retaken)).into();
+            timer.arm(shared, Instant::now(), &waker);
+            crate::sync::thread::sleep(Duration::from_millis(1));
+            assert_eq!(worker.elsewhere().is_none(), is_retaken);
+        });
+    }
+}
+
 /// What it costs to observe a poll is paid by those that are observed.
 #[test]
 fn a_poll_is_measured_if_instruments_are_on_and_not_because_the_worker_searched() {
     for (searching, observed) in [(true, false), (false, true), (true, true)] {
-        let shared = Shared::leak(1).unwrap();
-        shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-        shared.idle.reopen();
-        shared.closed.store(false, Ordering::SeqCst);
+        let shared = open();
         let core = shared.idle.pick_up();
         if searching {
             assert!(shared.idle.begin_search(usize::MAX));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{BITS, Key, LEVELS, PIECE, SLOTS, SPARE, Wheel};
+use super::super::{BITS, Key, LEVELS, MOVES, PIECE, SLOTS, SPARE, Wheel};
 use super::{advance, alive, id, waker};
 
 /// One call that fires in pieces of so many.
@@ -243,4 +243,26 @@ fn as_many_large_slots_as_there_are_spare_lists_are_kept_apart() {
     let mut fired = Vec::from_iter(fired.iter().map(id));
     fired.sort_unstable();
     assert!(fired.into_iter().eq(0..deadlines.len()));
+}
+
+/// The rest of a slot that is being dealt out, with what is due and what is not.
+#[test]
+fn a_call_deals_out_a_piece_and_what_is_due_later_stays() {
+    // The one that is not due comes in the middle of a piece.
+    const DUE: usize = 2 * MOVES - 5;
+    let mut wheel = Wheel::new();
+    // All of them wait in one slot of the second level.
+    let deadlines = [64; DUE].into_iter().chain([100]).chain([64; DUE]);
+    for (name, deadline) in deadlines.enumerate() {
+        wheel.insert(deadline, waker(name));
+    }
+    assert_eq!(advance_once(&mut wheel, 64, 1), [0]);
+    assert_eq!(wheel.undealt.len(), 1, "more than a piece is left");
+    let mut fired = Vec::new();
+    while wheel.next_expiry().is_some_and(|next| next <= 64) {
+        fired.extend(advance_once(&mut wheel, 64, 1));
+    }
+    assert_eq!(fired.len(), 2 * DUE - 1);
+    assert_eq!((wheel.len(), wheel.next_expiry()), (1, Some(100)));
+    assert_eq!(advance(&mut wheel, 100), [DUE]);
 }
