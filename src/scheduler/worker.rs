@@ -76,6 +76,16 @@ enum Own {
     NoCore,
 }
 
+/// What waking a batch has left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// There was nothing to wake.
+    Nothing,
+    Some,
+    /// A foreign waker has blocked, and this worker would poll without a processor. It brings home what is in its queue when it waits.
+    ProcessorLost,
+}
+
 /// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
 pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
     run_as(shared, core, searching, Worker::work);
@@ -231,7 +241,9 @@ impl Worker {
         local::with_core(self.shared, |core| core.at.begin_look());
         if everywhere {
             self.look_at_instruments();
-            self.call_left_wakers();
+            if self.call_left_wakers() && !self.has_processor() {
+                return None;
+            }
         }
         self.chain.set(0);
         let mut ready = self.ready.take();
@@ -249,8 +261,7 @@ impl Worker {
             self.look_at_network(&mut ready);
         }
         // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
-        self.wake_all(ready);
-        if !self.has_processor() {
+        if self.wake_all(ready) == Woken::ProcessorLost {
             return None;
         }
         let global = match everywhere {
@@ -264,7 +275,7 @@ impl Worker {
     }
 
     /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would poll
-    /// without one. Asked after the last push, too: what is in its queue it brings home when it waits.
+    /// without one. What is in its queue it brings home when it waits.
     fn has_processor(&self) -> bool {
         local::with_core(self.shared, |core| !core.at.tenure.is_retaken()) == Some(true)
     }
@@ -319,15 +330,15 @@ impl Worker {
         let mut ready = self.ready.take();
         self.look_at_network(&mut ready);
         self.shared.timers.fire_all(&mut ready);
-        if self.wake_all(ready) {
-            if !self.has_processor() {
-                return None;
+        match self.wake_all(ready) {
+            Woken::Nothing => self.search(),
+            Woken::ProcessorLost => None,
+            Woken::Some => {
+                // It may belong to others.
+                let own = local::with_core(self.shared, Core::pop).flatten();
+                own.or_else(|| self.search())
             }
-            // What was woken may belong to others.
-            let own = local::with_core(self.shared, Core::pop).flatten();
-            return own.or_else(|| self.search());
         }
-        self.search()
     }
 
     /// What the monitor has left to others. True: there was something.
@@ -401,7 +412,7 @@ impl Worker {
         if self.shared.orphans.is_empty() {
             return;
         }
-        local::with_core(self.shared, |core| {
+        let retaken = local::with_core(self.shared, |core| {
             let adopt = || steal::adopt(self.shared, core);
             let adopted = match self.shared.is_crowded() {
                 true => self.shared.sift(adopt),
@@ -411,7 +422,11 @@ impl Worker {
                 // To the back: it is one of many that have their turn.
                 core.queue.push(runnable);
             }
+            core.at.tenure.is_retaken()
         });
+        if retaken == Some(true) {
+            self.shared.pushed_astray();
+        }
     }
 
     fn one_global(&self) -> Option<Runnable> {
@@ -442,26 +457,33 @@ impl Worker {
     }
 
     /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
-    /// once, when all is there, if they would come in time. True: there was something.
-    fn wake_all(&self, mut ready: Vec<Waker>) -> bool {
-        let any = !ready.is_empty();
-        if any {
+    /// once, when all is there, if they would come in time.
+    fn wake_all(&self, mut ready: Vec<Waker>) -> Woken {
+        let mut woken = Woken::Nothing;
+        if !ready.is_empty() {
             if self.is_searching() {
                 // A foreign waker may block, and nobody is woken while somebody searches.
                 self.stop_searching();
             }
             local::with_core(self.shared, Core::begin_batch);
             self.shared.call_wakers(&mut ready);
-            let worth_help = local::with_core(self.shared, |core| {
+            let batch = local::with_core(self.shared, |core| {
                 let count = core.end_batch();
                 let helps = self.pace.is_worth_help(count, core.at.tick.get());
-                helps.then_some(count)
+                // After the pushes: what a retake finds in the queue is found by others, and what it does not this worker brings home.
+                (!core.at.tenure.is_retaken()).then_some(helps.then_some(count))
             });
-            if let Some(count) = worth_help.flatten() {
-                self.shared.wake_for_batch(count);
-            }
+            woken = match batch.flatten() {
+                Some(worth_help) => {
+                    if let Some(count) = worth_help {
+                        self.shared.wake_for_batch(count);
+                    }
+                    Woken::Some
+                }
+                None => Woken::ProcessorLost,
+            };
         }
         self.ready.replace(ready);
-        any
+        woken
     }
 }

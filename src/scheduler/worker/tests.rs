@@ -42,18 +42,17 @@ fn a_worker_that_panics_after_its_search_gives_back_nobody_s_count() {
     panics(true, Worker::stop_searching);
 }
 
-/// An open scheduler of one processor.
-fn open() -> &'static Shared {
-    let shared = Shared::leak(1).unwrap();
+fn open(processors: usize) -> &'static Shared {
+    let shared = Shared::leak(processors).unwrap();
     shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
     shared.idle.reopen();
     shared.closed.store(false, Ordering::SeqCst);
     shared
 }
 
-/// A worker that holds the core.
-fn works(work: impl FnOnce(&'static Shared, &Worker)) {
-    let shared = open();
+/// A worker of an open scheduler that holds a core.
+fn works(processors: usize, work: impl FnOnce(&'static Shared, &Worker)) {
+    let shared = open(processors);
     let core = shared.idle.pick_up();
     run_as(shared, core, false, |worker| work(shared, worker));
 }
@@ -70,13 +69,58 @@ fn retake(shared: &'static Shared) {
 #[test]
 fn what_a_worker_finds_without_a_processor_is_listed() {
     for is_retaken in [false, true] {
-        works(|shared, worker| {
+        works(1, |shared, worker| {
             (0..3).for_each(|_| shared.global.push(token().1));
             if is_retaken {
                 retake(shared);
             }
             assert!(worker.elsewhere().is_some());
             assert_eq!(shared.orphans.is_empty(), !is_retaken);
+            shared.orphans.clear();
+        });
+    }
+}
+
+/// What others have queued is left to others then.
+#[test]
+fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processor() {
+    use std::task::Wake;
+
+    struct Left(&'static Shared, bool);
+
+    impl Wake for Left {
+        fn wake(self: Arc<Self>) {
+            if self.1 {
+                retake(self.0);
+            }
+        }
+    }
+
+    for is_retaken in [false, true] {
+        works(1, |shared, worker| {
+            shared.call_own_wakers(&mut vec![Arc::new(Left(shared, is_retaken)).into()]);
+            shared.global.push(token().1);
+            assert_eq!(worker.attend(0, true).is_none(), is_retaken);
+            assert_eq!(shared.global.len(), usize::from(is_retaken));
+        });
+    }
+}
+
+#[test]
+fn what_is_adopted_without_a_processor_is_listed() {
+    for is_retaken in [false, true] {
+        works(2, |shared, worker| {
+            let orphan = shared.idle.pick_up().unwrap();
+            orphan.at.tenure.begin(1);
+            assert!(orphan.at.tenure.retake());
+            orphan.queue.push(token().1);
+            assert!(shared.orphans.list(orphan.at));
+            if is_retaken {
+                retake(shared);
+            }
+            worker.adopt();
+            let own = |core: &Core| (core.queue.len(), core.at.listed.load(Ordering::SeqCst));
+            assert_eq!(local::with_core(shared, own), Some((1, is_retaken)));
             shared.orphans.clear();
         });
     }
@@ -103,7 +147,7 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
     }
 
     for is_retaken in [false, true] {
-        works(|shared, worker| {
+        works(1, |shared, worker| {
             let mut timer = Timer::new();
             let waker = Arc::new(Wakes(shared, is_retaken)).into();
             timer.arm(shared, Instant::now(), &waker);
@@ -117,7 +161,7 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
 #[test]
 fn a_poll_is_measured_if_instruments_are_on_and_not_because_the_worker_searched() {
     for (searching, observed) in [(true, false), (false, true), (true, true)] {
-        let shared = open();
+        let shared = open(1);
         let core = shared.idle.pick_up();
         if searching {
             assert!(shared.idle.begin_search(usize::MAX));
