@@ -46,23 +46,25 @@ fn tree(depth: u32, seed: u64, begun: Count) -> Pin<Box<dyn Future<Output = Node
             .map(|seed| (seed, spawn(tree(depth - 1, seed, begun.clone()))))
             .collect();
         for (seed, child) in children {
-            nodes += wait_for(child, random(seed) % 32).await?;
+            nodes += wait_for(child, random(seed) % 128).await?;
         }
         Some(nodes)
     })
 }
 
+/// Few of them spin: the tasks of this spawn site are held back for as long as one of them computes, 200 ms of CPU time and more if
+/// others do (see `crowd`), and each of them may wait for the next.
 async fn wait_for(child: JoinHandle<Nodes>, way: u64) -> Nodes {
     match way {
         0 => stuck_until(Stuck::Spinning, child),
-        1..=7 => stuck_until(Stuck::Blocked, child),
-        8..=11 => block_in_place(|| stuck_until(Stuck::Blocked, child)),
-        12..=15 => block_on(child).ok()?,
-        16..=19 => {
+        1..=31 => stuck_until(Stuck::Blocked, child),
+        32..=47 => block_in_place(|| stuck_until(Stuck::Blocked, child)),
+        48..=63 => block_on(child).ok()?,
+        64..=79 => {
             sleep(Duration::from_micros(200)).await;
             stuck_until(Stuck::Blocked, child)
         }
-        20..=23 => {
+        80..=95 => {
             while !child.is_finished() {
                 yield_now().await;
             }

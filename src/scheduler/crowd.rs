@@ -39,6 +39,9 @@
 //!   P whose tasks were in a worker's own queue before that: 4 P. With polls of 1 s it is 9 P, of 10 s 30 P. Beyond that only
 //!   what is light may compute, so at most one more for each further spawn site.
 //! * A heavy task waits as in a runtime that takes no processors: for one of those that compute to end.
+//! * Tasks of one site that wait for each other in loops: nothing tells them from tasks that compute, so the next begins when the one
+//!   before has used [`ENDLESS`](detached), or more if many such go on, and all of them share the CPUs. A few take a second, fifteen
+//!   on one processor ten.
 //! * Polls that block are not counted: each of them loses its processor, up to `max_threads`.
 
 use super::Shared;
