@@ -15,69 +15,21 @@
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
 //! 5. The monitor becomes the janitor, who cancels what is left and ends last; see [`super::janitor`].
 
-use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::deadlock::OnDeadlock;
 use super::inherited::{self, Free};
-use super::instruments::InstrumentSettings;
 use super::netpoll::Netpoll;
 use super::processor::Core;
-use super::schedtrace::SchedtraceSettings;
-use super::stall::{OnIncident, OnStall, Reporting};
+use super::settings::{Lease, Settings};
+use super::stall::Reporting;
 use super::threads::Context;
 use super::{Shared, circle, home_of, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
-
-/// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
-pub(crate) type Around = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
-
-/// What a runtime's builder has set.
-pub(crate) struct Settings {
-    pub(crate) worker_threads: usize,
-    pub(crate) max_threads: usize,
-    pub(crate) max_blocking_threads: usize,
-    pub(crate) thread_keep_alive: Duration,
-    pub(crate) thread_name: String,
-    pub(crate) thread_stack_size: Option<usize>,
-    pub(crate) around: Around,
-    pub(crate) on_stall: OnStall,
-    /// What keeps its thread for so long is reported.
-    pub(crate) stall_threshold: Duration,
-    /// Whether the monitor takes processors from stuck workers.
-    pub(crate) retakes: bool,
-    /// `None`: the scheduler's state is not printed.
-    pub(crate) schedtrace: Option<SchedtraceSettings>,
-    pub(crate) instruments: InstrumentSettings,
-    pub(crate) on_incident: Option<OnIncident>,
-    pub(crate) on_deadlock: OnDeadlock,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("worker_threads", &self.worker_threads)
-            .field("max_threads", &self.max_threads)
-            .field("max_blocking_threads", &self.max_blocking_threads)
-            .field("thread_keep_alive", &self.thread_keep_alive)
-            .field("thread_name", &self.thread_name)
-            .field("thread_stack_size", &self.thread_stack_size)
-            .field("on_stall", &self.on_stall)
-            .field("stall_threshold", &self.stall_threshold)
-            .field("retakes", &self.retakes)
-            .field("schedtrace", &self.schedtrace)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Keeps a scheduler from being given to another runtime.
-pub(crate) struct Lease {
-    shared: &'static Shared,
-}
 
 /// Schedulers that no runtime uses.
 static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
@@ -170,12 +122,6 @@ impl Drop for Lease {
         if self.shared.is_settled() {
             FREE.lock().push(self.shared);
         }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
     }
 }
 

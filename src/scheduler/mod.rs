@@ -166,6 +166,7 @@ mod processor;
 mod queue;
 mod rng;
 mod schedtrace;
+mod settings;
 mod slot;
 pub(crate) mod snapshot;
 pub(crate) mod stall;
@@ -187,8 +188,9 @@ pub(crate) use home::home_of;
 pub(crate) use inherited::LOST;
 pub(crate) use inherited::{Free, disown};
 pub(crate) use instruments::InstrumentSettings;
-pub(crate) use lifecycle::{Around, Lease, Settings, hold_free};
+pub(crate) use lifecycle::hold_free;
 pub(crate) use schedtrace::SchedtraceSettings;
+pub(crate) use settings::{Around, Lease, Settings};
 pub(crate) use stall::{OnIncident, OnStall};
 
 use crowd::Crowd;

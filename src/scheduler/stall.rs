@@ -24,21 +24,12 @@ use std::{fmt, ptr};
 
 use super::probe::Probe;
 use super::processor::Processor;
-use super::watch::{LONG, Poll};
+use super::watch::{LONG, Poll, Stall};
 use super::{Settings, Shared};
 use crate::stderr;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id, Meta};
-
-/// A poll that has kept its thread for too long.
-#[derive(Debug)]
-pub(super) struct Stall {
-    /// The task's [`Meta::word`](tasks::Meta::word). Zero: it is no poll.
-    pub(super) task: u64,
-    pub(super) duration: Duration,
-    pub(super) is_blocked: bool,
-}
 
 /// Polls that go on although their processor was retaken.
 #[derive(Debug)]
@@ -137,13 +128,6 @@ impl Stalls {
             *since = now;
             *due = due.and_then(|_| now.checked_add(self.threshold));
         }
-    }
-}
-
-impl Stall {
-    /// `None`: it is none's.
-    pub(super) fn describe(&self) -> Option<tasks::Description> {
-        (self.task != 0).then(|| tasks::describe(self.task))
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use event_listener::{Event, Listener};
 
-use super::lifecycle::{Lease, Settings};
 use super::local;
+use super::settings::{Lease, Settings};
 use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{contained, discard};

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use super::probe::{self, Probe, State};
 use super::processor::Processor;
-use super::stall::Stall;
+use crate::tasks;
 
 /// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
 const BLOCKED: Duration = Duration::from_micros(100);
@@ -267,5 +267,21 @@ impl Poll {
             duration: self.since.elapsed().max(threshold),
             is_blocked: self.blocked.is_some(),
         }
+    }
+}
+
+/// A poll that has kept its thread for too long.
+#[derive(Debug)]
+pub(super) struct Stall {
+    /// The task's [`Meta::word`](tasks::Meta::word). Zero: it is no poll.
+    pub(super) task: u64,
+    pub(super) duration: Duration,
+    pub(super) is_blocked: bool,
+}
+
+impl Stall {
+    /// `None`: it is none's.
+    pub(super) fn describe(&self) -> Option<tasks::Description> {
+        (self.task != 0).then(|| tasks::describe(self.task))
     }
 }
