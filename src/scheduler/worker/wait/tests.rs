@@ -254,7 +254,7 @@ fn a_spare_that_a_timer_has_woken_goes_on() {
 
 /// Whether the worker in the seat has been told to look again.
 fn seat_is_told(worker: &Worker) -> bool {
-    const TIME: Duration = Duration::from_millis(100);
+    const TIME: Duration = Duration::from_millis(500);
     let mut seat = worker.netpoll.try_seat().unwrap();
     let begin = Instant::now();
     seat.poll(Some(TIME), &mut Vec::new());
