@@ -30,8 +30,9 @@
 //!    what is held back does not wait for the monitor's next round.
 //!
 //! A mark on the processor ([`Processor::counted`](super::processor::Processor)) says whether its poll is counted. All changes are
-//! swaps, and whoever swaps changes the count: the monitor, or the worker when its poll has returned. The monitor, which may be
-//! late, looks afterwards whether the poll is still there and takes it back if not.
+//! swaps, and whoever swaps changes the count: the monitor raises `computing` before it sets the mark, and who resets the mark, the
+//! monitor or the worker whose poll has returned, lowers it afterwards. The monitor, which may be late, looks after its swap whether
+//! the poll is still there and takes it back if not.
 //!
 //! # What is bounded
 //!

@@ -61,9 +61,9 @@ impl Shared {
         if !core.queue.is_empty() && !self.orphans.list(core.at) {
             while self.move_on(&core) != 0 {}
         }
-        let at = core.at;
+        // Before the core is stocked: `replace` may take it from there, and then `counted` is another poll's.
+        self.ends_computing(core.at);
         self.processors[core.index].stock(core);
-        self.ends_computing(at);
         if moved != 0 {
             self.follow_submit();
         }

@@ -10,7 +10,8 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(in crate::scheduler) struct HeldBack<T> {
     /// From so many on that compute, the processors are crowded.
     limit: usize,
-    /// Changed with a processor's `counted`, by who swaps that. Read as a hint, or after a fence: see step 4.
+    /// At least as many as there are processors with `counted` set: raised before that is set, lowered after it is reset, by who swaps
+    /// it. Read as a hint, or after a fence: see step 4.
     computing: AtomicUsize,
     queue: Injector<T>,
     /// At least as many as there are in `queue`, for a look that is cheaper than that at the queue. Raised before a push, lowered
@@ -69,9 +70,13 @@ impl<T> HeldBack<T> {
 
     /// Monitor: the poll whose processor has this mark computes. The monitor looks afterwards whether the poll is there still.
     pub(in crate::scheduler) fn begin(&self, counted: &AtomicBool) {
-        // Acquire and release: either the monitor sees afterwards that the poll is over, or whoever ends it finds it counted.
-        if !counted.swap(true, Ordering::AcqRel) {
-            self.computing.fetch_add(1, Ordering::AcqRel);
+        // Before the swap: `end`, which lowers `computing` when it finds `counted` set, would otherwise lower it below zero, read it as
+        // crowded, and tell nobody of what is held back. `Relaxed`: the swap releases it to the swap in `end`.
+        self.computing.fetch_add(1, Ordering::Relaxed);
+        // Acquire and release: if the swap in `end` comes first, the monitor sees afterwards that the poll is over; if it comes second,
+        // it finds `counted` set.
+        if counted.swap(true, Ordering::AcqRel) {
+            self.computing.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -81,7 +86,8 @@ impl<T> HeldBack<T> {
         if !counted.swap(false, Ordering::AcqRel) {
             return false;
         }
-        self.computing.fetch_sub(1, Ordering::AcqRel);
+        // Relaxed: the fence orders it before the read of `count`.
+        self.computing.fetch_sub(1, Ordering::Relaxed);
         // Pairs with the fence in `Idle::lie_down`, between `push` and the worker's last question whether it is due.
         fence(Ordering::SeqCst);
         self.is_due()
