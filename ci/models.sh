@@ -5,7 +5,7 @@
 #   ci/models.sh [FILTER...]     only models whose name contains one of these
 #
 # CHECKERS: "loom shuttle" unless given.
-# FEATURES: for cargo. `FEATURES=--no-default-features ci/models.sh seat timer house` takes the seat of a build without `net`.
+# FEATURES: for cargo. `FEATURES=--no-default-features ci/models.sh driver timer house` takes the driver of a build without `net`.
 # LOOM_MAX_PREEMPTIONS: instead of the bound that each model names.
 # MODEL_SCHEDULES: shuttle's, for each of its two schedulers (5,000 unless given; ten times that for the largest models).
 # To see one failure in full: the program that this builds, with `--only NAME`.

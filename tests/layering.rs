@@ -99,11 +99,11 @@ fn rules_find_their_faults() {
     };
     let good = "//! use crate::net;\nuse crate::sync::{Arc, atomic};\nuse super::queue;\n\
                 #[cfg(test)]\nmod tests { use crate::net::TcpStream; }\nlet s = \"crate::net\";";
-    assert_eq!(check("scheduler/park.rs", good, imports), "");
+    assert_eq!(check("scheduler/parked_worker.rs", good, imports), "");
     let up = "use crate::{\n    sync::{Arc, thread},\n    net::TcpStream,\n};";
-    let found = check("scheduler/park.rs", up, imports);
+    let found = check("scheduler/parked_worker.rs", up, imports);
     assert!(
-        found.starts_with("src/scheduler/park.rs:3: crate::net"),
+        found.starts_with("src/scheduler/parked_worker.rs:3: crate::net"),
         "{found}"
     );
     assert!(

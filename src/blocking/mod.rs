@@ -140,14 +140,14 @@ struct Ledger {
     /// Threads that are started or being started and have not left.
     threads: usize,
     /// Idle threads, the one that came last on top: the lower ones grow old and end.
-    idle: Vec<Arc<Seat>>,
+    idle: Vec<Arc<IdleThread>>,
     /// `taken` when the last call was made or the watch began.
     mark: usize,
     shutdown: bool,
 }
 
 /// Where a thread waits.
-struct Seat {
+struct IdleThread {
     /// Waits with the ledger's lock.
     bell: Condvar,
     /// Written and read under the ledger's lock (relaxed); true once the thread was taken off the idle stack by a call.
@@ -210,12 +210,12 @@ impl<J: Job> Pool<J> {
         let mut ledger = shared.ledger.lock();
         ledger.shutdown = true;
         let idle = mem::take(&mut ledger.idle);
-        for seat in &idle {
-            seat.called.store(true, Relaxed);
+        for thread in &idle {
+            thread.called.store(true, Relaxed);
         }
         drop(ledger);
-        for seat in idle {
-            seat.bell.notify_one();
+        for thread in idle {
+            thread.bell.notify_one();
         }
         while let Ok(job) = shared.queue.pop() {
             job.cancel();
@@ -270,8 +270,8 @@ impl<J: Job> Shared<J> {
             return None;
         }
         ledger.mark = shared.taken.load(Relaxed);
-        if let Some(seat) = ledger.idle.pop() {
-            shared.ring(ledger, &seat);
+        if let Some(thread) = ledger.idle.pop() {
+            shared.ring(ledger, &thread);
             return None;
         }
         if ledger.threads >= shared.config.max_threads {
@@ -289,11 +289,11 @@ impl<J: Job> Shared<J> {
     }
 
     /// Wakes a thread that was just taken off the stack.
-    fn ring(&self, ledger: MutexGuard<'_, Ledger>, seat: &Seat) {
+    fn ring(&self, ledger: MutexGuard<'_, Ledger>, thread: &IdleThread) {
         self.call.store(CALLED, Relaxed);
-        seat.called.store(true, Relaxed);
+        thread.called.store(true, Relaxed);
         drop(ledger);
-        seat.bell.notify_one();
+        thread.bell.notify_one();
     }
 
     /// Step 11, for a thread that never reached the queue (or broke out of a job by unwinding). Returns the jobs
@@ -306,8 +306,8 @@ impl<J: Job> Shared<J> {
         if self.queue.is_empty() {
             return Vec::new();
         }
-        if let Some(seat) = ledger.idle.pop() {
-            self.ring(ledger, &seat);
+        if let Some(thread) = ledger.idle.pop() {
+            self.ring(ledger, &thread);
             return Vec::new();
         }
         if ledger.threads > 0 {

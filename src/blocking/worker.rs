@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CALLED, COVERED, HURRY, Job, Ledger, OPEN, Seat, Shared, WATCH};
+use super::{CALLED, COVERED, HURRY, IdleThread, Job, Ledger, OPEN, Shared, WATCH};
 use crate::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{
@@ -62,16 +62,16 @@ impl<J: Job> Place<J> {
     /// The life of a pool thread.
     fn work(mut self) {
         let shared = self.shared.clone();
-        let seat = Arc::new(Seat {
+        let thread = Arc::new(IdleThread {
             bell: Condvar::new(),
             called: AtomicBool::new(false),
         });
-        let mut next = Shared::next_job(&shared, &seat, Arrival::Called);
+        let mut next = Shared::next_job(&shared, &thread, Arrival::Called);
         while let Some(job) = next {
             job.run();
             next = match shared.take() {
                 Some(job) => Some(job),
-                None => Shared::next_job(&shared, &seat, Arrival::Working),
+                None => Shared::next_job(&shared, &thread, Arrival::Working),
             };
         }
         self.left = true;
@@ -105,11 +105,11 @@ impl<J: Job> Shared<J> {
     }
 
     /// The next job, waited for if need be. `None`: the thread has left the ledger.
-    fn next_job(shared: &Arc<Self>, seat: &Arc<Seat>, mut arrival: Arrival) -> Option<J> {
+    fn next_job(shared: &Arc<Self>, thread: &Arc<IdleThread>, mut arrival: Arrival) -> Option<J> {
         let mut ledger = shared.ledger.lock();
         loop {
             if arrival.holds_call() && shared.keeps_up(&ledger, arrival) {
-                (ledger, arrival) = shared.watch(ledger, seat);
+                (ledger, arrival) = shared.watch(ledger, thread);
                 continue;
             }
             // Steps 4 and 6. A call that another thread holds stays: that thread will look, after us.
@@ -132,7 +132,7 @@ impl<J: Job> Shared<J> {
                 return None;
             }
             let called;
-            (ledger, called) = wait(ledger, seat, keep_alive);
+            (ledger, called) = wait(ledger, thread, keep_alive);
             arrival = if called {
                 Arrival::Called
             } else {
@@ -164,11 +164,11 @@ impl<J: Job> Shared<J> {
     fn watch<'a>(
         &self,
         mut ledger: MutexGuard<'a, Ledger>,
-        seat: &Arc<Seat>,
+        thread: &Arc<IdleThread>,
     ) -> (MutexGuard<'a, Ledger>, Arrival) {
         ledger.mark = self.taken.load(Relaxed);
         self.call.store(COVERED, Relaxed);
-        let (ledger, called) = wait(ledger, seat, WATCH);
+        let (ledger, called) = wait(ledger, thread, WATCH);
         let arrival = if called {
             Arrival::Called
         } else if self.call.load(Relaxed) == CALLED {
@@ -182,27 +182,27 @@ impl<J: Job> Shared<J> {
     }
 }
 
-/// Step 7: waits on the idle stack until called (true) or for `limit` (false; the seat is off the stack again).
+/// Step 7: waits on the idle stack until called (true) or for `limit` (false; the driver is off the stack again).
 fn wait<'a>(
     mut ledger: MutexGuard<'a, Ledger>,
-    seat: &Arc<Seat>,
+    thread: &Arc<IdleThread>,
     limit: Duration,
 ) -> (MutexGuard<'a, Ledger>, bool) {
-    seat.called.store(false, Relaxed);
-    ledger.idle.push(seat.clone());
+    thread.called.store(false, Relaxed);
+    ledger.idle.push(thread.clone());
     // The real clock, not the scheduler's: an OS thread waits. `None`: further away than the clock reaches.
     let deadline = Instant::now().checked_add(limit);
-    while !seat.called.load(Relaxed) {
+    while !thread.called.load(Relaxed) {
         let Some(deadline) = deadline else {
-            ledger = seat.bell.wait(ledger);
+            ledger = thread.bell.wait(ledger);
             continue;
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            ledger.idle.retain(|other| !Arc::ptr_eq(other, seat));
+            ledger.idle.retain(|other| !Arc::ptr_eq(other, thread));
             return (ledger, false);
         }
-        ledger = seat.bell.wait_timeout(ledger, left).0;
+        ledger = thread.bell.wait_timeout(ledger, left).0;
     }
     (ledger, true)
 }

@@ -23,7 +23,7 @@ use std::task::{Context, Waker};
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::tasks::{contained, discard};
+use crate::tasks::{catch_panic, drop_catching};
 
 /// `C` is a completion; dropping it does not panic.
 pub(super) struct Group<C> {
@@ -103,7 +103,7 @@ impl<C> Group<C> {
         drop(own);
         if let Some(waiter) = waiter {
             // The task that ends here is not the one to bear it if the waker throws.
-            contained(|| waiter.wake());
+            catch_panic(|| waiter.wake());
         }
     }
 
@@ -140,7 +140,7 @@ impl<C> Group<C> {
         if !state.completions.is_empty() {
             mem::swap(&mut state.completions, taken);
             drop(state);
-            discard(mine);
+            drop_catching(mine);
             return true;
         }
         let before = match mine {
@@ -151,7 +151,7 @@ impl<C> Group<C> {
             }
         };
         drop(state);
-        discard(before);
+        drop_catching(before);
         false
     }
 
@@ -176,7 +176,7 @@ impl<C> Group<C> {
         );
         drop(state);
         // The waiter may be the task that owns the set: kept, each would keep the other alive.
-        discard(unused);
+        drop_catching(unused);
     }
 }
 

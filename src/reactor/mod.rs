@@ -16,7 +16,7 @@
 //! 2. An operation looks at the source's state word; if it is ready it makes its system call. "Would block" clears the
 //!    readiness it had seen, and only if no event has come in since.
 //! 3. Not ready: the task leaves its waker with the source (under the source's lock, looking at the state again).
-//! 4. Whoever takes the one [`Seat`] waits for a batch of events. Under the registry's lock, taken once a batch, each
+//! 4. Whoever takes the one [`Driver`] waits for a batch of events. Under the registry's lock, taken once a batch, each
 //!    event first sets the state word of its source and then takes the wakers left there (step 3 and this order make
 //!    a lost wake-up impossible: one of the two sees the other).
 //! 5. The wakers go to the caller, who wakes them after all locks are gone.
@@ -28,7 +28,7 @@
 //!
 //! # What it does not do
 //!
-//! It has no thread and knows no scheduler: somebody else decides who sits in the seat, and for how long. It does not
+//! It has no thread and knows no scheduler: somebody else decides who sits with the driver, and for how long. It does not
 //! own file descriptors; an owner deregisters before it closes.
 
 mod event;
@@ -68,8 +68,8 @@ pub(crate) struct Reactor {
     /// Locked once per batch of events, per registration and per deregistration. A source's own lock may be taken
     /// under it, never the other way round.
     registry: Mutex<Registry>,
-    /// The one seat, and the buffer that whoever sits there fills.
-    seat: Mutex<Vec<Event>>,
+    /// The one driver, and the buffer that whoever sits there fills.
+    driver: Mutex<Vec<Event>>,
     /// How many sources are registered. Written under the registry's lock; read without it by [`has_sources`], a hint
     /// that pairs with nothing.
     ///
@@ -90,22 +90,22 @@ impl Reactor {
         Ok(Arc::new(Reactor {
             poller: Poller::new()?,
             registry: Mutex::new(Registry::default()),
-            seat: Mutex::new(Vec::new()),
+            driver: Mutex::new(Vec::new()),
             sources: AtomicUsize::new(0),
         }))
     }
 
-    /// Takes the one seat, unless another thread sits there.
+    /// Takes the one driver, unless another thread sits there.
     #[inline]
-    pub(crate) fn try_seat(&self) -> Option<Seat<'_>> {
-        let events = self.seat.try_lock()?;
-        Some(Seat {
+    pub(crate) fn try_driver(&self) -> Option<Driver<'_>> {
+        let events = self.driver.try_lock()?;
+        Some(Driver {
             reactor: self,
             events,
         })
     }
 
-    /// Ends the wait of whoever sits in the seat; if nobody does, the next wait ends at once.
+    /// Ends the wait of whoever sits with the driver; if nobody does, the next wait ends at once.
     ///
     /// # Errors
     ///
@@ -127,22 +127,22 @@ impl Reactor {
         self.registry.lock().iter().any(|state| state.has_waiters())
     }
 
-    /// Ends all waiting for good: every waker left with a source goes to `ready`, and from now on waiting on a source
+    /// Ends all waiting for good: every waker left with a source goes to `wakers`, and from now on waiting on a source
     /// of this reactor, or registering one, is an error. What need not wait goes on working.
-    pub(crate) fn close(&self, ready: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
         let mut registry = self.registry.lock();
         registry.end(End::Closed);
         for state in registry.iter() {
-            state.close(ready);
+            state.close(wakers);
         }
     }
 
     /// Ends all waiting for good, as nobody can wait for events any more.
-    pub(crate) fn fail(&self, ready: &mut Vec<Waker>) {
+    pub(crate) fn fail(&self, wakers: &mut Vec<Waker>) {
         let mut registry = self.registry.lock();
         registry.end(End::Failed);
         for state in registry.iter() {
-            state.fail(ready);
+            state.fail(wakers);
         }
     }
 
@@ -155,7 +155,7 @@ impl Reactor {
     /// `Unsupported` for what cannot be waited on (a regular file), an error of its own once the reactor is closed,
     /// else what the operating system says (out of memory or of watches, registered already).
     pub(crate) fn register(this: &Arc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<Source> {
-        if this.poller.is_inherited() {
+        if this.poller.in_forked_child() {
             return Err(inherited());
         }
         let (key, state) = {
@@ -186,18 +186,18 @@ impl Reactor {
 }
 
 /// The right to wait for events. At most one exists per reactor.
-pub(crate) struct Seat<'a> {
+pub(crate) struct Driver<'a> {
     reactor: &'a Reactor,
     events: MutexGuard<'a, Vec<Event>>,
 }
 
-impl std::fmt::Debug for Seat<'_> {
+impl std::fmt::Debug for Driver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seat").finish_non_exhaustive()
+        f.debug_struct("Driver").finish_non_exhaustive()
     }
 }
 
-impl Seat<'_> {
+impl Driver<'_> {
     /// Waits for events and pushes the wakers they make ready; returns how many. `None` waits for ever, zero only
     /// looks. A wait ends early on [`Reactor::notify`] and on a signal, with `Ok(0)`.
     ///
@@ -205,25 +205,25 @@ impl Seat<'_> {
     ///
     /// What the operating system says. No kind of error is known that passes; see [`Reactor::fail`].
     ///
-    /// The caller wakes what it was given after it has dropped the seat, and looks at its queues again: a
+    /// The caller wakes what it was given after it has dropped the driver, and looks at its queues again: a
     /// notification that came while this ran has been used up.
     pub(crate) fn poll(
         &mut self,
         timeout: Option<Duration>,
-        ready: &mut Vec<Waker>,
+        wakers: &mut Vec<Waker>,
     ) -> io::Result<usize> {
         self.reactor.poller.wait(&mut self.events, timeout)?;
         if self.events.is_empty() {
             return Ok(0);
         }
-        let before = ready.len();
+        let before = wakers.len();
         let registry = self.reactor.registry.lock();
         for &event in self.events.iter() {
             if let Some(state) = registry.get(event.key) {
-                state.deliver(&self.reactor.poller, event, ready);
+                state.deliver(&self.reactor.poller, event, wakers);
             }
         }
-        Ok(ready.len() - before)
+        Ok(wakers.len() - before)
     }
 }
 
@@ -253,7 +253,7 @@ fn unpollable(error: io::Error) -> io::Error {
     }
     io::Error::new(
         io::ErrorKind::Unsupported,
-        "this kind of file (a regular file or a directory) is always ready and cannot be waited on; use spawn_blocking",
+        "this kind of file (a regular file or a directory) is always wakers and cannot be waited on; use spawn_blocking",
     )
 }
 

@@ -84,8 +84,8 @@ impl Poller {
 
     /// Whether it belongs to the process that this one was forked from.
     #[inline]
-    pub(super) fn is_inherited(&self) -> bool {
-        self.birth.is_inherited()
+    pub(super) fn in_forked_child(&self) -> bool {
+        self.birth.in_forked_child()
     }
 
     pub(super) fn add(&self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {

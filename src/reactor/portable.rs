@@ -21,7 +21,7 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 pub(super) struct Poller {
     inner: polling::Poller,
-    /// Used by whoever sits in the seat, hence never contended.
+    /// Used by whoever sits with the driver, hence never contended.
     buffer: Mutex<polling::Events>,
     /// Whether sources are armed once and for all.
     edge: bool,
@@ -43,8 +43,8 @@ impl Poller {
     }
 
     /// Whether it belongs to the process that this one was forked from.
-    pub(super) fn is_inherited(&self) -> bool {
-        self.birth.is_inherited()
+    pub(super) fn in_forked_child(&self) -> bool {
+        self.birth.in_forked_child()
     }
 
     pub(super) fn add(&self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {

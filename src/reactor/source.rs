@@ -96,14 +96,14 @@ impl Source {
     }
 
     pub(crate) fn remove_handle(&self, handle: Handle) {
-        if !self.reactor.poller.is_inherited() {
+        if !self.reactor.poller.in_forked_child() {
             drop(self.state.remove_handle(handle));
         }
     }
 
     /// Takes the waiter of a future back.
     pub(crate) fn remove_waiter(&self, direction: Direction, name: Name) {
-        if !self.reactor.poller.is_inherited() {
+        if !self.reactor.poller.in_forked_child() {
             drop(self.state.remove_waiter(direction, name));
         }
     }
@@ -136,7 +136,7 @@ impl Source {
     ///
     /// What the operating system says; the registration is over all the same.
     pub(crate) fn deregister(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        if !self.registered || self.reactor.poller.is_inherited() {
+        if !self.registered || self.reactor.poller.in_forked_child() {
             return Ok(());
         }
         let deleted = self.reactor.poller.delete(fd);
@@ -155,7 +155,7 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        if self.registered && !self.reactor.poller.is_inherited() {
+        if self.registered && !self.reactor.poller.in_forked_child() {
             self.unregister();
         }
     }

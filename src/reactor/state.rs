@@ -95,7 +95,7 @@ struct Lists {
 }
 
 pub(super) struct State {
-    /// The bits and the tick above. Set by the thread in the seat ([`State::deliver`], Release) before it takes the
+    /// The bits and the tick above. Set by the thread with the driver ([`State::deliver`], Release) before it takes the
     /// waiters; cleared by operations that would block; loaded (Acquire) by every operation, and again under the lock
     /// of `lists` before one waits.
     word: AtomicUsize,
@@ -159,7 +159,7 @@ impl State {
         owner: Owner<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
-        if poller.is_inherited() {
+        if poller.in_forked_child() {
             return Poll::Ready(Err(super::inherited()));
         }
         // Cloned before the lock and dropped after it: both are foreign code.

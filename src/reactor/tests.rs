@@ -1,4 +1,4 @@
-//! The reactor by itself: one thread, which sits in the seat when it wants to.
+//! The reactor by itself: one thread, which sits with the driver when it wants to.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -33,11 +33,11 @@ fn pair() -> (UnixStream, UnixStream) {
 }
 
 fn look(reactor: &Reactor) -> Vec<Waker> {
-    let mut ready = Vec::new();
-    let mut seat = reactor.try_seat().unwrap();
-    let count = seat.poll(Some(Duration::ZERO), &mut ready).unwrap();
-    assert_eq!(count, ready.len());
-    ready
+    let mut wakers = Vec::new();
+    let mut driver = reactor.try_driver().unwrap();
+    let count = driver.poll(Some(Duration::ZERO), &mut wakers).unwrap();
+    assert_eq!(count, wakers.len());
+    wakers
 }
 
 /// Uses the readiness up that comes with registration, so that the next wait is a real one.
@@ -52,30 +52,32 @@ fn settle(reactor: &Reactor, source: &Source, direction: Direction) {
 #[test]
 fn the_seat_has_room_for_one() {
     let reactor = Reactor::new().unwrap();
-    let seat = reactor.try_seat().unwrap();
-    assert!(reactor.try_seat().is_none());
-    drop(seat);
-    assert!(reactor.try_seat().is_some());
+    let driver = reactor.try_driver().unwrap();
+    assert!(reactor.try_driver().is_none());
+    drop(driver);
+    assert!(reactor.try_driver().is_some());
 }
 
 #[test]
 fn every_notification_ends_a_wait() {
     let reactor = Reactor::new().unwrap();
-    let mut ready = Vec::new();
+    let mut wakers = Vec::new();
     for _ in 0..3 {
         reactor.notify().unwrap();
         reactor.notify().unwrap();
-        let mut seat = reactor.try_seat().unwrap();
-        assert_eq!(seat.poll(None, &mut ready).unwrap(), 0);
+        let mut driver = reactor.try_driver().unwrap();
+        assert_eq!(driver.poll(None, &mut wakers).unwrap(), 0);
     }
     // A timed wait likewise, and only once per notification.
     reactor.notify().unwrap();
     let start = Instant::now();
-    let mut seat = reactor.try_seat().unwrap();
-    seat.poll(Some(Duration::from_secs(60)), &mut ready)
+    let mut driver = reactor.try_driver().unwrap();
+    driver
+        .poll(Some(Duration::from_secs(60)), &mut wakers)
         .unwrap();
     assert!(start.elapsed() < Duration::from_secs(30));
-    seat.poll(Some(Duration::from_millis(1)), &mut ready)
+    driver
+        .poll(Some(Duration::from_millis(1)), &mut wakers)
         .unwrap();
     assert!(start.elapsed() >= Duration::from_millis(1));
 }
@@ -83,38 +85,38 @@ fn every_notification_ends_a_wait() {
 #[test]
 fn a_notification_reaches_a_thread_that_waits() {
     let reactor = Reactor::new().unwrap();
-    let sleeper = thread::spawn({
+    let parked_worker = thread::spawn({
         let reactor = Arc::clone(&reactor);
         move || {
-            let mut ready = Vec::new();
+            let mut wakers = Vec::new();
             (0..100).for_each(|_| {
-                let mut seat = reactor.try_seat().unwrap();
-                seat.poll(None, &mut ready).unwrap();
+                let mut driver = reactor.try_driver().unwrap();
+                driver.poll(None, &mut wakers).unwrap();
             });
         }
     });
-    while !sleeper.is_finished() {
+    while !parked_worker.is_finished() {
         reactor.notify().unwrap();
         thread::yield_now();
     }
-    sleeper.join().unwrap();
+    parked_worker.join().unwrap();
 }
 
 #[test]
 fn a_timed_wait_is_not_rounded_to_milliseconds_and_huge_ones_do_not_overflow() {
     let reactor = Reactor::new().unwrap();
-    let mut ready = Vec::new();
-    let mut seat = reactor.try_seat().unwrap();
+    let mut wakers = Vec::new();
+    let mut driver = reactor.try_driver().unwrap();
     let wait = Duration::from_micros(200);
     let fastest = (0..20).map(|_| {
         let start = Instant::now();
-        seat.poll(Some(wait), &mut ready).unwrap();
+        driver.poll(Some(wait), &mut wakers).unwrap();
         assert!(start.elapsed() >= wait);
         start.elapsed()
     });
     assert!(fastest.min().unwrap() < Duration::from_micros(900));
     reactor.notify().unwrap();
-    seat.poll(Some(Duration::MAX), &mut ready).unwrap();
+    driver.poll(Some(Duration::MAX), &mut wakers).unwrap();
 }
 
 #[test]
@@ -130,9 +132,9 @@ fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay
         assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
     }
     b.write_all(b"x").unwrap();
-    let ready = look(&reactor);
-    assert_eq!(ready.len(), 5);
-    for waker in ready {
+    let wakers = look(&reactor);
+    assert_eq!(wakers.len(), 5);
+    for waker in wakers {
         waker.wake();
     }
     assert!(
@@ -154,7 +156,7 @@ fn an_event_after_the_look_survives_would_block() {
     look(&reactor);
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
-        panic!("a fresh source counts as ready");
+        panic!("a fresh source counts as wakers");
     };
     let would_block = a.read(&mut [0; 8]).unwrap_err();
     assert_eq!(would_block.kind(), io::ErrorKind::WouldBlock);
@@ -229,9 +231,9 @@ fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
     let (_, waker) = task();
     let mut cx = Context::from_waker(&waker);
     assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
-    let mut ready = Vec::new();
-    reactor.close(&mut ready);
-    assert_eq!(ready.len(), 1);
+    let mut wakers = Vec::new();
+    reactor.close(&mut wakers);
+    assert_eq!(wakers.len(), 1);
     let Poll::Ready(Err(error)) = source.poll_ready(Direction::Read, &mut cx) else {
         panic!("waiting goes on");
     };
@@ -388,10 +390,10 @@ fn a_look_tells_how_many_wakers_it_has_added() {
     let polled = source.poll_ready(Direction::Read, &mut Context::from_waker(&waker));
     assert!(polled.is_pending());
     b.write_all(b"x").unwrap();
-    let mut ready = vec![Waker::noop().clone(); 3];
-    let mut seat = reactor.try_seat().unwrap();
-    assert_eq!(seat.poll(Some(Duration::ZERO), &mut ready).unwrap(), 1);
-    assert_eq!(ready.len(), 4);
+    let mut wakers = vec![Waker::noop().clone(); 3];
+    let mut driver = reactor.try_driver().unwrap();
+    assert_eq!(driver.poll(Some(Duration::ZERO), &mut wakers).unwrap(), 1);
+    assert_eq!(wakers.len(), 4);
 }
 
 #[test]
@@ -448,9 +450,9 @@ fn a_reactor_whose_poller_fails_hands_out_who_waits_and_registers_nobody() {
     settle(&reactor, &source, Direction::Read);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
-    let mut ready = Vec::new();
-    reactor.fail(&mut ready);
-    assert_eq!(ready.len(), 1);
+    let mut wakers = Vec::new();
+    reactor.fail(&mut wakers);
+    assert_eq!(wakers.len(), 1);
     let polled = source.poll_ready(Direction::Read, &mut cx);
     assert!(matches!(polled, Poll::Ready(Err(_))));
     assert!(Reactor::register(&reactor, b.as_fd()).is_err());

@@ -95,11 +95,11 @@ impl Drop for Lookout {
 #[track_caller]
 pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) -> F::Output {
     let shared = handle.shared();
-    shared.assert_own();
+    shared.assert_not_forked();
     let foreign = handle.foreign.clone();
     let _in_foreign = foreign.enter();
     let _entered = context::enter(handle);
-    let _away = handoff::away();
+    let _blocking = handoff::enter_blocking();
     let _budget = budget::unlimited();
     let signal = Arc::new(Signal::of_this_thread());
     let waker = Waker::from(signal.clone());
@@ -121,7 +121,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
         while !signal.take() {
             if !frame.run_local_tasks() && !tasks::end_put_off() {
                 // In a child that was forked meanwhile, who should wake it is not there.
-                shared.assert_own();
+                shared.assert_not_forked();
                 lookout.park(&signal, &frame);
             }
         }

@@ -11,9 +11,11 @@ use super::foreign::Foreign;
 use super::recording::{self, FlightRecorder, Recording};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
 use crate::scheduler::instruments::{EVENTS, Hooks, MOST_EVENTS};
-use crate::scheduler::{Around, InstrumentSettings, Lease, OnStall, SchedtraceSettings, Settings};
+use crate::scheduler::{
+    InstrumentSettings, Lease, OnStall, SchedtraceSettings, Settings, ThreadWrapper,
+};
 use crate::sync::{Arc, thread};
-use crate::tasks::contained;
+use crate::tasks::catch_panic;
 
 /// Most processors a runtime can have: what the scheduler's counts have room for, far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
@@ -399,7 +401,7 @@ impl Builder {
             max_threads,
             max_blocking_threads: self.max_blocking_threads,
             thread_keep_alive: self.thread_keep_alive,
-            around: around(foreign.clone(), self.on_thread_start, self.on_thread_stop),
+            wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
             on_stall: match self.on_stall {
@@ -447,10 +449,10 @@ impl fmt::Debug for Builder {
 }
 
 /// What each thread of the runtime is wrapped in: its contexts and the user's hooks.
-fn around(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> Around {
+fn wrap_thread(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> ThreadWrapper {
     fn call(hook: &Option<Hook>) {
         if let Some(hook) = hook {
-            contained(|| hook());
+            catch_panic(|| hook());
         }
     }
     Box::new(move |lease, body| {

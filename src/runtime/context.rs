@@ -11,7 +11,7 @@ use crate::scheduler::Shared;
 use crate::stderr;
 use crate::sync::exit::at_exit;
 use crate::sync::fork::PerProcess;
-use crate::tasks::contained;
+use crate::tasks::catch_panic;
 
 std::thread_local! {
     /// The runtime entered, for the hot paths: no destructor, one load.
@@ -98,7 +98,7 @@ fn default_handle() -> &'static Handle {
 /// The default runtime is never dropped; so its timeline is written when the process exits. Its workers wait meanwhile, or the
 /// process would not end for minutes.
 extern "C" fn end_default() {
-    contained(|| {
+    catch_panic(|| {
         if let Some(runtime) = DEFAULT.get() {
             let _held = runtime.handle().shared().hold_workers();
             runtime.end_recording();
@@ -112,8 +112,8 @@ extern "C" fn end_default() {
 #[cfg(all(feature = "net", unix))]
 pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reactor>> {
     let shared = current_or_default();
-    if shared.is_inherited() {
-        return Err(std::io::Error::other(crate::scheduler::LOST));
+    if shared.in_forked_child() {
+        return Err(std::io::Error::other(crate::scheduler::FORKED));
     }
     shared
         .reactor()

@@ -34,7 +34,7 @@ fn hold() -> Box<dyn Any> {
         recording::hold(),
         tasks::hold(),
         stamp::hold(),
-        scheduler::circle::hold(),
+        scheduler::wait_cycle::hold(),
     );
     scheduler::clock::prepare();
     Box::new(Held {
@@ -46,7 +46,7 @@ fn hold() -> Box<dyn Any> {
 
 fn in_child(held: &mut dyn Any) {
     if let Some(held) = held.downcast_mut::<Held>() {
-        scheduler::disown(&mut held.schedulers);
+        scheduler::close_in_child(&mut held.schedulers);
         stderr::in_child(&mut held.stderr);
     }
 }

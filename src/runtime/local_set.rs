@@ -8,7 +8,7 @@
 //! # Ending
 //!
 //! 1. The set's registry is closed: every task that waits is woken into the queue, one that begins to wait ends itself.
-//! 2. The queue is emptied by cancelling, until no task is alive. A foreign thread may be between its wake and its push;
+//! 2. The queue is emptied by cancelling, until no task is alive. A remote thread may be between its wake and its push;
 //!    the number of live tasks says so, and its push wakes us.
 
 use std::cell::{Cell, RefCell};

@@ -152,7 +152,7 @@ impl Runtime {
     pub fn shutdown_timeout(mut self, timeout: Duration) -> ShutdownReport {
         self.background = true;
         let shared = self.handle.shared();
-        if shared.is_inherited() {
+        if shared.in_forked_child() {
             return ShutdownReport::default();
         }
         let before = shared.count_endings();
@@ -171,7 +171,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let shared = self.handle.shared();
-        if shared.is_inherited() {
+        if shared.in_forked_child() {
             // There are no threads to wait for, and what they held is theirs for ever.
             return;
         }
@@ -308,13 +308,13 @@ impl Handle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn dump_tasks(&self) -> TaskDump {
-        self.shared().assert_own();
+        self.shared().assert_not_forked();
         self.shared().dump_tasks()
     }
 
     /// Figures about this runtime, as of now.
     pub fn metrics(&self) -> RuntimeMetrics {
-        self.shared().assert_own();
+        self.shared().assert_not_forked();
         RuntimeMetrics::new(self.shared().snapshot())
     }
 }

@@ -91,11 +91,11 @@ pub fn snapshot(out: impl Write) -> io::Result<()> {
 }
 
 fn write(out: impl Write, logs: &[Log], names: &HashMap<Id, Arc<str>>) -> io::Result<()> {
-    timeline::write(BufWriter::new(out), logs, |word| label(word, names))
+    timeline::write(BufWriter::new(out), logs, |tag| label(tag, names))
 }
 
-fn label(word: u64, names: &HashMap<Id, Arc<str>>) -> TaskLabel {
-    let task = tasks::describe(word);
+fn label(tag: u64, names: &HashMap<Id, Arc<str>>) -> TaskLabel {
+    let task = tasks::describe(tag);
     let name = task.name.or_else(|| names.get(&task.id).cloned());
     TaskLabel {
         id: task.id.number(),

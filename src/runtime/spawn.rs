@@ -7,51 +7,51 @@ use std::panic::resume_unwind;
 use async_task::ScheduleInfo;
 
 use super::{block_on, context};
-use crate::scheduler::{Shared, handoff, home_of};
+use crate::scheduler::{Shared, handoff, scheduler_of};
 use crate::tasks::large::boxing;
-use crate::tasks::{self, AbortHandle, Home, JoinHandle, Membership, Meta, Runnable};
+use crate::tasks::{self, AbortHandle, JoinHandle, Membership, Meta, Runnable, Schedule};
 
-/// The home of ordinary tasks.
+/// The scheduler of ordinary tasks.
 struct OnWorkers;
 
-impl Home for OnWorkers {
+impl Schedule for OnWorkers {
     #[inline]
     fn schedule(runnable: Runnable, info: ScheduleInfo) {
-        home_of(runnable.metadata()).submit(runnable, info.woken_while_running);
+        scheduler_of(runnable.metadata()).submit(runnable, info.woken_while_running);
     }
 
     fn panicked(meta: &Meta) {
-        home_of(meta).task_panicked(meta);
+        scheduler_of(meta).task_panicked(meta);
     }
 
     fn cancelled(meta: &Meta) {
-        home_of(meta).task_cancelled();
+        scheduler_of(meta).task_cancelled();
     }
 
     #[inline]
     fn finished(meta: &Meta) {
-        home_of(meta).task_finished();
+        scheduler_of(meta).task_finished();
     }
 }
 
-/// The home of blocking jobs.
+/// The scheduler of blocking jobs.
 struct OnPool;
 
-impl Home for OnPool {
+impl Schedule for OnPool {
     fn schedule(runnable: Runnable, _: ScheduleInfo) {
-        home_of(runnable.metadata()).submit_blocking(runnable);
+        scheduler_of(runnable.metadata()).submit_blocking(runnable);
     }
 
     fn panicked(meta: &Meta) {
-        home_of(meta).task_panicked(meta);
+        scheduler_of(meta).task_panicked(meta);
     }
 
     fn cancelled(meta: &Meta) {
-        home_of(meta).task_cancelled();
+        scheduler_of(meta).task_cancelled();
     }
 
     fn finished(meta: &Meta) {
-        home_of(meta).task_finished();
+        scheduler_of(meta).task_finished();
     }
 }
 
@@ -193,7 +193,7 @@ pub fn block_in_place<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    let _away = handoff::away();
+    let _blocking = handoff::enter_blocking();
     f()
 }
 

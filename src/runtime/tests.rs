@@ -16,8 +16,8 @@ const CHILDREN: usize = 10;
 fn throwing(threads: &Arc<AtomicUsize>) -> Runtime {
     let (mut settings, foreign) = Builder::new().worker_threads(1).check().unwrap();
     let threads = threads.clone();
-    let inner = settings.around;
-    settings.around = Box::new(move |lease, body| {
+    let inner = settings.wrap_thread;
+    settings.wrap_thread = Box::new(move |lease, body| {
         let throws = threads.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         assert!(throws.is_err(), "the context of a thread throws");
         inner(lease, body);

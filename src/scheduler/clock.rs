@@ -14,7 +14,7 @@ enum Recent {
     /// Not in a poll of ours: nothing is kept, since nothing would end its life.
     Off,
     Unread,
-    At(Instant),
+    ProcessorRef(Instant),
 }
 
 std::thread_local! {
@@ -26,7 +26,7 @@ std::thread_local! {
 pub(crate) fn now() -> Instant {
     let now = Instant::now();
     if !matches!(RECENT.get(), Recent::Off) {
-        RECENT.set(Recent::At(now));
+        RECENT.set(Recent::ProcessorRef(now));
     }
     now
 }
@@ -35,7 +35,7 @@ pub(crate) fn now() -> Instant {
 #[inline]
 pub(crate) fn recent() -> Instant {
     match RECENT.get() {
-        Recent::At(instant) => instant,
+        Recent::ProcessorRef(instant) => instant,
         Recent::Off | Recent::Unread => now(),
     }
 }

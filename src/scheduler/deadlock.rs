@@ -37,7 +37,7 @@
 //!    sleep. (One of the two comes last: what a task does wakes the monitor, and a `block_on` that begins to wait later has
 //!    its own look.) It takes a [`Standstill`]: all of the above, and what has moved by then: polls, parkings, threads.
 //! 2. It waits for [`CONFIRMED`], and looks again. If both agree, nothing has moved meanwhile, and nothing that moves is left:
-//!    what one look might have missed, a thread between two counts, would have shown. A monitor that has to get up before
+//!    what one look might have missed, a thread between two counts, would have shown. A monitor that has to resume before
 //!    that, to print the scheduler's state, remembers its [`Suspicion`], and when it began.
 //! 3. Each runtime with a `block_on` that waits says so, whoever has found out, and once for each standstill. (Its own monitor may
 //!    have gone to sleep long before, when another runtime was still busy.)
@@ -46,7 +46,7 @@ use std::fmt::{self, Write as _};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::{Shared, home, local, probe};
+use super::{Shared, local, probe, runtimes};
 use crate::stderr;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::thread::{self, Thread};
@@ -185,9 +185,9 @@ pub(crate) fn look() -> Option<Standstill> {
     let mut seen = Standstill::default();
     let mut outsiders = Vec::new();
     let mut stands_still = true;
-    home::each(|shared| {
+    runtimes::each(|shared| {
         // Of a runtime that has ended no thread is left.
-        if stands_still && !shared.is_inherited() && shared.threads.alive() != 0 {
+        if stands_still && !shared.in_forked_child() && shared.threads.alive() != 0 {
             stands_still = shared.stands_still(&mut seen, &mut outsiders);
         }
     });
@@ -200,8 +200,8 @@ pub(crate) fn look() -> Option<Standstill> {
 
 /// Step 3.
 pub(crate) fn report(standstill: &Standstill) {
-    home::each(|shared| {
-        if !shared.is_inherited() && shared.looks_for_deadlocks() {
+    runtimes::each(|shared| {
+        if !shared.in_forked_child() && shared.looks_for_deadlocks() {
             shared.report_deadlock(standstill);
         }
     });
@@ -259,7 +259,7 @@ impl Shared {
 
     /// It has returned.
     pub(crate) fn has_waited(&self, waiting: &Arc<Waiting>) {
-        if self.is_inherited() {
+        if self.in_forked_child() {
             return;
         }
         let mut all = self.waiting.lock();
@@ -272,12 +272,12 @@ impl Shared {
     fn stands_still(&self, seen: &mut Standstill, outsiders: &mut Vec<u64>) -> bool {
         let slots = || self.processors.iter();
         if self.is_closed()
-            || self.idle.num_lying() != self.processors.len()
-            || !self.monitor.rests()
+            || self.idle.num_idle() != self.processors.len()
+            || !self.monitor.is_sleeping()
             || self.work_is_visible()
-            || self.crowd.num_held_back() != 0
-            || slots().any(|slot| !slot.at().next.is_empty())
-            || !self.orphans.is_empty()
+            || self.compute_limit.num_held_back() != 0
+            || slots().any(|slot| !slot.current().next.is_empty())
+            || !self.detached.is_empty()
             || self.timers.is_any_armed()
             || self.netpoll().is_none_or(|netpoll| netpoll.has_waiters())
         {
@@ -316,9 +316,9 @@ impl Shared {
         let alive = self.threads.alive();
         seen.threads += alive;
         seen.polls += slots()
-            .map(|slot| slot.sum(|at| at.tick.get()))
+            .map(|slot| slot.sum(|processor| processor.tick.get()))
             .sum::<u64>();
-        alive == MONITOR + self.idle.num_sleepers() + away.len() + threads
+        alive == MONITOR + self.idle.num_waiting_workers() + away.len() + threads
     }
 
     /// Step 3, for this runtime. Whoever comes second to the same standstill leaves it.
@@ -353,7 +353,7 @@ impl Shared {
         }
         let mut report = String::from("all tasks are asleep - deadlock!");
         for waiting in &waiting {
-            let _ = write!(report, "\n  block_on at {} waits", waiting.location);
+            let _ = write!(report, "\n  block_on processor {} waits", waiting.location);
         }
         let _ = write!(report, "\n{}", self.dump_tasks());
         Some(report.trim_end().to_owned())

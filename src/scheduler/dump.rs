@@ -25,31 +25,31 @@ use crate::tasks::{self, Id};
 ///
 /// Sharded by thread. Entered and left by the thread itself.
 #[derive(Debug, Default)]
-pub(super) struct Elsewhere([CachePadded<Mutex<Vec<Away>>>; SHARDS]);
+pub(super) struct OffProcessor([CachePadded<Mutex<Vec<OffProcessorPoll>>>; SHARDS]);
 
 #[derive(Clone, Copy, Debug)]
-struct Away {
-    word: u64,
+struct OffProcessorPoll {
+    tag: u64,
     /// A [probe](super::probe)'s name of the thread.
     thread: u64,
     since: Instant,
     is_job: bool,
 }
 
-impl Elsewhere {
+impl OffProcessor {
     /// The calling thread polls this task without a processor, until the guard is dropped.
-    pub(super) fn enter(&'static self, word: u64, is_job: bool) -> InElsewhere {
+    pub(super) fn enter(&'static self, tag: u64, is_job: bool) -> OffProcessorGuard {
         let list = &self.0[thread_shard()];
         let thread = probe::this_thread();
-        list.lock().push(Away {
-            word,
+        list.lock().push(OffProcessorPoll {
+            tag,
             thread,
             since: super::clock::now(),
             is_job,
         });
-        InElsewhere {
+        OffProcessorGuard {
             list,
-            word,
+            tag,
             birth: Birth::here(),
         }
     }
@@ -61,28 +61,28 @@ impl Elsewhere {
         threads.collect()
     }
 
-    fn all(&self) -> Vec<Away> {
+    fn all(&self) -> Vec<OffProcessorPoll> {
         let lists = self.0.iter();
         lists.flat_map(|list| list.lock().clone()).collect()
     }
 }
 
-/// See [`Elsewhere::enter`].
+/// See [`OffProcessor::enter`].
 #[derive(Debug)]
-pub(super) struct InElsewhere {
-    list: &'static Mutex<Vec<Away>>,
-    word: u64,
+pub(super) struct OffProcessorGuard {
+    list: &'static Mutex<Vec<OffProcessorPoll>>,
+    tag: u64,
     birth: Birth,
 }
 
-impl Drop for InElsewhere {
+impl Drop for OffProcessorGuard {
     fn drop(&mut self) {
-        if self.birth.is_inherited() {
+        if self.birth.in_forked_child() {
             // Another thread may have held the lock when the process forked.
             return;
         }
         let mut list = self.list.lock();
-        if let Some(place) = list.iter().rposition(|away| away.word == self.word) {
+        if let Some(place) = list.iter().rposition(|away| away.tag == self.tag) {
             list.swap_remove(place);
         }
     }
@@ -245,7 +245,7 @@ impl fmt::Display for TaskDump {
 /// State of a task, whether it is a job, and for how long it has been so.
 type Doings = (TaskState, bool, Option<Duration>);
 
-/// Twice as long as a worker looks for work before it lies down.
+/// Twice as long as a worker looks for work before it parks.
 const LONGEST_SEARCH: Duration = Duration::from_micros(100);
 
 /// What became of a runtime's tasks: see [`Runtime::shutdown_timeout`](crate::Runtime::shutdown_timeout).
@@ -311,7 +311,7 @@ pub(crate) struct Endings {
 impl Shared {
     /// Threads that have given their processor away in a poll. `None`: a blocking job runs.
     pub(super) fn threads_without_processor(&self) -> Option<Vec<u64>> {
-        self.elsewhere.threads()
+        self.off_processor.threads()
     }
 
     /// How many tasks have ended, and of them by being cancelled.
@@ -348,28 +348,28 @@ impl Shared {
         let alive = self.num_alive_tasks();
         let details: HashMap<u64, Detail> = self.instruments.details.all().into_iter().collect();
         let mut states: HashMap<u64, Doings> = HashMap::new();
-        for word in self.registry.words() {
-            states.insert(word, (TaskState::Waiting, false, None));
+        for tag in self.registry.tags() {
+            states.insert(tag, (TaskState::Waiting, false, None));
         }
-        for (&word, detail) in &details {
+        for (&tag, detail) in &details {
             let state = match detail.doing {
                 Doing::Queued => TaskState::Queued,
                 Doing::Running => TaskState::Running,
                 Doing::Waiting => TaskState::Waiting,
             };
-            states.insert(word, (state, false, None));
+            states.insert(tag, (state, false, None));
         }
         let running = self.running_tasks(&states);
         states.extend(running);
         let now = Instant::now();
         let mut tasks: Vec<TaskInfo> = states
             .into_iter()
-            .map(|(word, (state, is_job, since))| TaskInfo {
-                task: tasks::describe(word),
+            .map(|(tag, (state, is_job, since))| TaskInfo {
+                task: tasks::describe(tag),
                 state,
                 is_job,
                 since,
-                detail: details.get(&word).copied(),
+                detail: details.get(&tag).copied(),
                 now,
             })
             .collect();
@@ -380,11 +380,11 @@ impl Shared {
         }
     }
 
-    /// What [`Processor::at_work`](super::processor::Processor::at_work) says of each incarnation, in a fixed order.
+    /// What [`Processor::at_work`](super::processor::Processor::at_work) says of each instance, in a fixed order.
     fn at_work(&self) -> Vec<Option<(u64, u64, u64)>> {
         let mut all = Vec::new();
         for slot in &self.processors {
-            slot.each(|at| all.push(at.at_work()));
+            slot.each(|processor| all.push(processor.at_work()));
             // One more may come between two calls: then the places after it do not match, and nothing is made of them.
             all.push(None);
         }
@@ -399,28 +399,28 @@ impl Shared {
             State::Blocked => TaskState::Blocked,
             State::Running | State::Unknown => TaskState::Running,
         };
-        // A worker that polls nothing looks for work, for less than this, and then it lies down.
+        // A worker that polls nothing looks for work, for less than this, and then it parks.
         let seen = self.at_work();
         let begin = Instant::now();
         while begin.elapsed() < LONGEST_SEARCH {
             std::hint::spin_loop();
         }
         for (before, after) in seen.into_iter().zip(self.at_work()) {
-            let Some((tick, word, thread)) = after else {
+            let Some((tick, tag, thread)) = after else {
                 continue;
             };
-            if word == 0 {
+            if tag == 0 {
                 // It polls nothing.
                 continue;
             }
-            let is_polling = before == Some((tick, word, thread));
-            if is_polling || known.contains_key(&word) {
-                running.insert(word, (state_of(thread), false, None));
+            let is_polling = before == Some((tick, tag, thread));
+            if is_polling || known.contains_key(&tag) {
+                running.insert(tag, (state_of(thread), false, None));
             }
         }
-        for away in self.elsewhere.all() {
+        for away in self.off_processor.all() {
             let state = state_of(away.thread);
-            running.insert(away.word, (state, away.is_job, Some(away.since.elapsed())));
+            running.insert(away.tag, (state, away.is_job, Some(away.since.elapsed())));
         }
         running
     }

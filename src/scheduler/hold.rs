@@ -43,7 +43,7 @@ impl Shared {
     pub(crate) fn hold_workers(&'static self) -> Holding {
         self.hold.0.store(true, Ordering::Relaxed);
         for slot in &self.processors {
-            slot.at().tenure.ask();
+            slot.current().ownership.request_yield();
         }
         Holding(self)
     }

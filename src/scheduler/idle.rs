@@ -1,7 +1,7 @@
 //! Who is idle, who is searching, and the two protocols that keep work from being forgotten.
 //!
 //! States of a worker: **running** (holds a core, polls tasks), **searching** (holds a core, has no task, looks at the
-//! others' queues), **lying** (has laid its core down and waits in bed: parked, or in the netpoller's seat).
+//! others' queues), **lying** (has released its processor and waits parked: parked, or with the driver).
 //! States of a processor: its core is held by a worker, or lies here.
 //!
 //! # Submitting
@@ -12,16 +12,16 @@
 //!    core and one worker for it. The claim counts the woken worker as searching *before* it wakes, so a hundred
 //!    submissions wake one worker and not a hundred.
 //!
-//! # Lying down
+//! # Parking
 //!
-//! 1. Lay the core down, get into the list of beds, stop being counted as searching ([`Idle::lie_down`]).
+//! 1. Release the processor, get into the list of parked workers, stop being counted as searching ([`Idle::park_worker`]).
 //! 2. StoreLoad fence.
-//! 3. Look at every queue once more. Something there: [`Idle::get_up`] again.
+//! 3. Look at every queue once more. Something there: [`Idle::unpark_worker`] again.
 //! 4. Wait.
 //!
 //! The failure both guard against: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that
 //! queue already, sees nothing, and sleeps. Each side writes, fences, and then reads what the other wrote; so at least
-//! one of them sees the other (Dekker). Every worker that lies down looks again, not only the last one
+//! one of them sees the other (Dekker). Every worker that parks looks again, not only the last one
 //! (golang/go#43997).
 //!
 //! # Finding
@@ -35,14 +35,14 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::park::Sleeper;
+use super::parked_worker::ParkedWorker;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 
 #[cfg(test)]
 mod tests;
 
-const LYING: u64 = 1;
+const IDLE: u64 = 1;
 const SEARCHING: u64 = 1 << 24;
 const COUNT: u64 = SEARCHING - 1;
 const CLOSED: u64 = 1 << 63;
@@ -53,7 +53,7 @@ struct Counts(u64);
 
 impl Counts {
     /// Processors whose core lies in [`Lists::cores`].
-    fn lying(self) -> u64 {
+    fn idle(self) -> u64 {
         self.0 & COUNT
     }
 
@@ -69,7 +69,7 @@ impl Counts {
 /// See the module's documentation. `C` is the core; models use a number.
 #[derive(Debug)]
 pub(crate) struct Idle<C> {
-    /// Read by every submission; written when a worker lies down, gets up, begins or ends a search. `lying` changes
+    /// Read by every submission; written when a worker parks, resumes, begins or ends a search. `idle` changes
     /// under the lock only.
     counts: CachePadded<AtomicU64>,
     lists: Mutex<Lists<C>>,
@@ -78,11 +78,11 @@ pub(crate) struct Idle<C> {
 #[derive(Debug)]
 struct Lists<C> {
     cores: Vec<C>,
-    /// Workers in their beds, the one that lay down last at the end: its caches are the warmest.
-    beds: Vec<Arc<Sleeper<C>>>,
-    /// The one that waits in the netpoller's seat. Woken only when no bed is occupied: whoever replaces it there would
+    /// Workers in their parked workers, the one that parked last at the end: its caches are the warmest.
+    parked: Vec<Arc<ParkedWorker<C>>>,
+    /// The one that waits with the driver. Woken only when no bed is occupied: whoever replaces it there would
     /// cost a second wake-up.
-    seated: Option<Arc<Sleeper<C>>>,
+    polling: Option<Arc<ParkedWorker<C>>>,
 }
 
 /// What [`Idle::after_submit`] asks the submitter to do.
@@ -98,15 +98,15 @@ pub(crate) enum Next {
 /// A processor put to work by [`Idle::claim`]; its worker counts as searching from now on.
 #[derive(Debug)]
 pub(crate) enum Claim<C> {
-    /// The core lies in this worker's hands: unpark it.
-    Sleeper(Arc<Sleeper<C>>),
+    /// The core lies held by this worker: unpark it.
+    Worker(Arc<ParkedWorker<C>>),
     /// No worker is free: start a thread for this core, or give it back with [`Idle::unclaim`].
     Thread(C),
 }
 
-/// A worker that got up.
+/// A worker that resumed.
 #[derive(Debug)]
-pub(crate) struct Up<C> {
+pub(crate) struct Resumed<C> {
     pub(crate) core: C,
     /// It was woken to search and is counted so.
     pub(crate) searching: bool,
@@ -118,8 +118,8 @@ impl<C> Idle<C> {
             counts: CachePadded::new(AtomicU64::new(0)),
             lists: Mutex::new(Lists {
                 cores: Vec::new(),
-                beds: Vec::new(),
-                seated: None,
+                parked: Vec::new(),
+                polling: None,
             }),
         }
     }
@@ -130,8 +130,8 @@ impl<C> Idle<C> {
     }
 
     /// Cores that lie here.
-    pub(crate) fn num_lying(&self) -> usize {
-        self.counts().lying() as usize
+    pub(crate) fn num_idle(&self) -> usize {
+        self.counts().idle() as usize
     }
 
     /// Workers that search.
@@ -139,32 +139,32 @@ impl<C> Idle<C> {
         self.counts().searching() as usize
     }
 
-    /// Workers in bed.
-    pub(crate) fn num_in_bed(&self) -> usize {
-        self.lists.lock().beds.len()
+    /// Workers parked.
+    pub(crate) fn num_parked(&self) -> usize {
+        self.lists.lock().parked.len()
     }
 
-    /// Whether somebody sits in the seat, or searches and will look at the network without being told.
-    pub(crate) fn is_attended(&self) -> bool {
-        self.counts().searching() != 0 || self.lists.lock().seated.is_some()
+    /// Whether somebody sits with the driver, or searches and will look at the network without being told.
+    pub(crate) fn has_driver(&self) -> bool {
+        self.counts().searching() != 0 || self.lists.lock().polling.is_some()
     }
 
-    /// Whether a worker waits, in bed or in the seat.
-    pub(crate) fn has_sleeper(&self) -> bool {
+    /// Whether a worker waits, parked or with the driver.
+    pub(crate) fn has_waiting_worker(&self) -> bool {
         let lists = self.lists.lock();
-        !lists.beds.is_empty() || lists.seated.is_some()
+        !lists.parked.is_empty() || lists.polling.is_some()
     }
 
-    /// Workers that wait, in bed or in the seat.
-    pub(crate) fn num_sleepers(&self) -> usize {
+    /// Workers that wait, parked or with the driver.
+    pub(crate) fn num_waiting_workers(&self) -> usize {
         let lists = self.lists.lock();
-        lists.beds.len() + usize::from(lists.seated.is_some())
+        lists.parked.len() + usize::from(lists.polling.is_some())
     }
 
     /// Steps 2 and 3 of submitting.
     #[inline]
     pub(crate) fn after_submit(&self) -> Next {
-        // Pairs with the fence in `lie_down` and in `found`.
+        // Pairs with the fence in `park_worker` and in `found`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
         if counts.0 & (CLOSED | COUNT) == 0 || counts.searching() != 0 && !counts.closed() {
@@ -181,7 +181,7 @@ impl<C> Idle<C> {
         self.counts
             .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |word| {
                 let counts = Counts(word);
-                (counts.searching() == 0 && counts.lying() != 0 && !counts.closed())
+                (counts.searching() == 0 && counts.idle() != 0 && !counts.closed())
                     .then_some(word + SEARCHING)
             })
             .ok()?;
@@ -198,16 +198,16 @@ impl<C> Idle<C> {
     fn hand_out(&self) -> Option<Claim<C>> {
         let mut lists = self.lists.lock();
         let Some(core) = self.take_core(&mut lists) else {
-            // Its worker has got up by itself. Under the lock, so before that worker lies down again: a submission that
+            // Its worker has resumed by itself. Under the lock, so before that worker parks again: a submission that
             // still left its work to this search is older than that worker's next look at the queues.
             self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
             return None;
         };
-        let sleeper = lists.beds.pop().or_else(|| lists.seated.take());
-        Some(match sleeper {
-            Some(sleeper) => {
-                sleeper.give(core);
-                Claim::Sleeper(sleeper)
+        let parked_worker = lists.parked.pop().or_else(|| lists.polling.take());
+        Some(match parked_worker {
+            Some(parked_worker) => {
+                parked_worker.hand(core);
+                Claim::Worker(parked_worker)
             }
             None => Claim::Thread(core),
         })
@@ -217,7 +217,7 @@ impl<C> Idle<C> {
     pub(crate) fn unclaim(&self, core: C) {
         let mut lists = self.lists.lock();
         lists.cores.push(core);
-        self.counts.fetch_add(LYING, Ordering::SeqCst);
+        self.counts.fetch_add(IDLE, Ordering::SeqCst);
         self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
     }
 
@@ -225,7 +225,7 @@ impl<C> Idle<C> {
     /// they only contend.
     pub(crate) fn begin_search(&self, processors: usize) -> bool {
         let counts = self.counts();
-        if 2 * counts.searching() >= processors as u64 - counts.lying().min(processors as u64) {
+        if 2 * counts.searching() >= processors as u64 - counts.idle().min(processors as u64) {
             return false;
         }
         self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
@@ -239,19 +239,19 @@ impl<C> Idle<C> {
         fence(Ordering::SeqCst);
     }
 
-    /// Steps 1 and 2 of lying down. `seated`: the worker holds the netpoller's seat.
-    pub(crate) fn lie_down(
+    /// Steps 1 and 2 of parking. `polling`: the worker holds the driver.
+    pub(crate) fn park_worker(
         &self,
         core: Option<C>,
-        sleeper: &Arc<Sleeper<C>>,
+        parked_worker: &Arc<ParkedWorker<C>>,
         searching: bool,
-        seated: bool,
+        polling: bool,
     ) {
         let mut lists = self.lists.lock();
-        if seated {
-            lists.seated = Some(sleeper.clone());
+        if polling {
+            lists.polling = Some(parked_worker.clone());
         } else {
-            lists.beds.push(sleeper.clone());
+            lists.parked.push(parked_worker.clone());
         }
         let mut change = if searching {
             SEARCHING.wrapping_neg()
@@ -260,7 +260,7 @@ impl<C> Idle<C> {
         };
         if let Some(core) = core {
             lists.cores.push(core);
-            change = change.wrapping_add(LYING);
+            change = change.wrapping_add(IDLE);
         }
         self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
@@ -268,36 +268,36 @@ impl<C> Idle<C> {
         fence(Ordering::SeqCst);
     }
 
-    /// Lays a core down without its worker, which is about to block. The caller looks at the queues afterwards.
-    pub(crate) fn lay_down(&self, core: C) {
+    /// Releases a processor without its worker, which is about to block. The caller looks at the queues afterwards.
+    pub(crate) fn push_idle(&self, core: C) {
         let mut lists = self.lists.lock();
         lists.cores.push(core);
-        self.counts.fetch_add(LYING, Ordering::SeqCst);
+        self.counts.fetch_add(IDLE, Ordering::SeqCst);
         drop(lists);
         // Pairs with the fence in `after_submit`.
         fence(Ordering::SeqCst);
     }
 
-    /// Leaves bed or seat. With the core that was given, else with any that lies here; `None` when there is none.
-    pub(crate) fn get_up(&self, sleeper: &Arc<Sleeper<C>>) -> Option<Up<C>> {
+    /// Leaves bed or driver. With the core that was given, else with any that lies here; `None` when there is none.
+    pub(crate) fn unpark_worker(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
         let mut lists = self.lists.lock();
-        if let Some(up) = lists.leave(sleeper) {
-            return Some(up);
+        if let Some(resumed) = lists.leave(parked_worker) {
+            return Some(resumed);
         }
         let core = self.take_core(&mut lists)?;
-        Some(Up {
+        Some(Resumed {
             core,
             searching: false,
         })
     }
 
-    /// Leaves bed or seat for good, unless a core was given.
-    pub(crate) fn leave(&self, sleeper: &Arc<Sleeper<C>>) -> Option<Up<C>> {
-        self.lists.lock().leave(sleeper)
+    /// Leaves bed or driver for good, unless a core was given.
+    pub(crate) fn leave(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
+        self.lists.lock().leave(parked_worker)
     }
 
-    /// Takes a core that lies here, for a thread that is not in bed.
-    pub(crate) fn pick_up(&self) -> Option<C> {
+    /// Takes a core that lies here, for a thread that is not parked.
+    pub(crate) fn pop_idle(&self) -> Option<C> {
         let mut lists = self.lists.lock();
         self.take_core(&mut lists)
     }
@@ -307,17 +307,17 @@ impl<C> Idle<C> {
             return None;
         }
         let core = lists.cores.pop()?;
-        self.counts.fetch_sub(LYING, Ordering::SeqCst);
+        self.counts.fetch_sub(IDLE, Ordering::SeqCst);
         Some(core)
     }
 
-    /// Closes: nobody is given a core any more. All sleepers come back to be woken.
-    pub(crate) fn close(&self) -> Vec<Arc<Sleeper<C>>> {
+    /// Closes: nobody is given a core any more. All parked workers come back to be woken.
+    pub(crate) fn close(&self) -> Vec<Arc<ParkedWorker<C>>> {
         self.counts.fetch_or(CLOSED, Ordering::SeqCst);
         let mut lists = self.lists.lock();
-        let mut sleepers = std::mem::take(&mut lists.beds);
-        sleepers.extend(lists.seated.take());
-        sleepers
+        let mut parked_workers = std::mem::take(&mut lists.parked);
+        parked_workers.extend(lists.polling.take());
+        parked_workers
     }
 
     /// Takes all cores that lie here: to start their workers, or, after `close`, to empty their queues.
@@ -325,48 +325,49 @@ impl<C> Idle<C> {
         let mut lists = self.lists.lock();
         let cores = std::mem::take(&mut lists.cores);
         self.counts
-            .fetch_sub(LYING * cores.len() as u64, Ordering::SeqCst);
+            .fetch_sub(IDLE * cores.len() as u64, Ordering::SeqCst);
         cores
     }
 
-    /// Lays cores down for good, or for the first time.
+    /// Puts processors among the idle ones for good, or for the first time.
     pub(crate) fn put_cores(&self, cores: Vec<C>) {
         let mut lists = self.lists.lock();
         self.counts
-            .fetch_add(LYING * cores.len() as u64, Ordering::SeqCst);
+            .fetch_add(IDLE * cores.len() as u64, Ordering::SeqCst);
         lists.cores.extend(cores);
     }
 
     /// Whether nobody has anything to do with this list any more: all cores lie here and nobody is counted as searching.
     pub(crate) fn is_settled(&self, processors: usize) -> bool {
         let counts = Counts(self.counts.load(Ordering::Acquire));
-        counts.lying() == processors as u64 && counts.searching() == 0
+        counts.idle() == processors as u64 && counts.searching() == 0
     }
 
     /// Opens again, with the cores that lie here. No worker may be left from before.
     pub(crate) fn reopen(&self) {
         let lists = self.lists.lock();
         self.counts
-            .store(LYING * lists.cores.len() as u64, Ordering::SeqCst);
+            .store(IDLE * lists.cores.len() as u64, Ordering::SeqCst);
     }
 }
 
 impl<C> Lists<C> {
-    /// A sleeper that was handed a core is in no list any more; any other is taken off its list.
-    fn leave(&mut self, sleeper: &Arc<Sleeper<C>>) -> Option<Up<C>> {
-        if let Some(core) = sleeper.take_gift() {
-            return Some(Up {
+    /// A parked worker that was handed a core is in no list any more; any other is taken off its list.
+    fn leave(&mut self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
+        if let Some(core) = parked_worker.take_handed() {
+            return Some(Resumed {
                 core,
                 searching: true,
             });
         }
-        self.beds.retain(|other| !Arc::ptr_eq(other, sleeper));
+        self.parked
+            .retain(|other| !Arc::ptr_eq(other, parked_worker));
         if self
-            .seated
+            .polling
             .as_ref()
-            .is_some_and(|other| Arc::ptr_eq(other, sleeper))
+            .is_some_and(|other| Arc::ptr_eq(other, parked_worker))
         {
-            self.seated = None;
+            self.polling = None;
         }
         None
     }

@@ -9,23 +9,23 @@
 //! # Closing
 //!
 //! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
-//! 2. Wake all workers: they see the mark, leave what is in their queues to the janitor, and end.
+//! 2. Wake all workers: they see the mark, leave what is in their queues to the shutdown thread, and end.
 //! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one that would begin to wait
 //!    is refused and ends itself.
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
-//! 5. The monitor becomes the janitor, who cancels what is left and ends last; see [`super::janitor`].
+//! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see [`super::shutdown`].
 
 use std::io;
 use std::time::Instant;
 
 use super::deadlock::OnDeadlock;
-use super::inherited::{self, Free};
+use super::forked::{self, Free};
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::settings::{Lease, Settings};
 use super::stall::Reporting;
 use super::threads::Context;
-use super::{Shared, circle, home_of, monitor, worker};
+use super::{Shared, monitor, scheduler_of, wait_cycle, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -45,7 +45,7 @@ pub(super) enum BlockingJob {
     Task(Runnable),
     /// The runtime's own.
     Report(Reporting),
-    /// Likewise: see [`super::left_wakers`].
+    /// Likewise: see [`super::foreign_wakers`].
     Wakers(&'static Shared),
 }
 
@@ -53,24 +53,24 @@ impl Job for BlockingJob {
     fn run(self) {
         match self {
             BlockingJob::Task(runnable) => {
-                let (shared, word) = (home_of(runnable.metadata()), runnable.metadata().word());
-                let _here = shared.elsewhere.enter(word, true);
-                shared.poll_elsewhere(runnable, tasks::run);
+                let (shared, tag) = (scheduler_of(runnable.metadata()), runnable.metadata().tag());
+                let _here = shared.off_processor.enter(tag, true);
+                shared.poll_off_processor(runnable, tasks::run);
             }
             BlockingJob::Report(reporting) => reporting.run(),
-            BlockingJob::Wakers(shared) => shared.call_left_wakers(),
+            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
         }
-        inherited::end_if_child();
+        forked::abort_if_child();
     }
 
     fn cancel(self) {
         match self {
             BlockingJob::Task(runnable) => {
-                home_of(runnable.metadata()).poll_elsewhere(runnable, tasks::cancel);
+                scheduler_of(runnable.metadata()).poll_off_processor(runnable, tasks::cancel);
             }
             // The runtime ends: nobody is kept waiting any more.
             BlockingJob::Report(_) => {}
-            BlockingJob::Wakers(shared) => shared.call_left_wakers(),
+            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
         }
     }
 }
@@ -114,18 +114,18 @@ fn take_free(processors: usize) -> io::Result<&'static Shared> {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.shared.is_inherited() {
+        if self.shared.in_forked_child() {
             return;
         }
         self.shared.forget_services();
-        // The janitor has seen to this. Were there anything left, the scheduler would never be used again.
+        // The shutdown thread has seen to this. Were there anything left, the scheduler would never be used again.
         if self.shared.is_settled() {
             FREE.lock().push(self.shared);
         }
     }
 }
 
-/// A core on its way to the thread that was started for it. When the thread ends before it begins to work, the core lies idle
+/// A core on its way to the thread that was started for it. When the thread ends before it begins to work, the core is idle
 /// again, with what is in its queues.
 struct Carried {
     shared: &'static Shared,
@@ -139,7 +139,7 @@ impl Drop for Carried {
         if let Some(core) = self.core.take() {
             core.empty_slot();
             self.shared.take_back(core, self.searching);
-            // It may be about to sleep since all cores lie idle, which this one does only now.
+            // It may be about to sleep since all cores are idle, which this one does only now.
             self.shared.monitor.wake();
         }
     }
@@ -159,9 +159,9 @@ impl CountedWorker {
 
 impl Drop for CountedWorker {
     fn drop(&mut self) {
-        // Release: the janitor that reads this sees all that the worker has counted.
+        // Release: the shutdown thread that reads this sees all that the worker has counted.
         self.0.workers.fetch_sub(1, Ordering::Release);
-        self.0.call_janitor_if_closed();
+        self.0.notify_shutdown_if_closed();
     }
 }
 
@@ -190,13 +190,13 @@ impl Shared {
             blocking: Some(pool),
         };
         self.counters.reset();
-        for foreign in &self.foreign_tasks {
-            foreign.spawned.store(0, Ordering::Relaxed);
-            foreign.finished.store(0, Ordering::Relaxed);
+        for remote in &self.remote_tasks {
+            remote.spawned.store(0, Ordering::Relaxed);
+            remote.finished.store(0, Ordering::Relaxed);
         }
         self.processors.iter().for_each(|slot| slot.reset());
-        self.orphans.clear();
-        self.crowd.reset();
+        self.detached.clear();
+        self.compute_limit.reset();
         self.said_exhausted.store(false, Ordering::Relaxed);
         self.registry.reopen();
         self.idle.reopen();
@@ -284,7 +284,7 @@ impl Shared {
     }
 
     /// Whether another worker may be started. If not, that is said once.
-    pub(super) fn may_hire(&'static self) -> bool {
+    pub(super) fn can_start_worker(&'static self) -> bool {
         let Ok(settings) = self.settings() else {
             return false;
         };
@@ -301,18 +301,18 @@ impl Shared {
             return;
         }
         self.threads.close();
-        for sleeper in self.idle.close() {
-            sleeper.unpark();
+        for parked_worker in self.idle.close() {
+            parked_worker.unpark();
         }
         self.registry.close();
-        let mut ready = Vec::new();
-        self.timers.drain(&mut ready);
+        let mut wakers = Vec::new();
+        self.timers.drain(&mut wakers);
         if let Some(netpoll) = self.netpoll() {
-            netpoll.close(&mut ready);
+            netpoll.close(&mut wakers);
         }
-        self.call_wakers(&mut ready);
-        self.call_left_wakers();
-        self.monitor.call_janitor();
+        self.call_wakers(&mut wakers);
+        self.call_foreign_wakers();
+        self.monitor.notify_shutdown();
     }
 
     /// After `close`: waits until the last future has been dropped and all threads have ended.
@@ -340,7 +340,7 @@ impl Shared {
 
     /// Ends a task that nobody takes.
     pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
-        let _ends = circle::ends_task_of(self);
+        let _ends = wait_cycle::ends_task_of(self);
         match self.instruments.on() {
             0 => tasks::reject(runnable, refused, None),
             _ => self.end_observed(runnable, refused, false),

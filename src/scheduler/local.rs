@@ -57,16 +57,16 @@ pub(super) fn set_shared(shared: Option<&'static Shared>) {
     let _ = LOCAL.try_with(|local| local.shared.set(shared));
 }
 
-/// Lays a core into this thread's hands.
+/// Lays a core to this thread.
 pub(super) fn put_core(core: Box<Core>) {
-    core.at.tenure.begin(probe::this_thread());
+    core.processor.ownership.acquire(probe::this_thread());
     LOCAL.with(|local| {
         let previous = local.core.borrow_mut().replace(core);
         debug_assert!(previous.is_none(), "a thread was given two cores");
     });
 }
 
-/// Takes the core out of this thread's hands: for [`Shared::give_up_core`] alone.
+/// Takes the core from this thread: for [`Shared::release`] alone.
 pub(super) fn take_core() -> Option<Box<Core>> {
     LOCAL
         .try_with(|local| local.core.borrow_mut().take())

@@ -31,16 +31,16 @@
 //!
 //! # Protocols
 //!
-//! Each stands in the module that owns it: submitting, lying down and finding in [`idle`]; the order of looking and the way
-//! of waiting in [`worker`]; the next slot in [`queue`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
-//! or losing it in [`handoff`], and what is left behind then in [`orphan`]; the watchman in [`monitor`], and what he calls
-//! stuck in [`watch`], and how many may compute beside the processors in [`crowd`]; opening and closing in [`lifecycle`] and [`janitor`]. The models in `tests/model/` check them, each
+//! Each stands in the module that owns it: submitting, parking and finding in [`idle`]; the order of looking and the way
+//! of waiting in [`worker`]; the next slot in [`next_slot`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
+//! or losing it in [`handoff`], and what is left behind then in [`detached`]; the watchman in [`monitor`], and what he calls
+//! stuck in [`watch`], and how many may compute beside the processors in [`compute_limit`]; opening and closing in [`lifecycle`] and [`shutdown`]. The models in `tests/model/` check them, each
 //! with a seeded bug that must be found.
 //!
 //! # Why nothing a task does can stall the others
 //!
 //! A poll cannot be suspended, but its processor can be taken. Go does so for system calls, and preempts what computes;
-//! here both are the same: the place of the processor gets another incarnation, another thread goes on in it, and the
+//! here both are the same: the place of the processor gets another instance, another thread goes on in it, and the
 //! stuck one keeps its own queue, for thieves to empty. async-std tried this in 2019 (async-rs/async-std#631) and gave it
 //! up: its successor (#733) took the starting of threads out again. What differs here:
 //!
@@ -48,11 +48,11 @@
 //!   reactor lately. A busy machine without a moment to look and a blocked one are the same to it.
 //! * *Blocked* and *running* are told apart, by the thread's state and its own CPU time and not by the wall clock. So a
 //!   machine with more to do than CPUs starts no threads for it, and a blocked thread is found a hundred times sooner.
-//! * *Nothing is done without need*: only when work waits and no processor lies idle.
+//! * *Nothing is done without need*: only when work waits and no processor is idle.
 //! * *Nothing is taken from a running thread.* It owns its queue to the end, so there is no lock on the fast path and no
 //!   moment at which two threads hold the same core. What it pushes is found where it pushes it.
 //! * *Threads are bounded and reused*; at the limit the runtime behaves as others do. What blocks has up to `max_threads`; what computes
-//!   would gain nothing from more threads than CPUs, and gets a few ([`crowd`]).
+//!   would gain nothing from more threads than CPUs, and gets a few ([`compute_limit`]).
 //!
 //! It costs a running worker one store per poll (which task), a load per poll and a load per push.
 //!
@@ -68,8 +68,8 @@
 //! | timers and sockets | 61 polls; the monitor's round, each 1 ms, if polls are long. A timer among others of one deadline: for those, at most 256 of which are fired between two looks; one after them: for a few such pieces |
 //! | work that a poll hides beside an idle processor | no processor is idle beside queued work for more than 10 ms: the monitor's doze of 9 ms, and its round |
 //! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
-//! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor lies idle |
-//! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`crowd`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
+//! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor is idle |
+//! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`compute_limit`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
 //! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs
@@ -82,10 +82,10 @@
 //! * **Waking somebody for a full next slot**: tears pairs of tasks apart (see [`processor`]). tokio tried twice
 //!   (tokio#7431, reverted in tokio#8100 for over-waking).
 //! * **A reactor on a thread of its own**: a hop per event, two thirds of the echo throughput.
-//! * **A wheel for each sleeper to watch**: wheels belong to cores, and whose core lies where changes all the time; one of
-//!   them was soon watched by nobody. The seat watches them all.
+//! * **A wheel for each parked worker to watch**: wheels belong to cores, and whose core lies where changes all the time; one of
+//!   them was soon watched by nobody. The driver watches them all.
 //! * **Cancelling in the waker after closing**: the waker may hold a lock that the future's destructor takes (a channel that
-//!   passes a wake-up on does). Only workers between polls and the janitor run destructors.
+//!   passes a wake-up on does). Only workers between polls and the shutdown thread run destructors.
 //! * **Draining a stuck worker's queue**: a task that spawns 100,000 children is a 10 ms poll, and moving them made it 1.8 to
 //!   3 times slower. They stay, and are stolen.
 //! * **Wall time to tell what is stuck**: 200 to 470 false retakes beside six CPU burners; by CPU time, none.
@@ -98,7 +98,7 @@
 //!
 //! | choice | effect |
 //! |---|---|
-//! | searching before lying down: none / 12 looks 0.4 µs apart / 5 looks 1 µs apart | spawn + join 139 / 141 / 115 ns, context switches 2226 / 187 / 111; fan-out, skynet, remote spawn, ping-pong and echo tie |
+//! | searching before parking: none / 12 looks 0.4 µs apart / 5 looks 1 µs apart | spawn + join 139 / 141 / 115 ns, context switches 2226 / 187 / 111; fan-out, skynet, remote spawn, ping-pong and echo tie |
 //! | after a sleep of less than 50 µs: the same search / 48 µs of it, 16 µs apart | spawn + join 134 / 106 ns; fan-out, skynet, remote spawn, echo and idle tie |
 //! | the monitor's doze ended by the last processor that gets busy / only by its end | tick lateness p99 beside 4 blocking tasks 0.2 / 8 ms |
 //! | the monitor's timer slack 1 ns / 50 µs | 200 tasks that block 100 ms, three times: 395 / 440 ms |
@@ -107,13 +107,13 @@
 //! | the list of waiting tasks as one vector / in pieces of 4 KiB | with mimalloc: 128 / 109 bytes per parked task, spawned in 93 / 64 ns |
 //! | alone, after a job was sent off, searching for 5 / 48 µs | `spawn_blocking` one at a time 22 or 5 / 5 µs |
 //! | the next slot's streak at most 3 / 7 / 15 polls | ping-pong of 1000 pairs 109 / 104 / 100 ns (tokio 105); one pair and spawn + join tie. 6, for fairness |
-//! | a helper for every batch of timers or events / only where it would come in time ([`pace`]) | 100,000 timers 4136 / 2753 ns of CPU each (over 490 ms; with 16 µs ticks too), HTTP 0.96 of the CPU |
-//! | spinning before lying down also when everybody else is in bed / not then | part of the above: 5 µs per wake. Without exception it made `spawn_blocking` one at a time 36 µs instead of 5, so it is not after a job was sent off |
+//! | a helper for every batch of timers or events / only where it would come in time ([`wake_heuristics`]) | 100,000 timers 4136 / 2753 ns of CPU each (over 490 ms; with 16 µs ticks too), HTTP 0.96 of the CPU |
+//! | spinning before parking also when everybody else is parked / not then | part of the above: 5 µs per wake. Without exception it made `spawn_blocking` one at a time 36 µs instead of 5, so it is not after a job was sent off |
 //! | wheel ticks of 65 / 16 µs, but 65 where timers are dense | a lone sleep ends 60 / 36 µs late (p50) |
 //! | looking at the timers after each poll that read the clock / each 8th poll | a timeout that waits 1209 / 965 instructions |
 //! | a tag beside the future / the finished mark in the metadata | 113 / 97 bytes per parked task |
 //! | announcing a poll and finding it in two visits to the core / one, remainder / countdown for the 61st | yield 362 / 337 instructions, chained spawn 650 / 620 |
-//! | counters of foreign spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
+//! | counters of remote spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
 //! | a stamp by the time stamp counter / by the clock (Intel Xeon) | 13 / 29 ns; of the 29 ns that a recorded poll costs it is half |
 //! | while only the timeline is on, yields pushed in the plain way, the other instruments in a function of their own / not | yield while recording 432 / 477 instructions, wake and poll 511 / 554; 29 / 32 and 56 / 77 ns more than unrecorded |
 //! | 100 tasks that compute for 200 ms beside a tick each 10 ms: those of a heavy site held back / each gets a thread (2026-11-29) | 8 / 47 threads; mean completion 5.3 / 7.0 s (tokio 5.2 s); tick lateness p99 13 / 423 ms, at most 21 / 2127 ms (tokio 10 s) |
@@ -136,76 +136,76 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::tasks::Runnable;
 use crate::tasks::registry::{Registry, SHARDS};
 
-mod at;
-mod busy;
-pub(crate) mod circle;
+mod busy_time;
+mod processor_ref;
+pub(crate) mod wait_cycle;
 // Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod clock;
+mod compute_limit;
 mod counter;
-mod crowd;
 pub(crate) mod deadlock;
+mod detached;
 pub(crate) mod dump;
+mod foreign_wakers;
+mod forked;
 pub(crate) mod handoff;
 mod hold;
-mod home;
 mod idle;
-mod inherited;
 pub(crate) mod instruments;
-mod janitor;
-mod left_wakers;
 mod lifecycle;
 mod local;
 mod monitor;
 mod netpoll;
-mod orphan;
-mod pace;
-mod park;
+mod next_slot;
+mod ownership;
+mod parked_worker;
 mod probe;
 mod processor;
-mod queue;
+mod processor_slot;
 mod rng;
+mod runtimes;
 mod schedtrace;
 mod settings;
-mod slot;
+mod shutdown;
 pub(crate) mod snapshot;
 pub(crate) mod stall;
 mod steal;
 mod submit;
-mod tenure;
 #[cfg(test)]
 mod tests;
 mod threads;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod timers;
+mod wake_heuristics;
 mod watch;
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 mod wheel;
 mod worker;
 
-pub(crate) use home::home_of;
 #[cfg(all(feature = "net", unix))]
-pub(crate) use inherited::LOST;
-pub(crate) use inherited::{Free, disown};
+pub(crate) use forked::FORKED;
+pub(crate) use forked::{Free, close_in_child};
 pub(crate) use instruments::InstrumentSettings;
 pub(crate) use lifecycle::hold_free;
+pub(crate) use runtimes::scheduler_of;
 pub(crate) use schedtrace::SchedtraceSettings;
-pub(crate) use settings::{Around, Lease, Settings};
+pub(crate) use settings::{Lease, Settings, ThreadWrapper};
 pub(crate) use stall::{OnIncident, OnStall};
 
-use crowd::Crowd;
+use compute_limit::ComputeLimit;
 use deadlock::{Moved, Waiting};
-use dump::Elsewhere;
+use detached::DetachedList;
+use dump::OffProcessor;
+use foreign_wakers::ForeignWakers;
 use hold::Hold;
 use idle::Idle;
 use instruments::Instruments;
-use left_wakers::LeftWakers;
 use lifecycle::BlockingJob;
 use monitor::Monitor;
 use netpoll::Netpoll;
-use orphan::Orphans;
 use processor::Core;
-use slot::Slot;
+use processor_slot::ProcessorSlot;
 use threads::Threads;
 use timers::Timers;
 
@@ -215,9 +215,9 @@ pub(crate) struct Shared {
     birth: Birth,
     /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
     pub(crate) registry: &'static Registry,
-    processors: Box<[CachePadded<Slot>]>,
-    orphans: Orphans,
-    crowd: Crowd,
+    processors: Box<[CachePadded<ProcessorSlot>]>,
+    detached: DetachedList,
+    compute_limit: ComputeLimit,
     global: Injector<Runnable>,
     idle: Idle<Box<Core>>,
     timers: Timers,
@@ -226,22 +226,22 @@ pub(crate) struct Shared {
     monitor: Monitor,
     /// See [`hold`].
     hold: Hold,
-    left_wakers: LeftWakers,
+    foreign_wakers: ForeignWakers,
     threads: Threads,
-    /// Threads that run [`worker::run`]: a hint for when spares end, and what the janitor waits for.
+    /// Threads that run [`worker::run`]: a hint for when spares end, and what the shutdown thread waits for.
     workers: AtomicUsize,
     /// The user has been told that `Settings::max_threads` is reached. `Relaxed`: only who sets it matters.
     said_exhausted: AtomicBool,
     counters: CachePadded<Counters>,
     instruments: Instruments,
-    elsewhere: Elsewhere,
+    off_processor: OffProcessor,
     /// `block_on`s of this runtime that have parked.
     waiting: Mutex<Vec<Arc<Waiting>>>,
     /// Written at opening.
     looks_for_deadlocks: AtomicBool,
     /// The last standstill that was reported.
     deadlock: Mutex<Option<Moved>>,
-    foreign_tasks: [CachePadded<ForeignTasks>; SHARDS],
+    remote_tasks: [CachePadded<RemoteTasks>; SHARDS],
     services: Mutex<Services>,
 }
 
@@ -257,7 +257,7 @@ struct Services {
 /// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a spawn storm from outside
 /// would meet here (36 ns per contended addition). Only sums matter: relaxed.
 #[derive(Debug, Default)]
-struct ForeignTasks {
+struct RemoteTasks {
     spawned: AtomicU64,
     finished: AtomicU64,
 }
@@ -299,34 +299,34 @@ impl Counters {
 impl Shared {
     fn leak(processors: usize) -> Option<&'static Shared> {
         let registry = Registry::lease()?;
-        let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(Slot::new).unzip();
+        let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(ProcessorSlot::new).unzip();
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             birth: Birth::here(),
             registry,
             processors: slots.into_iter().map(CachePadded::new).collect(),
-            orphans: Orphans::new(),
-            crowd: Crowd::new(processors),
+            detached: DetachedList::new(),
+            compute_limit: ComputeLimit::new(processors),
             global: Injector::new(),
             idle: Idle::new(),
             timers: Timers::new(processors),
             closed: CachePadded::new(AtomicBool::new(true)),
             monitor: Monitor::default(),
             hold: Hold::default(),
-            left_wakers: LeftWakers::default(),
+            foreign_wakers: ForeignWakers::default(),
             threads: Threads::default(),
             workers: AtomicUsize::new(0),
             said_exhausted: AtomicBool::new(false),
             counters: CachePadded::default(),
             instruments: Instruments::new(),
-            elsewhere: Elsewhere::default(),
+            off_processor: OffProcessor::default(),
             waiting: Mutex::default(),
             looks_for_deadlocks: AtomicBool::new(false),
             deadlock: Mutex::default(),
-            foreign_tasks: Default::default(),
+            remote_tasks: Default::default(),
             services: Mutex::new(Services::default()),
         }));
         shared.idle.put_cores(cores);
-        home::settle(registry.index(), shared);
+        runtimes::insert(registry.index(), shared);
         Some(shared)
     }
 
@@ -334,30 +334,36 @@ impl Shared {
     fn work_is_visible(&self) -> bool {
         let mut places = self.processors.iter();
         !self.global.is_empty()
-            || places.any(|slot| !slot.at().stealer.is_empty())
-            || self.orphans.iter().any(|at| !at.stealer.is_empty())
+            || places.any(|slot| !slot.current().stealer.is_empty())
+            || self
+                .detached
+                .iter()
+                .any(|processor| !processor.stealer.is_empty())
             || self.held_back_is_due()
     }
 
     /// Runnables that wait in queues where thieves see them, roughly.
     fn num_waiting(&self) -> usize {
-        let places = self.processors.iter().map(|slot| slot.at());
-        let queues = places.chain(self.orphans.iter());
-        self.global.len() + queues.map(|at| at.stealer.len()).sum::<usize>()
+        let places = self.processors.iter().map(|slot| slot.current());
+        let queues = places.chain(self.detached.iter());
+        self.global.len()
+            + queues
+                .map(|processor| processor.stealer.len())
+                .sum::<usize>()
     }
 
     /// Runnables in the global queue, and those that are held back from it.
     fn num_global(&self) -> usize {
-        self.global.len() + self.crowd.num_held_back()
+        self.global.len() + self.compute_limit.num_held_back()
     }
 
     /// Whether there is, or may be, another worker to take a processor over. If not, that is said once.
-    fn has_staff(&'static self) -> bool {
-        self.idle.has_sleeper() || self.may_hire()
+    fn can_replace_worker(&'static self) -> bool {
+        self.idle.has_waiting_worker() || self.can_start_worker()
     }
 
-    /// There is a deadline before the one that the seat's holder waits for.
-    fn call_seat(&self) {
+    /// There is a deadline before the one that the driver's holder waits for.
+    fn wake_driver(&self) {
         if let Some(netpoll) = self.netpoll() {
             netpoll.notify();
         }

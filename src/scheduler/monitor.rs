@@ -1,19 +1,19 @@
-//! The reactor thread: the one that looks when nobody else does (Go's sysmon).
+//! the monitor thread: the one that looks when nobody else does (Go's sysmon).
 //!
 //! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only guarantees that
 //! progress does not hang on a worker that is in a long poll:
 //!
 //! * the network is looked at and due timers are fired if no worker has done so since its last round; wakers that may be anybody's
-//!   code are called elsewhere ([`super::left_wakers`]);
-//! * work that lies hidden while a processor lies idle gets a worker: a next slot that stays full under an unmoved tick
+//!   code are called elsewhere ([`super::foreign_wakers`]);
+//! * work that lies hidden while a processor is idle gets a worker: a next slot that stays full under an unmoved tick
 //!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
-//! * a worker that is stuck in a poll loses its processor while work waits and none lies idle ([`super::watch`] says
+//! * a worker that is stuck in a poll loses its processor while work waits and none is idle ([`super::watch`] says
 //!   what stuck is, [`super::handoff`] how it goes); if it is blocked for long, in any case, so that what comes later
 //!   finds an idle processor without the monitor's help;
 //! * who is stuck for long is named ([`super::stall`]);
 //! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
 //!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
-//! * the watch over the timers goes to the worker in the seat, if it is not there;
+//! * the watch over the timers goes to the worker with the driver, if it is not there;
 //! * a queued blocking job gets its thread;
 //! * the scheduler's state is printed every so often, if that is wanted ([`super::schedtrace`]): then nothing below lasts
 //!   longer than until it is due.
@@ -21,24 +21,24 @@
 //! # When it sleeps
 //!
 //! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is being decided on, and for
-//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors lie idle and somebody sits in
-//! the netpoller's seat, nothing can be overdue. Then it dozes for [`DOZE`] and, if all is still quiet, sleeps until work
+//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors are idle and somebody sits in
+//! the driver, nothing can be overdue. Then it dozes for [`DOZE`] and, if all is still quiet, sleeps until work
 //! begins. So a program that ticks every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second.
 //! A dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll keeps others waiting.
 //! If that happens it does not doze again for [`AWAKE_TIME`].
 //!
-//! 1. The monitor publishes its `rest`, fences, and looks once more: for dozing, that some processor lies idle; for
+//! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some processor is idle; for
 //!    sleeping, that all is quiet. Only then it parks.
-//! 2. A worker picks its core up (a read-modify-write on the idle counts), fences, reads `rest`, and if it is
+//! 2. A worker acquires its processor (a read-modify-write on the idle counts), fences, reads `sleep_state`, and if it is
 //!    [`DOZING`], the counts.
 //!
 //! So either the worker sees that the monitor rests and wakes it, or the monitor sees the worker's core gone.
 //!
-//! When the scheduler closes, this thread is the janitor; see [`super::janitor`].
+//! When the scheduler closes, this thread is the shutdown thread; see [`super::shutdown`].
 
 use std::time::{Duration, Instant};
 
-use super::crowd::DetachedPolls;
+use super::compute_limit::DetachedPolls;
 use super::deadlock::Suspicion;
 use super::processor::Core;
 use super::schedtrace::Schedtrace;
@@ -50,7 +50,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 use crate::timeline::Kind;
 
-mod rest;
+mod sleep;
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -74,13 +74,13 @@ const TIMER_PIECES: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Monitor {
     /// [`AWAKE`], [`DOZING`] or [`ASLEEP`]. Set by the monitor, reset by it and by whoever wakes it. See the protocol above.
-    rest: AtomicU32,
-    /// The monitor's thread, or the janitor's.
+    sleep_state: AtomicU32,
+    /// The monitor's thread, or the shutdown thread's.
     thread: Mutex<Option<Thread>>,
-    /// Somebody called the janitor. Set by callers, cleared by the janitor as it begins a round.
+    /// Somebody called the shutdown thread. Set by callers, cleared by the shutdown thread as it begins a round.
     called: AtomicBool,
-    /// Counts janitors; the last one is in office. Written under the lock of `thread`.
-    term: AtomicU64,
+    /// Counts shutdown threads; the last one is current. Written under the lock of `thread`.
+    epoch: AtomicU64,
 }
 
 const AWAKE: u32 = 0;
@@ -88,11 +88,11 @@ const DOZING: u32 = 1;
 const ASLEEP: u32 = 2;
 
 impl Shared {
-    /// A worker has picked this core up.
-    pub(super) fn take_in_hand(&'static self, core: Box<Core>, now: Instant) {
-        core.at.busy.begin(now);
+    /// A worker has acquired this processor.
+    pub(super) fn acquire(&'static self, core: Box<Core>, now: Instant) {
+        core.processor.busy.begin(now);
         // What was polled there before, another thread may have gone on with.
-        core.at.begin_look();
+        core.processor.begin_look();
         self.note(Some(&core), Kind::Hold, instruments::this_thread());
         local::put_core(core);
         self.work_begins();
@@ -103,9 +103,9 @@ impl Shared {
     #[inline]
     fn work_begins(&self) {
         fence(Ordering::SeqCst);
-        match self.monitor.rest.load(Ordering::Relaxed) {
+        match self.monitor.sleep_state.load(Ordering::Relaxed) {
             AWAKE => {}
-            DOZING if self.idle.num_lying() > 0 => {}
+            DOZING if self.idle.num_idle() > 0 => {}
             _ => self.monitor.wake(),
         }
     }
@@ -113,15 +113,15 @@ impl Shared {
 
 impl Monitor {
     /// Whether it dozes or sleeps. While it is up, it may be in the middle of anything.
-    pub(super) fn rests(&self) -> bool {
+    pub(super) fn is_sleeping(&self) -> bool {
         // Acquire pairs with the release in `doze` and `sleep`: who sees it at rest sees what it did before.
-        self.rest.load(Ordering::Acquire) != AWAKE
+        self.sleep_state.load(Ordering::Acquire) != AWAKE
     }
 
     /// Another round is to come soon.
     #[cold]
     pub(super) fn wake(&self) {
-        if self.rest.swap(AWAKE, Ordering::AcqRel) != AWAKE {
+        if self.sleep_state.swap(AWAKE, Ordering::AcqRel) != AWAKE {
             if let Some(thread) = &*self.thread.lock() {
                 thread.unpark();
             }
@@ -131,46 +131,46 @@ impl Monitor {
     /// The scheduler is closed and there may be something to clean up: ends the monitor's wait in any state. A monitor
     /// that has not begun yet, or has ended, needs no call.
     #[cold]
-    pub(super) fn call_janitor(&self) {
+    pub(super) fn notify_shutdown(&self) {
         self.called.store(true, Ordering::Release);
-        self.rest.store(AWAKE, Ordering::Release);
+        self.sleep_state.store(AWAKE, Ordering::Release);
         if let Some(thread) = &*self.thread.lock() {
             thread.unpark();
         }
     }
 
-    /// The calling thread is the janitor from now on; gives its term.
-    pub(super) fn take_office(&self) -> u64 {
+    /// The calling thread is the shutdown thread from now on; gives its epoch.
+    pub(super) fn begin_epoch(&self) -> u64 {
         let mut thread = self.thread.lock();
         *thread = Some(thread::current());
-        // Under the lock: who is in office and whom calls reach change together.
-        self.term.fetch_add(1, Ordering::AcqRel) + 1
+        // Under the lock: who is current and whom calls reach change together.
+        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    pub(super) fn is_in_office(&self, term: u64) -> bool {
-        self.term.load(Ordering::Acquire) == term
+    pub(super) fn is_current_epoch(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::Acquire) == epoch
     }
 
     /// False: somebody else has taken over meanwhile.
-    pub(super) fn leave_office(&self, term: u64) -> bool {
+    pub(super) fn end_epoch(&self, epoch: u64) -> bool {
         let mut thread = self.thread.lock();
-        let in_office = self.is_in_office(term);
-        if in_office {
+        let is_current = self.is_current_epoch(epoch);
+        if is_current {
             *thread = None;
         }
-        in_office
+        is_current
     }
 
     /// A round begins: what was called for before is seen by it.
-    pub(super) fn answer_call(&self) {
+    pub(super) fn clear_notification(&self) {
         self.called.swap(false, Ordering::AcqRel);
     }
 
     /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the thread's token alone: a
     /// destructor that parks may have taken the token.
-    pub(super) fn wait_for_call(&self, term: u64, time: Duration) {
+    pub(super) fn wait_for_notification(&self, epoch: u64, time: Duration) {
         let end = Instant::now() + time;
-        while self.is_in_office(term) && !self.called.load(Ordering::Acquire) {
+        while self.is_current_epoch(epoch) && !self.called.load(Ordering::Acquire) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -200,7 +200,7 @@ struct Rounds {
     /// How often each timer wheel had been looked at.
     timer_looks: Vec<u64>,
     /// Rounds in which there were wakers that nobody has called.
-    left_for: u32,
+    foreign_rounds: u32,
     /// How long the queues were, for the timeline.
     depths: Vec<usize>,
     schedtrace: Option<Schedtrace>,
@@ -209,7 +209,7 @@ struct Rounds {
     period: Duration,
 }
 
-/// The body of the reactor thread.
+/// The body of the monitor thread.
 pub(super) fn run(shared: &'static Shared) {
     *shared.monitor.thread.lock() = Some(thread::current());
     probe::be_punctual();
@@ -254,7 +254,7 @@ impl Rounds {
             awake_until: now,
             asked: now,
             timer_looks: Vec::new(),
-            left_for: 0,
+            foreign_rounds: 0,
             depths: Vec::new(),
             schedtrace: wanted.map(|wanted| Schedtrace::new(wanted, now)),
             last: now,
@@ -267,17 +267,17 @@ impl Rounds {
         thread::park_timeout(self.period);
         self.last = Instant::now();
         if self.last > expected {
-            self.begin_anew();
+            self.reset_marks();
         }
     }
 
     fn look(&mut self) {
         let shared = self.shared;
-        let mut ready = Vec::new();
+        let mut wakers = Vec::new();
         if std::mem::replace(&mut self.polls, shared.network_polls()) == shared.network_polls() {
             if let Some(netpoll) = shared.netpoll() {
-                if let Some(mut seat) = netpoll.try_seat() {
-                    shared.polled_network(seat.poll(Some(Duration::ZERO), &mut ready));
+                if let Some(mut driver) = netpoll.try_driver() {
+                    shared.polled_network(driver.poll(Some(Duration::ZERO), &mut wakers));
                     self.polls = shared.network_polls();
                 }
             }
@@ -285,20 +285,20 @@ impl Rounds {
         for _ in 0..TIMER_PIECES {
             shared
                 .timers
-                .fire_overdue(&mut self.timer_looks, &mut ready);
-            if ready.is_empty() {
+                .fire_overdue(&mut self.timer_looks, &mut wakers);
+            if wakers.is_empty() {
                 break;
             }
-            shared.call_or_leave_wakers(&mut ready);
+            shared.call_or_defer_wakers(&mut wakers);
         }
-        shared.look_after_left_wakers(&mut self.left_for);
+        shared.check_foreign_wakers(&mut self.foreign_rounds);
         if !shared.timers.are_watched() {
-            // Somebody in bed waits for the next deadline, or somebody who did is gone: let the seat see to it.
-            shared.call_seat();
+            // Somebody parked waits for the next deadline, or somebody who did is gone: let the driver see to it.
+            shared.wake_driver();
         }
-        self.look_at_orphans();
+        self.check_all_detached();
         self.look_at_processors();
-        if shared.idle.num_lying() > 0 && (self.work_is_hidden() || self.is_unattended()) {
+        if shared.idle.num_idle() > 0 && (self.work_is_hidden() || self.lacks_driver()) {
             shared.wake_one();
         }
         self.ask();
@@ -315,19 +315,21 @@ impl Rounds {
     fn look_at_processors(&mut self) {
         let shared = self.shared;
         // With somebody waiting, not a round is lost on a poll that is seen for the first time.
-        let eager = shared.idle.num_lying() == 0 && shared.work_is_visible();
+        let eager = shared.idle.num_idle() == 0 && shared.work_is_visible();
         self.period = PERIOD;
         let mut waiting = None;
         for index in 0..self.watches.len() {
-            let at = shared.processors[index].at();
-            match self.watches[index].look(at, self.last, eager) {
-                Verdict::Moving if at.is_held() => self.detached.went_by(shared, at.task()),
+            let processor = shared.processors[index].current();
+            match self.watches[index].look(processor, self.last, eager) {
+                Verdict::Moving if processor.is_held() => {
+                    self.detached.went_by(shared, processor.task())
+                }
                 Verdict::Moving => {}
                 Verdict::Running { left } => self.look_again_in(left),
                 Verdict::Undecided => self.look_again_in(EAGER_PERIOD),
                 Verdict::Stuck { for_long } => {
                     let waiting = waiting.get_or_insert_with(|| shared.num_waiting());
-                    *waiting += usize::from(!at.next.is_empty());
+                    *waiting += usize::from(!processor.next.is_empty());
                     self.stuck(index, for_long, waiting);
                 }
             }
@@ -347,12 +349,12 @@ impl Rounds {
     /// This processor's poll is stuck, and so many runnables wait.
     fn stuck(&mut self, index: usize, for_long: bool, waiting: &mut usize) {
         let watch = &mut self.watches[index];
-        let needed = *waiting > 0 && self.shared.idle.num_lying() == 0
+        let needed = *waiting > 0 && self.shared.idle.num_idle() == 0
             || !watch.is_blocked() && self.shared.held_back_needs_processors();
         if needed || for_long && watch.is_blocked() {
             let stuck = watch
                 .stuck()
-                .filter(|_| self.retakes && self.shared.has_staff());
+                .filter(|_| self.retakes && self.shared.can_replace_worker());
             if let Some(stuck) = stuck {
                 // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
                 let told = watch.report(self.stalls.threshold());
@@ -375,25 +377,25 @@ impl Rounds {
         }
     }
 
-    /// Polls whose processor was retaken: their orphans, and their report.
-    fn look_at_orphans(&mut self) {
+    /// Polls whose processor was retaken: their detached processors, and their report.
+    fn check_all_detached(&mut self) {
         let shared = self.shared;
         let mut found = false;
-        self.stalls.look(shared, self.last, |orphan| {
-            found |= shared.look_after(orphan);
+        self.stalls.look(shared, self.last, |detached| {
+            found |= shared.check_detached(detached);
         });
-        found |= shared.tidy_orphans();
+        found |= shared.sweep_detached();
         if found {
             shared.follow_submit();
         }
     }
 
-    fn begin_anew(&mut self) {
+    fn reset_marks(&mut self) {
         let now = self.last;
         self.watches
             .iter_mut()
-            .for_each(|watch| watch.begin_anew(now));
-        self.stalls.begin_anew(now);
+            .for_each(|watch| watch.reset_marks(now));
+        self.stalls.reset_marks(now);
     }
 
     /// What a time slice is to Go: see the module's documentation.
@@ -404,7 +406,7 @@ impl Rounds {
         self.asked = self.last;
         self.detached.look(self.shared);
         for slot in &self.shared.processors {
-            slot.at().tenure.ask();
+            slot.current().ownership.request_yield();
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The netpoller's one seat, as the scheduler sees it.
+//! The netpoller's driver, as the scheduler sees it.
 //!
-//! With feature `net` the seat is the reactor's: who sits in it waits for I/O. Without, it is only the place where one
+//! With feature `net` the driver is the reactor's: who sits in it waits for I/O. Without, it is only the place where one
 //! idle worker waits with the timeout of the earliest timer, so that the rest of the scheduler has one story.
 //!
 //! # A poller that fails
@@ -10,18 +10,18 @@
 //!
 //! 1. Who gets an error from the wait, [`PATIENCE`] times in a row, or from a notification, calls the poller *lost*, once and
 //!    for good, and says so on standard error.
-//! 2. A notification that fails interrupts all waits of the process, as the one in the seat can be ended in no other way; a
+//! 2. A notification that fails interrupts all waits of the process, as the one with the driver can be ended in no other way; a
 //!    timed wait ends by itself, soon after its time.
-//! 3. Whoever sits down from then on ends all waiting for I/O with an error, and waits in a [`Bed`], where notifications
+//! 3. Whoever sits down from then on ends all waiting for I/O with an error, and waits in a [`Parker`], where notifications
 //!    come from now on. One that still went to the poller is made up for by the length of a wait there, [`NAP`] at most.
 //!
 //! So tasks and timers go on, sockets report errors, and no thread spins. What is not made up for: a notification that was
 //! written and had not arrived when the descriptors were closed. The next one finds out.
 
 #[cfg(all(feature = "net", unix))]
-pub(crate) use with_reactor::{Netpoll, Seat};
+pub(crate) use with_reactor::{Driver, Netpoll};
 #[cfg(not(all(feature = "net", unix)))]
-pub(crate) use without_reactor::{Netpoll, Seat};
+pub(crate) use without_reactor::{Driver, Netpoll};
 
 #[cfg(all(feature = "net", unix))]
 mod with_reactor {
@@ -29,7 +29,7 @@ mod with_reactor {
     use std::task::Waker;
     use std::time::Duration;
 
-    use super::bed::Bed;
+    use super::parker::Parker;
     use crate::reactor::{self, Reactor};
     use crate::scheduler::probe;
     use crate::stderr;
@@ -46,18 +46,18 @@ mod with_reactor {
 
     struct Inner {
         reactor: Arc<Reactor>,
-        /// Waits that have failed in a row. Written by who holds the seat.
+        /// Waits that have failed in a row. Written by who holds the driver.
         failures: AtomicU32,
         /// Set once; read before each wait and notification, and pairs with nothing: see step 3.
         is_lost: AtomicBool,
-        /// Whether the reactor has been told. Only who holds the seat uses it.
+        /// Whether the reactor has been told. Only who holds the driver uses it.
         has_failed: AtomicBool,
-        bed: Bed,
+        parker: Parker,
     }
 
     /// The right to wait.
-    pub(crate) struct Seat<'a> {
-        seat: reactor::Seat<'a>,
+    pub(crate) struct Driver<'a> {
+        driver: reactor::Driver<'a>,
         netpoll: &'a Inner,
     }
 
@@ -68,7 +68,7 @@ mod with_reactor {
                 failures: AtomicU32::new(0),
                 is_lost: AtomicBool::new(false),
                 has_failed: AtomicBool::new(false),
-                bed: Bed::default(),
+                parker: Parker::default(),
             })))
         }
 
@@ -78,10 +78,10 @@ mod with_reactor {
 
         /// `None` when somebody sits in it.
         #[inline]
-        pub(crate) fn try_seat(&self) -> Option<Seat<'_>> {
-            let seat = self.0.reactor.try_seat()?;
-            Some(Seat {
-                seat,
+        pub(crate) fn try_driver(&self) -> Option<Driver<'_>> {
+            let driver = self.0.reactor.try_driver()?;
+            Some(Driver {
+                driver,
                 netpoll: &self.0,
             })
         }
@@ -97,28 +97,28 @@ mod with_reactor {
             self.0.reactor.has_waiters()
         }
 
-        /// Ends the wait of whoever sits in the seat.
+        /// Ends the wait of whoever sits with the driver.
         pub(crate) fn notify(&self) {
             if self.0.is_lost() {
-                self.0.bed.notify();
+                self.0.parker.notify();
             } else if let Err(error) = self.0.reactor.notify() {
                 self.0.lose(&error);
-                self.0.bed.notify();
+                self.0.parker.notify();
                 probe::interrupt_all_waits();
             }
         }
 
-        pub(crate) fn close(&self, ready: &mut Vec<Waker>) {
-            self.0.reactor.close(ready);
+        pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
+            self.0.reactor.close(wakers);
         }
     }
 
-    impl Seat<'_> {
+    impl Driver<'_> {
         /// Looks (zero), or waits for at most `timeout` (`None`: for ever). Wakers of what is ready are appended.
-        pub(crate) fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Waker>) -> usize {
+        pub(crate) fn poll(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> usize {
             let netpoll = self.netpoll;
             if !netpoll.is_lost() {
-                match self.seat.poll(timeout, ready) {
+                match self.driver.poll(timeout, wakers) {
                     Ok(count) => {
                         if netpoll.failures.load(Ordering::Relaxed) != 0 {
                             netpoll.failures.store(0, Ordering::Relaxed);
@@ -128,16 +128,16 @@ mod with_reactor {
                     Err(error) => netpoll.failed(&error),
                 }
             }
-            let before = ready.len();
+            let before = wakers.len();
             if netpoll.is_lost() && !netpoll.has_failed.swap(true, Ordering::Relaxed) {
-                netpoll.reactor.fail(ready);
+                netpoll.reactor.fail(wakers);
             }
-            if ready.len() == before {
+            if wakers.len() == before {
                 netpoll
-                    .bed
+                    .parker
                     .wait(Some(timeout.map_or(NAP, |timeout| timeout.min(NAP))));
             }
-            ready.len() - before
+            wakers.len() - before
         }
     }
 
@@ -173,7 +173,7 @@ mod without_reactor {
     use std::task::Waker;
     use std::time::Duration;
 
-    use super::bed::Bed;
+    use super::parker::Parker;
     use crate::sync::{Arc, Mutex, MutexGuard};
 
     #[derive(Clone)]
@@ -181,11 +181,11 @@ mod without_reactor {
 
     #[derive(Default)]
     struct Inner {
-        seat: Mutex<()>,
-        bed: Bed,
+        driver: Mutex<()>,
+        parker: Parker,
     }
 
-    pub(crate) struct Seat<'a> {
+    pub(crate) struct Driver<'a> {
         inner: &'a Inner,
         _taken: MutexGuard<'a, ()>,
     }
@@ -195,9 +195,9 @@ mod without_reactor {
             Ok(Netpoll(Arc::default()))
         }
 
-        pub(crate) fn try_seat(&self) -> Option<Seat<'_>> {
-            let taken = self.0.seat.try_lock()?;
-            Some(Seat {
+        pub(crate) fn try_driver(&self) -> Option<Driver<'_>> {
+            let taken = self.0.driver.try_lock()?;
+            Some(Driver {
                 inner: &self.0,
                 _taken: taken,
             })
@@ -212,33 +212,33 @@ mod without_reactor {
         }
 
         pub(crate) fn notify(&self) {
-            self.0.bed.notify();
+            self.0.parker.notify();
         }
 
         pub(crate) fn close(&self, _: &mut Vec<Waker>) {}
     }
 
-    impl Seat<'_> {
+    impl Driver<'_> {
         pub(crate) fn poll(&mut self, timeout: Option<Duration>, _: &mut Vec<Waker>) -> usize {
-            self.inner.bed.wait(timeout);
+            self.inner.parker.wait(timeout);
             0
         }
     }
 }
 
-mod bed {
+mod parker {
     use std::time::Duration;
 
     use crate::sync::{Condvar, Mutex};
 
     /// Where one thread waits until it is notified; a notification that comes first counts.
     #[derive(Default)]
-    pub(super) struct Bed {
+    pub(super) struct Parker {
         notified: Mutex<bool>,
         changed: Condvar,
     }
 
-    impl Bed {
+    impl Parker {
         pub(super) fn notify(&self) {
             *self.notified.lock() = true;
             self.changed.notify_one();

@@ -1,21 +1,21 @@
 //! A processor: the right to run tasks, and the queues that go with it.
 //!
 //! It has two halves. [`Processor`] is what everybody may look at: it never moves and is never freed. [`Core`] is
-//! what only its holder may touch: it moves. A worker that goes idle lays its core down, one that wakes is given one,
+//! what only its holder may touch: it moves. A worker that goes idle releases its processor, one that wakes is given one,
 //! one that is about to block gives its core away. Who has a core has the processor, until the monitor retakes it: then
-//! another pair of halves takes its place (see [`super::slot`]), and what the worker still holds is an orphan.
+//! another pair of halves takes its place (see [`super::processor_slot`]), and what the worker still holds is a detached processor.
 
 use std::cell::Cell;
 use std::fmt;
 
 use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
-use super::busy::Busy;
+use super::busy_time::BusyTime;
 use super::counter::Counter;
 use super::instruments::journal::Journal;
-use super::queue::NextSlot;
+use super::next_slot::NextSlot;
+use super::ownership::Ownership;
 use super::rng::Rng;
-use super::tenure::Tenure;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tasks::Runnable;
 
@@ -40,19 +40,19 @@ pub(super) struct Processor {
     pub(super) stealer: Stealer<Runnable>,
     /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a long poll (or none).
     pub(super) tick: Counter,
-    /// [`Meta::word`](crate::tasks::Meta::word) of the task that is being polled; zero while the holder looks for work. The
+    /// [`Meta::tag`](crate::tasks::Meta::tag) of the task that is being polled; zero while the holder looks for work. The
     /// holder stores it with the tick, the monitor reads it of a poll that stands still: `Relaxed`, a word that is out of date
     /// only names a task that has just ended.
     task: AtomicU64,
     /// How often a holder looked for work beyond its own queue, or has just got the processor. The holder stores, the monitor
     /// compares: between polls it is what the tick is to them. `Relaxed`, as the tick.
     pub(super) looks: Counter,
-    pub(super) tenure: Tenure,
-    /// How long it was in somebody's hands: its holder says when.
-    pub(super) busy: Busy,
-    /// The monitor's and the holder's: this processor is in the list of [`super::orphan`].
+    pub(super) ownership: Ownership,
+    /// How long it was held by a thread: its holder says when.
+    pub(super) busy: BusyTime,
+    /// The monitor's and the holder's: this processor is in the list of [`super::detached`].
     pub(super) listed: AtomicBool,
-    /// Its poll is detached, and counted among those that compute. The monitor's and the holder's: see [`super::crowd`].
+    /// Its poll is detached, and counted among those that compute. The monitor's and the holder's: see [`super::compute_limit`].
     pub(super) counted: AtomicBool,
     pub(super) counters: Counters,
     /// What was measured on request.
@@ -67,7 +67,7 @@ pub(super) struct Counters {
     pub(super) steals: Counter,
     pub(super) parks: Counter,
     /// Times that it was given away by a thread about to block, or retaken from one that was stuck. Written by who parts the
-    /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same tenure.
+    /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same ownership.
     pub(super) handoffs: Counter,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Counters {
 #[repr(align(128))]
 pub(super) struct Core {
     pub(super) index: usize,
-    pub(super) at: &'static Processor,
+    pub(super) processor: &'static Processor,
     pub(super) queue: LocalQueue<Runnable>,
     pub(super) rng: Rng,
     /// Counts down to the turn of the global queue: cheaper than a remainder of the tick.
@@ -102,13 +102,13 @@ const BATCH: u32 = OBSERVED_YIELDS - 1;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Submitted {
     /// Nobody need know.
-    Quietly,
+    NoWake,
     /// Another processor could run something now.
-    Visibly,
-    /// The processor was retaken: it went into an orphan's queue, where nobody may be looking yet.
-    Astray,
+    WakeOne,
+    /// The processor was retaken: it went into a detached processor's queue, where nobody may be looking yet.
+    Detached,
     /// It was not pushed: instruments are on, or a batch is collected.
-    NotYet,
+    Deferred,
 }
 
 impl Processor {
@@ -119,8 +119,8 @@ impl Processor {
             tick: Counter::default(),
             task: AtomicU64::new(0),
             looks: Counter::default(),
-            tenure: Tenure::new(),
-            busy: Busy::default(),
+            ownership: Ownership::new(),
+            busy: BusyTime::default(),
             listed: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             counters: Counters::default(),
@@ -152,14 +152,14 @@ impl Processor {
         self.task.load(Ordering::Relaxed)
     }
 
-    /// Whether a thread has it in its hands, entitled to it or not.
+    /// Whether a thread has it held, entitled to it or not.
     pub(super) fn is_held(&self) -> bool {
-        self.tenure.holder().is_some() || self.tenure.is_orphan()
+        self.ownership.holder().is_some() || self.ownership.is_detached()
     }
 
-    /// The tick, the word of the task polled last, and the thread in whose hands the processor is, entitled to it or not.
+    /// The tick, the word of the task polled last, and the thread by which the processor is, entitled to it or not.
     pub(super) fn at_work(&self) -> Option<(u64, u64, u64)> {
-        let (thread, _) = self.tenure.hands()?;
+        let (thread, _) = self.ownership.hands()?;
         Some((self.tick.get(), self.task(), thread))
     }
 
@@ -198,12 +198,12 @@ impl Core {
     /// The core of the processor that was made for this queue.
     pub(super) fn new(
         index: usize,
-        at: &'static Processor,
+        processor: &'static Processor,
         queue: LocalQueue<Runnable>,
     ) -> Box<Core> {
         Box::new(Core {
             index,
-            at,
+            processor,
             queue,
             rng: Rng::new(index as u64),
             turn: Cell::new(0),
@@ -226,7 +226,7 @@ impl Core {
         if intake & BATCH != 0 {
             self.intake.set(intake + 1);
             self.queue.push(runnable);
-            return Submitted::Quietly;
+            return Submitted::NoWake;
         }
         self.place(runnable, yielded)
     }
@@ -255,24 +255,24 @@ impl Core {
     pub(super) fn place(&self, runnable: Runnable, yielded: bool) -> Submitted {
         let displaced = if yielded {
             self.queue.push(runnable);
-            !self.at.next.is_empty()
-        } else if let Some(displaced) = self.at.next.put(runnable) {
+            !self.processor.next.is_empty()
+        } else if let Some(displaced) = self.processor.next.put(runnable) {
             self.queue.push(displaced);
             true
         } else {
             false
         };
-        // After the push, so that a retake which this look does not see finds the runnable. See `super::orphan`.
-        match (self.at.tenure.is_retaken(), displaced) {
-            (true, _) => Submitted::Astray,
-            (false, true) => Submitted::Visibly,
-            (false, false) => Submitted::Quietly,
+        // After the push, so that a retake which this look does not see finds the runnable. See `super::detached`.
+        match (self.processor.ownership.is_retaken(), displaced) {
+            (true, _) => Submitted::Detached,
+            (false, true) => Submitted::WakeOne,
+            (false, false) => Submitted::NoWake,
         }
     }
 
-    /// The timer wheel to arm on. `None`: the processor is in other hands, who know nothing of what is armed here.
+    /// The timer wheel to arm on. `None`: the processor is held by another thread, who know nothing of what is armed here.
     pub(super) fn wheel(&self) -> Option<usize> {
-        (!self.at.tenure.is_retaken()).then_some(self.index)
+        (!self.processor.ownership.is_retaken()).then_some(self.index)
     }
 
     /// The next runnable of this processor: next slot, then local queue.
@@ -283,13 +283,13 @@ impl Core {
     pub(super) fn pop(&self) -> Option<Runnable> {
         let streak = self.streak.get();
         if streak < NEXT_SLOT_CAP {
-            if let Some(runnable) = self.at.next.take() {
+            if let Some(runnable) = self.processor.next.take() {
                 self.streak.set(streak + 1);
                 return Some(runnable);
             }
         }
         self.streak.set(0);
-        self.queue.pop().or_else(|| self.at.next.take())
+        self.queue.pop().or_else(|| self.processor.next.take())
     }
 
     /// Once per look. Zero: whatever lies beyond this processor has its turn, which comes every [`GLOBAL_TURNS`] looks.
@@ -307,7 +307,7 @@ impl Core {
     /// The holder is about to poll this.
     #[inline]
     pub(super) fn begin_poll(&self, runnable: &Runnable) {
-        self.at.begin_poll(runnable.metadata().word());
+        self.processor.begin_poll(runnable.metadata().tag());
     }
 
     /// The queue has its turn next, however long the slot's streak was.
@@ -317,7 +317,7 @@ impl Core {
 
     /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look first.
     pub(super) fn empty_slot(&self) {
-        if let Some(runnable) = self.at.next.take() {
+        if let Some(runnable) = self.processor.next.take() {
             self.queue.push(runnable);
         }
     }

@@ -5,9 +5,9 @@
 //!
 //! | field | |
 //! |---|---|
-//! | `idleprocs`, `spinningthreads` | processors that lie idle, workers that search: the counts of [`super::idle`] |
+//! | `idleprocs`, `spinningthreads` | processors that are idle, workers that search: the counts of [`super::idle`] |
 //! | `threads` | all of the runtime: workers, the monitor, and those of the blocking pool |
-//! | `idlethreads` | workers in bed, and threads of the pool without a job. As in Go, who waits for the network is not idle |
+//! | `idlethreads` | workers parked, and threads of the pool without a job. As in Go, who waits for the network is not idle |
 //! | `runqueue` | the global queue |
 //! | `[ .. ]`, `runqsize` | what waits at the processor, the next slot too, which Go leaves out: with `runqueue` that is all that waits |
 //! | `schedticks`, `schedtick` | polls begun |
@@ -99,10 +99,10 @@ impl Shared {
         State {
             age,
             processors,
-            idle_processors: self.idle.num_lying(),
+            idle_processors: self.idle.num_idle(),
             threads: self.threads.alive(),
             searching: self.idle.num_searching(),
-            idle_threads: self.idle.num_in_bed() + idle_in_pool,
+            idle_threads: self.idle.num_parked() + idle_in_pool,
             queued: self.num_global(),
             details: has_details.then(|| Details {
                 timers: (0..self.processors.len())
@@ -114,15 +114,15 @@ impl Shared {
         }
     }
 
-    /// A processor, with all of its incarnations, and the threads that hold one of them.
+    /// A processor, with all of its instances, and the threads that hold one of them.
     fn look_at_place(&self, index: usize, threads: &mut Vec<ThreadLine>) -> ProcessorLine {
         let mut line = ProcessorLine::default();
-        self.processors[index].each(|at| {
-            let tick = at.tick.get();
+        self.processors[index].each(|processor| {
+            let tick = processor.tick.get();
             line.ticks += tick;
-            line.handoffs += at.counters.handoffs.get();
-            line.queued += at.num_queued();
-            if let Some((thread, is_its_own)) = at.tenure.hands() {
+            line.handoffs += processor.counters.handoffs.get();
+            line.queued += processor.num_queued();
+            if let Some((thread, is_its_own)) = processor.ownership.hands() {
                 let thread = probe::number(thread);
                 if is_its_own {
                     line.thread = Some(thread);
@@ -130,7 +130,7 @@ impl Shared {
                 threads.push(ThreadLine {
                     thread,
                     processor: is_its_own.then_some(index as u64),
-                    task: Some(at.task())
+                    task: Some(processor.task())
                         .filter(|&task| task != 0)
                         .map(|task| tasks::id_in(task).number()),
                 });
@@ -151,8 +151,8 @@ impl Shared {
         });
         let mut tasks: Vec<TaskLine> = polled.collect();
         let polled: HashSet<u64> = tasks.iter().map(|line| line.task).collect();
-        let waiting = self.registry.words().into_iter();
-        let waiting = waiting.map(|word| tasks::id_in(word).number());
+        let waiting = self.registry.tags().into_iter();
+        let waiting = waiting.map(|tag| tasks::id_in(tag).number());
         tasks.extend(
             waiting
                 .filter(|task| !polled.contains(task))
@@ -210,7 +210,7 @@ struct Details {
 #[derive(Debug)]
 struct ThreadLine {
     thread: u64,
-    /// `None`: it is in others' hands.
+    /// `None`: it is held by another thread.
     processor: Option<u64>,
     task: Option<u64>,
 }

@@ -11,7 +11,7 @@ use super::stall::{OnIncident, OnStall};
 use crate::sync::Arc;
 
 /// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
-pub(crate) type Around = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
+pub(crate) type ThreadWrapper = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
 
 /// What a runtime's builder has set.
 pub(crate) struct Settings {
@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     pub(crate) thread_keep_alive: Duration,
     pub(crate) thread_name: String,
     pub(crate) thread_stack_size: Option<usize>,
-    pub(crate) around: Around,
+    pub(crate) wrap_thread: ThreadWrapper,
     pub(crate) on_stall: OnStall,
     /// What keeps its thread for so long is reported.
     pub(crate) stall_threshold: Duration,

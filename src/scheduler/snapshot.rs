@@ -52,26 +52,26 @@ impl Shared {
         let finished: u64 = self
             .processors
             .iter()
-            .map(|slot| slot.sum(|at| at.counters.finished.get()))
+            .map(|slot| slot.sum(|processor| processor.counters.finished.get()))
             .sum();
-        let foreign = self
-            .foreign_tasks
+        let remote = self
+            .remote_tasks
             .iter()
-            .map(|at| at.finished.load(Ordering::Acquire));
-        finished + foreign.sum::<u64>()
+            .map(|processor| processor.finished.load(Ordering::Acquire));
+        finished + remote.sum::<u64>()
     }
 
     fn num_spawned_tasks(&self) -> u64 {
         let spawned: u64 = self
             .processors
             .iter()
-            .map(|slot| slot.sum(|at| at.counters.spawned.get()))
+            .map(|slot| slot.sum(|processor| processor.counters.spawned.get()))
             .sum();
-        let foreign = self
-            .foreign_tasks
+        let remote = self
+            .remote_tasks
             .iter()
-            .map(|at| at.spawned.load(Ordering::Relaxed));
-        spawned + foreign.sum::<u64>()
+            .map(|processor| processor.spawned.load(Ordering::Relaxed));
+        spawned + remote.sum::<u64>()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -84,11 +84,11 @@ impl Shared {
                 .processors
                 .iter()
                 .map(|slot| ProcessorSnapshot {
-                    polls: slot.sum(|at| at.tick.get()),
-                    local_queue_depth: slot.sum(|at| at.num_queued() as u64) as usize,
-                    steals: slot.sum(|at| at.counters.steals.get()),
-                    parks: slot.sum(|at| at.counters.parks.get()),
-                    busy: Duration::from_nanos(slot.sum(|at| at.busy.get(now))),
+                    polls: slot.sum(|processor| processor.tick.get()),
+                    local_queue_depth: slot.sum(|processor| processor.num_queued() as u64) as usize,
+                    steals: slot.sum(|processor| processor.counters.steals.get()),
+                    parks: slot.sum(|processor| processor.counters.parks.get()),
+                    busy: Duration::from_nanos(slot.sum(|processor| processor.busy.get(now))),
                 })
                 .collect(),
             alive_tasks: self.num_alive_tasks(),

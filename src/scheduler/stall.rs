@@ -69,12 +69,12 @@ impl Stalls {
         });
     }
 
-    /// Reports what is due, and calls `look_after` on each that has not lasted for [`LONG`] yet.
+    /// Reports what is due, and calls `check_detached` on each that has not lasted for [`LONG`] yet.
     pub(super) fn look(
         &mut self,
         shared: &'static Shared,
         round: Instant,
-        mut look_after: impl FnMut(&'static Processor),
+        mut check_detached: impl FnMut(&'static Processor),
     ) {
         let Stalls {
             all,
@@ -83,12 +83,12 @@ impl Stalls {
         } = self;
         all.retain_mut(|retaken| {
             let poll = &mut retaken.poll;
-            if !poll.at().tenure.is_orphan() {
+            if !poll.processor().ownership.is_detached() {
                 return false;
             }
             let is_young = round.saturating_duration_since(retaken.since) < LONG;
             if is_young {
-                look_after(poll.at());
+                check_detached(poll.processor());
             }
             if retaken.due.is_some_and(|due| due <= round) {
                 let left = poll.report_in(*threshold, probe);
@@ -122,9 +122,9 @@ impl Stalls {
     }
 
     /// The monitor has overslept.
-    pub(super) fn begin_anew(&mut self, now: Instant) {
+    pub(super) fn reset_marks(&mut self, now: Instant) {
         for Retaken { poll, since, due } in &mut self.all {
-            poll.begin_anew(now);
+            poll.reset_marks(now);
             *since = now;
             *due = due.and_then(|_| now.checked_add(self.threshold));
         }
@@ -291,7 +291,7 @@ impl Reporting {
         let incident = match self.what {
             What::Stall(report) => {
                 if let OnStall::Call(hook) = &self.settings.on_stall {
-                    tasks::contained(|| hook(&report));
+                    tasks::catch_panic(|| hook(&report));
                 }
                 report.to_string()
             }
@@ -350,12 +350,12 @@ impl Shared {
     /// A poll of this task has thrown something.
     #[cold]
     pub(crate) fn task_panicked(&'static self, meta: &Meta) {
-        if self.is_lost() {
+        if self.is_closed_by_fork() {
             return;
         }
         if let Ok(settings) = self.settings() {
             if settings.on_incident.is_some() {
-                let text = format!("{} has panicked", tasks::describe(meta.word()));
+                let text = format!("{} has panicked", tasks::describe(meta.tag()));
                 self.report(What::Incident(text), settings);
             }
         }

@@ -6,7 +6,7 @@
 //! begun a poll since this search began: a pair of tasks that wake each other is not torn apart, while a task that
 //! sits behind a long poll is found.
 //!
-//! Each pass ends with the orphans that hold work ([`super::orphan`]). Processors are scanned and not threads: however
+//! Each pass ends with the detached processors that hold work ([`super::detached`]). Processors are scanned and not threads: however
 //! many threads exist, blocked ones among them, a search costs 4·P looks.
 
 use std::cell::RefCell;
@@ -31,18 +31,23 @@ std::thread_local! {
 /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue afterwards.
 pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<(Runnable, &'static Processor)> {
     let count = shared.processors.len();
-    if count == 1 && shared.orphans.is_empty() {
+    if count == 1 && shared.detached.is_empty() {
         return None;
     }
     TICKS.with_borrow_mut(|ticks| {
         ticks.clear();
-        ticks.extend(shared.processors.iter().map(|slot| slot.at().tick.get()));
+        ticks.extend(
+            shared
+                .processors
+                .iter()
+                .map(|slot| slot.current().tick.get()),
+        );
         for pass in 0..PASSES {
             for index in random_order(&thief.rng, count) {
                 if index == thief.index {
                     continue;
                 }
-                let victim = shared.processors[index].at();
+                let victim = shared.processors[index].current();
                 if let Some(runnable) = steal_batch(victim, thief) {
                     return Some((runnable, victim));
                 }
@@ -53,8 +58,9 @@ pub(super) fn steal(shared: &Shared, thief: &Core) -> Option<(Runnable, &'static
                     }
                 }
             }
-            let mut orphans = shared.orphans.iter();
-            let stolen = orphans.find_map(|orphan| Some((steal_batch(orphan, thief)?, orphan)));
+            let mut detached = shared.detached.iter();
+            let stolen =
+                detached.find_map(|detached| Some((steal_batch(detached, thief)?, detached)));
             if stolen.is_some() {
                 return stolen;
             }
@@ -70,32 +76,34 @@ fn steal_batch(victim: &Processor, thief: &Core) -> Option<Runnable> {
 /// Takes one runnable of a stuck worker's queue, any of theirs: for a worker that has work of its own and would not come to
 /// steal for long. One and not a batch, as what stuck workers have queued is likely to get stuck
 /// too (half a queue, or one of each: the ticks beside 200 blocking tasks were three to six times as late).
-pub(super) fn adopt(shared: &Shared, core: &Core) -> Option<Runnable> {
-    let orphans = || shared.orphans.iter();
-    let count = orphans().count();
+pub(super) fn steal_detached(shared: &Shared, core: &Core) -> Option<Runnable> {
+    let detached = || shared.detached.iter();
+    let count = detached().count();
     if count == 0 {
         return None;
     }
     let first = core.rng.below(count as u32) as usize;
-    let mut from_first = orphans().skip(first).chain(orphans().take(first));
-    from_first.find_map(|at| steal_one(|| at.stealer.steal()))
+    let mut from_first = detached().skip(first).chain(detached().take(first));
+    from_first.find_map(|processor| steal_one(|| processor.stealer.steal()))
 }
 
 /// One runnable of anybody's, a processor's, a stuck worker's, or one in the next slot of a processor whose poll has gone on since
-/// `ticks` were read: for a thief that wants to look at each. See [`super::crowd`].
+/// `ticks` were read: for a thief that wants to look at each. See [`super::compute_limit`].
 pub(super) fn steal_single(shared: &Shared, thief: &Core, ticks: &[u64]) -> Option<Runnable> {
     let victims = || {
         random_order(&thief.rng, shared.processors.len())
             .filter(|&index| index != thief.index)
-            .map(|index| (shared.processors[index].at(), ticks[index]))
+            .map(|index| (shared.processors[index].current(), ticks[index]))
     };
-    let queues = victims().map(|(at, _)| at).chain(shared.orphans.iter());
-    let mut queues = queues.filter(|at| !at.stealer.is_empty());
+    let queues = victims()
+        .map(|(processor, _)| processor)
+        .chain(shared.detached.iter());
+    let mut queues = queues.filter(|processor| !processor.stealer.is_empty());
     queues
-        .find_map(|at| steal_one(|| at.stealer.steal()))
+        .find_map(|processor| steal_one(|| processor.stealer.steal()))
         .or_else(|| {
-            let mut stuck = victims().filter(|(at, tick)| at.tick.get() == *tick);
-            stuck.find_map(|(at, _)| at.next.steal())
+            let mut stuck = victims().filter(|(processor, tick)| processor.tick.get() == *tick);
+            stuck.find_map(|(processor, _)| processor.next.steal())
         })
 }
 
@@ -117,9 +125,9 @@ fn random_order(rng: &Rng, count: usize) -> impl Iterator<Item = usize> + use<> 
     while gcd(step, count) != 1 {
         step = step % count + 1;
     }
-    (0..count).scan(start, move |at, _| {
-        let index = *at;
-        *at = (*at + step) % count;
+    (0..count).scan(start, move |processor, _| {
+        let index = *processor;
+        *processor = (*processor + step) % count;
         Some(index)
     })
 }

@@ -44,14 +44,14 @@ impl Shared {
     #[inline(always)]
     pub(super) fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>) {
         match submitted {
-            Submitted::Quietly => {}
-            Submitted::Visibly => {
+            Submitted::NoWake => {}
+            Submitted::WakeOne => {
                 if self.idle.after_submit() == Next::Wake {
                     self.wake_one();
                 }
             }
-            Submitted::Astray => self.pushed_astray(),
-            Submitted::NotYet => self.push_new_specially(runnable),
+            Submitted::Detached => self.pushed_detached(),
+            Submitted::Deferred => self.push_new_specially(runnable),
         }
     }
 
@@ -60,7 +60,7 @@ impl Shared {
     fn push_specially(&self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
         if core.is_observed(yielded) {
             let push = if yielded { Push::Yielded } else { Push::Woken };
-            self.note_push(Some(core), runnable.metadata().word(), push);
+            self.note_push(Some(core), runnable.metadata().tag(), push);
         }
         core.push(runnable, yielded)
     }
@@ -71,11 +71,11 @@ impl Shared {
         let Some(runnable) = runnable else {
             return;
         };
-        let (word, push) = (runnable.metadata().word(), Push::New);
-        self.call_spawn_hook(word);
+        let (tag, push) = (runnable.metadata().tag(), Push::New);
+        self.call_spawn_hook(tag);
         let mut runnable = Some(runnable);
         let submitted = local::with_core(self, |core| {
-            self.note_push(Some(core), word, push);
+            self.note_push(Some(core), tag, push);
             (runnable.take()).map(|runnable| core.push(runnable, false))
         });
         match submitted.flatten() {
@@ -92,27 +92,27 @@ impl Shared {
     pub(crate) fn submit_new(&'static self, runnable: Runnable) {
         let mut runnable = Some(runnable);
         let submitted = local::with_core(self, |core| {
-            core.at.counters.spawned.add(1);
+            core.processor.counters.spawned.add(1);
             match core.is_plain() {
                 true => runnable.take().map(|runnable| core.place(runnable, false)),
-                false => Some(Submitted::NotYet),
+                false => Some(Submitted::Deferred),
             }
         });
         match (submitted.flatten(), runnable) {
             // This worker sees for itself, after the poll, whether the scheduler is closed.
             (Some(submitted), runnable) => self.follow_push(submitted, runnable),
-            (None, Some(runnable)) => self.submit_foreign(runnable),
+            (None, Some(runnable)) => self.submit_remote(runnable),
             (None, None) => {}
         }
     }
 
     /// A new task, spawned by a thread without a core.
-    fn submit_foreign(&'static self, runnable: Runnable) {
-        if !self.count_foreign_spawn() {
+    fn submit_remote(&'static self, runnable: Runnable) {
+        if !self.count_remote_spawn() {
             return self.refuse(runnable);
         }
         if self.instruments.on() != 0 {
-            self.call_spawn_hook(runnable.metadata().word());
+            self.call_spawn_hook(runnable.metadata().tag());
         }
         self.submit_global(runnable, Push::New);
     }
@@ -120,40 +120,40 @@ impl Shared {
     /// A new job for the blocking pool.
     pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
         local::with_core(self, Core::send_job);
-        if !self.count_foreign_spawn() {
+        if !self.count_remote_spawn() {
             return self.refuse(runnable);
         }
         if self.instruments.on() != 0 {
-            let word = runnable.metadata().word();
-            self.call_spawn_hook(word);
-            self.note_job(word);
+            let tag = runnable.metadata().tag();
+            self.call_spawn_hook(tag);
+            self.note_job(tag);
         }
         self.submit_blocking(runnable);
     }
 
     /// A job is about to be pushed, by a worker perhaps.
-    fn note_job(&'static self, word: u64) {
-        if local::with_core(self, |core| self.note_push(Some(core), word, Push::New)).is_none() {
-            self.note_push(None, word, Push::New);
+    fn note_job(&'static self, tag: u64) {
+        if local::with_core(self, |core| self.note_push(Some(core), tag, Push::New)).is_none() {
+            self.note_push(None, tag, Push::New);
         }
     }
 
     /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.
-    fn count_foreign_spawn(&self) -> bool {
-        self.foreign_tasks[thread_shard()]
+    fn count_remote_spawn(&self) -> bool {
+        self.remote_tasks[thread_shard()]
             .spawned
             .fetch_add(1, Ordering::Relaxed);
-        // Pairs with the janitor's fence; see `lifecycle`.
+        // Pairs with the shutdown thread's fence; see `lifecycle`.
         fence(Ordering::SeqCst);
         !self.is_closed()
     }
 
     fn submit_global(&'static self, runnable: Runnable, push: Push) {
-        if self.is_lost() {
+        if self.is_closed_by_fork() {
             return std::mem::forget(runnable);
         }
         if self.instruments.on() != 0 {
-            self.note_push(None, runnable.metadata().word(), push);
+            self.note_push(None, runnable.metadata().tag(), push);
         }
         self.global.push(runnable);
         self.follow_submit();
@@ -161,13 +161,13 @@ impl Shared {
 
     /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
     pub(super) fn follow_submit(&'static self) {
-        if self.is_lost() {
+        if self.is_closed_by_fork() {
             return;
         }
         match self.idle.after_submit() {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
-            Next::Drain => self.monitor.call_janitor(),
+            Next::Drain => self.monitor.notify_shutdown(),
         }
     }
 
@@ -180,25 +180,25 @@ impl Shared {
     /// A task's future has been dropped.
     #[inline]
     pub(crate) fn task_finished(&'static self) {
-        if local::with_core(self, |core| core.at.counters.finished.add(1)).is_none() {
-            self.foreign_tasks[thread_shard()]
+        if local::with_core(self, |core| core.processor.counters.finished.add(1)).is_none() {
+            self.remote_tasks[thread_shard()]
                 .finished
                 .fetch_add(1, Ordering::Release);
-            // A worker's counts are seen when it ends. This one the janitor may be waiting for.
-            self.call_janitor_if_closed();
+            // A worker's counts are seen when it ends. This one the shutdown thread may be waiting for.
+            self.notify_shutdown_if_closed();
         }
     }
 
-    /// Puts one more worker to work, if a processor lies idle and nobody searches.
+    /// Puts one more worker to work, if a processor is idle and nobody searches.
     #[cold]
     pub(super) fn wake_one(&'static self) {
-        if self.is_lost() {
+        if self.is_closed_by_fork() {
             return;
         }
         match self.idle.claim() {
             Some(claim) => self.put_to_work(claim),
-            // The janitor waits until no claim is being made.
-            None if self.is_closed() => self.monitor.call_janitor(),
+            // The shutdown thread waits until no claim is being made.
+            None if self.is_closed() => self.monitor.notify_shutdown(),
             None => {}
         }
     }
@@ -212,7 +212,7 @@ impl Shared {
         self.wake_one();
         for _ in 0..(count / BATCH_SHARE).min(self.processors.len() as u32) {
             let Some(claim) = self.idle.claim_another() else {
-                self.call_janitor_if_closed();
+                self.notify_shutdown_if_closed();
                 break;
             };
             self.put_to_work(claim);
@@ -221,7 +221,7 @@ impl Shared {
 
     fn put_to_work(&'static self, claim: Claim<Box<Core>>) {
         match claim {
-            Claim::Sleeper(sleeper) => sleeper.unpark(),
+            Claim::Worker(parked_worker) => parked_worker.unpark(),
             Claim::Thread(core) => {
                 if let Err((core, _)) = self.start_worker(core, true) {
                     self.take_back(core, true);
@@ -230,13 +230,13 @@ impl Shared {
         }
     }
 
-    /// No thread has come to life for this core. The work stays queued: a worker that lies down or the monitor's next round tries
+    /// No thread has come to life for this core. The work stays queued: a worker that parks or the monitor's next round tries
     /// again. `searching`: its worker was counted so.
     pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
         match searching {
             true => self.idle.unclaim(core),
-            false => self.idle.lay_down(core),
+            false => self.idle.push_idle(core),
         }
-        self.call_janitor_if_closed();
+        self.notify_shutdown_if_closed();
     }
 }

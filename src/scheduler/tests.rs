@@ -5,7 +5,7 @@ use std::ptr;
 use std::time::Instant;
 
 use super::idle::Next;
-use super::park::Sleeper;
+use super::parked_worker::ParkedWorker;
 use super::processor::Processor;
 use super::processor::tests::token;
 use super::*;
@@ -13,10 +13,10 @@ use crate::tasks::Id;
 
 #[cfg(feature = "time")]
 mod arming;
-mod crowded;
+mod compute_limit;
+mod detached;
 #[cfg(feature = "time")]
 mod looking;
-mod orphans;
 mod stealing;
 mod submitting;
 mod working;
@@ -37,24 +37,24 @@ impl Yard {
     /// This thread is a worker that holds a core from now on.
     fn work(&self) -> &'static Processor {
         local::set_shared(Some(self.shared));
-        let core = self.shared.idle.pick_up().unwrap();
-        let at = core.at;
+        let core = self.shared.idle.pop_idle().unwrap();
+        let processor = core.processor;
         local::put_core(core);
-        at
+        processor
     }
 
     fn with_core<R>(&self, f: impl FnOnce(&Core) -> R) -> R {
         local::with_core(self.shared, f).expect("this thread is a worker")
     }
 
-    /// Workers in bed, who have laid a core down each.
-    fn sleepers(&self, count: usize) -> Vec<Arc<Sleeper<Box<Core>>>> {
+    /// Workers parked, who have laid a core down each.
+    fn parked_workers(&self, count: usize) -> Vec<Arc<ParkedWorker<Box<Core>>>> {
         (0..count)
             .map(|_| {
-                let sleeper = Arc::new(Sleeper::of_this_thread(Netpoll::new().unwrap()));
-                let core = self.shared.idle.pick_up().unwrap();
-                (self.shared.idle).lie_down(Some(core), &sleeper, false, false);
-                sleeper
+                let parked_worker = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
+                let core = self.shared.idle.pop_idle().unwrap();
+                (self.shared.idle).park_worker(Some(core), &parked_worker, false, false);
+                parked_worker
             })
             .collect()
     }
@@ -71,18 +71,18 @@ impl Yard {
     }
 
     /// The same of a processor's queue.
-    fn take_queue(&self, at: &Processor) -> Vec<Id> {
-        let queued = std::iter::from_fn(|| steal::steal_one(|| at.stealer.steal()));
+    fn take_queue(&self, processor: &Processor) -> Vec<Id> {
+        let queued = std::iter::from_fn(|| steal::steal_one(|| processor.stealer.steal()));
         queued.map(|runnable| runnable.metadata().id()).collect()
     }
 
-    /// Whether the janitor has been called since this was asked last.
+    /// Whether the shutdown thread has been called since this was asked last.
     fn takes_call(&self) -> bool {
         const TIME: Duration = Duration::from_millis(20);
-        let term = self.shared.monitor.take_office();
+        let epoch = self.shared.monitor.begin_epoch();
         let begin = Instant::now();
-        self.shared.monitor.wait_for_call(term, TIME);
-        self.shared.monitor.answer_call();
+        self.shared.monitor.wait_for_notification(epoch, TIME);
+        self.shared.monitor.clear_notification();
         begin.elapsed() < TIME
     }
 }
@@ -99,13 +99,16 @@ impl Drop for Yard {
     }
 }
 
-fn has_work(at: &Processor) -> bool {
-    !at.stealer.is_empty()
+fn has_work(processor: &Processor) -> bool {
+    !processor.stealer.is_empty()
 }
 
 /// The id of what is in the next slot, which is empty then.
-fn take_slot(at: &Processor) -> Option<Id> {
-    at.next.steal().map(|runnable| runnable.metadata().id())
+fn take_slot(processor: &Processor) -> Option<Id> {
+    processor
+        .next
+        .steal()
+        .map(|runnable| runnable.metadata().id())
 }
 
 #[test]
@@ -117,11 +120,11 @@ fn work_is_visible_in_the_global_queue_any_processor_s_and_an_orphan_s() {
     assert_eq!(yard.shared.num_waiting(), 1);
     yard.take_global();
     for _ in 0..3 {
-        let at = yard.work();
+        let processor = yard.work();
         yard.with_core(|core| core.queue.push(token().1));
         assert!(yard.shared.work_is_visible());
         assert_eq!(yard.shared.num_waiting(), 1);
-        yard.take_queue(at);
+        yard.take_queue(processor);
         assert!(!yard.shared.work_is_visible());
         drop(local::take_core());
     }

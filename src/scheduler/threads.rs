@@ -9,7 +9,7 @@ use super::local;
 use super::settings::{Lease, Settings};
 use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::{contained, discard};
+use crate::tasks::{catch_panic, drop_catching};
 
 #[derive(Debug, Default)]
 pub(super) struct Threads {
@@ -64,17 +64,17 @@ impl Threads {
             let member = member;
             local::set_member(member.lease.shared());
             let mut body = Some(body);
-            contained(|| {
-                (settings.around)(&member.lease, &mut || {
+            catch_panic(|| {
+                (settings.wrap_thread)(&member.lease, &mut || {
                     body.take().into_iter().for_each(|body| body())
                 })
             });
             // The context has thrown before it called the body.
             match context {
-                Context::Wanted => body.take().into_iter().for_each(|body| contained(body)),
-                Context::Needed => discard(body.take()),
+                Context::Wanted => body.take().into_iter().for_each(|body| catch_panic(body)),
+                Context::Needed => drop_catching(body.take()),
             }
-            discard(settings);
+            drop_catching(settings);
         });
         match spawned {
             Ok(handle) => {

@@ -1,18 +1,18 @@
 //! The timer wheels of the processors, and the timer that others arm.
 //!
-//! Each processor has a wheel behind a small lock, and one more, the **foreign** wheel, serves threads that hold no
+//! Each processor has a wheel behind a small lock, and one more, the **remote** wheel, serves threads that hold no
 //! processor. A worker arms on its own wheel and so meets nobody; cancelling takes the lock of the wheel armed on.
 //!
 //! # Who fires
 //!
 //! 1. A running worker looks at its own wheel between polls, and at all of them every 61st poll and when it has nothing
 //!    else to do.
-//! 2. The worker in the netpoller's seat waits no longer than for the earliest deadline of all wheels (a wheel belongs to
+//! 2. The worker with the driver waits no longer than for the earliest deadline of all wheels (a wheel belongs to
 //!    a core, and whose core lies where changes all the time). It publishes what it waits for (`watch`), fences, and reads
-//!    the deadlines again; a foreign thread arms, fences, and reads `watch`. So one of them sees the other, and an
-//!    earlier deadline ends the wait. Only who holds the seat writes `watch`.
-//! 3. A worker that goes to bed while the earliest deadline is before `watch` waits for that deadline itself: it costs
-//!    less than waking the one in the seat for it.
+//!    the deadlines again; a remote thread arms, fences, and reads `watch`. So one of them sees the other, and an
+//!    earlier deadline ends the wait. Only who holds the driver writes `watch`.
+//! 3. A worker that parks while the earliest deadline is before `watch` waits for that deadline itself: it costs
+//!    less than waking the one with the driver for it.
 //! 4. The monitor fires whatever is overdue because its worker is in a long poll.
 //!
 //! # Many at once
@@ -22,8 +22,8 @@
 //! the last piece brought, or has nothing else to do. So a million timers of one deadline neither make its queue long nor hold
 //! up the timers after them: a tick beside them is as late as a few pieces take, and not as they all do.
 //!
-//! Arming on a worker wakes nobody: that worker is awake, and when it lies down it is in case 2 or 3. A worker whose
-//! processor was retaken arms on the foreign wheel, as it may not come back for long; what it armed at the very moment of
+//! Arming on a worker wakes nobody: that worker is awake, and when it parks it is in case 2 or 3. A worker whose
+//! processor was retaken arms on the remote wheel, as it may not come back for long; what it armed at the very moment of
 //! the retake, the monitor finds in its next rounds.
 
 use std::task::Waker;
@@ -40,17 +40,17 @@ const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Timers {
-    /// One wheel per processor, the foreign one last.
+    /// One wheel per processor, the remote one last.
     wheels: Box<[crossbeam_utils::CachePadded<TimerWheel>]>,
-    /// The tick the seat's holder waits for; [`AWAKE`] while nobody waits there.
+    /// The tick the driver's holder waits for; [`AWAKE`] while nobody waits there.
     watch: AtomicU64,
 }
 
-/// Where several timers are due at a time, the seat's holder wakes for one in four ticks only (65 µs): each wake costs it
+/// Where several timers are due at a time, the driver's holder wakes for one in four ticks only (65 µs): each wake costs it
 /// 5 to 10 µs, whatever it finds. A lone timer ends with its own tick.
 const GRAIN: u64 = 4;
 
-/// Nobody waits in the seat: who is awake looks anyway.
+/// Nobody waits with the driver: who is awake looks anyway.
 const AWAKE: u64 = 0;
 
 struct TimerWheel {
@@ -107,7 +107,7 @@ impl Timers {
         }
     }
 
-    fn foreign(&self) -> usize {
+    fn remote(&self) -> usize {
         self.wheels.len() - 1
     }
 
@@ -175,20 +175,20 @@ impl Timers {
             .unwrap_or(NEVER)
     }
 
-    /// Whether the worker in the seat waits for the earliest deadline, or there is none.
+    /// Whether the worker with the driver waits for the earliest deadline, or there is none.
     ///
     /// Asked by whoever may have been the one that waited for it (step 3) and ends, or that armed a timer and blocks
-    /// without lying down: if the answer is no, the seat must be told.
+    /// without parking: if the answer is no, the driver must be told.
     pub(super) fn are_watched(&self) -> bool {
-        // Pairs with the fence in `wait_in_seat`.
+        // Pairs with the fence in `driver_timeout`.
         fence(Ordering::SeqCst);
         let earliest = self.earliest();
         let watch = self.watch.load(Ordering::Relaxed);
         earliest == NEVER || (watch != AWAKE && watch <= earliest)
     }
 
-    /// How long a worker in bed may wait; see step 3.
-    pub(super) fn wait_in_bed(&self) -> Option<Duration> {
+    /// How long a worker parked may wait; see step 3.
+    pub(super) fn parked_timeout(&self) -> Option<Duration> {
         let earliest = self.earliest();
         let watch = self.watch.load(Ordering::Relaxed);
         if watch != AWAKE && watch <= earliest {
@@ -198,9 +198,9 @@ impl Timers {
         }
     }
 
-    /// How long the holder of the seat may wait; see step 2. Ends with [`Timers::rise_from_seat`]. `dense`: it waits for
+    /// How long the holder of the driver may wait; see step 2. Ends with [`Timers::leave_driver`]. `dense`: it waits for
     /// the end of [`GRAIN`], since more will be due then.
-    pub(super) fn wait_in_seat(&self, dense: bool) -> Option<Duration> {
+    pub(super) fn driver_timeout(&self, dense: bool) -> Option<Duration> {
         let mut next = self.earliest();
         loop {
             self.watch.store(next, Ordering::Relaxed);
@@ -215,9 +215,9 @@ impl Timers {
         }
     }
 
-    /// The seat's holder waits no longer. Called while it still holds the seat: its successor's `watch` must not be
+    /// The driver's holder waits no longer. Called while it still holds the driver: its successor's `watch` must not be
     /// overwritten.
-    pub(super) fn rise_from_seat(&self) {
+    pub(super) fn leave_driver(&self) {
         self.watch.store(AWAKE, Ordering::Relaxed);
     }
 
@@ -230,9 +230,9 @@ impl Timers {
         }
     }
 
-    /// Arms on the wheel of the processor this thread holds, else on the foreign one. True: the seat must be told.
+    /// Arms on the wheel of the processor this thread holds, else on the remote one. True: the driver must be told.
     fn arm(&self, processor: Option<usize>, deadline: u64, waker: Waker) -> (usize, Key, bool) {
-        let index = processor.unwrap_or(self.foreign());
+        let index = processor.unwrap_or(self.remote());
         let wheel = &self.wheels[index];
         let key = {
             let mut guard = wheel.wheel.lock();
@@ -246,7 +246,7 @@ impl Timers {
         if processor.is_some() {
             return (index, key, false);
         }
-        // Pairs with the fence in `wait_in_seat`.
+        // Pairs with the fence in `driver_timeout`.
         fence(Ordering::SeqCst);
         (index, key, deadline < self.watch.load(Ordering::Relaxed))
     }
@@ -292,7 +292,10 @@ impl Timer {
     pub(crate) fn arm(&mut self, shared: &'static Shared, deadline: Instant, waker: &Waker) {
         let deadline = clock::tick_after(deadline);
         if let Some(armed) = &mut self.armed {
-            if armed.deadline == deadline && !armed.shared.is_lost() && rearm(armed, waker) {
+            if armed.deadline == deadline
+                && !armed.shared.is_closed_by_fork()
+                && rearm(armed, waker)
+            {
                 return;
             }
             self.disarm();
@@ -310,7 +313,7 @@ impl Timer {
             self.disarm();
             waker.wake_by_ref();
         } else if tell {
-            shared.call_seat();
+            shared.wake_driver();
         }
     }
 
@@ -318,9 +321,13 @@ impl Timer {
     /// runtime has shut down, and its waker was woken by that).
     ///
     /// To a later deadline in place: whoever waits for the wheel looks at worst too early. To an earlier one by way of
-    /// this thread's own wheel, or the foreign one: a sleeping owner of another wheel would not hear of it.
+    /// this thread's own wheel, or the remote one: a sleeping owner of another wheel would not hear of it.
     pub(crate) fn reset(&mut self, deadline: Instant) -> bool {
-        let Some(armed) = self.armed.as_mut().filter(|armed| !armed.shared.is_lost()) else {
+        let Some(armed) = self
+            .armed
+            .as_mut()
+            .filter(|armed| !armed.shared.is_closed_by_fork())
+        else {
             return false;
         };
         let deadline = clock::tick_after(deadline);
@@ -346,7 +353,7 @@ impl Timer {
             return false;
         }
         if tell {
-            shared.call_seat();
+            shared.wake_driver();
         }
         true
     }
@@ -354,7 +361,7 @@ impl Timer {
     /// Takes the timer off its wheel.
     pub(crate) fn disarm(&mut self) {
         if let Some(armed) = self.armed.take() {
-            if armed.shared.is_lost() {
+            if armed.shared.is_closed_by_fork() {
                 return;
             }
             let at = armed.wheel();

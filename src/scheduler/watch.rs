@@ -45,7 +45,7 @@ pub(super) const OVERSLEPT: Duration = Duration::from_millis(5);
 /// What a look gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The processor lies idle, or has begun another poll.
+    /// The processor is idle, or has begun another poll.
     Moving,
     /// The poll stands still; its thread runs, and has not run for long. In `left` it may have.
     Running { left: Duration },
@@ -65,7 +65,7 @@ pub(super) struct Watch {
 /// A poll that has been seen, or what a worker does between two polls.
 #[derive(Clone, Debug)]
 pub(super) struct Poll {
-    at: &'static Processor,
+    processor: &'static Processor,
     doing: Doing,
     /// Seen first, and since when wall time counts.
     since: Instant,
@@ -93,12 +93,12 @@ struct Doing {
 }
 
 impl Doing {
-    fn of(at: &Processor, thread: u64) -> Doing {
+    fn of(processor: &Processor, thread: u64) -> Doing {
         Doing {
             thread,
-            tick: at.tick.get(),
-            task: at.task(),
-            looks: at.looks.get(),
+            tick: processor.tick.get(),
+            task: processor.task(),
+            looks: processor.looks.get(),
         }
     }
 }
@@ -113,18 +113,23 @@ impl Watch {
 
     /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a poll that is seen for the
     /// first time.
-    pub(super) fn look(&mut self, at: &'static Processor, round: Instant, eager: bool) -> Verdict {
-        let Some(thread) = at.tenure.holder() else {
+    pub(super) fn look(
+        &mut self,
+        processor: &'static Processor,
+        round: Instant,
+        eager: bool,
+    ) -> Verdict {
+        let Some(thread) = processor.ownership.holder() else {
             self.poll = None;
             return Verdict::Moving;
         };
-        let doing = Doing::of(at, thread);
+        let doing = Doing::of(processor, thread);
         match &mut self.poll {
-            Some(poll) if poll.is(at, doing) => poll.look(self.probe.state(thread), round),
+            Some(poll) if poll.is(processor, doing) => poll.look(self.probe.state(thread), round),
             poll => {
                 let now = Instant::now();
                 let poll = poll.insert(Poll {
-                    at,
+                    processor,
                     doing,
                     since: now,
                     wall: now,
@@ -144,10 +149,10 @@ impl Watch {
         }
     }
 
-    /// The incarnation that is stuck, if nothing has changed since the last look.
+    /// The instance that is stuck, if nothing has changed since the last look.
     pub(super) fn stuck(&self) -> Option<&'static Processor> {
         let poll = self.poll.as_ref()?;
-        (poll.at.tick.get() == poll.doing.tick).then_some(poll.at)
+        (poll.processor.tick.get() == poll.doing.tick).then_some(poll.processor)
     }
 
     pub(super) fn is_blocked(&self) -> bool {
@@ -169,9 +174,9 @@ impl Watch {
     }
 
     /// The monitor has overslept.
-    pub(super) fn begin_anew(&mut self, now: Instant) {
+    pub(super) fn reset_marks(&mut self, now: Instant) {
         if let Some(poll) = &mut self.poll {
-            poll.begin_anew(now);
+            poll.reset_marks(now);
         }
     }
 }
@@ -183,16 +188,16 @@ fn seen_of(threshold: Duration) -> Duration {
 }
 
 impl Poll {
-    fn is(&self, at: &Processor, doing: Doing) -> bool {
-        ptr::eq(self.at, at) && self.doing == doing
+    fn is(&self, processor: &Processor, doing: Doing) -> bool {
+        ptr::eq(self.processor, processor) && self.doing == doing
     }
 
     /// What the poll's processor was, or is.
-    pub(super) fn at(&self) -> &'static Processor {
-        self.at
+    pub(super) fn processor(&self) -> &'static Processor {
+        self.processor
     }
 
-    pub(super) fn begin_anew(&mut self, now: Instant) {
+    pub(super) fn reset_marks(&mut self, now: Instant) {
         self.wall = now;
         self.last = now;
         self.blocked = self.blocked.map(|_| now);
@@ -202,7 +207,7 @@ impl Poll {
         // After the state was read, so that not a moment counts that was not seen.
         let now = Instant::now();
         if now - round > OVERSLEPT {
-            self.begin_anew(now);
+            self.reset_marks(now);
         }
         let is_blocked = state == State::Blocked;
         let busy = self.note(state, now, true);
@@ -244,8 +249,8 @@ impl Poll {
 
     /// Whether its thread is in it still, entitled to the processor or not.
     pub(super) fn goes_on(&self) -> bool {
-        let hands = self.at.tenure.hands();
-        hands.is_some_and(|(thread, _)| Doing::of(self.at, thread) == self.doing)
+        let hands = self.processor.ownership.hands();
+        hands.is_some_and(|(thread, _)| Doing::of(self.processor, thread) == self.doing)
     }
 
     /// Of a poll that goes on without its processor: how long it is until it is to be reported, as far as one can see now.

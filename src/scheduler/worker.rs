@@ -9,9 +9,9 @@
 //! 4. a batch of the global queue
 //! 5. the network, without waiting, if nobody else is at it
 //! 6. other processors' queues ([`super::steal`]), if not half of the busy ones search already
-//! 7. everything once more, after it has laid its core down ([`super::idle`])
+//! 7. everything once more, after it has released its processor ([`super::idle`])
 //!
-//! Then it waits: in the netpoller's seat if that is free, else in bed ([`wait`]).
+//! Then it waits: with the driver if that is free, else parked ([`wait`]).
 //!
 //! A worker calls wakers while it holds no runnable. A waker of another executor may block for ever, and what is in a queue is
 //! found by others; what is in a local variable is not.
@@ -21,10 +21,10 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::netpoll::Netpoll;
-use super::pace::Pace;
-use super::park::Sleeper;
+use super::ownership::Answer;
+use super::parked_worker::ParkedWorker;
 use super::processor::Core;
-use super::tenure::Word;
+use super::wake_heuristics::WakeHeuristics;
 use super::{Shared, clock, instruments, local, steal};
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
@@ -46,27 +46,27 @@ const OBSERVED: u8 = 2;
 pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
-    sleeper: Arc<Sleeper<Box<Core>>>,
+    parked_worker: Arc<ParkedWorker<Box<Core>>>,
     /// What is to be looked at before each poll, in one word: [`SEARCHING`] and [`OBSERVED`]. Zero: nothing, as nearly always.
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
     chain: Cell<u64>,
     /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the poller's
     /// events.
-    ready: RefCell<Vec<Waker>>,
-    pace: Pace,
+    wakers: RefCell<Vec<Waker>>,
+    heuristics: WakeHeuristics,
     /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many polls later.
     timers_at: Cell<(u64, u64)>,
-    /// The last wait in the seat ended with several timers at once.
+    /// The last wait with the driver ended with several timers at once.
     timers_are_dense: Cell<bool>,
 }
 
 /// What a look at the worker's own processor gave.
-enum Own {
+enum Local {
     /// Its poll has been announced.
     Task(Runnable),
     /// Something else is to be looked at first.
-    Attend {
+    Maintenance {
         index: usize,
         /// Also the global queue and the network.
         everywhere: bool,
@@ -82,7 +82,7 @@ enum Woken {
     /// There was nothing to wake.
     Nothing,
     Some,
-    /// A foreign waker has blocked, and this worker would poll without a processor. It brings home what is in its queue when it waits.
+    /// A foreign waker has blocked, and this worker would poll without a processor. It reclaims what is in its queue when it waits.
     ProcessorLost,
 }
 
@@ -101,7 +101,7 @@ fn run_as(
     instruments::set_worker(Some(shared));
     let mut held = Held { shared, searching };
     if let Some(core) = core {
-        shared.take_in_hand(core, clock::now());
+        shared.acquire(core, clock::now());
     }
     // None: the runtime ended while this thread began.
     if let Some(netpoll) = shared.netpoll() {
@@ -123,7 +123,7 @@ impl Drop for Held {
         if self.searching {
             self.shared.idle.found();
         }
-        if let Some(core) = self.shared.give_up_core() {
+        if let Some(core) = self.shared.release() {
             self.shared.retire(core);
         }
         instruments::set_worker(None);
@@ -144,12 +144,12 @@ impl Worker {
     fn new(shared: &'static Shared, netpoll: Netpoll, searching: bool) -> Worker {
         let worker = Worker {
             shared,
-            sleeper: Arc::new(Sleeper::of_this_thread(netpoll.clone())),
+            parked_worker: Arc::new(ParkedWorker::of_this_thread(netpoll.clone())),
             netpoll,
             special: Cell::new(0),
             chain: Cell::new(0),
-            ready: RefCell::new(Vec::new()),
-            pace: Pace::new(),
+            wakers: RefCell::new(Vec::new()),
+            heuristics: WakeHeuristics::new(),
             timers_at: Cell::new((0, 0)),
             timers_are_dense: Cell::new(false),
         };
@@ -178,15 +178,15 @@ impl Worker {
 
     fn work(&self) {
         loop {
-            let runnable = match self.own() {
-                Own::Task(runnable) => {
+            let runnable = match self.pop_local() {
+                Local::Task(runnable) => {
                     self.poll(runnable);
                     continue;
                 }
                 _ if self.shared.is_closed() => return,
-                Own::Attend { index, everywhere } => self.attend(index, everywhere),
-                Own::Nothing => self.elsewhere(),
-                Own::NoCore => None,
+                Local::Maintenance { index, everywhere } => self.maintenance(index, everywhere),
+                Local::Nothing => self.find_remote(),
+                Local::NoCore => None,
             };
             match runnable {
                 Some(runnable) => {
@@ -208,12 +208,12 @@ impl Worker {
 
     /// Steps 1 to 3: the way of nearly every poll, in one visit to the core.
     #[inline]
-    fn own(&self) -> Own {
+    fn pop_local(&self) -> Local {
         local::with_core(self.shared, |core| {
-            let asked = core.at.tenure.is_disturbed();
+            let asked = core.processor.ownership.has_request();
             if asked {
-                if core.at.tenure.answer() == Word::Retaken {
-                    return Own::NoCore;
+                if core.processor.ownership.acknowledge() == Answer::Retaken {
+                    return Local::NoCore;
                 }
                 core.end_streak();
             }
@@ -221,63 +221,67 @@ impl Worker {
             let timers = turn % TIMER_TURNS == 0 && self.shared.timers.is_armed(core.index);
             let everywhere = asked || turn == 0;
             if timers || everywhere {
-                return Own::Attend {
+                return Local::Maintenance {
                     index: core.index,
                     everywhere,
                 };
             }
             let Some(runnable) = core.pop() else {
-                return Own::Nothing;
+                return Local::Nothing;
             };
             core.begin_poll(&runnable);
-            Own::Task(runnable)
+            Local::Task(runnable)
         })
-        .unwrap_or(Own::NoCore)
+        .unwrap_or(Local::NoCore)
     }
 
     /// All steps, for the polls in which more than the own queue is looked at.
     #[cold]
-    fn attend(&self, index: usize, everywhere: bool) -> Option<Runnable> {
-        local::with_core(self.shared, |core| core.at.begin_look());
+    fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
+        local::with_core(self.shared, |core| core.processor.begin_look());
         if everywhere {
             self.look_at_instruments();
-            if self.call_left_wakers() && !self.has_processor() {
+            if self.call_foreign_wakers() && !self.has_processor() {
                 return None;
             }
         }
         self.chain.set(0);
-        let mut ready = self.ready.take();
+        let mut wakers = self.wakers.take();
         if self.timers_have_their_turn() {
             if self.shared.timers.is_armed(index) {
-                self.shared.timers.fire_own(index, clock::now(), &mut ready);
+                self.shared
+                    .timers
+                    .fire_own(index, clock::now(), &mut wakers);
             }
             if everywhere {
-                self.shared.timers.fire_all(&mut ready);
+                self.shared.timers.fire_all(&mut wakers);
             }
-            self.timers_brought(ready.len());
+            self.timers_brought(wakers.len());
         }
         if everywhere {
-            self.adopt();
-            self.look_at_network(&mut ready);
+            self.steal_detached();
+            self.look_at_network(&mut wakers);
         }
         // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
-        if self.wake_all(ready) == Woken::ProcessorLost {
+        if self.wake_all(wakers) == Woken::ProcessorLost {
             return None;
         }
         let global = match everywhere {
-            true if self.shared.is_crowded() => self.shared.sift(|| self.one_global()),
+            true if self.shared.is_compute_limit_reached() => {
+                self.shared.take_light(|| self.one_global())
+            }
             true => self.shared.take_held_back().or_else(|| self.one_global()),
             false => None,
         };
         global
             .or_else(|| local::with_core(self.shared, Core::pop).flatten())
-            .or_else(|| self.elsewhere())
+            .or_else(|| self.find_remote())
     }
 
     /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would poll
-    /// without one. What is in its queue it brings home when it waits.
+    /// without one. What is in its queue it reclaims when it waits.
     fn has_processor(&self) -> bool {
-        local::with_core(self.shared, |core| !core.at.tenure.is_retaken()) == Some(true)
+        local::with_core(self.shared, |core| !core.processor.ownership.is_retaken()) == Some(true)
     }
 
     /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
@@ -286,51 +290,51 @@ impl Worker {
         if brought == 0 {
             return true;
         }
-        let tick = local::with_core(self.shared, |core| core.at.tick.get());
+        let tick = local::with_core(self.shared, |core| core.processor.tick.get());
         // The tick may be another processor's, and so far away in either direction.
         tick.is_none_or(|tick| tick.wrapping_sub(then) >= brought)
     }
 
     fn timers_brought(&self, count: usize) {
-        let tick = || local::with_core(self.shared, |core| core.at.tick.get());
+        let tick = || local::with_core(self.shared, |core| core.processor.tick.get());
         let then = if count == 0 { None } else { tick() };
         self.timers_at.set((then.unwrap_or(0), count as u64));
     }
 
     /// Steps 4 to 6.
     #[cold]
-    fn elsewhere(&self) -> Option<Runnable> {
-        local::with_core(self.shared, |core| core.at.begin_look());
+    fn find_remote(&self) -> Option<Runnable> {
+        local::with_core(self.shared, |core| core.processor.begin_look());
         self.chain.set(0);
-        let found = self.look_elsewhere()?;
+        let found = self.search_remote()?;
         if !self.has_processor() {
-            // The rest of what it found lies in an orphan's queue now.
-            self.shared.pushed_astray();
+            // The rest of what it found lies in a detached processor's queue now.
+            self.shared.pushed_detached();
         }
         Some(found)
     }
 
-    fn look_elsewhere(&self) -> Option<Runnable> {
-        if self.call_left_wakers() {
+    fn search_remote(&self) -> Option<Runnable> {
+        if self.call_foreign_wakers() {
             if !self.has_processor() {
                 return None;
             }
-            // One of them may have woken a task of this runtime: it is in the next slot, and nobody lies down on that.
+            // One of them may have woken a task of this runtime: it is in the next slot, and nobody parks on that.
             let own = local::with_core(self.shared, Core::pop).flatten();
             if own.is_some() {
                 return own;
             }
         }
-        if !self.shared.is_crowded() {
+        if !self.shared.is_compute_limit_reached() {
             let found = self.shared.take_held_back().or_else(|| self.global_batch());
             if found.is_some() {
                 return found;
             }
         }
-        let mut ready = self.ready.take();
-        self.look_at_network(&mut ready);
-        self.shared.timers.fire_all(&mut ready);
-        match self.wake_all(ready) {
+        let mut wakers = self.wakers.take();
+        self.look_at_network(&mut wakers);
+        self.shared.timers.fire_all(&mut wakers);
+        match self.wake_all(wakers) {
             Woken::Nothing => self.search(),
             Woken::ProcessorLost => None,
             Woken::Some => {
@@ -342,14 +346,14 @@ impl Worker {
     }
 
     /// What the monitor has left to others. True: there was something.
-    fn call_left_wakers(&self) -> bool {
-        let any = !self.shared.left_wakers.is_empty();
+    fn call_foreign_wakers(&self) -> bool {
+        let any = !self.shared.foreign_wakers.is_empty();
         if any {
             if self.is_searching() {
                 // One of them may block, and nobody is woken while somebody searches.
                 self.stop_searching();
             }
-            self.shared.call_left_wakers();
+            self.shared.call_foreign_wakers();
         }
         any
     }
@@ -380,7 +384,7 @@ impl Worker {
         // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
         // back to sleep for good.
         if self.shared.is_closed() {
-            return self.shared.poll_elsewhere(runnable, tasks::cancel);
+            return self.shared.poll_off_processor(runnable, tasks::cancel);
         }
         if IS_OBSERVED {
             let chain = self
@@ -408,24 +412,24 @@ impl Worker {
     }
 
     /// What stuck workers have queued has its turn too.
-    fn adopt(&self) {
-        if self.shared.orphans.is_empty() {
+    fn steal_detached(&self) {
+        if self.shared.detached.is_empty() {
             return;
         }
         let retaken = local::with_core(self.shared, |core| {
-            let adopt = || steal::adopt(self.shared, core);
-            let adopted = match self.shared.is_crowded() {
-                true => self.shared.sift(adopt),
-                false => adopt(),
+            let steal_detached = || steal::steal_detached(self.shared, core);
+            let stolen = match self.shared.is_compute_limit_reached() {
+                true => self.shared.take_light(steal_detached),
+                false => steal_detached(),
             };
-            if let Some(runnable) = adopted {
+            if let Some(runnable) = stolen {
                 // To the back: it is one of many that have their turn.
                 core.queue.push(runnable);
             }
-            core.at.tenure.is_retaken()
+            core.processor.ownership.is_retaken()
         });
         if retaken == Some(true) {
-            self.shared.pushed_astray();
+            self.shared.pushed_detached();
         }
     }
 
@@ -447,31 +451,33 @@ impl Worker {
         .flatten()
     }
 
-    fn look_at_network(&self, ready: &mut Vec<Waker>) {
+    fn look_at_network(&self, wakers: &mut Vec<Waker>) {
         if self.netpoll.has_sources() {
-            if let Some(mut seat) = self.netpoll.try_seat() {
+            if let Some(mut driver) = self.netpoll.try_driver() {
                 self.shared
-                    .polled_network(seat.poll(Some(Duration::ZERO), ready));
+                    .polled_network(driver.poll(Some(Duration::ZERO), wakers));
             }
         }
     }
 
     /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
     /// once, when all is there, if they would come in time.
-    fn wake_all(&self, mut ready: Vec<Waker>) -> Woken {
+    fn wake_all(&self, mut wakers: Vec<Waker>) -> Woken {
         let mut woken = Woken::Nothing;
-        if !ready.is_empty() {
+        if !wakers.is_empty() {
             if self.is_searching() {
                 // A foreign waker may block, and nobody is woken while somebody searches.
                 self.stop_searching();
             }
             local::with_core(self.shared, Core::begin_batch);
-            self.shared.call_wakers(&mut ready);
+            self.shared.call_wakers(&mut wakers);
             let batch = local::with_core(self.shared, |core| {
                 let count = core.end_batch();
-                let helps = self.pace.is_worth_help(count, core.at.tick.get());
-                // After the pushes: what a retake finds in the queue is found by others, and what it does not this worker brings home.
-                (!core.at.tenure.is_retaken()).then_some(helps.then_some(count))
+                let helps = self
+                    .heuristics
+                    .is_worth_help(count, core.processor.tick.get());
+                // After the pushes: what a retake finds in the queue is found by others, and what it does not this worker reclaims.
+                (!core.processor.ownership.is_retaken()).then_some(helps.then_some(count))
             });
             woken = match batch.flatten() {
                 Some(worth_help) => {
@@ -483,7 +489,7 @@ impl Worker {
                 None => Woken::ProcessorLost,
             };
         }
-        self.ready.replace(ready);
+        self.wakers.replace(wakers);
         woken
     }
 }

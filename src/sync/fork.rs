@@ -71,7 +71,7 @@ impl Birth {
 
     /// Whether this process is a child of that one.
     #[inline]
-    pub(crate) fn is_inherited(self) -> bool {
+    pub(crate) fn in_forked_child(self) -> bool {
         self.0 != FORKS.load(Ordering::Relaxed)
     }
 }

@@ -5,7 +5,7 @@
 //! 1. A cancellation, or an abort that has arrived, drops the future and completes with "cancelled".
 //! 2. The future is polled inside a panic boundary. `Ready`, or a panic: it is dropped, again inside a boundary, and
 //!    the task completes. The future is gone before the handle resolves.
-//! 3. `Pending` for the first time: register. If the home is closed, or an abort came in the meantime, nobody would
+//! 3. `Pending` for the first time: register. If the runtime is closed, or an abort came in the meantime, nobody would
 //!    wake us for it: as in 1.
 //!
 //! Step 3 and a handle's abort both change `Meta::registration` by a read-modify-write, so the later one sees the
@@ -26,19 +26,19 @@ use pin_project_lite::pin_project;
 use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
 use super::registry::{self, Registry};
-use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, origin, registration, wakers};
+use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, registration, spawn_site, wakers};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
 /// Who runs a kind of task. A type without values: see "why the schedule function captures nothing" in [`super`].
-pub(crate) trait Home: 'static {
+pub(crate) trait Schedule: 'static {
     /// The task is ready to be polled.
     fn schedule(runnable: Runnable, info: ScheduleInfo);
 
     /// A poll of the task has panicked. Called before the future is dropped.
     fn panicked(_: &Meta) {}
 
-    /// The task is not polled any more because it was asked to stop, or its home is closed. Called before the future is dropped.
+    /// The task is not polled any more because it was asked to stop, or its runtime is closed. Called before the future is dropped.
     fn cancelled(_: &Meta) {}
 
     /// The task's future has been dropped. Called once per task, on the thread that dropped it.
@@ -46,7 +46,7 @@ pub(crate) trait Home: 'static {
 }
 
 #[inline]
-pub(super) fn schedule<H: Home>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
+pub(super) fn schedule<H: Schedule>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
     H::schedule(Runnable::new(runnable), info);
 }
 
@@ -56,14 +56,14 @@ pub(super) fn schedule<H: Home>(runnable: async_task::Runnable<Meta>, info: Sche
 pub(crate) fn create<F, H>(
     future: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    H: Home,
+    H: Schedule,
 {
-    create_as::<F, H>(future, bytes, home, Kind::Task)
+    create_as::<F, H>(future, bytes, registry, Kind::Task)
 }
 
 #[track_caller]
@@ -71,15 +71,15 @@ where
 fn create_as<F, H>(
     future: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
     kind: Kind,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    H: Home,
+    H: Schedule,
 {
-    let meta = Meta::new(Id::next(), origin_of(home), 0);
+    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
     let future = observed(future, kind, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
@@ -88,11 +88,11 @@ where
     (Runnable::new(runnable), JoinHandle::new(task))
 }
 
-/// Of a task of this home that the caller spawns.
+/// Of a task of this runtime that the caller spawns.
 #[track_caller]
 #[inline]
-pub(super) fn origin_of(home: &Registry) -> u32 {
-    origin::intern(home.index(), Location::caller())
+pub(super) fn spawn_site_of(registry: &Registry) -> u32 {
+    spawn_site::intern(registry.index(), Location::caller())
 }
 
 /// [`create`] for a task with a name.
@@ -100,17 +100,17 @@ pub(super) fn origin_of(home: &Registry) -> u32 {
 pub(crate) fn create_named<F, H>(
     future: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
     name: &str,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    H: Home,
+    H: Schedule,
 {
     let id = Id::next();
     Control::insert(id, Some(name.into()));
-    let meta = Meta::new(id, origin_of(home), registration::CONTROLLED);
+    let meta = Meta::new(id, spawn_site_of(registry), registration::CONTROLLED);
     let future = observed(future, Kind::Task, bytes, Some(id), Some(name));
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Contained::<Observed<F>, H>::new(future),
@@ -124,7 +124,7 @@ where
 pub(crate) fn create_local<F, S>(
     future: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
     schedule: S,
 ) -> (Runnable, JoinHandle<F::Output>)
 where
@@ -134,12 +134,12 @@ where
 {
     /// Local tasks are counted by their set, not by a runtime.
     struct Local;
-    impl Home for Local {
+    impl Schedule for Local {
         fn schedule(_: Runnable, _: ScheduleInfo) {}
         fn finished(_: &Meta) {}
     }
 
-    let meta = Meta::new(Id::next(), origin_of(home), 0);
+    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
     let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn_local(
         move |_| Contained::<Observed<F>, Local>::new(future),
@@ -153,14 +153,14 @@ where
 pub(crate) fn create_ready<F, T, H>(
     f: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
 ) -> (Runnable, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
-    H: Home,
+    H: Schedule,
 {
-    create_as::<_, H>(Call::new(f), bytes, home, Kind::Blocking)
+    create_as::<_, H>(Call::new(f), bytes, registry, Kind::Blocking)
 }
 
 /// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.
@@ -202,14 +202,14 @@ impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
         if let Some(result) = self.0.take() {
             if std::mem::needs_drop::<T>() || result.is_err() {
-                discard(result);
+                drop_catching(result);
             }
         }
     }
 }
 
 /// Calls foreign code; a panic of it ends here, and so does one of that panic's payload.
-pub(crate) fn contained(f: impl FnOnce()) {
+pub(crate) fn catch_panic(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(payload);
@@ -218,8 +218,8 @@ pub(crate) fn contained(f: impl FnOnce()) {
 }
 
 /// Drops a foreign value, contained.
-pub(crate) fn discard<T>(value: T) {
-    contained(|| drop(value));
+pub(crate) fn drop_catching<T>(value: T) {
+    catch_panic(|| drop(value));
 }
 
 pin_project! {
@@ -227,16 +227,16 @@ pin_project! {
     /// bytes per task, and often the allocator's next size class.
     pub(super) struct Contained<F, H>
     where
-        H: Home,
+        H: Schedule,
     {
         #[pin]
         future: ManuallyDrop<F>,
-        home: PhantomData<fn() -> H>,
+        scheduler: PhantomData<fn() -> H>,
     }
 
     impl<F, H> PinnedDrop for Contained<F, H>
     where
-        H: Home,
+        H: Schedule,
     {
         fn drop(this: Pin<&mut Self>) {
             let is_finished = current::with_meta(|meta| {
@@ -248,7 +248,7 @@ pin_project! {
                 // metadata is this task's: async-task drops the wrapper while it runs the task, or with a runnable that
                 // nobody runs, and a `Runnable` is always run, be it by its destructor.
                 if let Err(payload) = unsafe { this.end() } {
-                    discard(payload);
+                    drop_catching(payload);
                 }
             }
             current::task_is_gone();
@@ -256,12 +256,12 @@ pin_project! {
     }
 }
 
-impl<F, H: Home> Contained<F, H> {
+impl<F, H: Schedule> Contained<F, H> {
     #[inline]
     pub(super) fn new(future: F) -> Contained<F, H> {
         Contained {
             future: ManuallyDrop::new(future),
-            home: PhantomData,
+            scheduler: PhantomData,
         }
     }
 
@@ -293,7 +293,7 @@ impl<F, H: Home> Contained<F, H> {
     }
 }
 
-impl<F: Future, H: Home> Contained<F, H> {
+impl<F: Future, H: Schedule> Contained<F, H> {
     #[inline]
     fn poll_future(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let future = self.project().future;
@@ -302,7 +302,7 @@ impl<F: Future, H: Home> Contained<F, H> {
     }
 }
 
-impl<F: Future, H: Home> Future for Contained<F, H> {
+impl<F: Future, H: Schedule> Future for Contained<F, H> {
     type Output = Outcome<F::Output>;
 
     #[inline]
@@ -331,12 +331,12 @@ impl<F: Future, H: Home> Future for Contained<F, H> {
         Poll::Ready(Outcome::new(match (polled, dropped) {
             (Ok(Poll::Ready(output)), Ok(())) => Ok(output),
             (Ok(Poll::Ready(output)), Err(payload)) => {
-                discard(output);
+                drop_catching(output);
                 Err(JoinError::panic(this_id(), payload))
             }
             (Ok(Poll::Pending), dropped) => Err(cancelled(dropped)),
             (Err(payload), dropped) => {
-                discard(dropped);
+                drop_catching(dropped);
                 Err(JoinError::panic(this_id(), payload))
             }
         }))
@@ -346,7 +346,7 @@ impl<F: Future, H: Home> Future for Contained<F, H> {
 /// The task was asked to stop, or nobody would have woken it again.
 #[cold]
 fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
-    discard(dropped);
+    drop_catching(dropped);
     match current::refusal() {
         Some(kind) => JoinError::refused(this_id(), kind.into()),
         None => JoinError::cancelled(this_id()),

@@ -115,9 +115,9 @@ pub(super) fn task_is_gone() {
     CURRENT.with(|current| current.meta.set(ptr::null()));
 }
 
-/// See [`Meta::word`].
-pub(crate) fn current_word() -> Option<u64> {
-    with_meta(Meta::word)
+/// See [`Meta::tag`].
+pub(crate) fn current_tag() -> Option<u64> {
+    with_meta(Meta::tag)
 }
 
 pub(crate) fn current_id() -> Option<Id> {

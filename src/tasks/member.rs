@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use async_task::{Builder, WithInfo};
 use pin_project_lite::pin_project;
 
-use super::contain::{Call, Contained, Home, Outcome, origin_of, schedule, this_id};
+use super::contain::{Call, Contained, Outcome, Schedule, schedule, spawn_site_of, this_id};
 use super::observe::{Kind, Observed, observed};
 use super::registry::Registry;
 use super::{AbortHandle, Id, JoinHandle, Meta, Runnable, current, registration};
@@ -36,16 +36,16 @@ pub(crate) trait Membership<T>: Send + 'static {
 pub(crate) fn create_member<F, H, M>(
     future: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
     membership: M,
 ) -> (Runnable, AbortHandle)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    H: Home,
+    H: Schedule,
     M: Membership<F::Output>,
 {
-    create_as::<F, H, M>(future, bytes, home, Kind::Task, membership)
+    create_as::<F, H, M>(future, bytes, registry, Kind::Task, membership)
 }
 
 /// [`create_ready`](super::create_ready), likewise.
@@ -53,16 +53,16 @@ where
 pub(crate) fn create_ready_member<F, T, H, M>(
     f: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
     membership: M,
 ) -> (Runnable, AbortHandle)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
-    H: Home,
+    H: Schedule,
     M: Membership<T>,
 {
-    create_as::<_, H, M>(Call::new(f), bytes, home, Kind::Blocking, membership)
+    create_as::<_, H, M>(Call::new(f), bytes, registry, Kind::Blocking, membership)
 }
 
 #[track_caller]
@@ -70,17 +70,17 @@ where
 fn create_as<F, H, M>(
     future: F,
     bytes: usize,
-    home: &Registry,
+    registry: &Registry,
     kind: Kind,
     membership: M,
 ) -> (Runnable, AbortHandle)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    H: Home,
+    H: Schedule,
     M: Membership<F::Output>,
 {
-    let meta = Meta::new(Id::next(), origin_of(home), 0);
+    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
     let future = observed(future, kind, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
         move |_| Member {
@@ -96,7 +96,7 @@ where
 pin_project! {
     struct Member<F, H, M>
     where
-        H: Home,
+        H: Schedule,
     {
         #[pin]
         task: Contained<F, H>,
@@ -108,7 +108,7 @@ pin_project! {
 impl<F, H, M> Future for Member<F, H, M>
 where
     F: Future,
-    H: Home,
+    H: Schedule,
     M: Membership<F::Output>,
 {
     /// Of no use to the handle, which aborts and does nothing else.

@@ -6,7 +6,7 @@
 //! * **Containment** ([`contain`]): a panic in the future, in its destructor or in the destructor of its output
 //!   becomes a [`JoinError`] or is swallowed; it never reaches the thread that polls.
 //! * **Registration** ([`registry`]): a task that returned `Pending` for the first time leaves its waker in the
-//!   registry of its home, so that shutdown and `abort` can reach it. A task that finishes at its first poll never
+//!   registry of its runtime, so that shutdown and `abort` can reach it. A task that finishes at its first poll never
 //!   touches the registry: it was in a queue all its life, and queues are drained.
 //! * **The current task** ([`current`]): while a task is polled or dropped, its thread knows which one it is.
 //!
@@ -14,7 +14,7 @@
 //!
 //! `async-task` protects a capturing schedule function with a temporary reference to the task: two contended atomic
 //! operations per wake. A zero-sized one needs none. So a task does not hold its runtime; it holds a number, the
-//! [`origin`], which stands for its home and for the line that spawned it, packed beside its id. Registries are leaked and used again, never freed, therefore a
+//! [`spawn_site`], which stands for its runtime and for the line that spawned it, packed beside its id. Registries are leaked and used again, never freed, therefore a
 //! waker that outlives its runtime finds valid memory, and since a runtime does not end before all its tasks have
 //! completed, such a waker has nothing left to schedule.
 
@@ -33,18 +33,18 @@ mod join;
 pub(crate) mod large;
 mod member;
 pub(crate) mod observe;
-pub(crate) mod origin;
 pub(crate) mod registry;
 mod reject;
 mod runnable;
+pub(crate) mod spawn_site;
 pub(crate) mod wakers;
 mod yield_now;
 
 pub(crate) use contain::{
-    Home, Outcome, contained, create, create_local, create_named, create_ready, discard,
+    Outcome, Schedule, catch_panic, create, create_local, create_named, create_ready, drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
-pub(crate) use current::{Polled, cancel, current_id, current_word, run};
+pub(crate) use current::{Polled, cancel, current_id, current_tag, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
 pub(crate) use reject::{end_put_off, reject};
@@ -53,11 +53,11 @@ pub use yield_now::{YieldNow, yield_now};
 
 /// Takes every lock that the tasks of all runtimes share, for a fork. Each is a leaf.
 pub(crate) fn hold() -> impl Sized + 'static {
-    (registry::hold(), origin::hold(), control::hold())
+    (registry::hold(), spawn_site::hold(), control::hold())
 }
 
-use origin::ORIGIN_BITS;
 use registry::Registry;
+use spawn_site::SPAWN_SITE_BITS;
 
 /// Identifies a task.
 ///
@@ -104,7 +104,7 @@ impl fmt::Display for Id {
 /// What every task carries beside its future: 12 bytes, so that they fit in the padding of `async-task`'s header
 /// with 4 bytes to spare for its own flag (48 bytes in all; a pointer here would cost 8 more per task).
 pub(crate) struct Meta {
-    /// The origin in the low [`ORIGIN_BITS`] bits, then the low bits of the id.
+    /// The spawn site in the low [`SPAWN_SITE_BITS`] bits, then the low bits of the id.
     low: u32,
     /// The high 32 bits of the id.
     high: u32,
@@ -112,12 +112,12 @@ pub(crate) struct Meta {
     registration: AtomicU32,
 }
 
-/// 16,384 homes (runtimes and local task sets) can exist at once.
-pub(crate) const HOME_BITS: u32 = 14;
+/// 16,384 runtimes (runtimes and local task sets) can exist at once.
+pub(crate) const RUNTIME_BITS: u32 = 14;
 
-/// What the origin leaves of 64 bits: at a million spawns a second, enough for two years before the first number comes
+/// What the spawn site leaves of 64 bits: at a million spawns a second, enough for two years before the first number comes
 /// again, and then only a task that has lived for so long could meet its double.
-const ID_BITS: u32 = 64 - ORIGIN_BITS;
+const ID_BITS: u32 = 64 - SPAWN_SITE_BITS;
 
 /// The bits of [`Meta::registration`].
 ///
@@ -130,60 +130,60 @@ pub(crate) mod registration {
     pub(crate) const CONTROLLED: u32 = 1 << 30;
     /// The future has been dropped. Set by the wrapper's destructor; never cleared.
     pub(crate) const FINISHED: u32 = 1 << 29;
-    /// Key in the home's registry, 0 while the task has never been pending.
+    /// Key in the runtime's registry, 0 while the task has never been pending.
     pub(crate) const KEY: u32 = FINISHED - 1;
     /// The whole word when the end of the task has been counted, too. Stored last; [`FINISHED`] alone means that it is about to be.
     pub(crate) const COUNTED: u32 = FINISHED | 1;
 }
 
 impl Meta {
-    pub(crate) fn new(id: Id, origin: u32, flags: u32) -> Meta {
-        let word = id.0.get() << ORIGIN_BITS | u64::from(origin);
+    pub(crate) fn new(id: Id, spawn_site: u32, flags: u32) -> Meta {
+        let tag = id.0.get() << SPAWN_SITE_BITS | u64::from(spawn_site);
         Meta {
-            low: word as u32,
-            high: (word >> 32) as u32,
+            low: tag as u32,
+            high: (tag >> 32) as u32,
             registration: AtomicU32::new(flags),
         }
     }
 
     /// What the task is, as one word that can be published and read without touching the task. See [`describe`].
     #[inline]
-    pub(crate) fn word(&self) -> u64 {
+    pub(crate) fn tag(&self) -> u64 {
         u64::from(self.high) << 32 | u64::from(self.low)
     }
 
     #[inline]
     pub(crate) fn id(&self) -> Id {
-        id_in(self.word())
+        id_in(self.tag())
     }
 
-    /// Index of the origin of this task.
+    /// Index of the spawn site of this task.
     #[inline]
-    pub(crate) fn origin(&self) -> usize {
-        origin_in(self.word())
+    pub(crate) fn spawn_site(&self) -> usize {
+        spawn_site_in(self.tag())
     }
 
     #[inline]
     fn registry(&self) -> &'static Registry {
-        Registry::at(origin::home_of(self.origin()))
+        Registry::at(spawn_site::runtime_of(self.spawn_site()))
     }
 }
 
-/// The id in a [`Meta::word`].
+/// The id in a [`Meta::tag`].
 #[inline]
-pub(crate) fn id_in(word: u64) -> Id {
-    Id::from_number(word >> ORIGIN_BITS)
+pub(crate) fn id_in(tag: u64) -> Id {
+    Id::from_number(tag >> SPAWN_SITE_BITS)
 }
 
-/// A number of the place where the task of a [`Meta::word`] was spawned. Another place may have it, too.
+/// A number of the place where the task of a [`Meta::tag`] was spawned. Another place may have it, too.
 #[inline]
-pub(crate) fn spawn_site(word: u64) -> usize {
-    origin_in(word)
+pub(crate) fn site_number(tag: u64) -> usize {
+    spawn_site_in(tag)
 }
 
 #[inline]
-fn origin_in(word: u64) -> usize {
-    (word & ((1 << ORIGIN_BITS) - 1)) as usize
+fn spawn_site_in(tag: u64) -> usize {
+    (tag & ((1 << SPAWN_SITE_BITS) - 1)) as usize
 }
 
 impl fmt::Debug for Meta {
@@ -192,7 +192,7 @@ impl fmt::Debug for Meta {
     }
 }
 
-/// What can be told of a task from its [`Meta::word`], whether or not it still exists.
+/// What can be told of a task from its [`Meta::tag`], whether or not it still exists.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     pub(crate) id: Id,
@@ -216,12 +216,12 @@ impl fmt::Display for Description {
     }
 }
 
-pub(crate) fn describe(word: u64) -> Description {
-    let id = id_in(word);
+pub(crate) fn describe(tag: u64) -> Description {
+    let id = id_in(tag);
     Description {
         id,
         name: control::name_of(id),
-        location: origin::location_of(origin_in(word)),
+        location: spawn_site::location_of(spawn_site_in(tag)),
     }
 }
 
@@ -264,7 +264,7 @@ pub fn try_id() -> Option<Id> {
 /// assert_eq!(location.file(), file!());
 /// ```
 pub fn location() -> Option<&'static Location<'static>> {
-    current::with_meta(Meta::origin).and_then(origin::location_of)
+    current::with_meta(Meta::spawn_site).and_then(spawn_site::location_of)
 }
 
 #[cfg(test)]

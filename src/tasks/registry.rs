@@ -1,4 +1,4 @@
-//! The live tasks of one home (a runtime, or the local set of a `block_on`), so that shutdown can end them all.
+//! The live tasks of one runtime (a runtime, or the local set of a `block_on`), so that shutdown can end them all.
 //!
 //! A task comes here when it returns `Pending` for the first time and leaves when its future is dropped. What is
 //! kept is its waker: waking is all that shutdown and abort need, the task then ends itself on its own executor.
@@ -7,7 +7,7 @@
 //!
 //! 1. `close` marks each shard closed and takes copies of its wakers, in one critical section per shard.
 //! 2. A task that registered before it is among the copies; one that comes later is refused and cancels itself on
-//!    the spot. So after `close` and a drain of the queues, no task of this home waits anywhere unseen.
+//!    the spot. So after `close` and a drain of the queues, no task of this runtime waits anywhere unseen.
 //! 3. The wakers are woken after the locks are released.
 //!
 //! # Lifetime
@@ -23,7 +23,7 @@ use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::{HOME_BITS, Id, Meta, registration};
+use super::{Id, Meta, RUNTIME_BITS, registration};
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 
@@ -31,10 +31,11 @@ use crate::sync::{Arc, Mutex};
 /// held for about 20 ns.
 const SHARD_BITS: u32 = 3;
 pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
-const HOMES: usize = 1 << HOME_BITS;
+const RUNTIMES: usize = 1 << RUNTIME_BITS;
 
 /// All registries ever made, by index. Written once each, in [`Registry::lease`]; never cleared.
-static TABLE: [AtomicPtr<Registry>; HOMES] = [const { AtomicPtr::new(ptr::null_mut()) }; HOMES];
+static TABLE: [AtomicPtr<Registry>; RUNTIMES] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; RUNTIMES];
 
 /// Registries that nobody uses at the moment.
 static FREE: Mutex<Vec<&'static Registry>> = Mutex::new(Vec::new());
@@ -121,7 +122,7 @@ enum Slot {
 }
 
 impl Registry {
-    /// An open, empty registry; `None` when [`HOMES`] of them are in use.
+    /// An open, empty registry; `None` when [`RUNTIMES`] of them are in use.
     pub(crate) fn lease() -> Option<&'static Registry> {
         let registry = match FREE.lock().pop() {
             Some(registry) => registry,
@@ -131,7 +132,7 @@ impl Registry {
                 }
                 let index = MADE
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-                        (n < HOMES).then_some(n + 1)
+                        (n < RUNTIMES).then_some(n + 1)
                     })
                     .ok()?;
                 let registry: &'static Registry = Box::leak(Box::new(Registry {
@@ -213,16 +214,16 @@ impl Registry {
         }
     }
 
-    /// The [words](Meta::word) of all tasks that are here.
-    pub(crate) fn words(&self) -> Vec<u64> {
-        let mut words = Vec::new();
+    /// The [words](Meta::tag) of all tasks that are here.
+    pub(crate) fn tags(&self) -> Vec<u64> {
+        let mut tags = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            words.reserve(shard.live);
+            tags.reserve(shard.live);
             // Under the lock: a waker that is here keeps its task's memory.
-            words.extend(shard.slots.iter().filter_map(Slot::waker).map(word_of));
+            tags.extend(shard.slots.iter().filter_map(Slot::waker).map(tag_of));
         }
-        words
+        tags
     }
 
     /// Refuses new tasks and wakes all that are here.
@@ -364,12 +365,12 @@ pub(super) fn assert_offset(waker: &Waker, meta: &Meta) {
 }
 
 /// The word of the task that a waker in a registry belongs to.
-fn word_of(waker: &Waker) -> u64 {
+fn tag_of(waker: &Waker) -> u64 {
     let offset = META_OFFSET.load(Ordering::Relaxed);
     // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, and that task has registered, so `assert_offset` was
     // called for it. Such a waker points to its task's beginning and keeps its memory, and the metadata lies there.
     let meta = unsafe { &*waker.data().byte_add(offset).cast::<Meta>() };
-    meta.word()
+    meta.tag()
 }
 
 impl fmt::Debug for Registry {

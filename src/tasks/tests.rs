@@ -25,7 +25,7 @@ std::thread_local! {
 
 struct ByHand;
 
-impl Home for ByHand {
+impl Schedule for ByHand {
     fn schedule(runnable: Runnable, _: ScheduleInfo) {
         QUEUE.with_borrow_mut(|queue| queue.push(runnable));
     }
@@ -106,14 +106,14 @@ fn run_all() {
 #[test]
 fn id_and_origin_survive_packing() {
     for number in [1, 2, 1 << 13, 1 << 14, (1 << 18) + 5, (1 << ID_BITS) - 1] {
-        for origin in [0, 1, (1 << HOME_BITS) - 1, (1 << ORIGIN_BITS) - 1] {
-            let meta = Meta::new(Id::from_number(number), origin, 0);
+        for spawn_site in [0, 1, (1 << RUNTIME_BITS) - 1, (1 << SPAWN_SITE_BITS) - 1] {
+            let meta = Meta::new(Id::from_number(number), spawn_site, 0);
             assert_eq!(
-                (meta.id().0.get(), meta.origin()),
-                (number, origin as usize)
+                (meta.id().0.get(), meta.spawn_site()),
+                (number, spawn_site as usize)
             );
-            assert_eq!(spawn_site(meta.word()), origin as usize);
-            assert_eq!(id_in(meta.word()).number(), number);
+            assert_eq!(site_number(meta.tag()), spawn_site as usize);
+            assert_eq!(id_in(meta.tag()).number(), number);
         }
     }
 }
@@ -125,8 +125,8 @@ fn header_stays_at_48_bytes() {
 
 #[test]
 fn what_is_contained_does_not_come_out_and_neither_does_a_payload_that_throws() {
-    contained(|| std::panic::panic_any(Payload));
-    discard(Throws);
+    catch_panic(|| std::panic::panic_any(Payload));
+    drop_catching(Throws);
     drop(Outcome::new(Ok(Throws)));
     // The output needs no destructor, and the error has one that throws.
     drop(Outcome::<u8>::new(Err(JoinError::panic(
@@ -171,8 +171,8 @@ fn a_named_task_that_nobody_stops_goes_on() {
         create_named::<_, ByHand>(yields(3), 0, registry, "a task with a name");
     let id = handle.id();
     assert_eq!(control::name_of(id).as_deref(), Some("a task with a name"));
-    let word = runnable.metadata().word();
-    let told = describe(word).to_string();
+    let tag = runnable.metadata().tag();
+    let told = describe(tag).to_string();
     assert!(told.contains("a task with a name") && told.contains("tasks/tests.rs"));
     run(runnable);
     assert!(poll(&mut handle).is_pending() && !handle.is_finished());
@@ -191,7 +191,7 @@ fn a_task_that_waits_when_its_home_closes_or_later_is_cancelled() {
     let (late, two) = by_hand(registry, pending::<()>());
     assert!(!run(waits).has_ended);
     registry.close();
-    // Who runs it knows that its home is closed.
+    // Who runs it knows that its runtime is closed.
     cancel(woken().expect("closing wakes"));
     assert!(run(late).has_ended, "nobody would wake it");
     assert_eq!(CANCELLED.take(), [one.id(), two.id()]);
@@ -203,22 +203,22 @@ fn a_task_that_waits_when_its_home_closes_or_later_is_cancelled() {
 #[test]
 fn a_registry_names_the_tasks_that_wait() {
     let registry = Registry::lease().unwrap();
-    let mut words = Vec::new();
+    let mut tags = Vec::new();
     for _ in 0..3 {
         let (runnable, handle) = by_hand(registry, pending::<()>());
-        words.push(runnable.metadata().word());
+        tags.push(runnable.metadata().tag());
         run(runnable);
         drop(handle);
     }
-    let mut found = registry.words();
-    words.sort_unstable();
+    let mut found = registry.tags();
+    tags.sort_unstable();
     found.sort_unstable();
-    assert_eq!(found, words);
+    assert_eq!(found, tags);
     registry.close();
     while let Some(runnable) = woken() {
         cancel(runnable);
     }
-    assert!(registry.words().is_empty());
+    assert!(registry.tags().is_empty());
     assert_eq!((ENDED.take().len(), CANCELLED.take().len()), (3, 3));
     registry.release();
 }
@@ -372,11 +372,11 @@ fn threads_draw_different_ids() {
 #[test]
 fn a_thread_tells_whom_it_polls() {
     let registry = Registry::lease().unwrap();
-    let (runnable, handle) = by_hand(registry, async { current_word() });
-    let word = runnable.metadata().word();
+    let (runnable, handle) = by_hand(registry, async { current_tag() });
+    let tag = runnable.metadata().tag();
     run(runnable);
-    assert_eq!(result(handle).unwrap(), Some(word));
-    assert_eq!(current_word(), None);
+    assert_eq!(result(handle).unwrap(), Some(tag));
+    assert_eq!(current_tag(), None);
     registry.release();
 }
 

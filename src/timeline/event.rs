@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Spawn,
     /// A worker took runnables from another processor's queue.
     Steal,
-    /// A thread has taken the processor in hand.
+    /// A thread has acquired the processor.
     Hold,
     /// A thread has laid the processor down.
     Lay,
@@ -61,7 +61,7 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     /// In ticks; see [`super::stamp`].
     pub(crate) stamp: u64,
-    /// The [word](crate::tasks::Meta::word) of the task; of a [`Kind::Hold`] the thread; else a [`pair`].
+    /// The [word](crate::tasks::Meta::tag) of the task; of a [`Kind::Hold`] the thread; else a [`pair`].
     pub(crate) what: u64,
 }
 
@@ -71,9 +71,9 @@ impl Event {
     }
 
     /// `None`: nobody has written this.
-    pub(super) fn from_words([what, word]: [u64; 2]) -> Option<Event> {
-        let kind = *Kind::ALL.get((word & ((1 << KIND_BITS) - 1)) as usize)?;
-        let stamp = word >> KIND_BITS;
+    pub(super) fn from_words([what, tag]: [u64; 2]) -> Option<Event> {
+        let kind = *Kind::ALL.get((tag & ((1 << KIND_BITS) - 1)) as usize)?;
+        let stamp = tag >> KIND_BITS;
         Some(Event { kind, stamp, what })
     }
 }
@@ -111,7 +111,7 @@ impl Queue {
     }
 }
 
-/// Two small numbers as one: a processor or queue, and how many runnables or which incarnation.
+/// Two small numbers as one: a processor or queue, and how many runnables or which instance.
 pub(crate) fn pair(first: usize, second: usize) -> u64 {
     (first as u64) << 32 | second as u64 & u64::from(u32::MAX)
 }

@@ -7,7 +7,7 @@
 //!
 //! * The thread gives it away (`Leave`); what it does then, it records in its own lane.
 //! * The monitor takes it (`Retake`, in the monitor's lane). The thread learns nothing of that and goes on recording with
-//!   the incarnation that it holds; so what comes after that moment, until it lays that incarnation down, is moved to the
+//!   the instance that it holds; so what comes after that moment, until it lays that instance down, is moved to the
 //!   thread's lane here.
 //!
 //! # Slices
@@ -124,14 +124,14 @@ pub(super) fn draw(log: &Log) -> Picture {
     sheet.finish()
 }
 
-/// When which incarnations were taken from their threads.
+/// When which instances were taken from their threads.
 fn retakes(log: &Log) -> HashMap<Place, Vec<u64>> {
     let mut retakes: HashMap<Place, Vec<u64>> = HashMap::new();
     let monitor = log.lanes.iter().filter(|lane| lane.place == Place::Monitor);
     for event in monitor.flat_map(|lane| &lane.events) {
         if event.kind == Kind::Retake {
-            let (index, incarnation) = unpair(event.what);
-            let place = Place::Processor { index, incarnation };
+            let (index, instance) = unpair(event.what);
+            let place = Place::Processor { index, instance };
             retakes.entry(place).or_default().push(event.stamp);
         }
     }
@@ -199,7 +199,7 @@ fn is_covered(slices: &[Slice], row: Row, at: u64) -> bool {
 /// Follows one lane.
 struct Pen<'a> {
     home: Row,
-    /// Moments at which this incarnation is taken, those to come.
+    /// Moments at which this instance is taken, those to come.
     taken: &'a [u64],
     /// The thread that holds it, and since when it holds it without being entitled to.
     holder: u64,

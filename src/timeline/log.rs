@@ -5,8 +5,8 @@ use super::event::Event;
 /// Where events happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Place {
-    /// An incarnation of a processor, see `scheduler::slot`.
-    Processor { index: usize, incarnation: usize },
+    /// An instance of a processor, see `scheduler::slot`.
+    Processor { index: usize, instance: usize },
     /// A thread without a processor, by its number in the system or a number of ours.
     Thread(u64),
     /// The monitor: what concerns a processor names it.

@@ -95,9 +95,9 @@ impl<const PIECE: usize> Ring<PIECE> {
         fence(Ordering::Release);
         let (piece, place) = self.place(number);
         let piece = piece.get_or_init(new_piece);
-        let words = event.to_words();
-        piece[place][0].store(words[0], Ordering::Relaxed);
-        piece[place][1].store(words[1], Ordering::Relaxed);
+        let tags = event.to_words();
+        piece[place][0].store(tags[0], Ordering::Relaxed);
+        piece[place][1].store(tags[1], Ordering::Relaxed);
         // Pairs with the load in `copy`.
         self.written.store(number + 1, Ordering::Release);
     }
@@ -111,15 +111,15 @@ impl<const PIECE: usize> Ring<PIECE> {
     pub(crate) fn copy(&self, since: u64) -> Copied {
         let written = self.written.load(Ordering::Acquire);
         let oldest = written.saturating_sub(self.capacity()).max(since);
-        let words: Vec<[u64; 2]> = (oldest..written).map(|number| self.read(number)).collect();
+        let tags: Vec<[u64; 2]> = (oldest..written).map(|number| self.read(number)).collect();
         // Step 6: pairs with the fence in `push`.
         fence(Ordering::Acquire);
         let begun = self.begun.load(Ordering::Relaxed);
         let whole = begun.saturating_sub(self.capacity()).max(oldest);
-        let broken = ((whole - oldest) as usize).min(words.len());
-        let events = words[broken..]
+        let broken = ((whole - oldest) as usize).min(tags.len());
+        let events = tags[broken..]
             .iter()
-            .filter_map(|&words| Event::from_words(words));
+            .filter_map(|&tags| Event::from_words(tags));
         Copied {
             events: events.collect(),
             lost: oldest + broken as u64 - since.min(oldest),

@@ -6,7 +6,7 @@ use std::path::Path;
 /// One file below `src/`.
 pub(crate) struct Source {
     pub(crate) path: String,
-    /// The first part of its path: `scheduler` for `scheduler/park.rs`.
+    /// The first part of its path: `scheduler` for `scheduler/parked_worker.rs`.
     pub(crate) module: String,
     pub(crate) text: String,
     /// The text with comments, strings and character literals blanked out; positions are those of `text`.

@@ -4,8 +4,8 @@
 use super::*;
 use crate::scheduler::netpoll::Netpoll;
 
-fn sleeper() -> Arc<Sleeper<u32>> {
-    Arc::new(Sleeper::of_this_thread(Netpoll::new().unwrap()))
+fn parked_worker() -> Arc<ParkedWorker<u32>> {
+    Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()))
 }
 
 /// With these cores, and no worker yet.
@@ -15,26 +15,32 @@ fn idle(cores: impl IntoIterator<Item = u32>) -> Idle<u32> {
     idle
 }
 
-/// Idle cores, workers that search, workers in bed, and those in the seat too.
+/// Idle cores, workers that search, workers parked, and those with the driver too.
 #[track_caller]
-fn assert_counts(idle: &Idle<u32>, lying: usize, searching: usize, in_bed: usize, waiting: usize) {
+fn assert_counts(
+    idle: &Idle<u32>,
+    idle_cores: usize,
+    searching: usize,
+    in_bed: usize,
+    waiting: usize,
+) {
     let counts = (
-        idle.num_lying(),
+        idle.num_idle(),
         idle.num_searching(),
-        idle.num_in_bed(),
-        idle.num_sleepers(),
+        idle.num_parked(),
+        idle.num_waiting_workers(),
     );
-    assert_eq!(counts, (lying, searching, in_bed, waiting));
-    assert_eq!(idle.has_sleeper(), waiting != 0);
+    assert_eq!(counts, (idle_cores, searching, in_bed, waiting));
+    assert_eq!(idle.has_waiting_worker(), waiting != 0);
 }
 
 /// Whom a claim wakes, and with which core.
 #[track_caller]
-fn woken(claim: Option<Claim<u32>>) -> Arc<Sleeper<u32>> {
+fn woken(claim: Option<Claim<u32>>) -> Arc<ParkedWorker<u32>> {
     match claim {
-        Some(Claim::Sleeper(sleeper)) => {
-            assert!(sleeper.has_gift());
-            sleeper
+        Some(Claim::Worker(parked_worker)) => {
+            assert!(parked_worker.has_handed());
+            parked_worker
         }
         other => panic!("{other:?}"),
     }
@@ -58,12 +64,12 @@ fn cores_that_lie_here_are_counted_as_they_come_and_go() {
     assert_counts(&idle, 0, 0, 0, 0);
     idle.put_cores(vec![3, 4]);
     assert_counts(&idle, 2, 0, 0, 0);
-    idle.lay_down(5);
+    idle.push_idle(5);
     assert_counts(&idle, 3, 0, 0, 0);
-    assert_eq!(idle.pick_up(), Some(5));
+    assert_eq!(idle.pop_idle(), Some(5));
     assert_counts(&idle, 2, 0, 0, 0);
-    assert_eq!((idle.pick_up(), idle.pick_up()), (Some(4), Some(3)));
-    assert_eq!(idle.pick_up(), None);
+    assert_eq!((idle.pop_idle(), idle.pop_idle()), (Some(4), Some(3)));
+    assert_eq!(idle.pop_idle(), None);
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
@@ -80,7 +86,7 @@ fn counts_do_not_run_into_each_other() {
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
     let all = Counts(CLOSED | ((COUNT - 1) * SEARCHING) | (COUNT - 2));
     assert_eq!(
-        (all.lying(), all.searching(), all.closed()),
+        (all.idle(), all.searching(), all.closed()),
         (COUNT - 2, COUNT - 1, true)
     );
     let open = Counts((COUNT * SEARCHING) | COUNT);
@@ -98,7 +104,7 @@ fn a_submission_wakes_only_if_a_core_lies_here_and_nobody_searches() {
     assert_eq!(idle.after_submit(), Next::Nothing, "one searches already");
     idle.found();
     assert_eq!(idle.after_submit(), Next::Wake);
-    idle.lay_down(first);
+    idle.push_idle(first);
     idle.close();
     assert_eq!(idle.after_submit(), Next::Drain);
     idle.claim_another();
@@ -154,98 +160,100 @@ fn a_closed_runtime_gives_no_core_away() {
     assert_counts(&idle, 2, 0, 0, 0);
     assert!(idle.claim_another().is_none());
     assert_counts(&idle, 2, 0, 0, 0);
-    assert_eq!(idle.pick_up(), None);
-    assert!(idle.get_up(&sleeper()).is_none());
+    assert_eq!(idle.pop_idle(), None);
+    assert!(idle.unpark_worker(&parked_worker()).is_none());
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!(idle.take_cores().len(), 2);
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
-/// The last one that lay down first; whoever sits with the network last.
+/// The last one that parked first; whoever sits with the network last.
 #[test]
 fn sleepers_are_woken_in_the_order_of_their_warmth() {
     let idle = Idle::new();
-    let [seated, first, second] = std::array::from_fn(|_| sleeper());
-    idle.lie_down(Some(0), &seated, false, true);
+    let [polling, first, second] = std::array::from_fn(|_| parked_worker());
+    idle.park_worker(Some(0), &polling, false, true);
     assert_counts(&idle, 1, 0, 0, 1);
-    idle.lie_down(Some(1), &first, false, false);
-    idle.lie_down(Some(2), &second, false, false);
+    idle.park_worker(Some(1), &first, false, false);
+    idle.park_worker(Some(2), &second, false, false);
     assert_counts(&idle, 3, 0, 2, 3);
-    for (expected, left) in [(&second, 2), (&first, 1), (&seated, 0)] {
-        let sleeper = woken(idle.claim());
-        assert!(Arc::ptr_eq(&sleeper, expected));
+    for (expected, left) in [(&second, 2), (&first, 1), (&polling, 0)] {
+        let parked_worker = woken(idle.claim());
+        assert!(Arc::ptr_eq(&parked_worker, expected));
         assert_counts(&idle, left, 1, left.saturating_sub(1), left);
-        let up = idle.get_up(&sleeper).unwrap();
-        assert!((up.core, up.searching) == (left as u32, true) && !sleeper.has_gift());
+        let resumed = idle.unpark_worker(&parked_worker).unwrap();
+        assert!(
+            (resumed.core, resumed.searching) == (left as u32, true) && !parked_worker.has_handed()
+        );
         idle.found();
     }
     assert_counts(&idle, 0, 0, 0, 0);
-    idle.lay_down(3);
+    idle.push_idle(3);
     assert_eq!(for_a_thread(idle.claim()), 3);
 }
 
 #[test]
 fn who_lies_down_stops_searching() {
     let idle = idle([0]);
-    let sleeper = sleeper();
+    let parked_worker = parked_worker();
     assert_eq!(for_a_thread(idle.claim()), 0);
     assert_counts(&idle, 0, 1, 0, 0);
-    idle.lie_down(Some(0), &sleeper, true, false);
+    idle.park_worker(Some(0), &parked_worker, true, false);
     assert_counts(&idle, 1, 0, 1, 1);
     // A spare has no core, and does not search.
-    let spare = self::sleeper();
-    idle.lie_down(None, &spare, false, false);
+    let spare = self::parked_worker();
+    idle.park_worker(None, &spare, false, false);
     assert_counts(&idle, 1, 0, 2, 2);
 }
 
 #[test]
 fn who_gets_up_by_itself_takes_a_core_and_does_not_count_as_searching() {
     let idle = Idle::new();
-    let (sleeper, other) = (sleeper(), sleeper());
-    idle.lie_down(None, &other, false, false);
-    idle.lie_down(Some(7), &sleeper, false, false);
-    let up = idle.get_up(&sleeper).unwrap();
-    assert_eq!((up.core, up.searching), (7, false));
+    let (parked_worker, other) = (parked_worker(), parked_worker());
+    idle.park_worker(None, &other, false, false);
+    idle.park_worker(Some(7), &parked_worker, false, false);
+    let resumed = idle.unpark_worker(&parked_worker).unwrap();
+    assert_eq!((resumed.core, resumed.searching), (7, false));
     assert_counts(&idle, 0, 0, 1, 1);
-    // Without a core it leaves its bed all the same.
-    assert!(idle.get_up(&other).is_none());
+    // Without a core it leaves its parker all the same.
+    assert!(idle.unpark_worker(&other).is_none());
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
 #[test]
 fn who_leaves_takes_a_core_only_if_it_was_given_one() {
     let idle = Idle::new();
-    let [bed, seat, stays] = std::array::from_fn(|_| sleeper());
-    idle.lie_down(Some(0), &bed, false, false);
-    idle.lie_down(None, &stays, false, false);
-    idle.lie_down(Some(1), &seat, false, true);
+    let [bed, driver, stays] = std::array::from_fn(|_| parked_worker());
+    idle.park_worker(Some(0), &bed, false, false);
+    idle.park_worker(None, &stays, false, false);
+    idle.park_worker(Some(1), &driver, false, true);
     assert!(idle.leave(&bed).is_none());
     assert_counts(&idle, 2, 0, 1, 2);
-    assert!(idle.is_attended(), "another one leaves, and not who sits");
-    assert!(idle.leave(&seat).is_none());
+    assert!(idle.has_driver(), "another one leaves, and not who sits");
+    assert!(idle.leave(&driver).is_none());
     assert_counts(&idle, 2, 0, 1, 1);
-    assert!(!idle.is_attended());
+    assert!(!idle.has_driver());
     assert!(Arc::ptr_eq(&woken(idle.claim()), &stays));
-    let up = idle.leave(&stays).unwrap();
-    assert_eq!((up.core, up.searching), (1, true));
+    let resumed = idle.leave(&stays).unwrap();
+    assert_eq!((resumed.core, resumed.searching), (1, true));
     assert_counts(&idle, 1, 1, 0, 0);
 }
 
 #[test]
 fn the_network_is_attended_by_whoever_sits_or_searches() {
     let idle = idle([0]);
-    let (seated, in_bed) = (sleeper(), sleeper());
-    assert!(!idle.is_attended());
-    idle.lie_down(None, &in_bed, false, false);
-    assert!(!idle.is_attended());
-    idle.lie_down(None, &seated, false, true);
-    assert!(idle.is_attended());
-    idle.leave(&seated);
-    assert!(!idle.is_attended());
+    let (polling, in_bed) = (parked_worker(), parked_worker());
+    assert!(!idle.has_driver());
+    idle.park_worker(None, &in_bed, false, false);
+    assert!(!idle.has_driver());
+    idle.park_worker(None, &polling, false, true);
+    assert!(idle.has_driver());
+    idle.leave(&polling);
+    assert!(!idle.has_driver());
     assert!(idle.claim().is_some());
-    assert!(idle.is_attended());
-    idle.lie_down(None, &seated, false, true);
-    assert!(idle.is_attended());
+    assert!(idle.has_driver());
+    idle.park_worker(None, &polling, false, true);
+    assert!(idle.has_driver());
 }
 
 #[test]
@@ -261,7 +269,7 @@ fn a_core_for_which_no_thread_can_be_started_lies_here_again() {
 
 #[test]
 fn half_of_the_busy_processors_search() {
-    for (processors, lying, most) in [
+    for (processors, idle_cores, most) in [
         (1, 0, 1),
         (2, 0, 1),
         (3, 0, 2),
@@ -275,25 +283,25 @@ fn half_of_the_busy_processors_search() {
         // A core more than there are processors belongs to one that has just been retaken.
         (8, 9, 0),
     ] {
-        let idle = idle(0..lying);
+        let idle = idle(0..idle_cores);
         let searchers = (0..100).take_while(|_| idle.begin_search(processors));
-        assert_eq!(searchers.count(), most, "{processors} {lying}");
-        assert_counts(&idle, lying as usize, most, 0, 0);
+        assert_eq!(searchers.count(), most, "{processors} {idle_cores}");
+        assert_counts(&idle, idle_cores as usize, most, 0, 0);
     }
 }
 
 #[test]
 fn at_the_end_all_sleepers_come_back_to_be_woken() {
     let idle = Idle::new();
-    let [first, second, seated] = std::array::from_fn(|_| sleeper());
-    idle.lie_down(Some(0), &first, false, false);
-    idle.lie_down(Some(1), &second, false, false);
-    idle.lie_down(Some(2), &seated, false, true);
-    let sleepers = idle.close();
-    let expected = [&first, &second, &seated];
+    let [first, second, polling] = std::array::from_fn(|_| parked_worker());
+    idle.park_worker(Some(0), &first, false, false);
+    idle.park_worker(Some(1), &second, false, false);
+    idle.park_worker(Some(2), &polling, false, true);
+    let parked_workers = idle.close();
+    let expected = [&first, &second, &polling];
     assert!(
-        sleepers.len() == 3
-            && sleepers
+        parked_workers.len() == 3
+            && parked_workers
                 .iter()
                 .zip(expected)
                 .all(|(a, b)| Arc::ptr_eq(a, b))
@@ -310,7 +318,7 @@ fn it_is_settled_when_all_cores_lie_here_and_nobody_searches() {
     let core = for_a_thread(idle.claim());
     assert!(!idle.is_settled(2));
     assert!(!idle.is_settled(1), "one searches");
-    idle.lay_down(core);
+    idle.push_idle(core);
     assert!(!idle.is_settled(2), "one searches");
     idle.found();
     assert!(idle.is_settled(2));
@@ -322,7 +330,7 @@ fn it_is_settled_when_all_cores_lie_here_and_nobody_searches() {
 fn what_is_opened_again_gives_its_cores_away_as_before() {
     let idle = idle([0, 1]);
     idle.close();
-    assert_eq!(idle.pick_up(), None);
+    assert_eq!(idle.pop_idle(), None);
     idle.reopen();
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!(idle.after_submit(), Next::Wake);

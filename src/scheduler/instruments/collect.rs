@@ -10,15 +10,18 @@ impl Shared {
     pub(crate) fn log(&self, begin: u64) -> Log {
         let mut lanes = Vec::new();
         for (index, slot) in self.processors.iter().enumerate() {
-            let mut incarnation = 0;
-            slot.each(|at| {
-                let (events, lost) = at.journal.since(begin);
-                let place = Place::Processor { index, incarnation };
-                incarnation += 1;
-                let polling = at.is_held().then(|| at.task()).filter(|&task| {
-                    let last = events.iter().rev().find(|event| event.kind.is_of_polls());
-                    task != 0 && last.is_some_and(|last| is_polling(last, task))
-                });
+            let mut instance = 0;
+            slot.each(|processor| {
+                let (events, lost) = processor.journal.since(begin);
+                let place = Place::Processor { index, instance };
+                instance += 1;
+                let polling = processor
+                    .is_held()
+                    .then(|| processor.task())
+                    .filter(|&task| {
+                        let last = events.iter().rev().find(|event| event.kind.is_of_polls());
+                        task != 0 && last.is_some_and(|last| is_polling(last, task))
+                    });
                 if !events.is_empty() {
                     lanes.push(Lane {
                         place,
@@ -53,8 +56,8 @@ impl Shared {
     pub(in crate::scheduler) fn histograms(&self) -> (Histogram, Histogram) {
         let (mut polls, mut waits) = (Histogram::default(), Histogram::default());
         for slot in &self.processors {
-            slot.each(|at| {
-                if let Some(times) = at.journal.measured() {
+            slot.each(|processor| {
+                if let Some(times) = processor.journal.measured() {
                     times.polls.add_to(&mut polls);
                     times.waits.add_to(&mut waits);
                 }
@@ -72,7 +75,7 @@ impl Shared {
         let jobs = self.blocking().map_or(0, |pool| pool.queue_depth());
         seen.resize(self.processors.len() + 2, usize::MAX);
         let places = self.processors.iter().enumerate();
-        let local = places.map(|(index, slot)| (Queue::Local(index), slot.at().num_queued()));
+        let local = places.map(|(index, slot)| (Queue::Local(index), slot.current().num_queued()));
         let depths = local.chain([(Queue::Global, self.num_global()), (Queue::Blocking, jobs)]);
         for (seen, (queue, depth)) in seen.iter_mut().zip(depths) {
             if std::mem::replace(seen, depth) != depth {

@@ -43,12 +43,12 @@ impl Details {
         Details(std::array::from_fn(|_| CachePadded::default()))
     }
 
-    fn piece(&self, word: u64) -> &Mutex<HashMap<u64, Detail>> {
-        // The number of the task; its origin is the same for many.
-        &self.0[(word >> crate::tasks::origin::ORIGIN_BITS) as usize % PIECES]
+    fn piece(&self, tag: u64) -> &Mutex<HashMap<u64, Detail>> {
+        // The number of the task; its spawn site is the same for many.
+        &self.0[(tag >> crate::tasks::spawn_site::SPAWN_SITE_BITS) as usize % PIECES]
     }
 
-    pub(super) fn spawned(&self, word: u64, now: Instant) {
+    pub(super) fn spawned(&self, tag: u64, now: Instant) {
         let detail = Detail {
             spawned: now,
             polls: 0,
@@ -57,12 +57,12 @@ impl Details {
             since: now,
             queued: None,
         };
-        self.piece(word).lock().insert(word, detail);
+        self.piece(tag).lock().insert(tag, detail);
     }
 
-    pub(super) fn woken(&self, word: u64, now: Instant) {
+    pub(super) fn woken(&self, tag: u64, now: Instant) {
         // A task that is not known was spawned before tasks were watched.
-        if let Some(detail) = self.piece(word).lock().get_mut(&word) {
+        if let Some(detail) = self.piece(tag).lock().get_mut(&tag) {
             match detail.doing {
                 Doing::Waiting => {
                     detail.doing = Doing::Queued;
@@ -76,9 +76,9 @@ impl Details {
     }
 
     /// Gives the number of the poll.
-    pub(super) fn poll_begins(&self, word: u64, now: Instant) -> u64 {
-        let mut piece = self.piece(word).lock();
-        let Some(detail) = piece.get_mut(&word) else {
+    pub(super) fn poll_begins(&self, tag: u64, now: Instant) -> u64 {
+        let mut piece = self.piece(tag).lock();
+        let Some(detail) = piece.get_mut(&tag) else {
             return 0;
         };
         detail.polls += 1;
@@ -89,8 +89,8 @@ impl Details {
     }
 
     /// `is_queued`: it was woken meanwhile.
-    pub(super) fn poll_ends(&self, word: u64, poll: u64, lasted: Duration, is_queued: bool) {
-        if let Some(detail) = self.piece(word).lock().get_mut(&word) {
+    pub(super) fn poll_ends(&self, tag: u64, poll: u64, lasted: Duration, is_queued: bool) {
+        if let Some(detail) = self.piece(tag).lock().get_mut(&tag) {
             detail.busy += lasted;
             // Else its next poll has begun elsewhere.
             if detail.polls == poll {
@@ -106,15 +106,15 @@ impl Details {
         }
     }
 
-    pub(super) fn finished(&self, word: u64) {
-        self.piece(word).lock().remove(&word);
+    pub(super) fn finished(&self, tag: u64) {
+        self.piece(tag).lock().remove(&tag);
     }
 
     /// All that are known, in no order.
     pub(in crate::scheduler) fn all(&self) -> Vec<(u64, Detail)> {
         let mut all = Vec::new();
         for piece in &self.0 {
-            all.extend(piece.lock().iter().map(|(&word, &detail)| (word, detail)));
+            all.extend(piece.lock().iter().map(|(&tag, &detail)| (tag, detail)));
         }
         all
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::scheduler::{Shared, local};
 use crate::sync::Arc;
-use crate::tasks::{self, Id, contained};
+use crate::tasks::{self, Id, catch_panic};
 
 /// A task, as hooks are told of it.
 ///
@@ -65,13 +65,13 @@ impl Hooks {
     }
 
     /// What they are told of a task. Asked for while it exists: afterwards it has no name.
-    pub(super) fn meta(word: u64) -> TaskMeta {
-        TaskMeta(tasks::describe(word))
+    pub(super) fn meta(tag: u64) -> TaskMeta {
+        TaskMeta(tasks::describe(tag))
     }
 
     pub(super) fn call(hook: &Option<Hook>, task: &TaskMeta) {
         if let Some(hook) = hook {
-            contained(|| hook(task));
+            catch_panic(|| hook(task));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the timeline's events go: a ring for each incarnation of a processor, and lists for everybody else.
+//! Where the timeline's events go: a ring for each instance of a processor, and lists for everybody else.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::sync::{Mutex, OnceLock};
 use crate::tasks::registry::{SHARDS, thread_shard};
 use crate::timeline::{Event, Kind, Place, Ring};
 
-/// What one incarnation of a processor has measured, written by whoever holds it. Made when it is wanted first, then kept.
+/// What one instance of a processor has measured, written by whoever holds it. Made when it is wanted first, then kept.
 #[derive(Debug, Default)]
 pub(in crate::scheduler) struct Journal {
     ring: OnceLock<Ring>,

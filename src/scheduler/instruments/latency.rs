@@ -12,13 +12,13 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 const PLACES: usize = 64;
 
-/// No task has these words: they name an origin but no task number.
+/// No task has these words: they name a spawn site but no task number.
 const FREE: u64 = 0;
 const CLAIMED: u64 = 1;
 
 #[derive(Debug, Default)]
 struct Place {
-    word: AtomicU64,
+    tag: AtomicU64,
     stamp: AtomicU64,
 }
 
@@ -31,45 +31,45 @@ impl Latencies {
         Latencies(std::array::from_fn(|_| Place::default()))
     }
 
-    fn place(&self, word: u64) -> &Place {
+    fn place(&self, tag: u64) -> &Place {
         // The task's number is in the upper bits; those of tasks spawned together differ in the lowest of it.
-        let hash = word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
+        let hash = tag.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
         &self.0[hash as usize]
     }
 
     /// This task was made runnable.
-    pub(super) fn pushed(&self, word: u64, stamp: u64) {
-        let place = self.place(word);
-        let free = place.word.load(Ordering::Relaxed) == FREE;
+    pub(super) fn pushed(&self, tag: u64, stamp: u64) {
+        let place = self.place(tag);
+        let free = place.tag.load(Ordering::Relaxed) == FREE;
         let claim = |from, to| {
-            (place.word)
+            (place.tag)
                 .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
         };
         if free && claim(FREE, CLAIMED) {
             place.stamp.store(stamp, Ordering::Relaxed);
-            place.word.store(word, Ordering::Release);
+            place.tag.store(tag, Ordering::Release);
         }
     }
 
     /// A poll of this task begins: when it was made runnable, if that was noted.
     #[inline]
-    pub(super) fn polled(&self, word: u64) -> Option<u64> {
-        let place = self.place(word);
-        if place.word.load(Ordering::Relaxed) != word {
+    pub(super) fn polled(&self, tag: u64) -> Option<u64> {
+        let place = self.place(tag);
+        if place.tag.load(Ordering::Relaxed) != tag {
             return None;
         }
         // Pairs with the release in `pushed`, as does the queue that brought the task.
-        place.word.load(Ordering::Acquire);
+        place.tag.load(Ordering::Acquire);
         let stamp = place.stamp.load(Ordering::Relaxed);
-        place.word.store(FREE, Ordering::Release);
+        place.tag.store(FREE, Ordering::Release);
         Some(stamp)
     }
 
     /// Nobody pushes or polls.
     pub(super) fn reset(&self) {
         for place in &self.0 {
-            place.word.store(FREE, Ordering::Relaxed);
+            place.tag.store(FREE, Ordering::Relaxed);
         }
     }
 }
@@ -81,22 +81,22 @@ mod tests {
     #[test]
     fn a_place_is_used_by_one_task_at_a_time() {
         let latencies = Latencies::new();
-        let words: Vec<u64> = (1..=1000).map(|number| number << 18).collect();
-        for &word in &words {
-            latencies.pushed(word, word + 1);
+        let tags: Vec<u64> = (1..=1000).map(|number| number << 18).collect();
+        for &tag in &tags {
+            latencies.pushed(tag, tag + 1);
         }
-        let measured: Vec<u64> = words
+        let measured: Vec<u64> = tags
             .iter()
-            .filter(|&&word| {
+            .filter(|&&tag| {
                 latencies
-                    .polled(word)
-                    .inspect(|&stamp| assert_eq!(stamp, word + 1))
+                    .polled(tag)
+                    .inspect(|&stamp| assert_eq!(stamp, tag + 1))
                     .is_some()
             })
             .copied()
             .collect();
         assert!(measured.len() <= PLACES && measured.len() > PLACES / 2);
-        assert!(words.iter().all(|&word| latencies.polled(word).is_none()));
+        assert!(tags.iter().all(|&tag| latencies.polled(tag).is_none()));
         latencies.pushed(measured[0], 7);
         assert_eq!(latencies.polled(measured[0]), Some(7), "free again");
     }

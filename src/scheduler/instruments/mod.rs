@@ -14,14 +14,14 @@
 //! with instruments as without, until one is on; then polls and pushes take the cold branch.
 //!
 //! 1. [`Instruments::switch`] changes the word of switches, and asks every worker to look up, as the monitor does each
-//!    10 ms ([`super::tenure`]).
-//! 2. A worker copies the switches when it has taken a core in hand, and when it has been asked: into its own word and the
-//!    core's. Between taking it in hand and the look lies a fence, as between the change and the asking: so the look
-//!    sees the change, or the asking finds the core in somebody's hands. Without the two a worker that is just getting
+//!    10 ms ([`super::ownership`]).
+//! 2. A worker copies the switches when it has acquired a processor, and when it has been asked: into its own word and the
+//!    core's. Between acquiring it and the look lies a fence, as between the change and the asking: so the look
+//!    sees the change, or the asking finds the core held by a thread. Without the two a worker that is just getting
 //!    up would go on unobserved until the monitor asks again. One that searches has been asked, but has what it found before
 //!    it looks up: whatever comes from another queue was pushed by somebody who may have switched instruments on first, so
 //!    then it looks at the switches themselves, and the queue's order shows them.
-//! 3. What happens on threads without a core (foreign wakes, blocking jobs) looks at the switches themselves, which stand
+//! 3. What happens on threads without a core (remote wakes, blocking jobs) looks at the switches themselves, which stand
 //!    beside the mark of closing that it reads anyway.
 //!
 //! A poll that has begun unobserved ends unobserved. A switch that is turned off may be seen some polls later; what is
@@ -29,7 +29,7 @@
 //!
 //! # Who writes
 //!
-//! A core's holder writes into the journal of the core's incarnation, alone; see [`crate::timeline`]. Everybody else writes
+//! A core's holder writes into the journal of the core's instance, alone; see [`crate::timeline`]. Everybody else writes
 //! into lists behind locks.
 
 use std::io;
@@ -37,8 +37,8 @@ use std::ptr;
 use std::time::Instant;
 
 use super::processor::{Core, Processor};
-use super::slot::Slot;
-use super::{Shared, home, local, probe};
+use super::processor_slot::ProcessorSlot;
+use super::{Shared, local, probe, runtimes};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
@@ -89,8 +89,8 @@ pub(crate) fn record_everywhere(record: bool) {
 }
 
 fn each_own(mut f: impl FnMut(&'static Shared)) {
-    home::each(|shared| {
-        if !shared.is_inherited() {
+    runtimes::each(|shared| {
+        if !shared.in_forked_child() {
             f(shared);
         }
     });
@@ -141,7 +141,7 @@ pub(super) struct Instruments {
     others: Others,
     latencies: Latencies,
     /// Pushes by threads without a core.
-    foreign_pushes: AtomicU64,
+    remote_pushes: AtomicU64,
     pub(super) details: Details,
     /// For whoever is no worker of the runtime; a worker has a reference of its own.
     hooks: Mutex<Option<Arc<Hooks>>>,
@@ -158,7 +158,7 @@ impl Instruments {
             capacity: AtomicUsize::new(EVENTS),
             others: Others::new(),
             latencies: Latencies::new(),
-            foreign_pushes: AtomicU64::new(0),
+            remote_pushes: AtomicU64::new(0),
             details: Details::new(),
             hooks: Mutex::new(None),
             name: Mutex::new("".into()),
@@ -186,7 +186,7 @@ impl Shared {
         // Pairs with the fence in `look_at_instruments`.
         fence(Ordering::SeqCst);
         for slot in &self.processors {
-            slot.at().tenure.ask();
+            slot.current().ownership.request_yield();
         }
     }
 
@@ -196,9 +196,9 @@ impl Shared {
         self.instruments.on() != 0
     }
 
-    /// Step 2, for the core in the calling thread's hands. Gives whether any instrument is on.
+    /// Step 2, for the core held by the calling thread. Gives whether any instrument is on.
     pub(super) fn look_at_instruments(&'static self) -> bool {
-        // The core was taken in hand before. So this look sees the switch, or the asking sees that the core is held.
+        // The core was acquired before. So this look sees the switch, or the asking sees that the core is held.
         fence(Ordering::SeqCst);
         let on = self.instruments.on();
         // A yield leads nowhere: the timeline alone does not want to know of it.
@@ -228,7 +228,7 @@ impl Shared {
             .store(settings.events, Ordering::Relaxed);
         (instruments.records_flight).store(settings.records_flight, Ordering::Relaxed);
         for slot in &self.processors {
-            slot.each(|at| at.journal.set_capacity(settings.events));
+            slot.each(|processor| processor.journal.set_capacity(settings.events));
         }
         instruments.latencies.reset();
         instruments.details.clear();
@@ -292,7 +292,7 @@ impl Shared {
                 stamp::prepare();
                 self.instruments.others.clear();
                 for slot in &self.processors {
-                    slot.each(|at| at.journal.begin_recording());
+                    slot.each(|processor| processor.journal.begin_recording());
                 }
                 self.switch(TIMELINE, 0);
             }
@@ -303,8 +303,8 @@ impl Shared {
 
     /// A task is about to be pushed by the holder of `core`, or of none, while instruments are on.
     #[inline]
-    pub(super) fn note_push(&self, core: Option<&Core>, word: u64, push: Push) {
-        if self.is_lost() {
+    pub(super) fn note_push(&self, core: Option<&Core>, tag: u64, push: Push) {
+        if self.is_closed_by_fork() {
             // A poll has forked, and goes on in the child.
             return;
         }
@@ -318,33 +318,33 @@ impl Shared {
         if on == TIMELINE {
             // What it costs is what a recording costs.
             if let Some(kind) = kind {
-                self.write(core, kind, word, stamp::now());
+                self.write(core, kind, tag, stamp::now());
             }
         } else {
-            self.measure_push(core, word, push, kind);
+            self.measure_push(core, tag, push, kind);
         }
     }
 
     /// The same with more instruments, or none any more.
     #[cold]
-    fn measure_push(&self, core: Option<&Core>, word: u64, push: Push, kind: Option<Kind>) {
+    fn measure_push(&self, core: Option<&Core>, tag: u64, push: Push, kind: Option<Kind>) {
         let on = self.instruments.on();
         if on & (TIMELINE | HISTOGRAMS) != 0 {
             let measured = on & HISTOGRAMS != 0 && self.is_sampled(core);
             if measured || on & TIMELINE != 0 && kind.is_some() {
                 let now = stamp::now();
                 if measured {
-                    self.instruments.latencies.pushed(word, now);
+                    self.instruments.latencies.pushed(tag, now);
                 }
                 if let Some(kind) = kind.filter(|_| on & TIMELINE != 0) {
-                    self.write(core, kind, word, now);
+                    self.write(core, kind, tag, now);
                 }
             }
         }
         if on & DETAILS != 0 {
             match push {
-                Push::New => self.instruments.details.spawned(word, Instant::now()),
-                Push::Woken | Push::Yielded => self.instruments.details.woken(word, Instant::now()),
+                Push::New => self.instruments.details.spawned(tag, Instant::now()),
+                Push::Woken | Push::Yielded => self.instruments.details.woken(tag, Instant::now()),
             }
         }
     }
@@ -354,17 +354,17 @@ impl Shared {
         let period = u64::from(LATENCY_PERIOD);
         let pushes = match core {
             Some(core) => core.count_push(),
-            None => (self.instruments.foreign_pushes).fetch_add(1, Ordering::Relaxed),
+            None => (self.instruments.remote_pushes).fetch_add(1, Ordering::Relaxed),
         };
         pushes % period == 0
     }
 
     /// Calls the hook for a task that has been spawned. It is foreign code: no core may be borrowed.
-    pub(super) fn call_spawn_hook(&'static self, word: u64) {
-        if self.instruments.on() & HOOKS != 0 && !self.is_lost() {
+    pub(super) fn call_spawn_hook(&'static self, tag: u64) {
+        if self.instruments.on() & HOOKS != 0 && !self.is_closed_by_fork() {
             if let Some(hooks) = self.hooks() {
                 if hooks.spawned.is_some() {
-                    Hooks::call(&hooks.spawned, &Hooks::meta(word));
+                    Hooks::call(&hooks.spawned, &Hooks::meta(tag));
                 }
             }
         }
@@ -378,15 +378,15 @@ impl Shared {
         refused: Option<io::ErrorKind>,
         is_new: bool,
     ) {
-        let word = runnable.metadata().word();
-        let told = self.hooks().map(|hooks| (hooks, Hooks::meta(word)));
+        let tag = runnable.metadata().tag();
+        let told = self.hooks().map(|hooks| (hooks, Hooks::meta(tag)));
         if let Some((hooks, meta)) = told.as_ref().filter(|_| is_new) {
             Hooks::call(&hooks.spawned, meta);
         }
         // It waits for no poll.
-        self.instruments.latencies.polled(word);
+        self.instruments.latencies.polled(tag);
         let afterwards = move || {
-            self.instruments.details.finished(word);
+            self.instruments.details.finished(tag);
             if let Some((hooks, meta)) = &told {
                 Hooks::call(&hooks.terminated, meta);
             }
@@ -400,7 +400,7 @@ impl Shared {
         match core {
             Some(core) => {
                 let capacity = || self.instruments.capacity();
-                core.at.journal.write(kind.of(what, now), capacity);
+                core.processor.journal.write(kind.of(what, now), capacity);
             }
             None => {
                 let capacity = self.instruments.capacity();
@@ -432,10 +432,10 @@ impl Shared {
     pub(super) fn note_departure(&'static self) {
         if self.instruments.on() & TIMELINE != 0 {
             let now = stamp::now();
-            if let Some(word) = tasks::current_word() {
+            if let Some(tag) = tasks::current_tag() {
                 local::with_core(self, |core| {
-                    self.write(Some(core), Kind::Leave, word, now);
-                    self.write(None, Kind::Begin, word, now);
+                    self.write(Some(core), Kind::Leave, tag, now);
+                    self.write(None, Kind::Begin, tag, now);
                 });
             }
         }
@@ -445,9 +445,9 @@ impl Shared {
     pub(super) fn note_return(&'static self) {
         if self.instruments.on() & TIMELINE != 0 {
             let now = stamp::now();
-            if let Some(word) = tasks::current_word() {
-                self.write(None, Kind::Leave, word, now);
-                local::with_core(self, |core| self.write(Some(core), Kind::Begin, word, now));
+            if let Some(tag) = tasks::current_tag() {
+                self.write(None, Kind::Leave, tag, now);
+                local::with_core(self, |core| self.write(Some(core), Kind::Begin, tag, now));
             }
         }
     }
@@ -457,21 +457,21 @@ impl Shared {
     pub(super) fn note_steal(&self, core: &Core, victim: &Processor) {
         if self.instruments.on() & TIMELINE != 0 {
             let tasks = 1 + core.queue.len();
-            let place = |is_it: fn(&Slot, &Processor) -> bool| {
+            let place = |is_it: fn(&ProcessorSlot, &Processor) -> bool| {
                 self.processors.iter().position(|slot| is_it(slot, victim))
             };
-            let from = place(|slot, victim| ptr::eq(slot.at(), victim))
-                .or_else(|| place(|slot, orphan| slot.number_of(orphan).is_some()));
+            let from = place(|slot, victim| ptr::eq(slot.current(), victim))
+                .or_else(|| place(|slot, detached| slot.number_of(detached).is_some()));
             let what = pair(from.unwrap_or_default(), tasks);
             self.write(Some(core), Kind::Steal, what, stamp::now());
         }
     }
 
-    /// Monitor: takes processor `index` from whoever holds this incarnation.
+    /// Monitor: takes processor `index` from whoever holds this instance.
     pub(super) fn note_retake(&self, index: usize, stuck: &'static Processor) {
         if self.instruments.on() & TIMELINE != 0 {
-            let incarnation = self.processors[index].number_of(stuck);
-            self.note_by_monitor(Kind::Retake, pair(index, incarnation.unwrap_or_default()));
+            let instance = self.processors[index].number_of(stuck);
+            self.note_by_monitor(Kind::Retake, pair(index, instance.unwrap_or_default()));
         }
     }
 }

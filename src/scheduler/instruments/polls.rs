@@ -21,7 +21,7 @@ impl Shared {
         let on = self.instruments.on();
         let poll = |runnable| {
             let polled = poll(runnable);
-            self.end_if_lost();
+            self.abort_if_forked();
             polled
         };
         if on == TIMELINE {
@@ -40,12 +40,12 @@ impl Shared {
         poll: impl FnOnce(Runnable) -> tasks::Polled,
         chain: u64,
     ) -> u64 {
-        let word = runnable.metadata().word();
+        let tag = runnable.metadata().tag();
         let hooks = match on & HOOKS {
             0 => None,
             _ => self.hooks(),
         };
-        let meta = hooks.as_ref().map(|_| Hooks::meta(word));
+        let meta = hooks.as_ref().map(|_| Hooks::meta(tag));
         let told = hooks.as_deref().zip(meta.as_ref());
         if let Some((hooks, meta)) = told {
             Hooks::call(&hooks.before_poll, meta);
@@ -53,20 +53,19 @@ impl Shared {
         let is_chained = chain != 0 && told.is_none();
         let begin = if is_chained { chain } else { stamp::now() };
         if !is_chained && on & TIMELINE != 0 {
-            let written = local::with_core(self, |core| {
-                self.write(Some(core), Kind::Begin, word, begin)
-            });
+            let written =
+                local::with_core(self, |core| self.write(Some(core), Kind::Begin, tag, begin));
             if written.is_none() {
-                self.write(None, Kind::Begin, word, begin);
+                self.write(None, Kind::Begin, tag, begin);
             }
         }
         let waited = match on & HISTOGRAMS {
             0 => None,
-            _ => (self.instruments.latencies.polled(word)).map(|at| begin.saturating_sub(at)),
+            _ => (self.instruments.latencies.polled(tag)).map(|at| begin.saturating_sub(at)),
         };
         let number = match on & DETAILS {
             0 => 0,
-            _ => self.instruments.details.poll_begins(word, Instant::now()),
+            _ => self.instruments.details.poll_begins(tag, Instant::now()),
         };
         let polled = poll(runnable);
         let end = stamp::now();
@@ -77,25 +76,25 @@ impl Shared {
         };
         let held = local::with_core(self, |core| {
             if on & TIMELINE != 0 {
-                self.write(Some(core), kind, word, end);
+                self.write(Some(core), kind, tag, end);
             }
             if on & HISTOGRAMS != 0 {
-                core.at.record(
+                core.processor.record(
                     stamp::nanos(end.saturating_sub(begin)),
                     waited.map(stamp::nanos),
                 );
             }
         });
         if held.is_none() && on & TIMELINE != 0 {
-            self.write(None, kind, word, end);
+            self.write(None, kind, tag, end);
         }
         if on & DETAILS != 0 {
             let details = &self.instruments.details;
             match polled.has_ended {
-                true => details.finished(word),
+                true => details.finished(tag),
                 false => {
                     let lasted = Duration::from_nanos(stamp::nanos(end.saturating_sub(begin)));
-                    details.poll_ends(word, number, lasted, polled.is_queued);
+                    details.poll_ends(tag, number, lasted, polled.is_queued);
                 }
             }
         }
@@ -119,14 +118,14 @@ impl Shared {
         poll: impl FnOnce(Runnable) -> tasks::Polled,
         chain: u64,
     ) -> u64 {
-        let word = runnable.metadata().word();
+        let tag = runnable.metadata().tag();
         if chain == 0 {
             let begin = stamp::now();
             let written = local::with_core(self, |core| {
-                self.write(Some(core), Kind::Begin, word, begin);
+                self.write(Some(core), Kind::Begin, tag, begin);
             });
             if written.is_none() {
-                self.write(None, Kind::Begin, word, begin);
+                self.write(None, Kind::Begin, tag, begin);
             }
         }
         let polled = poll(runnable);
@@ -136,10 +135,10 @@ impl Shared {
         } else {
             Kind::End
         };
-        match local::with_core(self, |core| self.write(Some(core), kind, word, end)) {
+        match local::with_core(self, |core| self.write(Some(core), kind, tag, end)) {
             Some(()) => end,
             None => {
-                self.write(None, kind, word, end);
+                self.write(None, kind, tag, end);
                 0
             }
         }
@@ -147,7 +146,7 @@ impl Shared {
 
     /// Polls a task on a thread that is no worker, or to end it.
     #[inline]
-    pub(in crate::scheduler) fn poll_elsewhere(
+    pub(in crate::scheduler) fn poll_off_processor(
         &'static self,
         runnable: Runnable,
         poll: fn(Runnable) -> tasks::Polled,

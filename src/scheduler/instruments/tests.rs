@@ -1,12 +1,12 @@
 use async_task::ScheduleInfo;
 
 use super::*;
-use crate::tasks::{Home, Meta, create};
+use crate::tasks::{Meta, Schedule, create};
 
 /// Tasks that are ended by hand.
 struct Nobody;
 
-impl Home for Nobody {
+impl Schedule for Nobody {
     fn schedule(_: Runnable, _: ScheduleInfo) {}
     fn finished(_: &Meta) {}
 }
@@ -16,12 +16,12 @@ fn a_job_that_is_rejected_leaves_no_place_of_the_latencies_taken() {
     let shared = Shared::leak(1).unwrap();
     let instruments = &shared.instruments;
     let (runnable, handle) = create::<_, Nobody>(async {}, 0, shared.registry);
-    let word = runnable.metadata().word();
-    instruments.latencies.pushed(word, 7);
+    let tag = runnable.metadata().tag();
+    instruments.latencies.pushed(tag, 7);
     shared.end_observed(runnable, None, false);
-    assert_eq!(instruments.latencies.polled(word), None);
-    instruments.latencies.pushed(word, 8);
-    assert_eq!(instruments.latencies.polled(word), Some(8), "free again");
+    assert_eq!(instruments.latencies.polled(tag), None);
+    instruments.latencies.pushed(tag, 8);
+    assert_eq!(instruments.latencies.polled(tag), Some(8), "free again");
     drop(handle);
 }
 

@@ -27,9 +27,10 @@ fn id(runnable: &Runnable) -> Id {
 
 fn core() -> Box<Core> {
     let queue = LocalQueue::new_fifo();
-    let at: &'static CachePadded<Processor> = Box::leak(Box::new(Processor::new(&queue).into()));
-    keep(at);
-    Core::new(0, at, queue)
+    let processor: &'static CachePadded<Processor> =
+        Box::leak(Box::new(Processor::new(&queue).into()));
+    keep(processor);
+    Core::new(0, processor, queue)
 }
 
 /// Processors live for ever. In a runtime its place knows of them; here nobody would, and leak checkers would ask.
@@ -102,9 +103,9 @@ impl Model {
                 let (id, runnable) = token();
                 let submitted = core.push(runnable, yielded);
                 let expected = match (self.push(id, yielded), self.retaken) {
-                    (_, true) => Submitted::Astray,
-                    (true, false) => Submitted::Visibly,
-                    (false, false) => Submitted::Quietly,
+                    (_, true) => Submitted::Detached,
+                    (true, false) => Submitted::WakeOne,
+                    (false, false) => Submitted::NoWake,
                 };
                 assert!(submitted == expected);
             }
@@ -121,23 +122,26 @@ impl Model {
                 core.begin_batch();
                 for _ in 0..count {
                     let (id, runnable) = token();
-                    assert!(core.push(runnable, false) == Submitted::Quietly);
+                    assert!(core.push(runnable, false) == Submitted::NoWake);
                     self.queue.push_back(id);
                 }
                 assert_eq!(core.end_batch(), u32::from(count));
             }
             Step::Steal => {
-                let stolen = steal_one(|| core.at.stealer.steal());
+                let stolen = steal_one(|| core.processor.stealer.steal());
                 assert_eq!(stolen.as_ref().map(id), self.queue.pop_front());
             }
             Step::StealBatch(limit) => self.steal_batch(core, thief, limit),
             Step::StealSlot => {
-                assert_eq!(core.at.next.steal().as_ref().map(id), self.slot.take());
+                assert_eq!(
+                    core.processor.next.steal().as_ref().map(id),
+                    self.slot.take()
+                );
             }
             Step::Retake => {
                 if !self.retaken {
-                    core.at.tenure.begin(1);
-                    self.retaken = core.at.tenure.retake();
+                    core.processor.ownership.acquire(1);
+                    self.retaken = core.processor.ownership.retake();
                 }
                 assert!(self.retaken && core.wheel().is_none());
             }
@@ -146,7 +150,7 @@ impl Model {
 
     /// However many come, they are the oldest.
     fn steal_batch(&mut self, core: &Core, thief: &Core, limit: usize) {
-        let stealer = &core.at.stealer;
+        let stealer = &core.processor.stealer;
         let first = steal_one(|| stealer.steal_batch_with_limit_and_pop(&thief.queue, limit));
         assert_eq!(first.is_some(), !self.queue.is_empty());
         let mut count = 0;
@@ -171,7 +175,7 @@ proptest! {
         for step in steps {
             model.apply(&core, &thief, step);
             let queued = model.queue.len() + usize::from(model.slot.is_some());
-            prop_assert_eq!(core.at.num_queued(), queued);
+            prop_assert_eq!(core.processor.num_queued(), queued);
         }
         while let Some(expected) = model.pop() {
             prop_assert_eq!(core.pop().as_ref().map(id), Some(expected));
@@ -183,7 +187,7 @@ proptest! {
 /// What the owner and a thief on another thread got, of what `push` has put in `rounds` times.
 fn race(rounds: usize, push: impl Fn(&Core, usize) -> Id) -> (Vec<Id>, Vec<Id>, Vec<Id>) {
     let (core, thief) = (core(), core());
-    let at = core.at;
+    let processor = core.processor;
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let done = &done;
@@ -192,12 +196,12 @@ fn race(rounds: usize, push: impl Fn(&Core, usize) -> Id) -> (Vec<Id>, Vec<Id>, 
             loop {
                 // Looked at first: what was pushed before the end is found after it.
                 let last = done.load(Ordering::Acquire);
-                let stealer = &at.stealer;
+                let stealer = &processor.stealer;
                 let one = steal_one(|| stealer.steal_batch_with_limit_and_pop(&thief.queue, 8));
                 let rest = std::iter::from_fn(|| thief.queue.pop());
                 let before = got.len();
                 got.extend(one.iter().chain(&rest.collect::<Vec<_>>()).map(id));
-                got.extend(at.next.steal().as_ref().map(id));
+                got.extend(processor.next.steal().as_ref().map(id));
                 if last && got.len() == before {
                     return got;
                 }

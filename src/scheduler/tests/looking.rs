@@ -33,9 +33,9 @@ impl Wake for Wakes {
     }
 }
 
-fn due(shared: &'static Shared, at: Instant, waker: &Waker) -> Timer {
+fn due(shared: &'static Shared, processor: Instant, waker: &Waker) -> Timer {
     let mut timer = Timer::new();
-    timer.arm(shared, at, waker);
+    timer.arm(shared, processor, waker);
     timer
 }
 
@@ -111,12 +111,12 @@ fn what_some_timers_brought_is_polled_before_the_next_ones_fire() {
 fn what_is_ready_together_is_a_batch() {
     for count in 1..5 {
         let yard = Yard::new(2);
-        let sleeper = yard.sleepers(1).remove(0);
+        let parked_worker = yard.parked_workers(1).remove(0);
         let (shared, log) = (yard.shared, Arc::new(Mutex::new(Vec::new())));
         let tasks = (0..count).map(|name| {
-            let (log, sleeper) = (log.clone(), sleeper.clone());
+            let (log, parked_worker) = (log.clone(), parked_worker.clone());
             task(move || {
-                log.lock().push((name, sleeper.has_gift()));
+                log.lock().push((name, parked_worker.has_handed()));
                 shared.closed.store(name == count - 1, Ordering::SeqCst);
             })
         });

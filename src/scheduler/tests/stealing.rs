@@ -1,20 +1,20 @@
 //! Whom a thief takes from, and what.
 
 use super::*;
-use crate::scheduler::steal::{BATCH, adopt, steal};
+use crate::scheduler::steal::{BATCH, steal, steal_detached};
 
 impl Yard {
     /// A core of this yard that nobody holds.
     fn core(&self) -> Box<Core> {
-        self.shared.idle.pick_up().unwrap()
+        self.shared.idle.pop_idle().unwrap()
     }
 
-    fn orphan(&self, index: usize) -> Box<Core> {
-        let at = self.shared.processors[index].at();
-        at.tenure.begin(1);
-        assert!(at.tenure.retake());
+    fn detached(&self, index: usize) -> Box<Core> {
+        let processor = self.shared.processors[index].current();
+        processor.ownership.acquire(1);
+        assert!(processor.ownership.retake());
         let core = self.shared.processors[index].replace();
-        assert!(self.shared.orphans.list(at));
+        assert!(self.shared.detached.list(processor));
         core
     }
 }
@@ -36,16 +36,16 @@ fn a_thief_takes_half_of_the_first_queue_that_has_something() {
         })
         .collect();
     let (found, from) = steal(yard.shared, &thief).unwrap();
-    assert!(ptr::eq(from, victim.at));
+    assert!(ptr::eq(from, victim.processor));
     assert_eq!(id(found), ids[0]);
-    assert_eq!(yard.take_queue(thief.at), ids[1..5]);
-    assert_eq!(yard.take_queue(victim.at), ids[5..]);
+    assert_eq!(yard.take_queue(thief.processor), ids[1..5]);
+    assert_eq!(yard.take_queue(victim.processor), ids[5..]);
     for _ in 0..3 * BATCH {
         victim.queue.push(token().1);
     }
     drop(steal(yard.shared, &thief).unwrap());
-    assert_eq!(yard.take_queue(thief.at).len(), BATCH - 1);
-    yard.take_queue(victim.at);
+    assert_eq!(yard.take_queue(thief.processor).len(), BATCH - 1);
+    yard.take_queue(victim.processor);
 }
 
 /// It may be the only one who has work.
@@ -54,10 +54,10 @@ fn a_thief_does_not_take_from_itself() {
     let yard = Yard::new(2);
     let thief = yard.core();
     thief.queue.push(token().1);
-    drop(thief.at.next.put(token().1));
+    drop(thief.processor.next.put(token().1));
     assert!(steal(yard.shared, &thief).is_none());
-    assert!(!thief.at.next.is_empty());
-    yard.take_queue(thief.at);
+    assert!(!thief.processor.next.is_empty());
+    yard.take_queue(thief.processor);
 }
 
 #[test]
@@ -65,16 +65,16 @@ fn a_slot_is_taken_from_a_poll_that_lasts() {
     let yard = Yard::new(2);
     let (thief, victim) = (yard.core(), yard.core());
     let (expected, runnable) = token();
-    drop(victim.at.next.put(runnable));
+    drop(victim.processor.next.put(runnable));
     let (found, from) = steal(yard.shared, &thief).unwrap();
-    assert!(ptr::eq(from, victim.at) && victim.at.next.is_empty());
+    assert!(ptr::eq(from, victim.processor) && victim.processor.next.is_empty());
     assert_eq!(id(found), expected);
     // A queue comes before any slot, on whatever pass.
-    drop(victim.at.next.put(token().1));
+    drop(victim.processor.next.put(token().1));
     let (expected, runnable) = token();
     victim.queue.push(runnable);
     assert_eq!(id(steal(yard.shared, &thief).unwrap().0), expected);
-    assert!(!victim.at.next.is_empty());
+    assert!(!victim.processor.next.is_empty());
 }
 
 #[test]
@@ -84,12 +84,12 @@ fn one_processor_has_nobody_to_take_from_but_orphans() {
     assert!(steal(yard.shared, &thief).is_none());
     drop(local::take_core());
     // The thief's own core is retaken: what stands in the place now searches.
-    let next = yard.orphan(0);
+    let next = yard.detached(0);
     assert!(steal(yard.shared, &next).is_none());
     let (expected, runnable) = token();
     thief.queue.push(runnable);
     let (found, from) = steal(yard.shared, &next).unwrap();
-    assert!(ptr::eq(from, thief.at));
+    assert!(ptr::eq(from, thief.processor));
     assert_eq!(id(found), expected);
     assert!(steal(yard.shared, &next).is_none());
 }
@@ -100,29 +100,29 @@ fn a_busy_worker_adopts_one_of_what_the_stuck_have() {
     let (busy, stuck) = (yard.core(), yard.core());
     let (first, one) = token();
     let (second, two) = token();
-    let adopted = || adopt(yard.shared, &busy).map(id);
-    assert_eq!(adopted(), None);
-    let _next = yard.orphan(stuck.index);
-    assert_eq!(adopted(), None);
+    let stolen = || steal_detached(yard.shared, &busy).map(id);
+    assert_eq!(stolen(), None);
+    let _next = yard.detached(stuck.index);
+    assert_eq!(stolen(), None);
     stuck.queue.push(one);
     stuck.queue.push(two);
-    assert_eq!(adopted(), Some(first));
-    assert_eq!(adopted(), Some(second));
-    assert!(!has_work(busy.at), "it is the worker that queues it");
+    assert_eq!(stolen(), Some(first));
+    assert_eq!(stolen(), Some(second));
+    assert!(!has_work(busy.processor), "it is the worker that queues it");
 }
 
-/// An orphan whose queue is empty hides none of the others.
+/// A detached processor whose queue is empty hides none of the others.
 #[test]
 fn whoever_adopts_looks_at_all_orphans() {
     let yard = Yard::new(4);
     let cores: Vec<_> = (0..4).map(|_| yard.core()).collect();
     let (busy, stuck) = cores.split_first().unwrap();
-    let _nexts: Vec<_> = stuck.iter().map(|core| yard.orphan(core.index)).collect();
+    let _nexts: Vec<_> = stuck.iter().map(|core| yard.detached(core.index)).collect();
     for _ in 0..20 {
         for core in stuck {
             let (expected, runnable) = token();
             core.queue.push(runnable);
-            assert_eq!(adopt(yard.shared, busy).map(id), Some(expected));
+            assert_eq!(steal_detached(yard.shared, busy).map(id), Some(expected));
         }
     }
 }
@@ -133,10 +133,10 @@ fn a_queue_anywhere_comes_before_a_slot() {
     for _ in 0..50 {
         let yard = Yard::new(3);
         let (thief, one, other) = (yard.core(), yard.core(), yard.core());
-        drop(one.at.next.put(token().1));
+        drop(one.processor.next.put(token().1));
         let (expected, runnable) = token();
         other.queue.push(runnable);
         assert_eq!(id(steal(yard.shared, &thief).unwrap().0), expected);
-        assert!(!one.at.next.is_empty());
+        assert!(!one.processor.next.is_empty());
     }
 }

@@ -7,11 +7,11 @@ use crate::scheduler::processor::tests::keep;
 #[test]
 fn what_a_worker_wakes_goes_into_its_slot_and_then_its_queue_where_it_is_worth_a_wake() {
     let yard = Yard::new(3);
-    let sleepers = yard.sleepers(2);
-    let at = yard.work();
+    let parked_workers = yard.parked_workers(2);
+    let processor = yard.work();
     let [(first, one), (second, two), (third, three)] = std::array::from_fn(|_| token());
     yard.shared.submit(one, false);
-    assert!(!has_work(at) && !at.next.is_empty());
+    assert!(!has_work(processor) && !processor.next.is_empty());
     assert_eq!(
         yard.shared.idle.num_searching(),
         0,
@@ -19,31 +19,31 @@ fn what_a_worker_wakes_goes_into_its_slot_and_then_its_queue_where_it_is_worth_a
     );
     yard.shared.submit(two, false);
     assert_eq!(yard.shared.idle.num_searching(), 1);
-    assert!(sleepers[1].has_gift() && !sleepers[0].has_gift());
+    assert!(parked_workers[1].has_handed() && !parked_workers[0].has_handed());
     // One searches, so nobody else is woken.
     yard.shared.submit(three, true);
-    assert!(!sleepers[0].has_gift());
-    assert_eq!(yard.take_queue(at), [first, third]);
-    assert_eq!(take_slot(at), Some(second));
+    assert!(!parked_workers[0].has_handed());
+    assert_eq!(yard.take_queue(processor), [first, third]);
+    assert_eq!(take_slot(processor), Some(second));
     assert!(yard.take_global().is_empty());
 }
 
 #[test]
 fn what_yields_goes_to_the_back_and_wakes_somebody_only_beside_a_full_slot() {
     let yard = Yard::new(2);
-    let sleepers = yard.sleepers(1);
-    let at = yard.work();
+    let parked_workers = yard.parked_workers(1);
+    let processor = yard.work();
     let (yields, one) = token();
     yard.shared.submit(one, true);
-    assert!(at.next.is_empty() && !sleepers[0].has_gift());
+    assert!(processor.next.is_empty() && !parked_workers[0].has_handed());
     let (slot, two) = token();
     yard.shared.submit(two, false);
-    assert!(!sleepers[0].has_gift());
+    assert!(!parked_workers[0].has_handed());
     let (again, three) = token();
     yard.shared.submit(three, true);
-    assert!(sleepers[0].has_gift());
+    assert!(parked_workers[0].has_handed());
     assert_eq!(
-        (yard.take_queue(at), take_slot(at)),
+        (yard.take_queue(processor), take_slot(processor)),
         (vec![yields, again], Some(slot))
     );
 }
@@ -51,33 +51,33 @@ fn what_yields_goes_to_the_back_and_wakes_somebody_only_beside_a_full_slot() {
 #[test]
 fn what_others_wake_goes_into_the_global_queue_and_wakes_a_worker() {
     let yard = Yard::new(2);
-    let sleepers = yard.sleepers(2);
+    let parked_workers = yard.parked_workers(2);
     let (id, runnable) = token();
     yard.shared.submit(runnable, false);
-    assert!(sleepers[1].has_gift() && !sleepers[0].has_gift());
+    assert!(parked_workers[1].has_handed() && !parked_workers[0].has_handed());
     assert_eq!(yard.take_global(), [id]);
 }
 
 #[test]
 fn a_new_task_is_counted_where_it_is_spawned() {
     let yard = Yard::new(2);
-    let sleepers = yard.sleepers(1);
-    let (foreign, runnable) = token();
+    let parked_workers = yard.parked_workers(1);
+    let (remote, runnable) = token();
     yard.shared.submit_new(runnable);
     assert_eq!(yard.shared.snapshot().spawned_tasks, 1);
-    assert_eq!(yard.take_global(), [foreign]);
-    assert!(sleepers[0].has_gift());
-    let at = yard.work();
+    assert_eq!(yard.take_global(), [remote]);
+    assert!(parked_workers[0].has_handed());
+    let processor = yard.work();
     let (own, runnable) = token();
     yard.shared.submit_new(runnable);
     assert_eq!(
         (
             yard.shared.snapshot().spawned_tasks,
-            at.counters.spawned.get()
+            processor.counters.spawned.get()
         ),
         (2, 1)
     );
-    assert_eq!(take_slot(at), Some(own));
+    assert_eq!(take_slot(processor), Some(own));
     assert!(yard.take_global().is_empty());
 }
 
@@ -90,10 +90,13 @@ fn an_end_is_counted_where_it_happens_and_told_to_the_janitor_of_a_closed_schedu
     yard.shared.task_finished();
     assert_eq!(yard.shared.num_alive_tasks(), 2);
     assert!(!yard.takes_call(), "it is open");
-    let at = yard.work();
+    let processor = yard.work();
     yard.shared.task_finished();
     assert_eq!(
-        (yard.shared.num_alive_tasks(), at.counters.finished.get()),
+        (
+            yard.shared.num_alive_tasks(),
+            processor.counters.finished.get()
+        ),
         (1, 1)
     );
     yard.close();
@@ -103,7 +106,7 @@ fn an_end_is_counted_where_it_happens_and_told_to_the_janitor_of_a_closed_schedu
         !yard.takes_call(),
         "a worker's counts are seen when it ends"
     );
-    assert_eq!(at.counters.finished.get(), 2);
+    assert_eq!(processor.counters.finished.get(), 2);
     drop(local::take_core());
     yard.shared.task_finished();
     assert!(yard.takes_call());
@@ -131,7 +134,7 @@ fn a_wake_that_comes_too_late_calls_the_janitor() {
     yard.shared.submit(runnable, false);
     assert!(yard.takes_call());
     assert_eq!(yard.take_global(), [id]);
-    // Whoever was about to claim when it closed holds the janitor up no longer.
+    // Whoever was about to claim when it closed holds the shutdown thread up no longer.
     assert!(!yard.takes_call());
     yard.shared.wake_one();
     assert!(yard.takes_call());
@@ -161,10 +164,13 @@ fn a_batch_wakes_as_many_as_it_can_feed() {
         (10_000, 7),
     ] {
         let yard = Yard::new(SLEEPERS + 1);
-        let sleepers = yard.sleepers(SLEEPERS);
+        let parked_workers = yard.parked_workers(SLEEPERS);
         let _at = yard.work();
         yard.shared.wake_for_batch(count);
-        let given = sleepers.iter().filter(|sleeper| sleeper.has_gift()).count();
+        let given = parked_workers
+            .iter()
+            .filter(|parked_worker| parked_worker.has_handed())
+            .count();
         assert_eq!(
             (given, yard.shared.idle.num_searching()),
             (woken, woken),
@@ -181,13 +187,16 @@ fn a_batch_wakes_no_more_than_there_are_processors() {
     let yard = Yard::new(2);
     for _ in 0..8 {
         // As after many retakes: more cores than places.
-        let (_slot, core) = Slot::new(0);
-        keep(core.at);
-        yard.shared.idle.lay_down(core);
+        let (_slot, core) = ProcessorSlot::new(0);
+        keep(core.processor);
+        yard.shared.idle.push_idle(core);
     }
-    let sleepers = yard.sleepers(8);
+    let parked_workers = yard.parked_workers(8);
     yard.shared.wake_for_batch(10_000);
-    let given = sleepers.iter().filter(|sleeper| sleeper.has_gift()).count();
+    let given = parked_workers
+        .iter()
+        .filter(|parked_worker| parked_worker.has_handed())
+        .count();
     assert_eq!(given, 3, "one, and one for each processor");
 }
 
@@ -198,7 +207,7 @@ fn a_core_for_which_no_thread_can_be_started_lies_there_again() {
     yard.shared.wake_one();
     assert_eq!(
         (
-            yard.shared.idle.num_lying(),
+            yard.shared.idle.num_idle(),
             yard.shared.idle.num_searching()
         ),
         (2, 0)
@@ -210,44 +219,44 @@ fn a_core_for_which_no_thread_can_be_started_lies_there_again() {
 #[test]
 fn a_push_asks_for_somebody_as_it_says() {
     let yard = Yard::new(2);
-    let sleepers = yard.sleepers(1);
-    yard.shared.follow_push(Submitted::Quietly, None);
-    assert!(!sleepers[0].has_gift());
-    yard.shared.follow_push(Submitted::NotYet, None);
-    assert!(!sleepers[0].has_gift(), "there is nothing to push");
-    yard.shared.follow_push(Submitted::Visibly, None);
-    assert!(sleepers[0].has_gift());
+    let parked_workers = yard.parked_workers(1);
+    yard.shared.follow_push(Submitted::NoWake, None);
+    assert!(!parked_workers[0].has_handed());
+    yard.shared.follow_push(Submitted::Deferred, None);
+    assert!(!parked_workers[0].has_handed(), "there is nothing to push");
+    yard.shared.follow_push(Submitted::WakeOne, None);
+    assert!(parked_workers[0].has_handed());
 }
 
 /// A thread that is about to block leaves its processor to somebody, if there is anything to run or nobody is left with the network.
 #[test]
 fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
-    for (seated, work, expected) in [
+    for (polling, work, expected) in [
         (false, false, true),
         (true, false, false),
         (true, true, true),
         (false, true, true),
     ] {
         let yard = Yard::new(3);
-        let sleepers = yard.sleepers(1);
-        let core = yard.shared.idle.pick_up().unwrap();
-        if seated {
-            let sitter = Arc::new(Sleeper::of_this_thread(Netpoll::new().unwrap()));
-            (yard.shared.idle).lie_down(Some(core), &sitter, false, true);
+        let parked_workers = yard.parked_workers(1);
+        let core = yard.shared.idle.pop_idle().unwrap();
+        if polling {
+            let sitter = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
+            (yard.shared.idle).park_worker(Some(core), &sitter, false, true);
         } else {
-            yard.shared.idle.lay_down(core);
+            yard.shared.idle.push_idle(core);
         }
-        let at = yard.work();
+        let processor = yard.work();
         if work {
             // What is in the slot is seen where it is moved to.
-            drop(at.next.put(token().1));
+            drop(processor.next.put(token().1));
         }
-        let away = handoff::away();
-        assert!(!local::holds_core() && at.next.is_empty());
-        assert_eq!(at.counters.handoffs.get(), 1);
-        assert_eq!(sleepers[0].has_gift(), expected, "{seated} {work}");
+        let away = handoff::enter_blocking();
+        assert!(!local::holds_core() && processor.next.is_empty());
+        assert_eq!(processor.counters.handoffs.get(), 1);
+        assert_eq!(parked_workers[0].has_handed(), expected, "{polling} {work}");
         drop(away);
         assert!(local::holds_core(), "one lies here");
-        yard.take_queue(at);
+        yard.take_queue(processor);
     }
 }

@@ -20,18 +20,21 @@ impl Yard {
     /// Works with a core that lies here, and begins as one that searches.
     pub(super) fn run(&self) {
         self.shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-        let core = self.shared.idle.pick_up().unwrap();
+        let core = self.shared.idle.pop_idle().unwrap();
         assert!(self.shared.idle.begin_search(usize::MAX));
         worker::run(self.shared, Some(core), true);
     }
 
     /// A task that closes the scheduler, and tells whether this worker has been woken before.
-    fn closes(&self, sleeper: &Arc<Sleeper<Box<Core>>>) -> (Runnable, Arc<Mutex<Option<bool>>>) {
+    fn closes(
+        &self,
+        parked_worker: &Arc<ParkedWorker<Box<Core>>>,
+    ) -> (Runnable, Arc<Mutex<Option<bool>>>) {
         let told = Arc::new(Mutex::new(None));
         let tell = told.clone();
-        let (shared, sleeper) = (self.shared, sleeper.clone());
+        let (shared, parked_worker) = (self.shared, parked_worker.clone());
         let runnable = task(move || {
-            *tell.lock() = Some(sleeper.has_gift());
+            *tell.lock() = Some(parked_worker.has_handed());
             shared.closed.store(true, Ordering::SeqCst);
         });
         (runnable, told)
@@ -42,8 +45,8 @@ impl Yard {
 fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
     for others in [0, 1, 5] {
         let yard = Yard::new(2);
-        let sleepers = yard.sleepers(1);
-        let (closes, woken) = yard.closes(&sleepers[0]);
+        let parked_workers = yard.parked_workers(1);
+        let (closes, woken) = yard.closes(&parked_workers[0]);
         yard.shared.global.push(closes);
         (0..others).for_each(|_| yard.shared.global.push(token().1));
         yard.run();
@@ -54,8 +57,8 @@ fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
             others,
             "a closed scheduler begins no poll"
         );
-        // The worker has laid its core down; the other one's is in its hands.
-        assert_eq!(yard.shared.idle.num_lying(), if others > 0 { 1 } else { 2 });
+        // The worker has released its processor; the other one's is held.
+        assert_eq!(yard.shared.idle.num_idle(), if others > 0 { 1 } else { 2 });
         assert!(!local::holds_core());
     }
 }
@@ -78,13 +81,13 @@ impl Yard {
         &self,
         runnables: impl IntoIterator<Item = Runnable>,
     ) -> &'static Processor {
-        let core = self.shared.idle.pick_up().unwrap();
-        let at = core.at;
+        let core = self.shared.idle.pop_idle().unwrap();
+        let processor = core.processor;
         runnables
             .into_iter()
             .for_each(|runnable| core.queue.push(runnable));
-        self.shared.idle.lay_down(core);
-        at
+        self.shared.idle.push_idle(core);
+        processor
     }
 }
 
@@ -131,42 +134,45 @@ fn a_worker_takes_its_share_of_the_global_queue() {
 fn a_busy_worker_lets_what_the_stuck_have_queued_have_its_turn() {
     let yard = Yard::new(2);
     let log = Log::default();
-    let stuck = yard.shared.idle.pick_up().unwrap();
-    stuck.at.tenure.begin(1);
-    assert!(stuck.at.tenure.retake());
+    let stuck = yard.shared.idle.pop_idle().unwrap();
+    stuck.processor.ownership.acquire(1);
+    assert!(stuck.processor.ownership.retake());
     drop(yard.shared.processors[stuck.index].replace());
     stuck.queue.push(yard.writes(&log, 1000, false));
-    assert!(yard.shared.orphans.list(stuck.at));
-    let at = yard.queue((0..3).map(|name| yard.writes(&log, name, false)));
+    assert!(yard.shared.detached.list(stuck.processor));
+    let processor = yard.queue((0..3).map(|name| yard.writes(&log, name, false)));
     // Behind it in the queue, so that nobody need search.
     yard.shared.global.push(yard.writes(&log, 2000, false));
     yard.shared.global.push(yard.writes(&log, 3000, true));
     yard.run();
     assert_eq!(*log.lock(), [2000, 0, 1, 2, 1000, 3000]);
-    assert_eq!(at.counters.steals.get(), 0);
-    yard.shared.orphans.clear();
+    assert_eq!(processor.counters.steals.get(), 0);
+    yard.shared.detached.clear();
 }
 
 #[test]
 fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
     let yard = Yard::new(2);
     let log = Log::default();
-    let victim = yard.shared.idle.pick_up().unwrap();
+    let victim = yard.shared.idle.pop_idle().unwrap();
     victim.queue.push(yard.writes(&log, 0, false));
     victim.queue.push(yard.writes(&log, 1, true));
-    let at = yard.shared.processors[1 - victim.index].at();
+    let processor = yard.shared.processors[1 - victim.index].current();
     yard.run();
     assert_eq!(*log.lock(), [0, 1]);
-    assert_eq!((at.counters.steals.get(), at.tick.get()), (2, 2));
+    assert_eq!(
+        (processor.counters.steals.get(), processor.tick.get()),
+        (2, 2)
+    );
 }
 
 /// A task that the monitor asks to let others have their turn, or takes the processor from.
 fn disturbed(shared: &'static Shared, retaken: bool) -> Runnable {
     task(move || {
-        let at = local::with_core(shared, |core| core.at).unwrap();
+        let processor = local::with_core(shared, |core| core.processor).unwrap();
         match retaken {
-            true => assert!(at.tenure.retake()),
-            false => at.tenure.ask(),
+            true => assert!(processor.ownership.retake()),
+            false => processor.ownership.request_yield(),
         }
         shared.closed.store(retaken, Ordering::SeqCst);
     })
@@ -182,7 +188,7 @@ fn a_worker_that_is_asked_looks_at_the_global_queue_next() {
         yard.writes(&log, 1, false),
         yard.writes(&log, 2, false),
     ];
-    let at = yard.queue(own);
+    let processor = yard.queue(own);
     // The first look takes one.
     for name in [1000, 1001] {
         shared.global.push(yard.writes(&log, name, false));
@@ -190,15 +196,15 @@ fn a_worker_that_is_asked_looks_at_the_global_queue_next() {
     shared.global.push(yard.writes(&log, 1002, true));
     yard.run();
     assert_eq!(*log.lock(), [1000, 1001, 0, 1, 2, 1002]);
-    assert_eq!(at.counters.parks.get(), 0);
+    assert_eq!(processor.counters.parks.get(), 0);
 }
 
 #[test]
 fn a_worker_that_lost_its_processor_in_a_poll_takes_nothing_more() {
     let yard = Yard::new(1);
-    let at = yard.queue([disturbed(yard.shared, true), token().1]);
+    let processor = yard.queue([disturbed(yard.shared, true), token().1]);
     yard.run();
-    assert_eq!(at.tick.get(), 1);
+    assert_eq!(processor.tick.get(), 1);
 }
 
 /// Who has pushed it may have switched them on first, while this worker searched.
@@ -210,7 +216,7 @@ fn a_task_that_was_found_is_polled_with_the_instruments_that_are_on() {
     let polls = yard.queue([task(move || {
         shared.switch(instruments::HISTOGRAMS, 0);
         // As if it had been asked before.
-        local::with_core(shared, |core| core.at.tenure.answer());
+        local::with_core(shared, |core| core.processor.ownership.acknowledge());
         assert!(is_plain());
     })]);
     // The first look takes one, and the third, when the queue is empty, the other.
@@ -293,11 +299,11 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
     impl std::task::Wake for Loses {
         fn wake(self: Arc<Self>) {
             if self.unasked {
-                let at = local::with_core(self.shared, |core| core.at).unwrap();
-                assert!(at.tenure.retake());
+                let processor = local::with_core(self.shared, |core| core.processor).unwrap();
+                assert!(processor.ownership.retake());
             } else {
-                let away = handoff::away();
-                *self.core.lock() = self.shared.idle.pick_up();
+                let away = handoff::enter_blocking();
+                *self.core.lock() = self.shared.idle.pop_idle();
                 drop(away);
             }
             self.shared.closed.store(true, Ordering::SeqCst);
@@ -319,7 +325,7 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
         yard.queue([queued.1]);
         shared.global.push(waiting.1);
         yard.run();
-        assert_eq!(shared.processors[0].at().tick.get(), 0);
+        assert_eq!(shared.processors[0].current().tick.get(), 0);
         assert!(yard.take_global().contains(&waiting.0));
         drop(loses.core.lock().take());
     }

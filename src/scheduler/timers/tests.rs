@@ -1,4 +1,4 @@
-//! The wheels of two processors and the foreign one, without workers.
+//! The wheels of two processors and the remote one, without workers.
 
 use super::*;
 
@@ -95,7 +95,7 @@ fn a_wheel_is_looked_at_for_its_earliest_timer() {
     }
     assert_eq!(timers.wheels[0].next(), later - 5);
     arm(&timers, None, later - 7);
-    assert_lasts_until(later - 7, || timers.wait_in_bed());
+    assert_lasts_until(later - 7, || timers.parked_timeout());
 }
 
 /// A piece at a time, and whether more was due then.
@@ -154,37 +154,37 @@ fn the_seat_is_told_of_what_it_does_not_wait_for() {
     let timers = timers();
     let later = later();
     assert!(timers.are_watched(), "there is nothing to watch");
-    assert_eq!(timers.wait_in_seat(false), None);
+    assert_eq!(timers.driver_timeout(false), None);
     assert!(arm(&timers, None, later), "it waits for ever");
     assert!(!timers.are_watched());
-    assert_lasts_until(later, || timers.wait_in_seat(false));
+    assert_lasts_until(later, || timers.driver_timeout(false));
     assert!(timers.are_watched());
     assert_eq!(
-        timers.wait_in_bed(),
+        timers.parked_timeout(),
         None,
-        "the one in the seat waits for it"
+        "the one in the driver waits for it"
     );
     assert!(!arm(&timers, None, later) && !arm(&timers, None, later + 1));
     assert!(timers.are_watched());
-    // By a worker, which is awake: nobody is told, and if it goes to bed it waits for that itself.
+    // By a worker, which is awake: nobody is told, and if it parks it waits for that itself.
     assert!(!arm(&timers, Some(0), later - 1));
     assert!(!timers.are_watched());
-    assert_lasts_until(later - 1, || timers.wait_in_bed());
+    assert_lasts_until(later - 1, || timers.parked_timeout());
     assert!(arm(&timers, None, later - 2));
-    timers.rise_from_seat();
+    timers.leave_driver();
     assert!(!arm(&timers, None, later - 3), "who is awake looks anyway");
     assert!(!timers.are_watched());
-    assert_lasts_until(later - 3, || timers.wait_in_bed());
+    assert_lasts_until(later - 3, || timers.parked_timeout());
 }
 
 #[test]
 fn the_seat_waits_for_several_timers_at_a_time_where_they_are_dense() {
     let timers = timers();
-    assert_eq!(timers.wait_in_seat(true), None);
+    assert_eq!(timers.driver_timeout(true), None);
     let later = later();
     arm(&timers, Some(0), later + 1);
-    assert_lasts_until(later + 1, || timers.wait_in_seat(false));
-    assert_lasts_until(later + GRAIN, || timers.wait_in_seat(true));
+    assert_lasts_until(later + 1, || timers.driver_timeout(false));
+    assert_lasts_until(later + GRAIN, || timers.driver_timeout(true));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! How a worker searches what is not its own, and for how long before it lies down.
+//! How a worker searches what is not its own, and for how long before it parks.
 
 use super::Worker;
 use crate::scheduler::processor::Core;
 use crate::scheduler::{local, steal};
 use crate::tasks::Runnable;
 
-/// A searcher looks this many times, [`PAUSES`] apart, before it lies down: 5 µs in all. Being woken costs the waker 12 µs
+/// A searcher looks this many times, [`PAUSES`] apart, before it parks: 5 µs in all. Being woken costs the waker 12 µs
 /// and comes 25 µs later, so work that appears at once is worth waiting for (a tenth of the context switches of spawn +
 /// join); longer spinning only burns CPU and makes the tail of wake-ups worse.
 const LOOKS: u32 = 5;
@@ -16,8 +16,8 @@ const PAUSES: u32 = 40;
 
 /// After a sleep that was too short to be worth it: 48 µs in all, about what sleeping and being woken costs both sides, and
 /// 16 µs apart, so that a thief finds a batch.
-const RESTLESS_LOOKS: u32 = 4;
-const RESTLESS_PAUSES: u32 = 640;
+const WOKEN_TOO_SOON_LOOKS: u32 = 4;
+const WOKEN_TOO_SOON_PAUSES: u32 = 640;
 
 /// For a job that was sent off, when there is nothing else to do: as long as a halted CPU takes to begin with it, and a little
 /// more. Then both CPUs stay awake and the next job takes 5 µs; sleeping at once, each took 20 to 36.
@@ -31,20 +31,20 @@ impl Worker {
             }
             self.set_searching(true);
         }
-        // With everybody else in bed, what comes from other threads wakes whoever waits; only of jobs some are expected.
-        let alone = self.shared.idle.num_lying() + 1 >= self.shared.processors.len();
+        // With everybody else parked, what comes from other threads wakes whoever waits; only of jobs some are expected.
+        let alone = self.shared.idle.num_idle() + 1 >= self.shared.processors.len();
         let expecting = local::with_core(self.shared, Core::awaits_job) == Some(true);
-        let (looks, pauses) = match self.pace.is_restless() {
+        let (looks, pauses) = match self.heuristics.was_woken_too_soon() {
             _ if alone && expecting => (JOB_LOOKS, PAUSES),
-            true => (RESTLESS_LOOKS, RESTLESS_PAUSES),
+            true => (WOKEN_TOO_SOON_LOOKS, WOKEN_TOO_SOON_PAUSES),
             false if alone => (1, 0),
             false => (LOOKS, PAUSES),
         };
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.work_is_visible() {
-                let found = if self.shared.is_crowded() {
-                    self.find_beside_crowd()
+                let found = if self.shared.is_compute_limit_reached() {
+                    self.find_light()
                 } else {
                     self.global_batch().or_else(|| self.steal())
                 };
@@ -57,12 +57,12 @@ impl Worker {
         None
     }
 
-    /// What a worker finds while many others compute: see [`super::crowd`].
+    /// What a worker finds while many others compute: see [`super::compute_limit`].
     #[cold]
-    fn find_beside_crowd(&self) -> Option<Runnable> {
+    fn find_light(&self) -> Option<Runnable> {
         let places = self.shared.processors.iter();
-        let ticks: Vec<u64> = places.map(|slot| slot.at().tick.get()).collect();
-        let light = self.shared.sift(|| {
+        let ticks: Vec<u64> = places.map(|slot| slot.current().tick.get()).collect();
+        let light = self.shared.take_light(|| {
             self.one_global().or_else(|| {
                 local::with_core(self.shared, |core| {
                     steal::steal_single(self.shared, core, &ticks)
@@ -77,7 +77,7 @@ impl Worker {
     fn steal(&self) -> Option<Runnable> {
         local::with_core(self.shared, |core| {
             let (found, victim) = steal::steal(self.shared, core)?;
-            core.at.counters.steals.add(1);
+            core.processor.counters.steals.add(1);
             self.shared.note_steal(core, victim);
             Some(found)
         })

@@ -11,7 +11,7 @@ use crate::sync::atomic::Ordering;
 fn panics(searching: bool, work: impl FnOnce(&Worker)) {
     let shared = Shared::leak(2).unwrap();
     shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-    let core = shared.idle.pick_up();
+    let core = shared.idle.pop_idle();
     if searching {
         assert!(shared.idle.begin_search(2));
     }
@@ -23,7 +23,7 @@ fn panics(searching: bool, work: impl FnOnce(&Worker)) {
     };
     assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
     assert_eq!(shared.idle.num_searching(), 0);
-    assert_eq!(shared.idle.num_lying(), 2, "it gives its core back");
+    assert_eq!(shared.idle.num_idle(), 2, "it gives its core back");
     assert_eq!(shared.idle.after_submit(), Next::Wake);
 }
 
@@ -53,14 +53,14 @@ fn open(processors: usize) -> &'static Shared {
 /// A worker of an open scheduler that holds a core.
 fn works(processors: usize, work: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open(processors);
-    let core = shared.idle.pick_up();
+    let core = shared.idle.pop_idle();
     run_as(shared, core, false, |worker| work(shared, worker));
 }
 
 /// The monitor takes the processor that this worker holds.
 fn retake(shared: &'static Shared) {
     assert_eq!(
-        local::with_core(shared, |core| core.at.tenure.retake()),
+        local::with_core(shared, |core| core.processor.ownership.retake()),
         Some(true)
     );
 }
@@ -74,9 +74,9 @@ fn what_a_worker_finds_without_a_processor_is_listed() {
             if is_retaken {
                 retake(shared);
             }
-            assert!(worker.elsewhere().is_some());
-            assert_eq!(shared.orphans.is_empty(), !is_retaken);
-            shared.orphans.clear();
+            assert!(worker.find_remote().is_some());
+            assert_eq!(shared.detached.is_empty(), !is_retaken);
+            shared.detached.clear();
         });
     }
 }
@@ -100,7 +100,7 @@ fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processo
         works(1, |shared, worker| {
             shared.call_own_wakers(&mut vec![Arc::new(Left(shared, is_retaken)).into()]);
             shared.global.push(token().1);
-            assert_eq!(worker.attend(0, true).is_none(), is_retaken);
+            assert_eq!(worker.maintenance(0, true).is_none(), is_retaken);
             assert_eq!(shared.global.len(), usize::from(is_retaken));
         });
     }
@@ -110,18 +110,23 @@ fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processo
 fn what_is_adopted_without_a_processor_is_listed() {
     for is_retaken in [false, true] {
         works(2, |shared, worker| {
-            let orphan = shared.idle.pick_up().unwrap();
-            orphan.at.tenure.begin(1);
-            assert!(orphan.at.tenure.retake());
-            orphan.queue.push(token().1);
-            assert!(shared.orphans.list(orphan.at));
+            let detached = shared.idle.pop_idle().unwrap();
+            detached.processor.ownership.acquire(1);
+            assert!(detached.processor.ownership.retake());
+            detached.queue.push(token().1);
+            assert!(shared.detached.list(detached.processor));
             if is_retaken {
                 retake(shared);
             }
-            worker.adopt();
-            let own = |core: &Core| (core.queue.len(), core.at.listed.load(Ordering::SeqCst));
+            worker.steal_detached();
+            let own = |core: &Core| {
+                (
+                    core.queue.len(),
+                    core.processor.listed.load(Ordering::SeqCst),
+                )
+            };
             assert_eq!(local::with_core(shared, own), Some((1, is_retaken)));
-            shared.orphans.clear();
+            shared.detached.clear();
         });
     }
 }
@@ -152,7 +157,7 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
             let waker = Arc::new(Wakes(shared, is_retaken)).into();
             timer.arm(shared, Instant::now(), &waker);
             crate::sync::thread::sleep(Duration::from_millis(1));
-            assert_eq!(worker.elsewhere().is_none(), is_retaken);
+            assert_eq!(worker.find_remote().is_none(), is_retaken);
         });
     }
 }
@@ -162,7 +167,7 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
 fn a_poll_is_measured_if_instruments_are_on_and_not_because_the_worker_searched() {
     for (searching, observed) in [(true, false), (false, true), (true, true)] {
         let shared = open(1);
-        let core = shared.idle.pick_up();
+        let core = shared.idle.pop_idle();
         if searching {
             assert!(shared.idle.begin_search(usize::MAX));
         }

@@ -19,7 +19,7 @@ pub(crate) mod fork {
             Birth
         }
 
-        pub(crate) fn is_inherited(self) -> bool {
+        pub(crate) fn in_forked_child(self) -> bool {
             false
         }
     }

@@ -10,7 +10,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     /// What a processor publishes of the task that it polls.
-    pub(crate) fn word(&self) -> u64 {
+    pub(crate) fn tag(&self) -> u64 {
         self.number as u64
     }
 }
@@ -26,10 +26,10 @@ pub(crate) fn token(number: usize) -> Runnable {
 }
 
 /// Nothing panics in a model but its checks.
-pub(crate) fn contained(f: impl FnOnce()) {
+pub(crate) fn catch_panic(f: impl FnOnce()) {
     f();
 }
 
-pub(crate) fn discard<T>(value: T) {
+pub(crate) fn drop_catching<T>(value: T) {
     drop(value);
 }

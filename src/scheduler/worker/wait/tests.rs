@@ -22,20 +22,20 @@ fn open() -> &'static Shared {
 /// A worker that holds the core.
 fn worker(f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = shared.idle.pick_up();
+    let core = shared.idle.pop_idle();
     run_as(shared, core, false, |worker| f(shared, worker));
 }
 
 /// A worker without a core. `lies`: there is one for it, else another one holds it.
 fn spare(lies: bool, f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = (!lies).then(|| shared.idle.pick_up().unwrap());
+    let core = (!lies).then(|| shared.idle.pop_idle().unwrap());
     run_as(shared, None, false, |worker| f(shared, worker));
     drop(core);
 }
 
 /// There are more workers than processors.
-fn crowd(shared: &Shared) {
+fn compute_limit(shared: &Shared) {
     shared.workers.store(2, Ordering::SeqCst);
 }
 
@@ -83,7 +83,7 @@ impl Timers {
 }
 
 fn parks(shared: &'static Shared) -> u64 {
-    shared.processors[0].at().counters.parks.get()
+    shared.processors[0].current().counters.parks.get()
 }
 
 /// Others may have left it to this worker's search.
@@ -94,7 +94,7 @@ fn who_sees_work_after_lying_down_searches_on_and_does_not_wait() {
         assert!(worker.wait());
         assert!(local::holds_core() && worker.is_searching());
         assert_eq!((parks(shared), shared.idle.num_searching()), (1, 1));
-        assert_eq!(shared.idle.num_sleepers(), 0);
+        assert_eq!(shared.idle.num_waiting_workers(), 0);
     });
     spare(true, |shared, worker| {
         shared.global.push(token().1);
@@ -106,8 +106,8 @@ fn who_sees_work_after_lying_down_searches_on_and_does_not_wait() {
 #[test]
 fn a_spare_that_can_do_nothing_about_work_waits() {
     spare(false, |shared, worker| {
-        let _seat = worker.netpoll.try_seat();
-        crowd(shared);
+        let _seat = worker.netpoll.try_driver();
+        compute_limit(shared);
         shared.global.push(token().1);
         // Its keep-alive is none.
         assert!(!worker.wait(), "it ends");
@@ -123,12 +123,12 @@ fn nobody_waits_in_a_closed_scheduler() {
         assert!(!worker.is_searching());
     });
     worker(|shared, worker| {
-        let _seat = worker.netpoll.try_seat();
+        let _seat = worker.netpoll.try_driver();
         shared.closed.store(true, Ordering::SeqCst);
-        let mut ready = Vec::new();
-        // It may have been closed since it lay down.
-        worker.sleeper.unpark();
-        assert!(!worker.lie(false, &mut ready));
+        let mut wakers = Vec::new();
+        // It may have been closed since it parked.
+        worker.parked_worker.unpark();
+        assert!(!worker.lie(false, &mut wakers));
     });
 }
 
@@ -141,7 +141,10 @@ fn a_timer_ends_the_wait_in_the_seat() {
             timers.assert_fired();
             assert!(local::holds_core() && !worker.is_searching());
             assert_eq!(worker.timers_are_dense.get(), number > 1);
-            assert!(worker.netpoll.try_seat().is_some(), "it has left the seat");
+            assert!(
+                worker.netpoll.try_driver().is_some(),
+                "it has left the driver"
+            );
         });
     }
 }
@@ -152,9 +155,9 @@ fn timers_are_dense_if_several_are_due_at_once() {
     worker(|shared, worker| {
         let timers = Timers::new(shared, 1, Duration::ZERO);
         crate::sync::thread::sleep(Duration::from_millis(1));
-        let mut ready = vec![Waker::noop().clone(); 3];
-        worker.sit(worker.netpoll.try_seat().unwrap(), &mut ready);
-        assert_eq!(ready.len(), 4);
+        let mut wakers = vec![Waker::noop().clone(); 3];
+        worker.sit(worker.netpoll.try_driver().unwrap(), &mut wakers);
+        assert_eq!(wakers.len(), 4);
         assert!(!worker.timers_are_dense.get());
         drop(timers);
     });
@@ -163,7 +166,7 @@ fn timers_are_dense_if_several_are_due_at_once() {
 #[test]
 fn a_timer_ends_the_wait_in_bed() {
     worker(|shared, worker| {
-        let _seat = worker.netpoll.try_seat();
+        let _seat = worker.netpoll.try_driver();
         let timers = Timers::new(shared, 2, SOON);
         assert!(worker.wait());
         timers.assert_fired();
@@ -177,7 +180,7 @@ fn who_waits_does_not_compute() {
     let this = probe::this_thread();
     for sits in [true, false] {
         worker(|shared, worker| {
-            let _seat = (!sits).then(|| worker.netpoll.try_seat());
+            let _seat = (!sits).then(|| worker.netpoll.try_driver());
             let timers = Timers::new(shared, 1, 20 * SOON);
             let before = probe::cpu_time(this);
             assert!(worker.wait());
@@ -193,19 +196,19 @@ fn who_waits_does_not_compute() {
 fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
     for sits in [true, false] {
         spare(true, |shared, worker| {
-            let seat = worker.netpoll.try_seat().unwrap();
-            let core = shared.idle.pick_up().unwrap();
+            let driver = worker.netpoll.try_driver().unwrap();
+            let core = shared.idle.pop_idle().unwrap();
             assert!(shared.idle.begin_search(usize::MAX));
-            worker.sleeper.give(core);
-            let mut ready = Vec::new();
+            worker.parked_worker.hand(core);
+            let mut wakers = Vec::new();
             if sits {
-                worker.sit(seat, &mut ready);
+                worker.sit(driver, &mut wakers);
             } else {
-                worker.sleeper.unpark();
-                assert!(!worker.lie(true, &mut ready));
-                drop(seat);
+                worker.parked_worker.unpark();
+                assert!(!worker.lie(true, &mut wakers));
+                drop(driver);
             }
-            assert!(worker.rise(ready, false, false));
+            assert!(worker.rise(wakers, false, false));
             assert!(local::holds_core() && worker.is_searching());
         });
     }
@@ -216,12 +219,12 @@ fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
 fn a_spare_ends_if_there_are_more_workers_than_processors() {
     for surplus in [false, true] {
         spare(false, |shared, worker| {
-            let _seat = worker.netpoll.try_seat();
+            let _seat = worker.netpoll.try_driver();
             if surplus {
-                crowd(shared);
+                compute_limit(shared);
             }
             assert_eq!(worker.wait(), !surplus);
-            assert_eq!(shared.idle.num_sleepers(), 0);
+            assert_eq!(shared.idle.num_waiting_workers(), 0);
         });
     }
 }
@@ -230,12 +233,12 @@ fn a_spare_ends_if_there_are_more_workers_than_processors() {
 #[test]
 fn a_worker_beyond_the_processors_ends_though_it_held_a_core() {
     worker(|shared, worker| {
-        let _seat = worker.netpoll.try_seat();
-        crowd(shared);
+        let _seat = worker.netpoll.try_driver();
+        compute_limit(shared);
         assert!(!worker.wait());
         assert!(!local::holds_core());
         assert_eq!(
-            (shared.idle.num_lying(), shared.idle.num_sleepers()),
+            (shared.idle.num_idle(), shared.idle.num_waiting_workers()),
             (1, 0)
         );
     });
@@ -244,7 +247,7 @@ fn a_worker_beyond_the_processors_ends_though_it_held_a_core() {
 #[test]
 fn a_spare_that_a_timer_has_woken_goes_on() {
     spare(false, |shared, worker| {
-        crowd(shared);
+        compute_limit(shared);
         let timers = Timers::new(shared, 1, SOON);
         assert!(worker.wait());
         timers.assert_fired();
@@ -252,12 +255,12 @@ fn a_spare_that_a_timer_has_woken_goes_on() {
     });
 }
 
-/// Whether the worker in the seat has been told to look again.
+/// Whether the worker with the driver has been told to look again.
 fn seat_is_told(worker: &Worker) -> bool {
     const TIME: Duration = Duration::from_millis(500);
-    let mut seat = worker.netpoll.try_seat().unwrap();
+    let mut driver = worker.netpoll.try_driver().unwrap();
     let begin = Instant::now();
-    seat.poll(Some(TIME), &mut Vec::new());
+    driver.poll(Some(TIME), &mut Vec::new());
     begin.elapsed() < TIME
 }
 
@@ -268,11 +271,11 @@ fn a_worker_that_ends_tells_the_seat_of_timers_that_nobody_waits_for() {
         spare(false, |shared, worker| {
             let timers = armed.then(|| Timers::new(shared, 1, LATE));
             if surplus {
-                crowd(shared);
+                compute_limit(shared);
             }
-            let seat = worker.netpoll.try_seat();
+            let driver = worker.netpoll.try_driver();
             assert_eq!(worker.wait(), !surplus);
-            drop(seat);
+            drop(driver);
             assert_eq!(seat_is_told(worker), armed && surplus);
             drop(timers);
         });

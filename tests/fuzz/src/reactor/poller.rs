@@ -11,7 +11,7 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub(super) fn is_inherited(&self) -> bool {
+    pub(super) fn in_forked_child(&self) -> bool {
         false
     }
 

@@ -3,19 +3,19 @@
 // What the scheduler makes of these files is more than the models use.
 #![allow(dead_code, unused_imports)]
 
-#[path = "../../../../src/scheduler/at.rs"]
+#[path = "../../../../src/scheduler/processor_ref.rs"]
 #[rustfmt::skip]
-mod at;
-#[path = "../../../../src/scheduler/busy.rs"]
+mod processor_ref;
+#[path = "../../../../src/scheduler/busy_time.rs"]
 #[rustfmt::skip]
-mod busy;
+mod busy_time;
 #[path = "../../../../src/scheduler/clock.rs"]
 #[rustfmt::skip]
 mod clock;
 #[path = "../../../../src/scheduler/counter.rs"]
 #[rustfmt::skip]
 mod counter;
-#[path = "../../../../src/scheduler/crowd/held_back.rs"]
+#[path = "../../../../src/scheduler/compute_limit/held_back.rs"]
 #[rustfmt::skip]
 mod held_back;
 #[path = "../../../../src/scheduler/idle.rs"]
@@ -24,21 +24,21 @@ mod idle;
 #[path = "../../../../src/scheduler/netpoll.rs"]
 #[rustfmt::skip]
 mod netpoll;
-#[path = "../../../../src/scheduler/park.rs"]
+#[path = "../../../../src/scheduler/parked_worker.rs"]
 #[rustfmt::skip]
-mod park;
+mod parked_worker;
 #[path = "../../../../src/scheduler/processor.rs"]
 #[rustfmt::skip]
 mod processor;
-#[path = "../../../../src/scheduler/queue.rs"]
+#[path = "../../../../src/scheduler/next_slot.rs"]
 #[rustfmt::skip]
-mod queue;
+mod next_slot;
 #[path = "../../../../src/scheduler/rng.rs"]
 #[rustfmt::skip]
 mod rng;
-#[path = "../../../../src/scheduler/tenure.rs"]
+#[path = "../../../../src/scheduler/ownership.rs"]
 #[rustfmt::skip]
-mod tenure;
+mod ownership;
 #[path = "../../../../src/scheduler/timers.rs"]
 #[rustfmt::skip]
 mod timers;
@@ -47,8 +47,8 @@ mod timers;
 mod wheel;
 
 mod book;
+mod detached;
 pub(crate) mod models;
-mod orphan;
 mod retake;
 mod worker;
 mod yard;
@@ -99,11 +99,11 @@ impl Shared {
     }
 
     /// Models do not fork.
-    fn is_lost(&self) -> bool {
+    fn is_closed_by_fork(&self) -> bool {
         false
     }
 
-    fn call_seat(&self) {
+    fn wake_driver(&self) {
         self.netpoll.notify();
     }
 }

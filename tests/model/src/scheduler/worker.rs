@@ -3,16 +3,16 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use super::park::Sleeper;
+use super::ownership::Answer;
+use super::parked_worker::ParkedWorker;
 use super::processor::Core;
-use super::tenure::Word;
 use super::yard::{Flaw, Yard};
 use crate::sync::{Arc, with_hole};
 use crate::tasks::Runnable;
 
 struct Worker<'a> {
     yard: &'a Yard,
-    sleeper: Arc<Sleeper<Box<Core>>>,
+    parked_worker: Arc<ParkedWorker<Box<Core>>>,
     core: Option<Box<Core>>,
     searching: bool,
     /// The search was begun by whoever woke this worker.
@@ -25,7 +25,7 @@ struct Worker<'a> {
 const THREAD: u64 = 1;
 
 /// What a look at the own processor gave.
-enum Own {
+enum Local {
     Task(Runnable),
     Nothing,
     NoCore,
@@ -33,7 +33,7 @@ enum Own {
 
 /// Takes a core in hand.
 pub(super) fn hold(core: Box<Core>) -> Box<Core> {
-    core.at.tenure.begin(THREAD);
+    core.processor.ownership.acquire(THREAD);
     core
 }
 
@@ -46,18 +46,18 @@ pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
 pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
     let mut worker = Worker {
         yard,
-        sleeper: Arc::new(Sleeper::of_this_thread(yard.netpoll.clone())),
+        parked_worker: Arc::new(ParkedWorker::of_this_thread(yard.netpoll.clone())),
         core,
         searching,
         woken: searching,
         restless: yard.plan.restless,
     };
     loop {
-        let token = match worker.own() {
-            Own::Task(token) => Some(token),
+        let token = match worker.pop_local() {
+            Local::Task(token) => Some(token),
             _ if yard.is_closed() => break,
-            Own::Nothing => worker.elsewhere(),
-            Own::NoCore => None,
+            Local::Nothing => worker.find_remote(),
+            Local::NoCore => None,
         };
         match token {
             Some(token) => worker.poll(token),
@@ -74,27 +74,29 @@ pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
 }
 
 impl Worker<'_> {
-    fn own(&self) -> Own {
+    fn pop_local(&self) -> Local {
         let Some(core) = &self.core else {
-            return Own::NoCore;
+            return Local::NoCore;
         };
-        if core.at.tenure.is_disturbed() && core.at.tenure.answer() == Word::Retaken {
-            return Own::NoCore;
+        if core.processor.ownership.has_request()
+            && core.processor.ownership.acknowledge() == Answer::Retaken
+        {
+            return Local::NoCore;
         }
-        core.pop().map_or(Own::Nothing, Own::Task)
+        core.pop().map_or(Local::Nothing, Local::Task)
     }
 
-    fn elsewhere(&mut self) -> Option<Runnable> {
-        let found = self.look_elsewhere()?;
+    fn find_remote(&mut self) -> Option<Runnable> {
+        let found = self.search_remote()?;
         if let Some(core) = &self.core
-            && core.at.tenure.is_retaken()
+            && core.processor.ownership.is_retaken()
         {
-            self.yard.pushed_astray(core);
+            self.yard.pushed_detached(core);
         }
         Some(found)
     }
 
-    fn look_elsewhere(&mut self) -> Option<Runnable> {
+    fn search_remote(&mut self) -> Option<Runnable> {
         if let Some(token) = self.yard.global.pop() {
             return Some(token);
         }
@@ -106,7 +108,7 @@ impl Worker<'_> {
             }
             self.searching = true;
         }
-        for victim in self.yard.processors().chain(self.yard.orphans.iter()) {
+        for victim in self.yard.processors().chain(self.yard.detached.iter()) {
             let stolen = victim.stealer.steal_half(&core.queue);
             if let Some(token) = stolen.or_else(|| victim.next.steal()) {
                 return Some(token);
@@ -119,9 +121,9 @@ impl Worker<'_> {
     fn look_at_network(&mut self) {
         let mut ready = Vec::new();
         if self.yard.netpoll.has_sources()
-            && let Some(mut seat) = self.yard.netpoll.try_seat()
+            && let Some(mut driver) = self.yard.netpoll.try_driver()
         {
-            seat.poll(Some(Duration::ZERO), &mut ready);
+            driver.poll(Some(Duration::ZERO), &mut ready);
         }
         self.wake_all(ready);
     }
@@ -174,17 +176,17 @@ impl Worker<'_> {
     /// True: go on; false: a spare ends.
     fn wait(&mut self) -> bool {
         let yard = self.yard;
-        let seat = yard.plan.seats.then(|| yard.netpoll.try_seat()).flatten();
-        self.sleeper.set_seated(seat.is_some());
+        let driver = yard.plan.seats.then(|| yard.netpoll.try_driver()).flatten();
+        self.parked_worker.set_polling(driver.is_some());
         let searching = self.stop_searching();
         let core = self.core.take().and_then(|core| yard.give_up(core));
         let is_spare = core.is_none();
         with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
             yard.idle
-                .lie_down(core, &self.sleeper, searching, seat.is_some());
+                .park_worker(core, &self.parked_worker, searching, driver.is_some());
         });
         // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
-        let may_work = !is_spare || yard.idle.num_lying() > 0;
+        let may_work = !is_spare || yard.idle.num_idle() > 0;
         let looks = may_work && !yard.has(Flaw::SleeperLooksNoMore);
         let found = looks && yard.work_is_visible();
         let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
@@ -192,15 +194,15 @@ impl Worker<'_> {
         let timed_out = waits && std::mem::take(&mut self.restless);
         let mut ready = Vec::new();
         if waits && !timed_out {
-            match seat {
-                Some(mut seat) => {
-                    if !self.sleeper.has_gift() {
-                        seat.poll(None, &mut ready);
+            match driver {
+                Some(mut driver) => {
+                    if !self.parked_worker.has_handed() {
+                        driver.poll(None, &mut ready);
                     }
                 }
                 None => loop {
-                    self.sleeper.park(None);
-                    if self.sleeper.has_gift() || yard.is_closed() {
+                    self.parked_worker.park(None);
+                    if self.parked_worker.has_handed() || yard.is_closed() {
                         break;
                     }
                 },
@@ -217,9 +219,9 @@ impl Worker<'_> {
             if self.yard.has(Flaw::SpareJustEnds) {
                 return false;
             }
-            idle.leave(&self.sleeper)
+            idle.leave(&self.parked_worker)
         } else {
-            idle.get_up(&self.sleeper)
+            idle.unpark_worker(&self.parked_worker)
         };
         let Some(up) = up else { return !spare_ends };
         self.core = Some(hold(up.core));

@@ -1,4 +1,4 @@
-//! A yard of workers: what they share, around the real `Idle`, beds, netpoller's seat and processors.
+//! A yard of workers: what they share, around the real `Idle`, parked workers, netpoller's driver and processors.
 //!
 //! It does what `Shared` does in the scheduler, step by step, and keeps a book of what became of each token.
 
@@ -8,12 +8,12 @@ use std::sync::Mutex as PlainMutex;
 
 use crossbeam_deque::Worker as LocalQueue;
 
-use super::at::At;
 use super::book::Book;
+use super::detached::DetachedList;
 use super::idle::{Claim, Idle, Next};
 use super::netpoll::Netpoll;
-use super::orphan::Orphans;
 use super::processor::{Core, Processor, Submitted};
+use super::processor_ref::ProcessorRef;
 use super::worker;
 use crate::queues::Queue;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
@@ -69,7 +69,7 @@ pub(super) struct Plan {
     pub(super) parents: usize,
     /// Running one of the first so many blocks its worker until all others have run.
     pub(super) blockers: usize,
-    /// Idle workers may wait in the netpoller's seat.
+    /// Idle workers may wait with the driver.
     pub(super) seats: bool,
     /// The first wait of each worker ends by itself, as by a time-out.
     pub(super) restless: bool,
@@ -91,21 +91,21 @@ pub(super) struct Ground {
     closed: AtomicBool,
     /// Whether all tokens have been run or cancelled, for threads that block.
     ended: (Mutex<bool>, Condvar),
-    /// Tokens spawned and finished, and workers that have not ended: until when the janitor cleans up.
+    /// Tokens spawned and finished, and workers that have not ended: until when the shutdown thread cleans up.
     spawned: AtomicUsize,
     finished: AtomicUsize,
     workers: AtomicUsize,
-    janitor: Mutex<Option<Thread>>,
-    /// The incarnation in each place, those of orphans with work, and the cores of those that nobody holds.
-    places: Vec<At>,
-    pub(super) orphans: Orphans<2>,
-    stock: Mutex<Vec<Box<Core>>>,
-    /// All incarnations, to be freed in the end. Touched by nobody but who makes one: the lock orders nothing.
-    incarnations: PlainMutex<Vec<NonNull<Processor>>>,
+    shutdown_thread: Mutex<Option<Thread>>,
+    /// The instance in each place, those of detached processors with work, and the cores of those that nobody holds.
+    places: Vec<ProcessorRef>,
+    pub(super) detached: DetachedList<2>,
+    free: Mutex<Vec<Box<Core>>>,
+    /// All instances, to be freed in the end. Touched by nobody but who makes one: the lock orders nothing.
+    instances: PlainMutex<Vec<NonNull<Processor>>>,
     started: Mutex<Vec<JoinHandle<()>>>,
 }
 
-// SAFETY: the incarnations are read through shared references only, and are freed when the last owner of the yard goes.
+// SAFETY: the instances are read through shared references only, and are freed when the last owner of the yard goes.
 unsafe impl Send for Ground {}
 // SAFETY: as above.
 unsafe impl Sync for Ground {}
@@ -121,10 +121,10 @@ impl Deref for Yard {
 impl Yard {
     /// A yard and the cores of its processors.
     pub(super) fn new(plan: Plan) -> (Yard, Vec<Box<Core>>) {
-        let (cores, incarnations): (Vec<_>, Vec<_>) = (0..plan.processors).map(incarnation).unzip();
+        let (cores, instances): (Vec<_>, Vec<_>) = (0..plan.processors).map(instance).unzip();
         let places = cores.iter().map(|core| {
-            let place = At::nowhere();
-            place.set(Some(core.at));
+            let place = ProcessorRef::none();
+            place.set(Some(core.processor));
             place
         });
         let places = places.collect();
@@ -139,11 +139,11 @@ impl Yard {
             spawned: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             workers: AtomicUsize::new(0),
-            janitor: Mutex::new(None),
+            shutdown_thread: Mutex::new(None),
             places,
-            orphans: Orphans::new(),
-            stock: Mutex::new(Vec::new()),
-            incarnations: PlainMutex::new(incarnations),
+            detached: DetachedList::new(),
+            free: Mutex::new(Vec::new()),
+            instances: PlainMutex::new(instances),
             started: Mutex::new(Vec::new()),
         }));
         (yard, cores)
@@ -163,13 +163,18 @@ impl Yard {
     }
 
     pub(super) fn processors(&self) -> impl Iterator<Item = &'static Processor> {
-        self.places.iter().filter_map(At::get)
+        self.places.iter().filter_map(ProcessorRef::get)
     }
 
     pub(super) fn work_is_visible(&self) -> bool {
         !self.global.is_empty()
-            || self.processors().any(|at| !at.stealer.is_empty())
-            || self.orphans.iter().any(|at| !at.stealer.is_empty())
+            || self
+                .processors()
+                .any(|processor| !processor.stealer.is_empty())
+            || self
+                .detached
+                .iter()
+                .any(|processor| !processor.stealer.is_empty())
     }
 
     /// Counts a token as spawned by a thread that holds no core.
@@ -206,13 +211,13 @@ impl Yard {
         self.count_spawned();
         let early = self
             .has(Flaw::PusherLooksFirst)
-            .then(|| core.at.tenure.is_retaken());
+            .then(|| core.processor.ownership.is_retaken());
         match core.push(token(number), false) {
-            Submitted::Astray if early == Some(false) => {}
-            Submitted::Astray => self.pushed_astray(core),
-            Submitted::NotYet => unreachable!("a push pushes"),
-            Submitted::Quietly => {}
-            Submitted::Visibly => {
+            Submitted::Detached if early == Some(false) => {}
+            Submitted::Detached => self.pushed_detached(core),
+            Submitted::Deferred => unreachable!("a push pushes"),
+            Submitted::NoWake => {}
+            Submitted::WakeOne => {
                 if self.after_submit() == Next::Wake {
                     self.wake_one();
                 }
@@ -234,7 +239,7 @@ impl Yard {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
             Next::Drain if self.has(Flaw::SubmitterIgnoresClosing) => {}
-            Next::Drain => self.call_janitor(),
+            Next::Drain => self.notify_shutdown(),
         }
     }
 
@@ -245,12 +250,14 @@ impl Yard {
             self.idle.claim()
         };
         match claim {
-            // The janitor waits until no claim is being made.
-            None if self.is_closed() && !self.has(Flaw::ClaimerEndsQuietly) => self.call_janitor(),
+            // The shutdown thread waits until no claim is being made.
+            None if self.is_closed() && !self.has(Flaw::ClaimerEndsQuietly) => {
+                self.notify_shutdown()
+            }
             None => {}
-            Some(Claim::Sleeper(sleeper)) => {
+            Some(Claim::Worker(parked_worker)) => {
                 self.book.search_begins();
-                sleeper.unpark();
+                parked_worker.unpark();
             }
             Some(Claim::Thread(core)) => {
                 self.book.search_begins();
@@ -271,7 +278,7 @@ impl Yard {
             body(yard);
             yard.workers.fetch_sub(1, Ordering::Release);
             if !yard.has(Flaw::WorkerEndsQuietly) {
-                yard.call_janitor_if_closed();
+                yard.notify_shutdown_if_closed();
             }
         });
     }
@@ -288,72 +295,72 @@ impl Yard {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
-        for sleeper in self.idle.close() {
-            sleeper.unpark();
+        for parked_worker in self.idle.close() {
+            parked_worker.unpark();
         }
-        self.call_janitor();
+        self.notify_shutdown();
     }
 
-    fn call_janitor(&self) {
-        if let Some(thread) = &*self.janitor.lock() {
+    fn notify_shutdown(&self) {
+        if let Some(thread) = &*self.shutdown_thread.lock() {
             thread.unpark();
         }
     }
 
-    pub(super) fn call_janitor_if_closed(&self) {
+    pub(super) fn notify_shutdown_if_closed(&self) {
         fence(Ordering::SeqCst);
         if self.is_closed() {
-            self.call_janitor();
+            self.notify_shutdown();
         }
     }
 
-    /// Calls for the janitor reach the calling thread from now on.
-    pub(super) fn take_office(&self) {
-        *self.janitor.lock() = Some(thread::current());
+    /// Calls for the shutdown thread reach the calling thread from now on.
+    pub(super) fn begin_epoch(&self) {
+        *self.shutdown_thread.lock() = Some(thread::current());
     }
 
-    /// Puts another incarnation into this place; gives its core.
+    /// Puts another instance into this place; gives its core.
     pub(super) fn replace(&self, index: usize) -> Box<Core> {
-        let mut stock = self.stock.lock();
-        let stocked = stock.iter().position(|core| core.index == index);
-        let stocked = stocked.map(|at| stock.swap_remove(at));
-        drop(stock);
-        let core = stocked.unwrap_or_else(|| {
-            let (core, at) = incarnation(index);
-            let mut all = self.incarnations.lock().expect("nobody panics with it");
-            all.push(at);
+        let mut free = self.free.lock();
+        let freed = free.iter().position(|core| core.index == index);
+        let freed = freed.map(|processor| free.swap_remove(processor));
+        drop(free);
+        let core = freed.unwrap_or_else(|| {
+            let (core, processor) = instance(index);
+            let mut all = self.instances.lock().expect("nobody panics with it");
+            all.push(processor);
             core
         });
-        self.places[index].set(Some(core.at));
+        self.places[index].set(Some(core.processor));
         core
     }
 
-    pub(super) fn stock(&self, core: Box<Core>) {
-        self.stock.lock().push(core);
+    pub(super) fn put_free(&self, core: Box<Core>) {
+        self.free.lock().push(core);
     }
 
-    /// Moves what is left in the stock to the global queue.
+    /// Moves what is left in the free list to the global queue.
     pub(super) fn move_leftovers(&self) {
-        for core in self.stock.lock().iter() {
+        for core in self.free.lock().iter() {
             while let Some(token) = core.queue.pop() {
                 self.global.push(token);
             }
         }
     }
 
-    fn rob_the_stuck(&self) {
-        let incarnations = self.incarnations.lock().expect("nobody panics with it");
-        let all = incarnations.clone();
-        drop(incarnations);
-        for at in all {
+    fn drain_stuck(&self) {
+        let instances = self.instances.lock().expect("nobody panics with it");
+        let all = instances.clone();
+        drop(instances);
+        for processor in all {
             // SAFETY: it is freed when the yard is dropped.
-            self.rob(unsafe { at.as_ref() });
+            self.drain(unsafe { processor.as_ref() });
         }
     }
 
     /// The monitor's thread, from when it starts: it waits for the closing, then cleans up.
     pub(super) fn clean_up(&self) {
-        self.take_office();
+        self.begin_epoch();
         while !self.is_closed() {
             thread::park();
         }
@@ -362,7 +369,7 @@ impl Yard {
                 self.retire(core);
             }
             if !self.has(Flaw::JanitorRobsNobody) {
-                self.rob_the_stuck();
+                self.drain_stuck();
             }
             self.move_leftovers();
             while let Some(token) = self.global.pop() {
@@ -381,7 +388,7 @@ impl Yard {
         }
     }
 
-    /// A foreign thread has run a token that only it knew of.
+    /// A remote thread has run a token that only it knew of.
     pub(super) fn run_elsewhere(&self, number: usize) {
         let last = self.book.ran(token(number));
         self.finished(last);
@@ -427,7 +434,7 @@ impl Yard {
         }
         self.finished.fetch_add(1, Ordering::Release);
         with_hole(self.hole(Flaw::FinisherHasNoFence), || {
-            self.call_janitor_if_closed();
+            self.notify_shutdown_if_closed();
         });
     }
 
@@ -441,12 +448,12 @@ impl Yard {
         }
         self.book.check();
         assert_eq!(
-            self.idle.num_lying(),
+            self.idle.num_idle(),
             self.plan.processors,
             "a core is lost or counted wrongly"
         );
         assert!(
-            !self.idle.is_attended(),
+            !self.idle.has_driver(),
             "somebody counts as searching who has ended"
         );
         let mut cores: Vec<usize> =
@@ -456,32 +463,35 @@ impl Yard {
             cores.into_iter().eq(0..self.plan.processors),
             "a core is lost or doubled"
         );
-        self.stock.lock().iter().for_each(|core| {
+        self.free.lock().iter().for_each(|core| {
             assert!(
-                core.queue.pop().is_none() && core.at.next.is_empty(),
-                "a token is left in the stock"
+                core.queue.pop().is_none() && core.processor.next.is_empty(),
+                "a token is left in the free"
             );
         });
     }
 }
 
-/// A new incarnation of the processor of this place, and its core.
-fn incarnation(index: usize) -> (Box<Core>, NonNull<Processor>) {
+/// A new instance of the processor of this place, and its core.
+fn instance(index: usize) -> (Box<Core>, NonNull<Processor>) {
     let queue = LocalQueue::new_fifo();
-    let at = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
+    let processor = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
     // SAFETY: it is freed when the yard is dropped, when all cores are gone.
-    (Core::new(index, unsafe { at.as_ref() }, queue), at)
+    (
+        Core::new(index, unsafe { processor.as_ref() }, queue),
+        processor,
+    )
 }
 
 impl Drop for Ground {
     fn drop(&mut self) {
         drop(self.idle.take_cores());
-        self.stock.lock().clear();
-        let mut incarnations = self.incarnations.lock().expect("nobody panics with it");
-        for at in incarnations.drain(..) {
+        self.free.lock().clear();
+        let mut instances = self.instances.lock().expect("nobody panics with it");
+        for processor in instances.drain(..) {
             // SAFETY: each came from a box, and the cores, which refer to it, are gone: the workers have ended, and
             // what they laid down was dropped just now.
-            drop(unsafe { Box::from_raw(at.as_ptr()) });
+            drop(unsafe { Box::from_raw(processor.as_ptr()) });
         }
     }
 }

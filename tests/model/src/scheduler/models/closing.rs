@@ -19,14 +19,14 @@ pub(super) const CHECKS: &[Check] = &[
         closing(Some(Flaw::SpawnerHasNoFence))
     })
     .loom_only(),
-    Check::twin("closing/janitor-has-no-fence", "is lost", || {
+    Check::twin("closing/shutdown-has-no-fence", "is lost", || {
         closing(Some(Flaw::JanitorHasNoFence))
     })
     .loom_only(),
     Check::twin("closing/worker-ends-quietly", DEADLOCK, || {
         closing(Some(Flaw::WorkerEndsQuietly))
     }),
-    Check::twin("closing/sleeper-ignores-it", DEADLOCK, || {
+    Check::twin("closing/parker-ignores-it", DEADLOCK, || {
         closing(Some(Flaw::SleeperIgnoresClosing))
     }),
     Check::model("closing-wake", || closing_wake(None)),
@@ -46,8 +46,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("closing-claim/claimer-ends-quietly", DEADLOCK, || {
         closing_claim(Some(Flaw::ClaimerEndsQuietly))
     }),
-    Check::model("closing-elsewhere", || closing_elsewhere(None)),
-    Check::twin("closing-elsewhere/finisher-has-no-fence", DEADLOCK, || {
+    Check::model("closing-off-processor", || closing_elsewhere(None)),
+    Check::twin("closing-off-processor/finisher-has-no-fence", DEADLOCK, || {
         closing_elsewhere(Some(Flaw::FinisherHasNoFence))
     })
     .loom_only(),
@@ -127,7 +127,7 @@ fn closing_house(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// Somebody closes while a thread that is no worker (one of the blocking pool, say) finishes the last task: the janitor
+/// Somebody closes while a thread that is no worker (one of the blocking pool, say) finishes the last task: the shutdown thread
 /// hears of it.
 fn closing_elsewhere(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
@@ -146,7 +146,7 @@ fn closing_elsewhere(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// Somebody closes while a claim is made in vain, for a thread has just picked the core up: the janitor hears of the end
+/// Somebody closes while a claim is made in vain, for a thread has just picked the core up: the shutdown thread hears of the end
 /// of the claim.
 fn closing_claim(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
@@ -159,7 +159,7 @@ fn closing_claim(flaw: Option<Flaw>) -> usize {
         yard.spawn(Yard::clean_up);
         yard.spawn(Yard::wake_one);
         yard.start_as_worker(|yard| {
-            if let Some(core) = yard.idle.pick_up() {
+            if let Some(core) = yard.idle.pop_idle() {
                 yard.retire(core);
             }
         });

@@ -38,7 +38,7 @@ fn handover(long: bool, flaw: Option<Flaw>) -> usize {
                 if long {
                     yard.wait_ended();
                 }
-                let core = yard.idle.pick_up();
+                let core = yard.idle.pop_idle();
                 worker::run(yard, core, false);
             });
         }
@@ -62,7 +62,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
                 yard.submit_on(&core, 0);
                 away(yard, core);
                 yard.wait_ended();
-                let core = yard.idle.pick_up();
+                let core = yard.idle.pop_idle();
                 worker::run(yard, core, false);
             });
         }
@@ -72,7 +72,7 @@ fn handover_closing(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// What `handoff::away` does.
+/// What `handoff::enter_blocking` does.
 fn away(yard: &Yard, core: Box<Core>) {
     if let Some(core) = yard.give_up(core) {
         core.empty_slot();

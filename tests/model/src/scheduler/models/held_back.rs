@@ -6,8 +6,8 @@ use crate::runner::Check;
 use crate::scheduler::held_back::HeldBack;
 use crate::scheduler::idle::{Claim, Idle};
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::park::Sleeper;
-use crate::scheduler::tenure::Tenure;
+use crate::scheduler::ownership::Ownership;
+use crate::scheduler::parked_worker::ParkedWorker;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Hole, thread, with_hole};
 
@@ -51,7 +51,7 @@ struct Shared {
     counted: AtomicBool,
 }
 
-/// One processor, and one poll that computes beside it. A worker holds a runnable back and lies down while the poll ends.
+/// One processor, and one poll that computes beside it. A worker holds a runnable back and parks while the poll ends.
 fn held_back(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared = Arc::new(Shared {
@@ -67,7 +67,7 @@ fn held_back(flaw: Option<Flaw>) -> usize {
         let hole = (flaw == Some(Flaw::PollHasNoFence)).then_some(Hole::NoFence);
         if with_hole(hole, || shared.held_back.end(&shared.counted)) {
             match shared.idle.claim() {
-                Some(Claim::Sleeper(sleeper)) => sleeper.unpark(),
+                Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
                 Some(Claim::Thread(_)) => unreachable!("its worker lies there too"),
                 None => {}
             }
@@ -79,9 +79,9 @@ fn held_back(flaw: Option<Flaw>) -> usize {
 
 fn work(shared: &Shared, flaw: Option<Flaw>) {
     let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
-    let sleeper = Arc::new(Sleeper::of_this_thread(netpoll));
+    let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
     let mut core = Some(0);
-    if shared.held_back.is_crowded() {
+    if shared.held_back.is_compute_limit_reached() {
         shared.held_back.push(7);
     } else {
         return;
@@ -93,14 +93,19 @@ fn work(shared: &Shared, flaw: Option<Flaw>) {
         }
         let hole = (flaw == Some(Flaw::WorkerHasNoFence)).then_some(Hole::NoFence);
         with_hole(hole, || {
-            shared.idle.lie_down(core.take(), &sleeper, false, false);
+            shared
+                .idle
+                .park_worker(core.take(), &parked_worker, false, false);
         });
         if flaw == Some(Flaw::WorkerLooksNoMore) || !shared.held_back.is_due() {
-            while !sleeper.has_gift() {
-                sleeper.park(None);
+            while !parked_worker.has_handed() {
+                parked_worker.park(None);
             }
         }
-        let up = shared.idle.get_up(&sleeper).expect("its core lies there");
+        let up = shared
+            .idle
+            .unpark_worker(&parked_worker)
+            .expect("its core lies there");
         if up.searching {
             shared.idle.found();
         }
@@ -114,27 +119,27 @@ fn counted(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared = Arc::new((
             HeldBack::<u32>::new(1),
-            Tenure::new(),
+            Ownership::new(),
             AtomicBool::new(false),
         ));
-        shared.1.begin(1);
+        shared.1.acquire(1);
         assert!(shared.1.retake());
         shared.0.push(7);
         let worker = {
             let shared = shared.clone();
             let hole = (flaw == Some(Flaw::EndTears)).then_some(Hole::TornSwap);
             thread::spawn(move || {
-                let (held_back, tenure, counted) = &*shared;
-                assert!(!tenure.end());
+                let (held_back, ownership, counted) = &*shared;
+                assert!(!ownership.release());
                 with_hole(hole, || held_back.end(counted))
             })
         };
-        let (held_back, tenure, counted) = &*shared;
-        let was_over = !tenure.is_orphan();
+        let (held_back, ownership, counted) = &*shared;
+        let was_over = !ownership.is_detached();
         held_back.begin(counted);
         let is_over = match flaw {
             Some(Flaw::MonitorLooksFirst) => was_over,
-            _ => !tenure.is_orphan(),
+            _ => !ownership.is_detached(),
         };
         let found_by_monitor = is_over && held_back.end(counted);
         let found_by_worker = worker.join().expect("it ends");

@@ -2,7 +2,7 @@
 
 use crate::checker::explore;
 use crate::runner::Check;
-use crate::scheduler::tenure::Tenure;
+use crate::scheduler::ownership::Ownership;
 use crate::sync::atomic::{AtomicU32, Ordering, fence};
 use crate::sync::{Arc, Hole, thread, with_hole};
 
@@ -32,31 +32,31 @@ const UNSEEN: &str = "goes on unobserved";
 /// A worker takes a core in hand while a switch is turned on.
 fn switch(worker: Option<Hole>, switcher: Option<Hole>) -> usize {
     explore(3, move || {
-        let shared = Arc::new((Tenure::new(), AtomicU32::new(0)));
+        let shared = Arc::new((Ownership::new(), AtomicU32::new(0)));
         let turns = {
             let shared = shared.clone();
             thread::spawn(move || {
                 with_hole(switcher, || {
-                    let (tenure, switches) = &*shared;
+                    let (ownership, switches) = &*shared;
                     switches.store(1, Ordering::Relaxed);
                     fence(Ordering::SeqCst);
-                    tenure.ask();
+                    ownership.request_yield();
                 });
             })
         };
-        let (tenure, switches) = &*shared;
+        let (ownership, switches) = &*shared;
         let look = || {
             fence(Ordering::SeqCst);
             switches.load(Ordering::Relaxed)
         };
         let mut seen = with_hole(worker, || {
-            tenure.begin(7);
+            ownership.acquire(7);
             look()
         });
         turns.join().expect("it ends");
         // Before its next poll.
-        if tenure.is_disturbed() {
-            tenure.answer();
+        if ownership.has_request() {
+            ownership.acknowledge();
             seen = look();
         }
         assert_eq!(seen, 1, "{UNSEEN}");

@@ -26,7 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
         notify(Some(Flaw::NotifierRelaxed))
     })
     .loom_only(),
-    Check::twin("notify/seat-tears", DEADLOCK, || {
+    Check::twin("notify/driver-tears", DEADLOCK, || {
         notify(Some(Flaw::SeatTears))
     })
     .loom_only(),
@@ -118,7 +118,7 @@ impl Wake for Bell {
 struct Scene {
     reactor: Arc<Reactor>,
     flaw: Option<Flaw>,
-    /// Tasks that have not ended: so long somebody sits in the seat.
+    /// Tasks that have not ended: so long somebody sits with the driver.
     left: AtomicUsize,
 }
 
@@ -144,13 +144,13 @@ impl Scene {
         thread::spawn(move || body(&scene))
     }
 
-    /// Sits in the seat until all tasks have ended.
+    /// Sits with the driver until all tasks have ended.
     fn serve(&self) {
         let mut ready = Vec::new();
         while self.left.load(Ordering::Acquire) > 0 {
-            let mut seat = self.reactor.try_seat().expect("nobody else sits down");
-            let _ = seat.poll(None, &mut ready);
-            drop(seat);
+            let mut driver = self.reactor.try_driver().expect("nobody else sits down");
+            let _ = driver.poll(None, &mut ready);
+            drop(driver);
             if self.flaw == Some(Flaw::WakesOne) {
                 ready.truncate(1);
             }
@@ -243,18 +243,18 @@ fn notify(flaw: Option<Flaw>) -> usize {
             })
         });
         let mut found = 0;
-        let mut seat = scene.reactor.try_seat().expect("nobody else sits down");
+        let mut driver = scene.reactor.try_driver().expect("nobody else sits down");
         while found < 2 {
             while queue.pop().is_some() {
                 found += 1;
             }
             if found < 2 {
                 with_hole(scene.hole(Flaw::SeatTears, Hole::TornSwap), || {
-                    let _ = seat.poll(None, &mut Vec::new());
+                    let _ = driver.poll(None, &mut Vec::new());
                 });
             }
         }
-        drop(seat);
+        drop(driver);
         join(notifiers);
     })
 }
@@ -412,8 +412,8 @@ fn closing(flaw: Option<Flaw>) -> usize {
         });
         let looker = Scene::spawn(&scene, |scene| {
             let mut ready = Vec::new();
-            let mut seat = scene.reactor.try_seat().expect("nobody else sits down");
-            let _ = seat.poll(Some(std::time::Duration::ZERO), &mut ready);
+            let mut driver = scene.reactor.try_driver().expect("nobody else sits down");
+            let _ = driver.poll(Some(std::time::Duration::ZERO), &mut ready);
             ready.drain(..).for_each(Waker::wake);
         });
         let pipe = Pipe::new(1);
@@ -449,9 +449,9 @@ fn slot_reuse(no_generation: bool) -> usize {
         assert!(waits(&first).is_pending(), "nothing has come yet");
         let server = Scene::spawn(&scene, |scene| {
             let mut ready = Vec::new();
-            let mut seat = scene.reactor.try_seat().expect("nobody else sits down");
-            let _ = seat.poll(None, &mut ready);
-            drop(seat);
+            let mut driver = scene.reactor.try_driver().expect("nobody else sits down");
+            let _ = driver.poll(None, &mut ready);
+            drop(driver);
             ready.drain(..).for_each(Waker::wake);
         });
         old.send();

@@ -1,4 +1,4 @@
-//! The house with the reactor in its midst: what workers find in files as they look around, and what in the seat.
+//! The house with the reactor in its midst: what workers find in files as they look around, and what with the driver.
 
 use std::os::fd::AsFd;
 use std::sync::Arc as PlainArc;
@@ -14,11 +14,11 @@ use crate::sync::Arc;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("reactor-house", || house(None)).shuttle_only(),
-    Check::twin("reactor-house/sleeper-looks-no-more", DEADLOCK, || {
+    Check::twin("reactor-house/parker-looks-no-more", DEADLOCK, || {
         house(Some(Flaw::SleeperLooksNoMore))
     })
     .shuttle_only(),
-    Check::twin("reactor-house/seat-wakes-nobody", DEADLOCK, || {
+    Check::twin("reactor-house/driver-wakes-nobody", DEADLOCK, || {
         house(Some(Flaw::SeatWakesNobody))
     })
     .shuttle_only(),
@@ -34,7 +34,7 @@ impl Wake for Submit {
 }
 
 /// Four workers with the reactor in their midst: tokens come from outside, from other tokens, and from files, of which
-/// each worker finds some as it looks around and some in the seat.
+/// each worker finds some as it looks around and some with the driver.
 fn house(flaw: Option<Flaw>) -> usize {
     const PARENTS: usize = 4;
     const FILES: usize = 8;

@@ -38,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("retake-returning/end-tears", DOUBLED, || {
         returning(Some(Flaw::EndTears))
     }),
-    Check::twin("retake-returning/orphan-laid-down", DOUBLED, || {
+    Check::twin("retake-returning/detached-made-idle", DOUBLED, || {
         returning(Some(Flaw::OrphanLaidDown))
     }),
     Check::twin("retake-returning/leftovers-forgotten", DEADLOCK, || {
@@ -46,7 +46,7 @@ pub(super) const CHECKS: &[Check] = &[
     })
     .loom_only(),
     Check::model("retake-blocking", || blocking(None)),
-    Check::twin("retake-blocking/orphan-laid-down", DOUBLED, || {
+    Check::twin("retake-blocking/detached-made-idle", DOUBLED, || {
         blocking(Some(Flaw::OrphanLaidDown))
     }),
     Check::twin("retake-blocking/ends-quietly", DEADLOCK, || {
@@ -61,25 +61,25 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("retake-thief/monitor-leaves-slot", DEADLOCK, || {
         thief(Some(Flaw::MonitorLeavesSlot))
     }),
-    Check::model("retake-tidy", || tidying(None)),
-    Check::twin("retake-tidy/pusher-relaxed", DEADLOCK, || {
+    Check::model("retake-sweep", || tidying(None)),
+    Check::twin("retake-sweep/pusher-relaxed", DEADLOCK, || {
         tidying(Some(Flaw::PusherRelaxed))
     })
     .loom_only(),
-    Check::twin("retake-tidy/monitor-relaxed", DEADLOCK, || {
+    Check::twin("retake-sweep/monitor-relaxed", DEADLOCK, || {
         tidying(Some(Flaw::TidyRelaxed))
     })
     .loom_only(),
-    Check::twin("retake-tidy/monitor-looks-no-more", DEADLOCK, || {
+    Check::twin("retake-sweep/monitor-looks-no-more", DEADLOCK, || {
         tidying(Some(Flaw::TidyLooksNoMore))
     }),
     Check::model("retake-closing", || closing(None)),
-    Check::twin("retake-closing/janitor-robs-nobody", DEADLOCK, || {
+    Check::twin("retake-closing/shutdown-drains-nobody", DEADLOCK, || {
         closing(Some(Flaw::JanitorRobsNobody))
     }),
     Check::model("retake-closing-return", || closing_return(None)),
     Check::model("retake-house", || house(None)).shuttle_only(),
-    Check::twin("retake-house/orphan-laid-down", DOUBLED, || {
+    Check::twin("retake-house/detached-made-idle", DOUBLED, || {
         house(Some(Flaw::OrphanLaidDown))
     })
     .shuttle_only(),
@@ -144,10 +144,10 @@ fn pushing_and(flaw: Option<Flaw>, pushed: Event, before: impl FnOnce() + Send +
         });
     }
     yard.spawn(move |yard| {
-        let orphan = yard.retake(0);
+        let detached = yard.retake(0);
         before();
-        if let Some(orphan) = orphan {
-            yard.later_round(orphan);
+        if let Some(detached) = detached {
+            yard.later_round(detached);
         }
     });
     yard.settle();
@@ -200,7 +200,7 @@ fn blocking(flaw: Option<Flaw>) -> usize {
                     yard.pass_on(core);
                 }
                 yard.wait_ended();
-                worker::run(yard, yard.idle.pick_up(), false);
+                worker::run(yard, yard.idle.pop_idle(), false);
             });
         }
         yard.spawn(|yard| {
@@ -245,31 +245,31 @@ fn thief(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// An orphan's worker pushes while the monitor takes it off the list, for its queue was empty.
+/// A detached processor's worker pushes while the monitor takes it off the list, for its queue was empty.
 fn tidying(flaw: Option<Flaw>) -> usize {
     explore(1, move || {
         let (yard, cores) = yard(1, 1, flaw);
-        let orphan = yard.retake(0);
+        let detached = yard.retake(0);
         for core in cores {
             // As it is when thieves have emptied its queue.
-            yard.orphans.list(core.at);
+            yard.detached.list(core.processor);
             yard.start_as_worker(move |yard| {
                 yard.submit_on(&core, 0);
                 yard.wait_ended();
                 worker::work(yard, Some(core), false);
             });
         }
-        if let Some(orphan) = orphan {
-            yard.spawn(move |yard| yard.later_round(orphan));
+        if let Some(detached) = detached {
+            yard.spawn(move |yard| yard.later_round(detached));
         }
         yard.settle();
     })
 }
 
-/// The monitor takes the processor, if it is in time, and becomes the janitor.
+/// The monitor takes the processor, if it is in time, and becomes the shutdown thread.
 fn close_while_retaken(yard: &Yard) {
     yard.spawn(|yard| {
-        yard.take_office();
+        yard.begin_epoch();
         if !yard.is_closed() {
             yard.retake(0);
         }
@@ -295,7 +295,7 @@ fn closing(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// The scheduler closes while an orphan's worker comes home with what it has pushed.
+/// The scheduler closes while a detached processor's worker comes home with what it has pushed.
 fn closing_return(flaw: Option<Flaw>) -> usize {
     explore(1, move || {
         let (yard, cores) = yard(1, 1, flaw);
@@ -325,11 +325,11 @@ fn house(flaw: Option<Flaw>) -> usize {
             .for_each(|core| yard.start(Some(core), false));
         yard.spawn(|yard| (0..PARENTS / 2).for_each(|number| yard.submit(number)));
         yard.spawn(|yard| {
-            let mut orphans = Vec::new();
+            let mut detached = Vec::new();
             for round in 0..4 * ROUNDS {
-                orphans.extend(yard.retake(round % 4));
-                for orphan in &orphans {
-                    yard.later_round(orphan);
+                detached.extend(yard.retake(round % 4));
+                for detached in &detached {
+                    yard.later_round(detached);
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! Submitting, lying down and finding: no token is left in a queue while everybody sleeps.
+//! Submitting, parking and finding: no token is left in a queue while everybody sleeps.
 
 use super::DEADLOCK;
 use crate::checker::{explore, explore_at_length};
@@ -6,7 +6,7 @@ use crate::queues::Queue;
 use crate::runner::Check;
 use crate::scheduler::idle::{Claim, Idle, Next};
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::park::Sleeper;
+use crate::scheduler::parked_worker::ParkedWorker;
 use crate::scheduler::yard::{Flaw, Plan, Yard};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, thread};
@@ -20,29 +20,29 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("submit/submitter-looks-first", DEADLOCK, || {
         submit(Some(Flaw::SubmitterLooksFirst))
     }),
-    Check::twin("submit/sleeper-has-no-fence", DEADLOCK, || {
+    Check::twin("submit/parker-has-no-fence", DEADLOCK, || {
         submit(Some(Flaw::SleeperHasNoFence))
     })
     .loom_only(),
-    Check::twin("submit/sleeper-looks-no-more", DEADLOCK, || {
+    Check::twin("submit/parker-looks-no-more", DEADLOCK, || {
         submit(Some(Flaw::SleeperLooksNoMore))
     }),
-    Check::model("submit-to-seat", submit_to_seat),
+    Check::model("submit-to-driver", submit_to_seat),
     Check::model("two-submitters", two_submitters),
     Check::model("wake-budget", || wake_budget(None)),
     Check::twin("wake-budget/wakes-anyway", "a wake-up too many", || {
         wake_budget(Some(Flaw::SubmitterWakesAnyway))
     }),
-    Check::model("two-submitters-restless", two_submitters_restless),
+    Check::model("two-submitters-woken-too-soon", two_submitters_restless),
     Check::model("vain-claim", || vain_claim(false)),
     Check::twin("vain-claim/uncounted-late", DEADLOCK, || vain_claim(true)).loom_only(),
-    Check::model("restless", restless),
+    Check::model("woken-too-soon", restless),
     Check::model("spare-ends", || spare_ends(None)),
     Check::twin("spare-ends/just-ends", "is lost", || {
         spare_ends(Some(Flaw::SpareJustEnds))
     }),
     Check::model("conserving", || conserving(None)).shuttle_only(),
-    Check::twin("conserving/sleeper-searches-not", DEADLOCK, || {
+    Check::twin("conserving/parker-searches-not", DEADLOCK, || {
         conserving(Some(Flaw::SleeperSearchesNot))
     })
     .shuttle_only(),
@@ -51,7 +51,7 @@ pub(super) const CHECKS: &[Check] = &[
     })
     .shuttle_only(),
     Check::model("house", || house(None)).shuttle_only(),
-    Check::twin("house/sleeper-looks-no-more", DEADLOCK, || {
+    Check::twin("house/parker-looks-no-more", DEADLOCK, || {
         house(Some(Flaw::SleeperLooksNoMore))
     })
     .shuttle_only(),
@@ -78,7 +78,7 @@ fn submit(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// The same, and the worker waits in the netpoller's seat.
+/// The same, and the worker waits with the driver.
 fn submit_to_seat() -> usize {
     explore(2, || {
         let (yard, cores) = Yard::new(Plan {
@@ -166,7 +166,7 @@ fn vain_claim(late: bool) -> usize {
                 Place::claim_and_work
             },
             |place| {
-                if let Some(core) = place.idle.pick_up() {
+                if let Some(core) = place.idle.pop_idle() {
                     place.work(core, false);
                 }
             },
@@ -198,7 +198,7 @@ impl Place {
     fn claim_and_work(&self) {
         match self.idle.claim() {
             None => {}
-            Some(Claim::Sleeper(sleeper)) => sleeper.unpark(),
+            Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
             Some(Claim::Thread(core)) => self.work(core, true),
         }
     }
@@ -206,7 +206,7 @@ impl Place {
     /// As if `claim` counted and uncounted its search without the lock.
     fn claim_late_and_work(&self) {
         if self.idle.begin_search(usize::MAX) {
-            match self.idle.pick_up() {
+            match self.idle.pop_idle() {
                 Some(core) => self.work(core, true),
                 None => self.idle.found(),
             }
@@ -216,19 +216,20 @@ impl Place {
     /// Works until somebody has found the token.
     fn work(&self, mut core: (), mut searching: bool) {
         let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
-        let sleeper = Arc::new(Sleeper::of_this_thread(netpoll));
+        let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
         let is_done = || self.done.load(Ordering::Relaxed);
         while self.queue.pop().is_none() {
-            self.idle.lie_down(Some(core), &sleeper, searching, false);
+            self.idle
+                .park_worker(Some(core), &parked_worker, searching, false);
             if self.queue.is_empty() {
-                while !is_done() && !sleeper.has_gift() {
-                    sleeper.park(None);
+                while !is_done() && !parked_worker.has_handed() {
+                    parked_worker.park(None);
                 }
             }
             if is_done() {
                 return;
             }
-            match self.idle.get_up(&sleeper) {
+            match self.idle.unpark_worker(&parked_worker) {
                 Some(up) => (core, searching) = (up.core, up.searching),
                 None => return,
             }
@@ -238,13 +239,13 @@ impl Place {
         }
         self.idle.put_cores(vec![core]);
         self.done.store(true, Ordering::Relaxed);
-        for sleeper in self.idle.close() {
-            sleeper.unpark();
+        for parked_worker in self.idle.close() {
+            parked_worker.unpark();
         }
     }
 }
 
-/// A worker gets up by itself while it is given a core.
+/// A worker resumes by itself while it is given a core.
 fn restless() -> usize {
     explore(3, || {
         let (yard, cores) = Yard::new(Plan {
@@ -301,7 +302,7 @@ fn conserving(flaw: Option<Flaw>) -> usize {
     })
 }
 
-/// Everything at once: four workers, one of them in the seat, two submitters, tokens that submit others on their worker.
+/// Everything at once: four workers, one of them with the driver, two submitters, tokens that submit others on their worker.
 fn house(flaw: Option<Flaw>) -> usize {
     const PARENTS: usize = 7;
     explore_at_length(0, move || {

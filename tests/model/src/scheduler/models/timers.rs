@@ -1,4 +1,4 @@
-//! The seat's watch and a foreign timer: whoever waits in the seat knows of the earliest deadline.
+//! The driver's watch and a foreign timer: whoever waits with the driver knows of the earliest deadline.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -14,16 +14,16 @@ use crate::scheduler::timers::{Timer, Timers};
 use crate::sync::{Hole, thread, with_hole};
 
 pub(super) const CHECKS: &[Check] = &[
-    Check::model("foreign-timer", || foreign_timer(None)),
-    Check::twin("foreign-timer/timer-has-no-fence", DEADLOCK, || {
+    Check::model("remote-timer", || foreign_timer(None)),
+    Check::twin("remote-timer/timer-has-no-fence", DEADLOCK, || {
         foreign_timer(Some(Flaw::TimerHasNoFence))
     })
     .loom_only(),
-    Check::twin("foreign-timer/seat-has-no-fence", DEADLOCK, || {
+    Check::twin("remote-timer/driver-has-no-fence", DEADLOCK, || {
         foreign_timer(Some(Flaw::SeatHasNoFence))
     })
     .loom_only(),
-    Check::twin("foreign-timer/seat-says-nothing", DEADLOCK, || {
+    Check::twin("remote-timer/driver-says-nothing", DEADLOCK, || {
         foreign_timer(Some(Flaw::SeatSaysNothing))
     }),
     Check::model("earlier-timer", || earlier_timer(None)),
@@ -31,11 +31,11 @@ pub(super) const CHECKS: &[Check] = &[
         earlier_timer(Some(Flaw::TimerHasNoFence))
     })
     .loom_only(),
-    Check::twin("earlier-timer/seat-has-no-fence", DEADLOCK, || {
+    Check::twin("earlier-timer/driver-has-no-fence", DEADLOCK, || {
         earlier_timer(Some(Flaw::SeatHasNoFence))
     })
     .loom_only(),
-    Check::twin("earlier-timer/seat-says-nothing", DEADLOCK, || {
+    Check::twin("earlier-timer/driver-says-nothing", DEADLOCK, || {
         earlier_timer(Some(Flaw::SeatSaysNothing))
     }),
 ];
@@ -62,7 +62,7 @@ fn foreign_timer(flaw: Option<Flaw>) -> usize {
     arm_before_a_seat(None, flaw)
 }
 
-/// The same, and the worker in the seat has decided to wait for a later timer. Its own time-out never comes.
+/// The same, and the worker with the driver has decided to wait for a later timer. Its own time-out never comes.
 fn earlier_timer(flaw: Option<Flaw>) -> usize {
     arm_before_a_seat(Some(2 * DEADLINE), flaw)
 }
@@ -77,29 +77,29 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
             netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
         }));
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
-        let (seat, foreign) = (hole(Flaw::SeatHasNoFence), hole(Flaw::TimerHasNoFence));
+        let (driver, remote) = (hole(Flaw::SeatHasNoFence), hole(Flaw::TimerHasNoFence));
         let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
         let mut later = Timer::new();
         if let Some(other) = other {
             later.arm(shared, Instant::now() + other, &waker);
         }
         let sitter = thread::spawn(move || {
-            with_hole(seat, || {
+            with_hole(driver, || {
                 let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
-                    shared.timers.wait_in_bed()
+                    shared.timers.parked_timeout()
                 } else {
-                    shared.timers.wait_in_seat(true)
+                    shared.timers.driver_timeout(true)
                 };
                 // With a time-out that is not too long it comes back by itself, in good time for the timer.
                 if timeout.is_none_or(|timeout| timeout > DEADLINE * 3 / 2) {
-                    let mut seat = shared.netpoll.try_seat().expect("nobody else sits down");
-                    seat.poll(None, &mut Vec::new());
+                    let mut driver = shared.netpoll.try_driver().expect("nobody else sits down");
+                    driver.poll(None, &mut Vec::new());
                 }
-                shared.timers.rise_from_seat();
+                shared.timers.leave_driver();
             });
         });
         let mut timer = Timer::new();
-        with_hole(foreign, || {
+        with_hole(remote, || {
             let deadline = Instant::now() + DEADLINE;
             timer.arm(shared, deadline, &waker);
         });

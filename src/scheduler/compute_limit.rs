@@ -23,9 +23,9 @@
 //! 2. From P on, CPUs have enough to do, and the processors are **crowded**: a worker that looks beyond its own queue takes one
 //!    runnable at a time. A light one it polls, a heavy one it puts into the queue of those that are held back.
 //! 3. A worker takes one that is held back while fewer than P compute. It has computed for 10 ms before it is detached; so the monitor
-//!    detaches those that compute also while one processor lies idle, as long as more are held back.
+//!    detaches those that compute also while one processor is idle, as long as more are held back.
 //! 4. [`HeldBack::end`] lowers `computing`, fences, reads `count`, and its caller wakes a worker if that is not zero.
-//!    [`HeldBack::push`] raises `count`; the worker that has called it and finds nothing else fences in `Idle::lie_down`, and then reads
+//!    [`HeldBack::push`] raises `count`; the worker that has called it and finds nothing else fences in `Idle::park_worker`, and then reads
 //!    `computing` in [`HeldBack::is_due`]. So either `end` reads the raised `count`, or the worker reads the lowered `computing`, and
 //!    what is held back does not wait for the monitor's next round.
 //!
@@ -52,14 +52,14 @@ use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tasks::{self, Runnable};
 
-mod detached;
+mod detached_polls;
 mod held_back;
 
-pub(super) use detached::DetachedPolls;
+pub(super) use detached_polls::DetachedPolls;
 use held_back::HeldBack;
 
 /// What is looked through in one go: each takes some 50 ns, and timers and the network have their turn in between.
-const SIFTED: usize = 512;
+const LIGHT_LOOKS: usize = 512;
 
 /// Scores. Sites that share one are heavy together.
 const SCORES: usize = 1024;
@@ -67,15 +67,15 @@ const WORDS: usize = SCORES / 64;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(super) struct ComputeLimit {
     /// One bit for a score. Written by the monitor: `Relaxed`, what a reader misses computes once more.
     heavy: [AtomicU64; WORDS],
     held_back: HeldBack<Runnable>,
 }
 
-impl Crowd {
-    pub(super) fn new(processors: usize) -> Crowd {
-        Crowd {
+impl ComputeLimit {
+    pub(super) fn new(processors: usize) -> ComputeLimit {
+        ComputeLimit {
             heavy: Default::default(),
             held_back: HeldBack::new(processors),
         }
@@ -95,8 +95,8 @@ impl Crowd {
     }
 
     fn is_heavy(&self, runnable: &Runnable) -> bool {
-        let (word, bit) = self.heavy_bit(score_of(runnable.metadata().word()));
-        word.load(Ordering::Relaxed) & bit != 0
+        let (tag, bit) = self.heavy_bit(score_of(runnable.metadata().tag()));
+        tag.load(Ordering::Relaxed) & bit != 0
     }
 
     #[cfg(test)]
@@ -112,67 +112,70 @@ impl Crowd {
     /// Its spawn site is heavy from now on.
     #[cfg(test)]
     pub(super) fn make_heavy(&self, runnable: &Runnable) {
-        let (word, bit) = self.heavy_bit(score_of(runnable.metadata().word()));
-        word.fetch_or(bit, Ordering::Relaxed);
+        let (tag, bit) = self.heavy_bit(score_of(runnable.metadata().tag()));
+        tag.fetch_or(bit, Ordering::Relaxed);
     }
 
     /// Nobody holds a processor.
     pub(super) fn reset(&self) {
         self.heavy
             .iter()
-            .for_each(|word| word.store(0, Ordering::Relaxed));
+            .for_each(|tag| tag.store(0, Ordering::Relaxed));
     }
 }
 
 impl Shared {
     /// Step 2. One load where nothing computes.
     #[inline]
-    pub(super) fn is_crowded(&self) -> bool {
-        self.crowd.held_back.is_crowded()
+    pub(super) fn is_compute_limit_reached(&self) -> bool {
+        self.compute_limit.held_back.is_compute_limit_reached()
     }
 
     /// Whether an idle processor has anything to do with what is held back.
     #[inline]
     pub(super) fn held_back_is_due(&self) -> bool {
-        self.crowd.held_back.is_due()
+        self.compute_limit.held_back.is_due()
     }
 
     /// Whether a processor should be taken from a poll that computes, so that one which is held back may begin.
     pub(super) fn held_back_needs_processors(&self) -> bool {
         let wanted = 2.min(self.processors.len());
-        self.held_back_is_due() && self.idle.num_lying() < wanted
+        self.held_back_is_due() && self.idle.num_idle() < wanted
     }
 
     /// Step 3.
     #[inline]
     pub(super) fn take_held_back(&self) -> Option<Runnable> {
         self.held_back_is_due()
-            .then(|| self.crowd.held_back.take())
+            .then(|| self.compute_limit.held_back.take())
             .flatten()
     }
 
     /// Step 2: what `take` gives, one by one, until there is a light one.
-    pub(super) fn sift(&self, mut take: impl FnMut() -> Option<Runnable>) -> Option<Runnable> {
-        for _ in 0..SIFTED {
+    pub(super) fn take_light(
+        &self,
+        mut take: impl FnMut() -> Option<Runnable>,
+    ) -> Option<Runnable> {
+        for _ in 0..LIGHT_LOOKS {
             let runnable = take()?;
-            if !self.crowd.is_heavy(&runnable) {
+            if !self.compute_limit.is_heavy(&runnable) {
                 return Some(runnable);
             }
-            self.crowd.held_back.push(runnable);
+            self.compute_limit.held_back.push(runnable);
         }
         None
     }
 
     /// Step 4: the poll of a detached processor has returned, or counts no more.
-    pub(super) fn ends_computing(&'static self, at: &Processor) {
-        if self.crowd.held_back.end(&at.counted) {
+    pub(super) fn ends_computing(&'static self, processor: &Processor) {
+        if self.compute_limit.held_back.end(&processor.counted) {
             self.wake_one();
         }
     }
 
     /// Monitor and shutdown thread: what is held back goes back to the global queue.
     pub(super) fn release_held_back(&self) {
-        while let Some(runnable) = self.crowd.held_back.take() {
+        while let Some(runnable) = self.compute_limit.held_back.take() {
             self.global.push(runnable);
         }
     }
@@ -180,5 +183,5 @@ impl Shared {
 
 /// Which score is that of the task with this word.
 fn score_of(task: u64) -> usize {
-    tasks::spawn_site(task) % SCORES
+    tasks::site_number(task) % SCORES
 }

@@ -29,22 +29,22 @@ const WORTH: Duration = Duration::from_micros(50);
 const UNKNOWN: Duration = WORTH;
 
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct WakeHeuristics {
     /// When the polls that will be counted next began, and the processor's tick then. `None` while the worker waits.
     since: Cell<Option<(Instant, u64)>>,
     poll: Cell<Duration>,
     /// When it went to sleep last.
     slept: Cell<Option<Instant>>,
-    restless: Cell<bool>,
+    woken_too_soon: Cell<bool>,
 }
 
-impl Pace {
-    pub(super) fn new() -> Pace {
-        Pace {
+impl WakeHeuristics {
+    pub(super) fn new() -> WakeHeuristics {
+        WakeHeuristics {
             since: Cell::new(None),
             poll: Cell::new(UNKNOWN),
             slept: Cell::new(None),
-            restless: Cell::new(false),
+            woken_too_soon: Cell::new(false),
         }
     }
 
@@ -58,11 +58,11 @@ impl Pace {
     fn rise(&self, now: Instant, called: bool) {
         let slept = self.slept.take();
         let slept = slept.map(|slept| now.saturating_duration_since(slept));
-        self.restless
+        self.woken_too_soon
             .set(called && slept.is_some_and(|slept| slept < WORTH));
     }
 
-    /// The worker stops polling and lies down.
+    /// The worker stops polling and parks.
     pub(super) fn end(&self, tick: u64) {
         // Read when the core was given up, a moment ago.
         let now = clock::recent();
@@ -72,8 +72,8 @@ impl Pace {
     }
 
     /// Its last sleep was over before it had paid: the sleep itself, and being woken.
-    pub(super) fn is_restless(&self) -> bool {
-        self.restless.get()
+    pub(super) fn was_woken_too_soon(&self) -> bool {
+        self.woken_too_soon.get()
     }
 
     /// Learns from the polls since the last look. A tick that has gone back is another processor's.
@@ -109,41 +109,41 @@ mod tests {
 
     #[test]
     fn two_unknown_tasks_are_worth_help_and_one_is_not() {
-        let pace = Pace::new();
-        assert!(pace.is_worth_help(2, 0));
-        assert!(!pace.is_worth_help(1, 0));
+        let heuristics = WakeHeuristics::new();
+        assert!(heuristics.is_worth_help(2, 0));
+        assert!(!heuristics.is_worth_help(1, 0));
     }
 
     #[test]
     fn only_a_short_sleep_that_somebody_ended_makes_restless() {
-        let pace = Pace::new();
+        let heuristics = WakeHeuristics::new();
         let evening = clock::now();
-        for (slept, called, restless) in [
+        for (slept, called, woken_too_soon) in [
             (WORTH / 2, true, true),
             (WORTH / 2, false, false),
             (WORTH, true, false),
         ] {
-            pace.slept.set(Some(evening));
-            pace.rise(evening + slept, called);
-            assert_eq!(pace.is_restless(), restless);
+            heuristics.slept.set(Some(evening));
+            heuristics.rise(evening + slept, called);
+            assert_eq!(heuristics.was_woken_too_soon(), woken_too_soon);
         }
     }
 
     #[test]
     fn short_polls_are_believed_after_a_while_and_long_ones_at_once() {
-        let pace = Pace::new();
-        (0..40).for_each(|_| pace.learn(10 * MICRO, 10));
-        assert_eq!(pace.poll.get(), MICRO);
-        pace.learn(100 * MICRO, 1);
-        assert_eq!(pace.poll.get(), 100 * MICRO);
-        pace.learn(8 * MICRO, 8);
-        assert!(pace.poll.get() > 80 * MICRO);
+        let heuristics = WakeHeuristics::new();
+        (0..40).for_each(|_| heuristics.learn(10 * MICRO, 10));
+        assert_eq!(heuristics.poll.get(), MICRO);
+        heuristics.learn(100 * MICRO, 1);
+        assert_eq!(heuristics.poll.get(), 100 * MICRO);
+        heuristics.learn(8 * MICRO, 8);
+        assert!(heuristics.poll.get() > 80 * MICRO);
     }
 
     #[test]
     fn a_wait_without_a_poll_teaches_nothing() {
-        let pace = Pace::new();
-        pace.learn(MICRO, 0);
-        assert_eq!(pace.poll.get(), UNKNOWN);
+        let heuristics = WakeHeuristics::new();
+        heuristics.learn(MICRO, 0);
+        assert_eq!(heuristics.poll.get(), UNKNOWN);
     }
 }

@@ -14,7 +14,7 @@ pub(in crate::scheduler) struct HeldBack<T> {
     /// it. Read as a hint, or after a fence: see step 4.
     computing: AtomicUsize,
     queue: Injector<T>,
-    /// At least as many as there are in `queue`, for a look that is cheaper than that at the queue. Raised before a push, lowered
+    /// At least as many as there are in `next_slot`, for a look that is cheaper than that at the queue. Raised before a push, lowered
     /// after a steal: `Relaxed`, ordered by the fences of step 4.
     count: AtomicUsize,
 }
@@ -35,7 +35,7 @@ impl<T> HeldBack<T> {
 
     /// Step 2. One load where nothing computes.
     #[inline]
-    pub(in crate::scheduler) fn is_crowded(&self) -> bool {
+    pub(in crate::scheduler) fn is_compute_limit_reached(&self) -> bool {
         self.computing() >= self.limit
     }
 
@@ -53,7 +53,7 @@ impl<T> HeldBack<T> {
     /// Whether an idle processor has anything to do with what is held back.
     #[inline]
     pub(in crate::scheduler) fn is_due(&self) -> bool {
-        self.len() != 0 && !self.is_crowded()
+        self.len() != 0 && !self.is_compute_limit_reached()
     }
 
     pub(in crate::scheduler) fn push(&self, runnable: T) {
@@ -88,7 +88,7 @@ impl<T> HeldBack<T> {
         }
         // Relaxed: the fence orders it before the read of `count`.
         self.computing.fetch_sub(1, Ordering::Relaxed);
-        // Pairs with the fence in `Idle::lie_down`, between `push` and the worker's last question whether it is due.
+        // Pairs with the fence in `Idle::park_worker`, between `push` and the worker's last question whether it is due.
         fence(Ordering::SeqCst);
         self.is_due()
     }

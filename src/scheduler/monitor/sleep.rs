@@ -11,15 +11,15 @@ use crate::sync::thread;
 impl Rounds {
     /// True: it was woken, since all processors are busy.
     pub(super) fn doze(&mut self) -> bool {
-        let rest = &self.shared.monitor.rest;
-        rest.store(DOZING, Ordering::Release);
+        let sleep_state = &self.shared.monitor.sleep_state;
+        sleep_state.store(DOZING, Ordering::Release);
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
-        if self.shared.idle.num_lying() > 0 {
+        if self.shared.idle.num_idle() > 0 {
             thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
         }
         let was_woken =
-            rest.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_lying() == 0;
+            sleep_state.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_idle() == 0;
         self.wakes_up();
         if was_woken {
             self.awake_until = self.last + AWAKE_TIME;
@@ -36,30 +36,30 @@ impl Rounds {
     pub(super) fn work_is_hidden(&mut self) -> bool {
         let mut hidden = self.shared.work_is_visible();
         for (slot, seen) in self.shared.processors.iter().zip(&mut self.ticks) {
-            let at = slot.at();
-            let tick = at.tick.get();
-            hidden |= std::mem::replace(seen, tick) == tick && !at.next.is_empty();
+            let processor = slot.current();
+            let tick = processor.tick.get();
+            hidden |= std::mem::replace(seen, tick) == tick && !processor.next.is_empty();
         }
         hidden
     }
 
-    /// All processors lie idle and nobody is with the network: the thread that was has blocked on something else.
-    pub(super) fn is_unattended(&self) -> bool {
-        self.all_lie() && !self.shared.idle.is_attended()
+    /// All processors are idle and nobody is with the network: the thread that was has blocked on something else.
+    pub(super) fn lacks_driver(&self) -> bool {
+        self.all_idle() && !self.shared.idle.has_driver()
     }
 
-    pub(super) fn all_lie(&self) -> bool {
-        self.shared.idle.num_lying() == self.shared.processors.len()
+    pub(super) fn all_idle(&self) -> bool {
+        self.shared.idle.num_idle() == self.shared.processors.len()
     }
 
     pub(super) fn all_is_quiet(&self) -> bool {
-        self.all_lie()
-            && self.shared.idle.is_attended()
+        self.all_idle()
+            && self.shared.idle.has_driver()
             && self.shared.timers.are_watched()
             && !self.stalls.are_young(self.last)
-            && self.shared.orphans.is_empty()
-            && self.shared.left_wakers.is_empty()
-            && self.shared.crowd.is_empty()
+            && self.shared.detached.is_empty()
+            && self.shared.foreign_wakers.is_empty()
+            && self.shared.compute_limit.is_empty()
             && self
                 .shared
                 .blocking()
@@ -67,17 +67,17 @@ impl Rounds {
     }
 
     pub(super) fn sleep(&mut self) {
-        let rest = &self.shared.monitor.rest;
-        rest.store(ASLEEP, Ordering::Release);
+        let sleep_state = &self.shared.monitor.sleep_state;
+        sleep_state.store(ASLEEP, Ordering::Release);
         // Pairs with the fence in `work_begins`.
         fence(Ordering::SeqCst);
         if self.looks_for_deadlock {
             self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());
         }
-        while rest.load(Ordering::Acquire) == ASLEEP {
+        while sleep_state.load(Ordering::Acquire) == ASLEEP {
             let left = self.until_due();
             if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
-                rest.store(AWAKE, Ordering::Relaxed);
+                sleep_state.store(AWAKE, Ordering::Relaxed);
                 break;
             }
             let due = self

@@ -128,7 +128,7 @@ impl Shared {
             return;
         }
         if let Some(_waits) = Waits::begin(self) {
-            let _away = handoff::away();
+            let _blocking = handoff::enter_blocking();
             self.wait_closed(deadline);
         }
     }

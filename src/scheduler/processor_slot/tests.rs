@@ -1,4 +1,4 @@
-//! Retakes and returns in any order: a place always has an incarnation, no two workers hold the same one, and there are no more
+//! Retakes and returns in any order: a place always has an instance, no two workers hold the same one, and there are no more
 //! than were ever out at once.
 
 use std::ptr;
@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn no_two_hold_an_incarnation_and_none_is_lost(steps in prop::collection::vec(step(), 1..60)) {
-        let (slot, mut held) = Slot::new(3);
+        let (slot, mut held) = ProcessorSlot::new(3);
         let mut stuck: Vec<Box<Core>> = Vec::new();
         let (mut most, mut work) = (1, 0);
         for step in steps {
@@ -43,82 +43,87 @@ proptest! {
                     most = most.max(stuck.len() + 1);
                 }
                 Step::Return(_) if stuck.is_empty() => {}
-                Step::Return(n) => slot.stock(stuck.swap_remove(n % stuck.len())),
+                Step::Return(n) => slot.put_free(stuck.swap_remove(n % stuck.len())),
                 Step::Work => {
-                    held.at.counters.spawned.add(1);
+                    held.processor.counters.spawned.add(1);
                     held.push(token().1, true);
                     work += 1;
                 }
             }
-            prop_assert!(ptr::eq(slot.at(), held.at));
+            prop_assert!(ptr::eq(slot.current(), held.processor));
             prop_assert_eq!(held.index, 3);
-            let others = stuck.iter().filter(|core| ptr::eq(core.at, held.at)).count();
+            let others = stuck.iter().filter(|core| ptr::eq(core.processor, held.processor)).count();
             prop_assert_eq!(others, 0);
             let (mut all, mut stocked) = (0, 0);
             slot.each(|_| all += 1);
-            slot.each_stocked(|_| stocked += 1);
+            slot.each_free(|_| stocked += 1);
             prop_assert_eq!(all, most);
             prop_assert_eq!(stocked + stuck.len() + 1, all);
-            // Nothing is lost with an incarnation that is out of its place.
-            prop_assert_eq!(slot.sum(|at| at.counters.spawned.get()), work);
-            prop_assert_eq!(slot.sum(|at| at.num_queued() as u64), work);
+            // Nothing is lost with an instance that is out of its place.
+            prop_assert_eq!(slot.sum(|processor| processor.counters.spawned.get()), work);
+            prop_assert_eq!(slot.sum(|processor| processor.num_queued() as u64), work);
         }
-        slot.incarnations.lock().all.iter().copied().for_each(keep);
+        slot.instances.lock().all.iter().copied().for_each(keep);
     }
 }
 
-/// Who looks at all incarnations may take long over each, and the monitor retakes meanwhile.
+/// Who looks at all instances may take long over each, and the monitor retakes meanwhile.
 #[test]
 fn a_long_look_at_the_incarnations_holds_up_no_retake() {
-    let (slot, core) = Slot::new(0);
+    let (slot, core) = ProcessorSlot::new(0);
     let mut looks = 0;
-    slot.each(|at| {
+    slot.each(|processor| {
         looks += 1;
-        assert!(ptr::eq(at, core.at));
-        assert!(slot.incarnations.try_lock().is_some(), "nobody holds it");
-        keep(slot.replace().at);
+        assert!(ptr::eq(processor, core.processor));
+        assert!(slot.instances.try_lock().is_some(), "nobody holds it");
+        keep(slot.replace().processor);
     });
     assert_eq!(looks, 1, "there was one when the look began");
-    keep(core.at);
+    keep(core.processor);
 }
 
 #[test]
 fn of_two_who_fill_a_place_one_succeeds() {
-    let cores = [Slot::new(0).1, Slot::new(0).1];
-    let [one, two] = [cores[0].at, cores[1].at];
+    let cores = [ProcessorSlot::new(0).1, ProcessorSlot::new(0).1];
+    let [one, two] = [cores[0].processor, cores[1].processor];
     keep(one);
     keep(two);
     for _ in 0..1000 {
-        let at = At::nowhere();
-        assert!(at.get().is_none());
+        let processor = ProcessorRef::none();
+        assert!(processor.get().is_none());
         let filled = thread::scope(|scope| {
-            let other = scope.spawn(|| at.fill(one));
-            [at.fill(two), other.join().unwrap()]
+            let other = scope.spawn(|| processor.fill(one));
+            [processor.fill(two), other.join().unwrap()]
         });
         let expected = if filled[0] { two } else { one };
         assert_eq!(filled.iter().filter(|filled| **filled).count(), 1);
-        assert!(at.get().is_some_and(|found| ptr::eq(found, expected)));
-        assert!(!at.fill(one));
-        at.set(None);
-        assert!(at.get().is_none());
+        assert!(
+            processor
+                .get()
+                .is_some_and(|found| ptr::eq(found, expected))
+        );
+        assert!(!processor.fill(one));
+        processor.set(None);
+        assert!(processor.get().is_none());
     }
 }
 
 #[test]
 fn incarnations_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
-    let (slot, first) = Slot::new(0);
+    let (slot, first) = ProcessorSlot::new(0);
     let second = slot.replace();
-    let (other_slot, stranger) = Slot::new(1);
+    let (other_slot, stranger) = ProcessorSlot::new(1);
     for core in [&first, &second, &stranger] {
-        keep(core.at);
+        keep(core.processor);
     }
-    let numbers = [first.at, second.at, stranger.at].map(|at| slot.number_of(at));
+    let numbers = [first.processor, second.processor, stranger.processor]
+        .map(|processor| slot.number_of(processor));
     assert_eq!(numbers, [Some(0), Some(1), None]);
-    assert_eq!(other_slot.number_of(stranger.at), Some(0));
+    assert_eq!(other_slot.number_of(stranger.processor), Some(0));
     for core in [&first, &second, &stranger] {
-        core.at.counters.spawned.add(5);
+        core.processor.counters.spawned.add(5);
     }
-    let spawned = |slot: &Slot| slot.sum(|at| at.counters.spawned.get());
+    let spawned = |slot: &ProcessorSlot| slot.sum(|processor| processor.counters.spawned.get());
     assert_eq!((spawned(&slot), spawned(&other_slot)), (10, 5));
     slot.reset();
     assert_eq!((spawned(&slot), spawned(&other_slot)), (0, 5));

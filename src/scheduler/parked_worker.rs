@@ -10,47 +10,47 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, Thread};
 
-pub(crate) struct Sleeper<C> {
+pub(crate) struct ParkedWorker<C> {
     thread: Thread,
     /// The core this worker was woken with. Given and taken under the lock of `Idle`.
-    gift: Mutex<Option<C>>,
-    /// The worker waits in the netpoller's seat and not in bed. Written by the worker before it lies down, read by
-    /// whoever was handed this sleeper by `Idle`; the lock of `Idle` lies in between, so `Relaxed` suffices. A value
+    handed: Mutex<Option<C>>,
+    /// The worker waits with the driver and not parked. Written by the worker before it parks, read by
+    /// whoever was handed this parked worker by `Idle`; the lock of `Idle` lies in between, so `Relaxed` suffices. A value
     /// that is out of date belongs to a worker that is up already.
-    seated: AtomicBool,
+    polling: AtomicBool,
     netpoll: Netpoll,
 }
 
-impl<C> Sleeper<C> {
+impl<C> ParkedWorker<C> {
     /// The bed of the calling thread.
-    pub(crate) fn of_this_thread(netpoll: Netpoll) -> Sleeper<C> {
-        Sleeper {
+    pub(crate) fn of_this_thread(netpoll: Netpoll) -> ParkedWorker<C> {
+        ParkedWorker {
             thread: thread::current(),
-            gift: Mutex::new(None),
-            seated: AtomicBool::new(false),
+            handed: Mutex::new(None),
+            polling: AtomicBool::new(false),
             netpoll,
         }
     }
 
-    pub(super) fn give(&self, core: C) {
-        *self.gift.lock() = Some(core);
+    pub(super) fn hand(&self, core: C) {
+        *self.handed.lock() = Some(core);
     }
 
-    pub(super) fn take_gift(&self) -> Option<C> {
-        self.gift.lock().take()
+    pub(super) fn take_handed(&self) -> Option<C> {
+        self.handed.lock().take()
     }
 
-    pub(crate) fn has_gift(&self) -> bool {
-        self.gift.lock().is_some()
+    pub(crate) fn has_handed(&self) -> bool {
+        self.handed.lock().is_some()
     }
 
-    pub(super) fn set_seated(&self, seated: bool) {
-        self.seated.store(seated, Ordering::Relaxed);
+    pub(super) fn set_polling(&self, polling: bool) {
+        self.polling.store(polling, Ordering::Relaxed);
     }
 
     /// Wakes the worker, wherever it waits. An unpark that comes before the wait ends the wait at once.
     pub(crate) fn unpark(&self) {
-        if self.seated.load(Ordering::Relaxed) {
+        if self.polling.load(Ordering::Relaxed) {
             self.netpoll.notify();
         } else {
             self.thread.unpark();
@@ -66,9 +66,9 @@ impl<C> Sleeper<C> {
     }
 }
 
-impl<C> fmt::Debug for Sleeper<C> {
+impl<C> fmt::Debug for ParkedWorker<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleeper")
+        f.debug_struct("ParkedWorker")
             .field("thread", &self.thread.id())
             .finish_non_exhaustive()
     }

@@ -12,20 +12,20 @@ impl Yard {
     /// From now on one poll computes: there are enough for one processor.
     fn computes(&self) -> Counted {
         let counted = Counted::default();
-        self.shared.crowd.begin_computing(&counted);
+        self.shared.compute_limit.begin_computing(&counted);
         counted
     }
 
-    /// A task of a spawn site whose tasks compute. It must not have to wait for a worker that lay down.
+    /// A task of a spawn site whose tasks compute. It must not have to wait for a worker that parked.
     fn heavy(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
         let (shared, log) = (self.shared, log.clone());
-        let parks = move || local::with_core(shared, |core| core.at.counters.parks.get());
+        let parks = move || local::with_core(shared, |core| core.processor.counters.parks.get());
         let runnable = task_of(Meta::new(Id::next(), 5, 0), move || {
             assert_eq!(parks(), Some(0));
             log.lock().push(name);
             shared.closed.store(is_last, Ordering::SeqCst);
         });
-        shared.crowd.make_heavy(&runnable);
+        shared.compute_limit.make_heavy(&runnable);
         runnable
     }
 
@@ -34,8 +34,8 @@ impl Yard {
         let (shared, log, counted) = (self.shared, log.clone(), counted.clone());
         task(move || {
             log.lock().push(name);
-            let is_due = shared.crowd.end_computing(&counted);
-            assert_eq!(is_due, shared.crowd.num_held_back() != 0);
+            let is_due = shared.compute_limit.end_computing(&counted);
+            assert_eq!(is_due, shared.compute_limit.num_held_back() != 0);
         })
     }
 }

@@ -30,7 +30,7 @@ pub(in crate::scheduler) struct DetachedPolls {
 
 #[derive(Debug)]
 struct DetachedPoll {
-    at: &'static Processor,
+    processor: &'static Processor,
     thread: u64,
     /// The CPU time of the thread when it was detached, or last found blocked.
     since: Duration,
@@ -55,22 +55,22 @@ impl DetachedPolls {
         self.weigh(shared, index);
     }
 
-    fn computes(&mut self, shared: &'static Shared, at: &Processor) {
-        let index = score_of(at.task());
+    fn computes(&mut self, shared: &'static Shared, processor: &Processor) {
+        let index = score_of(processor.task());
         let heavy = HEAVY * shared.processors.len() as i32;
         self.scores[index] = (self.scores[index] + COMPUTES).min(2 * heavy);
         self.weigh(shared, index);
-        shared.crowd.held_back.begin(&at.counted);
+        shared.compute_limit.held_back.begin(&processor.counted);
     }
 
     fn weigh(&self, shared: &'static Shared, index: usize) {
-        let (word, bit) = shared.crowd.heavy_bit(index);
-        let was_heavy = word.load(Ordering::Relaxed) & bit != 0;
+        let (tag, bit) = shared.compute_limit.heavy_bit(index);
+        let was_heavy = tag.load(Ordering::Relaxed) & bit != 0;
         let is_heavy = self.scores[index] >= HEAVY * shared.processors.len() as i32;
         if is_heavy && !was_heavy {
-            word.fetch_or(bit, Ordering::Relaxed);
+            tag.fetch_or(bit, Ordering::Relaxed);
         } else if was_heavy && !is_heavy {
-            word.fetch_and(!bit, Ordering::Relaxed);
+            tag.fetch_and(!bit, Ordering::Relaxed);
             // Its tasks among those that are held back are light now. The others come back.
             shared.release_held_back();
             shared.follow_submit();
@@ -81,22 +81,23 @@ impl DetachedPolls {
     pub(in crate::scheduler) fn begin(
         &mut self,
         shared: &'static Shared,
-        at: &'static Processor,
+        processor: &'static Processor,
         computes: bool,
     ) {
-        let Some((thread, _)) = at.tenure.hands() else {
+        let Some((thread, _)) = processor.ownership.hands() else {
             return;
         };
         // Where no CPU time is known, nobody knows whether it computes.
         let Some(now) = probe::cpu_time(thread) else {
             return;
         };
-        self.polls.retain(|poll| !std::ptr::eq(poll.at, at));
+        self.polls
+            .retain(|poll| !std::ptr::eq(poll.processor, processor));
         if computes {
-            self.computes(shared, at);
+            self.computes(shared, processor);
         }
         self.polls.push(DetachedPoll {
-            at,
+            processor,
             thread,
             since: now,
             seen: now,
@@ -106,9 +107,14 @@ impl DetachedPolls {
     }
 
     /// The retake came too late.
-    pub(in crate::scheduler) fn undo(&mut self, shared: &'static Shared, at: &'static Processor) {
-        self.polls.retain(|poll| !std::ptr::eq(poll.at, at));
-        shared.ends_computing(at);
+    pub(in crate::scheduler) fn undo(
+        &mut self,
+        shared: &'static Shared,
+        processor: &'static Processor,
+    ) {
+        self.polls
+            .retain(|poll| !std::ptr::eq(poll.processor, processor));
+        shared.ends_computing(processor);
     }
 
     /// Each ten milliseconds: who computes, and who does no more.
@@ -119,17 +125,17 @@ impl DetachedPolls {
         let mut polls = std::mem::take(&mut self.polls);
         for poll in &mut polls {
             if poll.look(shared, patience) {
-                self.computes(shared, poll.at);
+                self.computes(shared, poll.processor);
                 // It may have ended while it was counted: then its worker has looked at its mark before.
                 poll.is_over = poll.is_over();
                 if poll.is_over {
-                    shared.ends_computing(poll.at);
+                    shared.ends_computing(poll.processor);
                 }
             }
         }
         self.polls = polls;
-        if shared.crowd.is_empty() && !self.polls.is_empty() {
-            shared.crowd.reset();
+        if shared.compute_limit.is_empty() && !self.polls.is_empty() {
+            shared.compute_limit.reset();
             self.scores
                 .iter_mut()
                 .for_each(|score| *score = (*score).min(0));
@@ -140,7 +146,7 @@ impl DetachedPolls {
 
 impl DetachedPoll {
     fn is_over(&self) -> bool {
-        !self.at.tenure.is_orphan()
+        !self.processor.ownership.is_detached()
     }
 
     /// True: it is to be counted.
@@ -153,12 +159,12 @@ impl DetachedPoll {
         let stands = std::mem::replace(&mut self.seen, now) == now;
         if stands && probe::Probe::default().state(self.thread) == probe::State::Blocked {
             self.since = now;
-            shared.ends_computing(self.at);
+            shared.ends_computing(self.processor);
         } else if now - self.since >= patience {
             self.is_endless = true;
-            shared.ends_computing(self.at);
+            shared.ends_computing(self.processor);
         }
-        let is_counted = self.at.counted.load(Ordering::Relaxed);
+        let is_counted = self.processor.counted.load(Ordering::Relaxed);
         !is_counted && !self.is_endless && now - self.since >= RUNNING
     }
 }

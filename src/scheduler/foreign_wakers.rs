@@ -32,13 +32,13 @@ use crate::tasks::{self, wakers};
 const LATE: u32 = 10;
 
 #[derive(Debug, Default)]
-pub(super) struct LeftWakers {
+pub(super) struct ForeignWakers {
     list: Mutex<VecDeque<Waker>>,
     /// How many there are. Written under the lock, read without it as a hint: `Relaxed`. A worker that misses one comes again.
     count: AtomicUsize,
 }
 
-impl LeftWakers {
+impl ForeignWakers {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
@@ -64,31 +64,31 @@ impl LeftWakers {
 
 impl Shared {
     /// Step 1. True: there were others.
-    pub(super) fn call_own_wakers(&self, ready: &mut Vec<Waker>) -> bool {
+    pub(super) fn call_own_wakers(&self, wakers: &mut Vec<Waker>) -> bool {
         let mut foreign = Vec::new();
-        for waker in ready.drain(..) {
+        for waker in wakers.drain(..) {
             match wakers::is_own(&waker) {
-                true => tasks::contained(|| waker.wake()),
+                true => tasks::catch_panic(|| waker.wake()),
                 false => foreign.push(waker),
             }
         }
         let any = !foreign.is_empty();
         if any {
-            self.left_wakers.put(foreign);
+            self.foreign_wakers.put(foreign);
         }
         any
     }
 
     /// Steps 1 and 2, for whoever may block. A panic in one of them harms neither the others nor this thread.
-    pub(super) fn call_wakers(&self, ready: &mut Vec<Waker>) {
-        if self.call_own_wakers(ready) {
-            self.call_left_wakers();
+    pub(super) fn call_wakers(&self, wakers: &mut Vec<Waker>) {
+        if self.call_own_wakers(wakers) {
+            self.call_foreign_wakers();
         }
     }
 
     /// Steps 1 and 2 for the monitor.
-    pub(super) fn call_or_leave_wakers(&'static self, ready: &mut Vec<Waker>) {
-        if !self.call_own_wakers(ready) {
+    pub(super) fn call_or_defer_wakers(&'static self, wakers: &mut Vec<Waker>) {
+        if !self.call_own_wakers(wakers) {
             return;
         }
         if let Some(pool) = self.blocking() {
@@ -100,15 +100,15 @@ impl Shared {
     }
 
     /// Calls what was left, one by one.
-    pub(super) fn call_left_wakers(&self) {
-        while let Some(waker) = self.left_wakers.take() {
-            tasks::contained(|| waker.wake());
+    pub(super) fn call_foreign_wakers(&self) {
+        while let Some(waker) = self.foreign_wakers.take() {
+            tasks::catch_panic(|| waker.wake());
         }
     }
 
     /// Monitor, in each round: step 4. `rounds` counts those in which there were any.
-    pub(super) fn look_after_left_wakers(&'static self, rounds: &mut u32) {
-        if self.left_wakers.is_empty() {
+    pub(super) fn check_foreign_wakers(&'static self, rounds: &mut u32) {
+        if self.foreign_wakers.is_empty() {
             *rounds = 0;
             return;
         }
@@ -116,8 +116,9 @@ impl Shared {
         if *rounds == LATE {
             *rounds = 0;
             if let Ok(settings) = self.settings() {
-                let _ =
-                    self.start_thread(&settings, Context::Needed, move || self.call_left_wakers());
+                let _ = self.start_thread(&settings, Context::Needed, move || {
+                    self.call_foreign_wakers()
+                });
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The list of orphans that have something in their queue. The protocol is in [`super`]; here are its steps on the list.
+//! The list of detached processors that have something in their queue. The protocol is in [`super`]; here are its steps on the list.
 
 use std::ptr;
 
-use crate::scheduler::at::At;
 use crate::scheduler::processor::Processor;
+use crate::scheduler::processor_ref::ProcessorRef;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(test)]
@@ -14,18 +14,18 @@ const LISTED: usize = 64;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(in crate::scheduler) struct Orphans<const PLACES: usize = LISTED> {
+pub(in crate::scheduler) struct DetachedList<const PLACES: usize = LISTED> {
     /// Occupied places. Raised before a place is filled, lowered after it was emptied, so whoever sees a place filled sees
     /// a count. Read by thieves: `Relaxed`, ordered by the fences of `Idle` where it matters, as the queues are.
     count: AtomicUsize,
-    places: [At; PLACES],
+    places: [ProcessorRef; PLACES],
 }
 
-impl<const PLACES: usize> Orphans<PLACES> {
+impl<const PLACES: usize> DetachedList<PLACES> {
     pub(in crate::scheduler) fn new() -> Self {
-        Orphans {
+        DetachedList {
             count: AtomicUsize::new(0),
-            places: std::array::from_fn(|_| At::nowhere()),
+            places: std::array::from_fn(|_| ProcessorRef::none()),
         }
     }
 
@@ -41,58 +41,59 @@ impl<const PLACES: usize> Orphans<PLACES> {
         } else {
             &self.places[..]
         };
-        places.iter().filter_map(At::get)
+        places.iter().filter_map(ProcessorRef::get)
     }
 
     /// False: there is no room.
-    pub(in crate::scheduler) fn list(&self, at: &'static Processor) -> bool {
-        // The orphan's worker and the monitor may both come; who sets the mark does it. Acquire and release: the swap that
+    pub(in crate::scheduler) fn list(&self, processor: &'static Processor) -> bool {
+        // The detached processor's worker and the monitor may both come; who sets the mark does it. Acquire and release: the swap that
         // takes the mark off sees what was pushed before this one.
-        if at.listed.swap(true, Ordering::AcqRel) {
+        if processor.listed.swap(true, Ordering::AcqRel) {
             return true;
         }
         self.count.fetch_add(1, Ordering::Relaxed);
-        if self.places.iter().any(|place| place.fill(at)) {
+        if self.places.iter().any(|place| place.fill(processor)) {
             return true;
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
-        at.listed.swap(false, Ordering::AcqRel);
+        processor.listed.swap(false, Ordering::AcqRel);
         false
     }
 
     /// Monitor alone: a place is emptied by nobody else.
-    pub(in crate::scheduler) fn unlist(&self, at: &'static Processor) {
-        let is_it = |place: &&At| place.get().is_some_and(|other| ptr::eq(other, at));
+    pub(in crate::scheduler) fn unlist(&self, processor: &'static Processor) {
+        let is_it =
+            |place: &&ProcessorRef| place.get().is_some_and(|other| ptr::eq(other, processor));
         if let Some(place) = self.places.iter().find(is_it) {
             place.set(None);
             // Pairs with the swap in `list`.
-            at.listed.swap(false, Ordering::AcqRel);
+            processor.listed.swap(false, Ordering::AcqRel);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Nobody may be at work.
     pub(in crate::scheduler) fn clear(&self) {
-        self.iter().for_each(|at| self.unlist(at));
+        self.iter().for_each(|processor| self.unlist(processor));
     }
 
-    /// Monitor: step 4. `rob`: moves on what an orphan has, for there is no room for it any more. True: something has come
+    /// Monitor: step 4. `drain`: moves on what a detached processor has, for there is no room for it any more. True: something has come
     /// meanwhile, and somebody may have looked for it in vain.
-    pub(in crate::scheduler) fn tidy(&self, rob: impl Fn(&Processor)) -> bool {
-        self.tidy_by(|at| at.stealer.is_empty(), rob)
+    pub(in crate::scheduler) fn sweep(&self, drain: impl Fn(&Processor)) -> bool {
+        self.sweep_by(|processor| processor.stealer.is_empty(), drain)
     }
 
-    fn tidy_by(&self, is_empty: impl Fn(&Processor) -> bool, rob: impl Fn(&Processor)) -> bool {
+    fn sweep_by(&self, is_empty: impl Fn(&Processor) -> bool, drain: impl Fn(&Processor)) -> bool {
         let mut found = false;
-        for at in self.iter() {
-            if !is_empty(at) {
+        for processor in self.iter() {
+            if !is_empty(processor) {
                 continue;
             }
-            self.unlist(at);
-            if !is_empty(at) {
+            self.unlist(processor);
+            if !is_empty(processor) {
                 found = true;
-                if !self.list(at) {
-                    rob(at);
+                if !self.list(processor) {
+                    drain(processor);
                 }
             }
         }

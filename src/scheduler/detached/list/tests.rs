@@ -9,13 +9,14 @@ use super::*;
 use crate::scheduler::processor::tests::{keep, token};
 use crate::tasks::Runnable;
 
-type List = Orphans<2>;
+type List = DetachedList<2>;
 
-fn orphan() -> (&'static Processor, LocalQueue<Runnable>) {
+fn detached() -> (&'static Processor, LocalQueue<Runnable>) {
     let queue = LocalQueue::new_fifo();
-    let at: &'static CachePadded<Processor> = Box::leak(Box::new(Processor::new(&queue).into()));
-    keep(at);
-    (at, queue)
+    let processor: &'static CachePadded<Processor> =
+        Box::leak(Box::new(Processor::new(&queue).into()));
+    keep(processor);
+    (processor, queue)
 }
 
 #[track_caller]
@@ -26,12 +27,16 @@ fn assert_lists(list: &List, expected: &[&Processor]) {
     );
     assert_eq!(list.is_empty(), expected.is_empty());
     assert_eq!(list.count.load(Ordering::Relaxed), expected.len());
-    assert!(listed.iter().all(|at| at.listed.load(Ordering::Relaxed)));
+    assert!(
+        listed
+            .iter()
+            .all(|processor| processor.listed.load(Ordering::Relaxed))
+    );
 }
 
 #[test]
 fn an_orphan_is_listed_once_and_leaves_a_place_for_the_next() {
-    let (list, [one, two, three]) = (List::new(), [orphan().0, orphan().0, orphan().0]);
+    let (list, [one, two, three]) = (List::new(), [detached().0, detached().0, detached().0]);
     assert_lists(&list, &[]);
     assert!(list.list(one) && list.list(one));
     assert_lists(&list, &[one]);
@@ -60,14 +65,14 @@ fn an_orphan_is_listed_once_and_leaves_a_place_for_the_next() {
 #[test]
 fn tidying_takes_the_empty_off_and_leaves_what_holds_work() {
     let list = List::new();
-    let ((empty, _queue), (full, queue)) = (orphan(), orphan());
+    let ((empty, _queue), (full, queue)) = (detached(), detached());
     queue.push(token().1);
     assert!(list.list(empty) && list.list(full));
-    assert!(!list.tidy(|_| panic!("there is room")));
+    assert!(!list.sweep(|_| panic!("there is room")));
     assert_lists(&list, &[full]);
-    assert!(!list.tidy(|_| panic!("there is room")));
+    assert!(!list.sweep(|_| panic!("there is room")));
     drop(queue.pop());
-    assert!(!list.tidy(|_| panic!("there is room")));
+    assert!(!list.sweep(|_| panic!("there is room")));
     assert_lists(&list, &[]);
 }
 
@@ -75,8 +80,8 @@ fn tidying_takes_the_empty_off_and_leaves_what_holds_work() {
 #[test]
 fn what_comes_while_an_orphan_is_taken_off_puts_it_back() {
     let list = List::new();
-    let (at, queue) = orphan();
-    assert!(list.list(at));
+    let (processor, queue) = detached();
+    assert!(list.list(processor));
     let looks = Cell::new(0);
     let is_empty = |_: &Processor| {
         looks.set(looks.get() + 1);
@@ -85,12 +90,12 @@ fn what_comes_while_an_orphan_is_taken_off_puts_it_back() {
         }
         queue.is_empty()
     };
-    assert!(list.tidy_by(is_empty, |_| panic!("there is room")));
-    assert_lists(&list, &[at]);
+    assert!(list.sweep_by(is_empty, |_| panic!("there is room")));
+    assert_lists(&list, &[processor]);
     drop(queue.pop());
     looks.set(0);
     // Another one has taken the place meanwhile.
-    let ((other, _), (another, _)) = (orphan(), orphan());
+    let ((other, _), (another, _)) = (detached(), detached());
     let robbed = Cell::new(0);
     let is_empty = |_: &Processor| {
         looks.set(looks.get() + 1);
@@ -99,11 +104,11 @@ fn what_comes_while_an_orphan_is_taken_off_puts_it_back() {
         }
         looks.get() != 2
     };
-    assert!(list.tidy_by(is_empty, |robbed_at| {
-        assert!(ptr::eq(robbed_at, at));
+    assert!(list.sweep_by(is_empty, |robbed_at| {
+        assert!(ptr::eq(robbed_at, processor));
         robbed.set(robbed.get() + 1);
     }));
     assert_eq!(robbed.get(), 1);
-    assert!(!at.listed.load(Ordering::Relaxed));
+    assert!(!processor.listed.load(Ordering::Relaxed));
     list.clear();
 }

@@ -1,55 +1,55 @@
-//! Where tasks come from: their home and the line that spawned them, as one small number.
+//! Where tasks come from: their runtime and the line that spawned them, as one small number.
 //!
 //! A task has room for 18 bits that say which home it belongs to, and a pointer to its spawn location would cost 8 bytes
-//! per task. But a program has few lines that spawn and few homes. So each pair is **interned**: it gets a number, the
-//! origin, the first time it is seen, and keeps it for the life of the process.
+//! per task. But a program has few lines that spawn and few runtimes. So each pair is **interned**: it gets a number, the
+//! spawn site, the first time it is seen, and keeps it for the life of the process.
 //!
-//! 1. The first `HOMES` origins are the homes themselves, with an unknown location: so there is always one to fall back to.
-//! 2. A spawn looks its pair up in the [`index`](Origins::index), a hash table with open addressing that all threads read without a lock. A pair never
+//! 1. The first `RUNTIMES` spawn sites are the runtimes themselves, with an unknown location: so there is always one to fall back to.
+//! 2. A spawn looks its pair up in the [`index`](Spawn sites::index), a hash table with open addressing that all threads read without a lock. A pair never
 //!    moves and never goes, so the first empty place that is met says that it is not there.
 //! 3. Then it is looked up once more under a lock, and if it is still not there the next number is given out. Its [`Entry`] is
 //!    written first, then its place in the index (release): whoever reads the number there (acquire) finds the entry written.
 //! 4. When all numbers are given out, the location of new pairs stays unknown. No lock is taken any more.
 //!
-//! The number of pairs is bounded by lines times homes, and homes are used again.
+//! The number of pairs is bounded by lines times runtimes, and runtimes are used again.
 //!
 //! # Rejected
 //!
-//! * **A cache for each thread before a map behind a lock**, as it was: 16 lines of a cache that did not tell homes apart. One line
+//! * **A cache for each thread before a map behind a lock**, as it was: 16 lines of a cache that did not tell runtimes apart. One line
 //!   that spawns onto two runtimes in turn, or a program with more than a dozen hot lines, took the lock of the whole process for each
 //!   spawn: with two threads a remote spawn took 160 to 260 ns for two runtimes and 270 to 380 for eight, instead of 130 to 190 and 150 to
 //!   190 (2026-11-29, 2 virtual CPUs). The table costs as many instructions as a hit of that cache, and a new thread finds it filled.
-//! * **The location as a pointer in the task**, beside the home's number. That needs no table here, but 8 bytes more for each task (105
+//! * **The location as a pointer in the task**, beside the runtime's number. That needs no table here, but 8 bytes more for each task (105
 //!   instead of 97 for one that waits), and what a monitor reads of a task must remain one word.
 
 use std::panic::Location;
 use std::ptr;
 
-use super::HOME_BITS;
+use super::RUNTIME_BITS;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-/// 262,144 origins; see [`super::Meta`] for what is left to the id.
-pub(crate) const ORIGIN_BITS: u32 = 18;
+/// 262,144 spawn sites; see [`super::Meta`] for what is left to the id.
+pub(crate) const SPAWN_SITE_BITS: u32 = 18;
 
-const HOMES: usize = 1 << HOME_BITS;
-const ORIGINS: usize = 1 << ORIGIN_BITS;
+const RUNTIMES: usize = 1 << RUNTIME_BITS;
+const SPAWN_SITES: usize = 1 << SPAWN_SITE_BITS;
 
 /// More than twice as many as there can be pairs, so that a look meets its pair, or an empty place, soon.
-const PLACES: usize = 1 << (ORIGIN_BITS + 1);
-const _: () = assert!(PLACES > 2 * (ORIGINS - HOMES));
+const PLACES: usize = 1 << (SPAWN_SITE_BITS + 1);
+const _: () = assert!(PLACES > 2 * (SPAWN_SITES - RUNTIMES));
 
 /// 6 MB of zeros, of which the system gives out the pages that are touched.
-static TABLE: Origins<PLACES, ORIGINS> = Origins::new();
+static TABLE: SpawnSites<PLACES, SPAWN_SITES> = SpawnSites::new();
 
 /// All pairs of home and location.
-struct Origins<const PLACES: usize, const ORIGINS: usize> {
-    /// Origins by the hash of their pair; 0 where there is none yet. Each is written once, under `writer`, with release, and read
+struct SpawnSites<const PLACES: usize, const SPAWN_SITES: usize> {
+    /// Spawn sites by the hash of their pair; 0 where there is none yet. Each is written once, under `writer`, with release, and read
     /// without it, with acquire.
     index: [AtomicU32; PLACES],
-    /// What an origin stands for; those of the homes themselves remain as they are.
-    entries: [Entry; ORIGINS],
-    /// The next number, less [`HOMES`]. Changes under `writer`. `Relaxed`: read without it only to see that there is no room, which
+    /// What a spawn site stands for; those of the runtimes themselves remain as they are.
+    entries: [Entry; SPAWN_SITES],
+    /// The next number, less [`RUNTIMES`]. Changes under `writer`. `Relaxed`: read without it only to see that there is no room, which
     /// remains so.
     count: AtomicUsize,
     writer: Mutex<()>,
@@ -61,38 +61,38 @@ struct Origins<const PLACES: usize, const ORIGINS: usize> {
 /// monitor reads numbers that nothing has brought, and only for the location, which is a constant of the program: its
 /// pointer is all that must be seen, and null means unknown.
 struct Entry {
-    home: AtomicU32,
+    runtime: AtomicU32,
     location: AtomicPtr<Location<'static>>,
 }
 
 impl Entry {
     #[inline]
-    fn is(&self, home: u16, location: &'static Location<'static>) -> bool {
+    fn is(&self, runtime: u16, location: &'static Location<'static>) -> bool {
         ptr::eq(self.location.load(Ordering::Relaxed), location)
-            && self.home.load(Ordering::Relaxed) == u32::from(home)
+            && self.runtime.load(Ordering::Relaxed) == u32::from(runtime)
     }
 }
 
 /// Where the search for a pair begins. Locations that lie together have places that lie together, so that few pages are touched
-/// (three places apart at least: no two of the first 4 MiB meet), and homes are spread.
+/// (three places apart at least: no two of the first 4 MiB meet), and runtimes are spread.
 #[inline]
-fn first_place(home: u16, location: &'static Location<'static>) -> usize {
-    /// Odd, and the golden section of [`PLACES`]: any number of homes in a row divide them evenly.
+fn first_place(runtime: u16, location: &'static Location<'static>) -> usize {
+    /// Odd, and the golden section of [`PLACES`]: any number of runtimes in a row divide them evenly.
     const STRIDE: usize = 324_027;
 
-    (ptr::from_ref(location).addr() >> 3) + usize::from(home) * STRIDE
+    (ptr::from_ref(location).addr() >> 3) + usize::from(runtime) * STRIDE
 }
 
-impl<const PLACES: usize, const ORIGINS: usize> Origins<PLACES, ORIGINS> {
-    const fn new() -> Origins<PLACES, ORIGINS> {
-        Origins {
+impl<const PLACES: usize, const SPAWN_SITES: usize> SpawnSites<PLACES, SPAWN_SITES> {
+    const fn new() -> SpawnSites<PLACES, SPAWN_SITES> {
+        SpawnSites {
             index: [const { AtomicU32::new(0) }; PLACES],
             entries: [const {
                 Entry {
-                    home: AtomicU32::new(0),
+                    runtime: AtomicU32::new(0),
                     location: AtomicPtr::new(ptr::null_mut()),
                 }
-            }; ORIGINS],
+            }; SPAWN_SITES],
             count: AtomicUsize::new(0),
             writer: Mutex::new(()),
         }
@@ -100,24 +100,24 @@ impl<const PLACES: usize, const ORIGINS: usize> Origins<PLACES, ORIGINS> {
 
     /// Steps 2 to 4.
     #[inline]
-    fn intern(&self, home: u16, location: &'static Location<'static>) -> u32 {
-        match self.look_up(home, location) {
-            Ok(origin) => origin,
-            Err(_) => self.add(home, location),
+    fn intern(&self, runtime: u16, location: &'static Location<'static>) -> u32 {
+        match self.look_up(runtime, location) {
+            Ok(spawn_site) => spawn_site,
+            Err(_) => self.add(runtime, location),
         }
     }
 
     /// The pair's number, else the empty place where it would be.
     #[inline]
-    fn look_up(&self, home: u16, location: &'static Location<'static>) -> Result<u32, usize> {
-        let mut place = first_place(home, location) % PLACES;
+    fn look_up(&self, runtime: u16, location: &'static Location<'static>) -> Result<u32, usize> {
+        let mut place = first_place(runtime, location) % PLACES;
         loop {
-            let origin = self.index[place].load(Ordering::Acquire);
+            let spawn_site = self.index[place].load(Ordering::Acquire);
             // The remainder says to the compiler what is so anyway. Entry 0, of an empty place, is no pair's.
-            if self.entries[origin as usize % ORIGINS].is(home, location) {
-                return Ok(origin);
+            if self.entries[spawn_site as usize % SPAWN_SITES].is(runtime, location) {
+                return Ok(spawn_site);
             }
-            if origin == 0 {
+            if spawn_site == 0 {
                 return Err(place);
             }
             place = (place + 1) % PLACES;
@@ -125,27 +125,27 @@ impl<const PLACES: usize, const ORIGINS: usize> Origins<PLACES, ORIGINS> {
     }
 
     #[cold]
-    fn add(&self, home: u16, location: &'static Location<'static>) -> u32 {
-        if self.count.load(Ordering::Relaxed) == ORIGINS - HOMES {
-            return u32::from(home);
+    fn add(&self, runtime: u16, location: &'static Location<'static>) -> u32 {
+        if self.count.load(Ordering::Relaxed) == SPAWN_SITES - RUNTIMES {
+            return u32::from(runtime);
         }
         let _writer = self.writer.lock();
-        let place = match self.look_up(home, location) {
-            Ok(origin) => return origin,
+        let place = match self.look_up(runtime, location) {
+            Ok(spawn_site) => return spawn_site,
             Err(place) => place,
         };
         let count = self.count.load(Ordering::Relaxed);
-        let Some(entry) = self.entries.get(HOMES + count) else {
-            return u32::from(home);
+        let Some(entry) = self.entries.get(RUNTIMES + count) else {
+            return u32::from(runtime);
         };
-        entry.home.store(u32::from(home), Ordering::Relaxed);
+        entry.runtime.store(u32::from(runtime), Ordering::Relaxed);
         entry
             .location
             .store(ptr::from_ref(location).cast_mut(), Ordering::Relaxed);
         self.count.store(count + 1, Ordering::Relaxed);
-        let origin = (HOMES + count) as u32;
-        self.index[place].store(origin, Ordering::Release);
-        origin
+        let spawn_site = (RUNTIMES + count) as u32;
+        self.index[place].store(spawn_site, Ordering::Release);
+        spawn_site
     }
 }
 
@@ -154,24 +154,24 @@ pub(super) fn hold() -> impl Sized + 'static {
     TABLE.writer.lock()
 }
 
-/// The origin of a task of this home that is spawned there.
+/// The spawn site of a task of this runtime that is spawned there.
 #[inline]
-pub(super) fn intern(home: u16, location: &'static Location<'static>) -> u32 {
-    TABLE.intern(home, location)
+pub(super) fn intern(runtime: u16, location: &'static Location<'static>) -> u32 {
+    TABLE.intern(runtime, location)
 }
 
-/// The home of an origin that came out of a task.
+/// The scheduler of a spawn site that came out of a task.
 #[inline]
-pub(crate) fn home_of(origin: usize) -> usize {
-    match origin < HOMES {
-        true => origin,
-        false => TABLE.entries[origin].home.load(Ordering::Relaxed) as usize,
+pub(crate) fn runtime_of(spawn_site: usize) -> usize {
+    match spawn_site < RUNTIMES {
+        true => spawn_site,
+        false => TABLE.entries[spawn_site].runtime.load(Ordering::Relaxed) as usize,
     }
 }
 
-/// Where the tasks of an origin were spawned.
-pub(super) fn location_of(origin: usize) -> Option<&'static Location<'static>> {
-    let location = TABLE.entries[origin].location.load(Ordering::Relaxed);
+/// Where the tasks of a spawn site were spawned.
+pub(super) fn location_of(spawn_site: usize) -> Option<&'static Location<'static>> {
+    let location = TABLE.entries[spawn_site].location.load(Ordering::Relaxed);
     // SAFETY: null, or made from a `&'static Location` by `add`.
     unsafe { location.as_ref() }
 }
@@ -189,13 +189,13 @@ mod tests {
     #[test]
     fn a_pair_keeps_its_number_and_no_other_gets_it() {
         // All pairs but one begin where another lies.
-        static SMALL: Origins<8, { HOMES + 3 }> = Origins::new();
+        static SMALL: SpawnSites<8, { RUNTIMES + 3 }> = SpawnSites::new();
         let (one, two, three) = (here(), here(), here());
-        let number = |index: usize| (HOMES + index) as u32;
+        let number = |index: usize| (RUNTIMES + index) as u32;
         assert_eq!(SMALL.intern(1, one), number(0));
         assert_eq!(SMALL.intern(2, one), number(1));
         assert_eq!(SMALL.intern(1, two), number(2));
-        assert_eq!(SMALL.intern(1, three), 1, "full: the home itself");
+        assert_eq!(SMALL.intern(1, three), 1, "full: the runtime itself");
         assert_eq!(SMALL.intern(2, one), number(1), "also when it is full");
         let held = SMALL.writer.lock();
         assert_eq!(SMALL.intern(7, three), 7, "and without the lock");
@@ -206,11 +206,11 @@ mod tests {
     #[test]
     fn pairs_that_fill_all_places_but_one_are_found() {
         const PAIRS: u16 = 15;
-        static FULL: Origins<16, { HOMES + PAIRS as usize }> = Origins::new();
+        static FULL: SpawnSites<16, { RUNTIMES + PAIRS as usize }> = SpawnSites::new();
         let here = here();
         for _ in 0..2 {
-            let numbers = (1..=PAIRS).map(|home| FULL.intern(home, here));
-            assert!(numbers.eq((0..PAIRS).map(|index| HOMES as u32 + u32::from(index))));
+            let numbers = (1..=PAIRS).map(|runtime| FULL.intern(runtime, here));
+            assert!(numbers.eq((0..PAIRS).map(|index| RUNTIMES as u32 + u32::from(index))));
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
     fn a_pair_is_a_home_and_a_location() {
         let (one, two) = (here(), here());
         let entry = Entry {
-            home: AtomicU32::new(1),
+            runtime: AtomicU32::new(1),
             location: AtomicPtr::new(ptr::from_ref(one).cast_mut()),
         };
         assert!(entry.is(1, one) && !entry.is(2, one) && !entry.is(1, two));
@@ -235,10 +235,10 @@ mod tests {
         ];
         let intern_all = move || {
             let homes = 0..64_u16;
-            let of_home = |home| lines.map(|location| intern(home, location));
+            let of_home = |runtime| lines.map(|location| intern(runtime, location));
             homes.map(of_home).collect::<Vec<_>>()
         };
-        let origins = intern_all();
+        let sites = intern_all();
         let held = hold();
         let other = thread::spawn(intern_all);
         let begin = std::time::Instant::now();
@@ -248,7 +248,7 @@ mod tests {
             thread::yield_now();
         }
         drop(held);
-        assert_eq!(other.join().unwrap(), origins);
+        assert_eq!(other.join().unwrap(), sites);
     }
 
     #[test]
@@ -258,24 +258,24 @@ mod tests {
         let threads: Vec<_> = (0..8)
             .map(|_| thread::spawn(move || [intern(7, here), intern(7, there), intern(8, here)]))
             .collect();
-        let origins = [intern(7, here), intern(7, there), intern(8, here)];
+        let sites = [intern(7, here), intern(7, there), intern(8, here)];
         for thread in threads {
-            assert_eq!(thread.join().unwrap(), origins);
+            assert_eq!(thread.join().unwrap(), sites);
         }
-        for (origin, home, location) in [
-            (origins[0], 7, here),
-            (origins[1], 7, there),
-            (origins[2], 8, here),
+        for (spawn_site, runtime, location) in [
+            (sites[0], 7, here),
+            (sites[1], 7, there),
+            (sites[2], 8, here),
         ] {
-            assert_eq!(home_of(origin as usize), home);
-            assert!(ptr::eq(location_of(origin as usize).unwrap(), location));
+            assert_eq!(runtime_of(spawn_site as usize), runtime);
+            assert!(ptr::eq(location_of(spawn_site as usize).unwrap(), location));
         }
-        assert_ne!(origins[0], origins[1]);
+        assert_ne!(sites[0], sites[1]);
     }
 
     #[test]
     fn a_home_is_an_origin_without_a_location() {
-        assert_eq!(home_of(9), 9);
+        assert_eq!(runtime_of(9), 9);
         assert!(location_of(9).is_none());
     }
 }

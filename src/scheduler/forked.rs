@@ -5,17 +5,17 @@
 //! In the child, a scheduler that was made before the fork
 //!
 //! 1. polls nothing, starts no thread, and takes none of its own locks on the ways named below;
-//! 2. panics when it is asked for something that would never come ([`Shared::assert_own`]): spawning, waiting, figures;
+//! 2. panics when it is asked for something that would never come ([`Shared::assert_not_forked`]): spawning, waiting, figures;
 //! 3. is silent where a panic would harm: wakes, timers that are dropped, the end of a runtime. What it holds is leaked.
 //!
 //! So dropping what was inherited neither waits nor disturbs the parent.
 //!
 //! # Protocol
 //!
-//! 1. A new child marks every scheduler closed ([`disown`]), so that the hot paths need no look of their own: who finds a
-//!    scheduler closed asks whether it is lost ([`Shared::is_lost`]).
+//! 1. A new child marks every scheduler closed ([`close_in_child`]), so that the hot paths need no look of their own: who finds a
+//!    scheduler closed asks whether it is lost ([`Shared::is_closed_by_fork`]).
 //! 2. A thread of the runtime that forks is the only one of the child. When the poll or job that forked returns, the thread
-//!    would go on with tasks that the parent has too. It ends the process instead ([`end_child`]), before instruments are told
+//!    would go on with tasks that the parent has too. It ends the process instead ([`abort_child`]), before instruments are told
 //!    of the poll. What a poll itself does to the scheduler, before it returns, asks first: a wake, a panic's report, the end of
 //!    a `block_on`.
 //!
@@ -26,7 +26,7 @@
 
 use std::process;
 
-use super::{Shared, circle, home, local};
+use super::{Shared, local, runtimes, wait_cycle};
 use crate::stderr;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
@@ -36,21 +36,21 @@ use crate::tasks::{self, Runnable};
 pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
 
 /// In a child: all schedulers there are belong to another process.
-pub(crate) fn disown(free: &mut Free) {
+pub(crate) fn close_in_child(free: &mut Free) {
     free.clear();
-    home::each(|shared| shared.closed.store(true, Ordering::SeqCst));
+    runtimes::each(|shared| shared.closed.store(true, Ordering::SeqCst));
 }
 
 /// On a thread of a runtime, after foreign code: if that has forked, this is a child with nothing to do here.
 #[inline]
-pub(super) fn end_if_child() {
-    if local::member().is_some_and(Shared::is_inherited) {
-        end_child();
+pub(super) fn abort_if_child() {
+    if local::member().is_some_and(Shared::in_forked_child) {
+        abort_child();
     }
 }
 
 #[cold]
-fn end_child() -> ! {
+fn abort_child() -> ! {
     stderr::say_last(format_args!(
         "a task or job forked, and its child returned into the runtime, whose threads are its parent's. \
          A child made there must call `exec` or `_exit`; this one is aborted"
@@ -61,31 +61,31 @@ fn end_child() -> ! {
 impl Shared {
     /// Whether this process is a child of the one that the scheduler was made in.
     #[inline]
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.birth.is_inherited()
+    pub(crate) fn in_forked_child(&self) -> bool {
+        self.birth.in_forked_child()
     }
 
-    /// [`Shared::is_inherited`], for ways on which nearly everything is open.
+    /// [`Shared::in_forked_child`], for ways on which nearly everything is open.
     #[inline]
-    pub(super) fn is_lost(&self) -> bool {
-        self.is_closed() && self.is_inherited()
+    pub(super) fn is_closed_by_fork(&self) -> bool {
+        self.is_closed() && self.in_forked_child()
     }
 
     /// Panics if nothing can come of whatever is asked for.
     #[inline]
     #[track_caller]
-    pub(crate) fn assert_own(&self) {
-        if self.is_lost() {
-            panic!("{LOST}");
+    pub(crate) fn assert_not_forked(&self) {
+        if self.is_closed_by_fork() {
+            panic!("{FORKED}");
         }
     }
 
     /// After a poll that is observed, before anybody is told of it: if it has forked, this is the end of the child. What it was
     /// observed with are locks, and hooks of the user, who does not expect them to be called in two processes.
     #[inline]
-    pub(super) fn end_if_lost(&self) {
-        if self.is_lost() {
-            end_child();
+    pub(super) fn abort_if_forked(&self) {
+        if self.is_closed_by_fork() {
+            abort_child();
         }
     }
 
@@ -94,8 +94,8 @@ impl Shared {
     #[cold]
     #[inline(never)]
     pub(super) fn wake_the_waiting(&self) {
-        if self.is_inherited() {
-            end_child();
+        if self.in_forked_child() {
+            abort_child();
         }
         self.registry.close();
     }
@@ -103,12 +103,12 @@ impl Shared {
     /// A new task that comes too late.
     #[cold]
     pub(super) fn refuse(&'static self, runnable: Runnable) {
-        if self.is_inherited() {
+        if self.in_forked_child() {
             // To cancel it would take locks that nobody may be left to release.
             std::mem::forget(runnable);
-            panic!("{LOST}");
+            panic!("{FORKED}");
         }
-        let _ends = circle::ends_task_of(self);
+        let _ends = wait_cycle::ends_task_of(self);
         match self.instruments.on() {
             0 => tasks::reject(runnable, None, None),
             _ => self.end_observed(runnable, None, true),
@@ -117,5 +117,5 @@ impl Shared {
 }
 
 /// What is said of an inherited runtime.
-pub(crate) const LOST: &str = "the runtime belongs to the process that this one was forked from, and has no threads here; \
+pub(crate) const FORKED: &str = "the runtime belongs to the process that this one was forked from, and has no threads here; \
      build one after the fork, or leave the runtime first if it is entered";

@@ -1,4 +1,4 @@
-//! How long a processor was in somebody's hands.
+//! How long a processor was held by a thread.
 //!
 //! # What it guarantees
 //!
@@ -6,7 +6,7 @@
 //!
 //! # Protocol
 //!
-//! 1. Its holder writes one word, when it takes the processor in hand and when it lets go: whether it holds it, and with that how
+//! 1. Its holder writes one word, when it acquires the processor and when it lets go: whether it holds it, and with that how
 //!    long it was held before, or a moment: the one since which it would have been held had it been held all that time
 //!    without a break. With a word for each, a reader between the two stores would count a time of holding twice, or not at all.
 //! 2. A reader takes the word and its own time. That may be later than the one at which the holder, who is about to write,
@@ -19,7 +19,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// See the module's documentation. All is `Relaxed`: a time and no order is wanted.
 #[derive(Debug, Default)]
-pub(super) struct Busy {
+pub(super) struct BusyTime {
     /// Nanoseconds times two, plus [`HELD`].
     word: AtomicU64,
     /// The most that readers were told.
@@ -37,8 +37,8 @@ fn word(time: i64, held: u64) -> u64 {
     (time as u64) << 1 | held
 }
 
-impl Busy {
-    /// The holder has taken the processor in hand.
+impl BusyTime {
+    /// The holder has acquired the processor.
     pub(super) fn begin(&self, now: Instant) {
         let before = self.at(now);
         let since = clock::nanos(now) as i64 - before;
@@ -54,7 +54,7 @@ impl Busy {
         let word = self.word.load(Ordering::Relaxed);
         match word & HELD {
             0 => time(word),
-            // Who took it in hand may have done so later than now.
+            // Who acquired it may have done so later than now.
             _ => (clock::nanos(now) as i64 - time(word)).max(0),
         }
     }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn tenures_add_up() {
-        let (busy, at) = (Busy::default(), moments());
+        let (busy, at) = (BusyTime::default(), moments());
         busy.begin(at(10));
         assert_eq!(busy.get(at(15)), 5);
         busy.end(at(20));
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_reader_with_another_clock_than_the_holder_s_is_not_told_less_than_before() {
-        let (busy, at) = (Busy::default(), moments());
+        let (busy, at) = (BusyTime::default(), moments());
         busy.begin(at(10));
         // The holder has looked at the clock and not yet written.
         assert_eq!(busy.get(at(25)), 15);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn busy_time_never_goes_back_beside_a_holder() {
-        let (busy, is_done) = (Busy::default(), AtomicBool::new(false));
+        let (busy, is_done) = (BusyTime::default(), AtomicBool::new(false));
         thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..20_000 {
