@@ -128,6 +128,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
+mod clock;
 #[cfg(any(
     feature = "tokio-io",
     feature = "tokio-compat",

@@ -34,6 +34,9 @@ pub(crate) use shuttle::{
 
 pub(crate) use lock::{Condvar, Mutex, MutexGuard};
 
+#[path = "sync/counter.rs"]
+pub(crate) mod counter;
+
 /// Models do not fork.
 #[cfg(not(any(executor_loom, executor_shuttle)))]
 #[path = "sync/fork.rs"]

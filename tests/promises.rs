@@ -20,19 +20,19 @@ struct Promise {
 }
 
 fn promises() -> Vec<Promise> {
-    let (period, ask) = (time("monitor.rs", "PERIOD"), time("monitor.rs", "ASK"));
-    let hidden = time("monitor.rs", "DOZE") + period;
-    let computes = time("watch.rs", "RUNNING") + period;
-    let blocked = time("watch.rs", "BLOCKED");
+    let (period, ask) = (time("monitor/mod.rs", "PERIOD"), time("monitor/mod.rs", "ASK"));
+    let hidden = time("monitor/mod.rs", "DOZE") + period;
+    let computes = time("monitor/watch.rs", "RUNNING") + period;
+    let blocked = time("monitor/watch.rs", "BLOCKED");
     let (streak, turns) = (
-        number("scheduler/processor.rs", "NEXT_SLOT_CAP") + 1,
-        number("scheduler/processor.rs", "GLOBAL_TURNS"),
+        number("scheduler/processor/mod.rs", "NEXT_SLOT_CAP") + 1,
+        number("scheduler/processor/mod.rs", "GLOBAL_TURNS"),
     );
     let (budget, piece) = (
         number("tasks/budget.rs", "BUDGET"),
-        2 * number("scheduler/wheel.rs", "PIECE"),
+        2 * number("scheduler/timers/wheel.rs", "PIECE"),
     );
-    let endless = time("crowd/detached.rs", "ENDLESS");
+    let endless = time("monitor/detached_polls.rs", "ENDLESS");
     let everywhere: &[&str] = &[GUARANTEES, README, ESSAY];
     let inside: &[&str] = &[GUARANTEES, ESSAY];
     let promise = |phrase: String, documents, file, test| Promise {

@@ -253,7 +253,7 @@ fn unpollable(error: io::Error) -> io::Error {
     }
     io::Error::new(
         io::ErrorKind::Unsupported,
-        "this kind of file (a regular file or a directory) is always wakers and cannot be waited on; use spawn_blocking",
+        "this kind of file (a regular file or a directory) is always ready and cannot be waited on; use spawn_blocking",
     )
 }
 

@@ -156,7 +156,7 @@ fn an_event_after_the_look_survives_would_block() {
     look(&reactor);
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
-        panic!("a fresh source counts as wakers");
+        panic!("a fresh source counts as ready");
     };
     let would_block = a.read(&mut [0; 8]).unwrap_err();
     assert_eq!(would_block.kind(), io::ErrorKind::WouldBlock);

@@ -3,7 +3,7 @@
 //! The future is polled here and nowhere else, so it need not be `Send`. Between polls the thread runs the local tasks of
 //! this `block_on`, then parks. It runs no tasks of the runtime: they could hold up its own future, which cannot move.
 //!
-//! On a worker the processor is handed over first ([`handoff`]), so any number of workers may do this at once, nested
+//! On a worker the processor is handed over first ([`enter_blocking`]), so any number of workers may do this at once, nested
 //! however deeply: for each, another thread runs the tasks that it waits for.
 
 use std::future::Future;
@@ -15,7 +15,7 @@ use super::local_set::Frame;
 use super::signal::Signal;
 use super::{Handle, context};
 use crate::scheduler::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
-use crate::scheduler::{Shared, handoff};
+use crate::scheduler::{Shared, enter_blocking};
 use crate::sync::Arc;
 use crate::tasks::large::boxing;
 use crate::tasks::observe::{Kind, observed};
@@ -99,7 +99,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
     let foreign = handle.foreign.clone();
     let _in_foreign = foreign.enter();
     let _entered = context::enter(handle);
-    let _blocking = handoff::enter_blocking();
+    let _blocking = enter_blocking();
     let _budget = budget::unlimited();
     let signal = Arc::new(Signal::of_this_thread());
     let waker = Waker::from(signal.clone());

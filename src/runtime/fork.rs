@@ -34,9 +34,9 @@ fn hold() -> Box<dyn Any> {
         recording::hold(),
         tasks::hold(),
         stamp::hold(),
-        scheduler::wait_cycle::hold(),
+        scheduler::lifecycle::wait_cycle::hold(),
     );
-    scheduler::clock::prepare();
+    crate::clock::prepare();
     Box::new(Held {
         schedulers: scheduler::hold_free(),
         stderr: stderr::hold(),

@@ -4,56 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
 
-use async_task::ScheduleInfo;
-
 use super::{block_on, context};
-use crate::scheduler::{Shared, handoff, scheduler_of};
+use crate::scheduler::schedule::{OnPool, OnWorkers};
+use crate::scheduler::{Shared, enter_blocking};
 use crate::tasks::large::boxing;
-use crate::tasks::{self, AbortHandle, JoinHandle, Membership, Meta, Runnable, Schedule};
-
-/// The scheduler of ordinary tasks.
-struct OnWorkers;
-
-impl Schedule for OnWorkers {
-    #[inline]
-    fn schedule(runnable: Runnable, info: ScheduleInfo) {
-        scheduler_of(runnable.metadata()).submit(runnable, info.woken_while_running);
-    }
-
-    fn panicked(meta: &Meta) {
-        scheduler_of(meta).task_panicked(meta);
-    }
-
-    fn cancelled(meta: &Meta) {
-        scheduler_of(meta).task_cancelled();
-    }
-
-    #[inline]
-    fn finished(meta: &Meta) {
-        scheduler_of(meta).task_finished();
-    }
-}
-
-/// The scheduler of blocking jobs.
-struct OnPool;
-
-impl Schedule for OnPool {
-    fn schedule(runnable: Runnable, _: ScheduleInfo) {
-        scheduler_of(runnable.metadata()).submit_blocking(runnable);
-    }
-
-    fn panicked(meta: &Meta) {
-        scheduler_of(meta).task_panicked(meta);
-    }
-
-    fn cancelled(meta: &Meta) {
-        scheduler_of(meta).task_cancelled();
-    }
-
-    fn finished(meta: &Meta) {
-        scheduler_of(meta).task_finished();
-    }
-}
+use crate::tasks::{self, AbortHandle, JoinHandle, Membership};
 
 /// `bytes`: the size of the future before it was boxed, if it was.
 #[track_caller]
@@ -193,7 +148,7 @@ pub fn block_in_place<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    let _blocking = handoff::enter_blocking();
+    let _blocking = enter_blocking();
     f()
 }
 

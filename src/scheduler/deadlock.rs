@@ -46,7 +46,9 @@ use std::fmt::{self, Write as _};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::{Shared, local, probe, runtimes};
+use super::{Shared, this_thread};
+use crate::scheduler::lifecycle::runtimes;
+use crate::scheduler::monitor::probe;
 use crate::stderr;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::thread::{self, Thread};
@@ -81,7 +83,7 @@ impl Default for OnDeadlock {
 
 /// A `block_on`, as far as it has parked once.
 pub(crate) struct Waiting {
-    /// A [probe](super::probe)'s name of the thread.
+    /// A [probe](super::monitor::probe)'s name of the thread.
     thread: u64,
     /// The thread belongs to a runtime.
     is_member: bool,
@@ -187,7 +189,7 @@ pub(crate) fn look() -> Option<Standstill> {
     let mut stands_still = true;
     runtimes::each(|shared| {
         // Of a runtime that has ended no thread is left.
-        if stands_still && !shared.in_forked_child() && shared.threads.alive() != 0 {
+        if stands_still && !shared.in_forked_child() && shared.workers.threads.alive() != 0 {
             stands_still = shared.stands_still(&mut seen, &mut outsiders);
         }
     });
@@ -232,7 +234,7 @@ fn count_threads() -> Option<usize> {
 impl Shared {
     /// Whether anybody wants to know.
     pub(crate) fn looks_for_deadlocks(&self) -> bool {
-        self.looks_for_deadlocks.load(Ordering::Relaxed)
+        self.observers.looks_for_deadlocks.load(Ordering::Relaxed)
     }
 
     /// The calling thread begins to wait in a `block_on` of this runtime.
@@ -245,7 +247,7 @@ impl Shared {
 
         let waiting = Arc::new(Waiting {
             thread: probe::this_thread(),
-            is_member: local::member().is_some(),
+            is_member: this_thread::member_of().is_some(),
             location,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             parks: AtomicU64::new(0),
@@ -253,7 +255,7 @@ impl Shared {
             verdict: Mutex::new(None),
             handle: thread::current(),
         });
-        self.waiting.lock().push(waiting.clone());
+        self.observers.waiting.lock().push(waiting.clone());
         waiting
     }
 
@@ -262,7 +264,7 @@ impl Shared {
         if self.in_forked_child() {
             return;
         }
-        let mut all = self.waiting.lock();
+        let mut all = self.observers.waiting.lock();
         if let Some(place) = all.iter().position(|other| Arc::ptr_eq(other, waiting)) {
             all.swap_remove(place);
         }
@@ -270,21 +272,21 @@ impl Shared {
 
     /// See the module's documentation. Adds what it has seen, and the threads in `block_on` that belong to no runtime.
     fn stands_still(&self, seen: &mut Standstill, outsiders: &mut Vec<u64>) -> bool {
-        let slots = || self.processors.iter();
+        let slots = || self.queues.processors.iter();
         if self.is_closed()
-            || self.idle.num_idle() != self.processors.len()
-            || !self.monitor.is_sleeping()
-            || self.work_is_visible()
-            || self.compute_limit.num_held_back() != 0
+            || self.workers.idle.num_idle() != self.queues.processors.len()
+            || !self.workers.monitor.is_sleeping()
+            || self.queues.has_visible_work()
+            || self.queues.compute_limit.num_held_back() != 0
             || slots().any(|slot| !slot.current().next.is_empty())
-            || !self.detached.is_empty()
-            || self.timers.is_any_armed()
+            || !self.queues.detached.is_empty()
+            || self.services.timers.is_any_armed()
             || self.netpoll().is_none_or(|netpoll| netpoll.has_waiters())
         {
             return false;
         }
         let mut parked = Vec::new();
-        for waiting in &*self.waiting.lock() {
+        for waiting in &*self.observers.waiting.lock() {
             let parks = waiting.parks.load(Ordering::Acquire);
             seen.parks.push((waiting.number, parks));
             if parks % 2 == 1 && !(waiting.has_work)() {
@@ -296,7 +298,8 @@ impl Shared {
         }
         let is_parked = |thread: u64| parked.contains(&thread);
         // A `block_on` inside another one on the same thread waits in its place.
-        let all_wait = (self.waiting.lock().iter()).all(|waiting| is_parked(waiting.thread));
+        let all_wait =
+            (self.observers.waiting.lock().iter()).all(|waiting| is_parked(waiting.thread));
         let Some(mut away) = self.threads_without_processor() else {
             return false;
         };
@@ -313,12 +316,12 @@ impl Shared {
             return false;
         }
         const MONITOR: usize = 1;
-        let alive = self.threads.alive();
+        let alive = self.workers.threads.alive();
         seen.threads += alive;
         seen.polls += slots()
             .map(|slot| slot.sum(|processor| processor.tick.get()))
             .sum::<u64>();
-        alive == MONITOR + self.idle.num_waiting_workers() + away.len() + threads
+        alive == MONITOR + self.workers.idle.num_waiting_workers() + away.len() + threads
     }
 
     /// Step 3, for this runtime. Whoever comes second to the same standstill leaves it.
@@ -328,7 +331,7 @@ impl Shared {
         };
         // Not the threads: idle ones end by themselves.
         let moved = (standstill.polls, standstill.parks.clone());
-        if self.deadlock.lock().replace(moved.clone()) == Some(moved) {
+        if self.observers.deadlock.lock().replace(moved.clone()) == Some(moved) {
             return;
         }
         let Some(report) = self.deadlock_report() else {
@@ -339,7 +342,7 @@ impl Shared {
             OnDeadlock::Report => stderr::say(format_args!("{report}")),
             OnDeadlock::Panic => {
                 let report = Arc::from(report);
-                for waiting in &*self.waiting.lock() {
+                for waiting in &*self.observers.waiting.lock() {
                     waiting.condemn(&report);
                 }
             }
@@ -347,13 +350,13 @@ impl Shared {
     }
 
     fn deadlock_report(&self) -> Option<String> {
-        let waiting = self.waiting.lock().clone();
+        let waiting = self.observers.waiting.lock().clone();
         if waiting.is_empty() {
             return None;
         }
         let mut report = String::from("all tasks are asleep - deadlock!");
         for waiting in &waiting {
-            let _ = write!(report, "\n  block_on processor {} waits", waiting.location);
+            let _ = write!(report, "\n  block_on at {} waits", waiting.location);
         }
         let _ = write!(report, "\n{}", self.dump_tasks());
         Some(report.trim_end().to_owned())

@@ -10,83 +10,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use crossbeam_utils::CachePadded;
-
 use super::Shared;
-use super::instruments::details::{Detail, Doing};
-use super::probe::{self, Probe, State};
-use crate::sync::Mutex;
+use crate::scheduler::instruments::details::{Detail, Doing};
+use crate::scheduler::monitor::probe::{Probe, State};
 use crate::sync::atomic::Ordering;
-use crate::sync::fork::Birth;
-use crate::tasks::registry::{SHARDS, thread_shard};
 use crate::tasks::{self, Id};
-
-/// Polls on threads without a processor: blocking jobs, and what has given its processor away to block.
-///
-/// Sharded by thread. Entered and left by the thread itself.
-#[derive(Debug, Default)]
-pub(super) struct OffProcessor([CachePadded<Mutex<Vec<OffProcessorPoll>>>; SHARDS]);
-
-#[derive(Clone, Copy, Debug)]
-struct OffProcessorPoll {
-    tag: u64,
-    /// A [probe](super::probe)'s name of the thread.
-    thread: u64,
-    since: Instant,
-    is_job: bool,
-}
-
-impl OffProcessor {
-    /// The calling thread polls this task without a processor, until the guard is dropped.
-    pub(super) fn enter(&'static self, tag: u64, is_job: bool) -> OffProcessorGuard {
-        let list = &self.0[thread_shard()];
-        let thread = probe::this_thread();
-        list.lock().push(OffProcessorPoll {
-            tag,
-            thread,
-            since: super::clock::now(),
-            is_job,
-        });
-        OffProcessorGuard {
-            list,
-            tag,
-            birth: Birth::here(),
-        }
-    }
-
-    /// The threads that have given their processor away. `None`: a job runs.
-    fn threads(&self) -> Option<Vec<u64>> {
-        let all = self.all();
-        let threads = all.iter().map(|away| (!away.is_job).then_some(away.thread));
-        threads.collect()
-    }
-
-    fn all(&self) -> Vec<OffProcessorPoll> {
-        let lists = self.0.iter();
-        lists.flat_map(|list| list.lock().clone()).collect()
-    }
-}
-
-/// See [`OffProcessor::enter`].
-#[derive(Debug)]
-pub(super) struct OffProcessorGuard {
-    list: &'static Mutex<Vec<OffProcessorPoll>>,
-    tag: u64,
-    birth: Birth,
-}
-
-impl Drop for OffProcessorGuard {
-    fn drop(&mut self) {
-        if self.birth.in_forked_child() {
-            // Another thread may have held the lock when the process forked.
-            return;
-        }
-        let mut list = self.list.lock();
-        if let Some(place) = list.iter().rposition(|away| away.tag == self.tag) {
-            list.swap_remove(place);
-        }
-    }
-}
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -311,7 +239,7 @@ pub(crate) struct Endings {
 impl Shared {
     /// Threads that have given their processor away in a poll. `None`: a blocking job runs.
     pub(super) fn threads_without_processor(&self) -> Option<Vec<u64>> {
-        self.off_processor.threads()
+        self.workers.off_processor.threads()
     }
 
     /// How many tasks have ended, and of them by being cancelled.
@@ -346,7 +274,13 @@ impl Shared {
     /// The live tasks, as far as they are known.
     pub(crate) fn dump_tasks(&self) -> TaskDump {
         let alive = self.num_alive_tasks();
-        let details: HashMap<u64, Detail> = self.instruments.details.all().into_iter().collect();
+        let details: HashMap<u64, Detail> = self
+            .observers
+            .instruments
+            .details
+            .all()
+            .into_iter()
+            .collect();
         let mut states: HashMap<u64, Doings> = HashMap::new();
         for tag in self.registry.tags() {
             states.insert(tag, (TaskState::Waiting, false, None));
@@ -383,7 +317,7 @@ impl Shared {
     /// What [`Processor::at_work`](super::processor::Processor::at_work) says of each instance, in a fixed order.
     fn at_work(&self) -> Vec<Option<(u64, u64, u64)>> {
         let mut all = Vec::new();
-        for slot in &self.processors {
+        for slot in &self.queues.processors {
             slot.each(|processor| all.push(processor.at_work()));
             // One more may come between two calls: then the places after it do not match, and nothing is made of them.
             all.push(None);
@@ -418,7 +352,7 @@ impl Shared {
                 running.insert(tag, (state_of(thread), false, None));
             }
         }
-        for away in self.off_processor.all() {
+        for away in self.workers.off_processor.all() {
             let state = state_of(away.thread);
             running.insert(away.tag, (state, away.is_job, Some(away.since.elapsed())));
         }

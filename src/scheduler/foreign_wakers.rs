@@ -21,9 +21,9 @@ use std::mem;
 use std::task::Waker;
 
 use super::Shared;
-use super::lifecycle::BlockingJob;
-use super::threads::Context;
 use crate::blocking::Job;
+use crate::scheduler::lifecycle::BlockingJob;
+use crate::scheduler::lifecycle::threads::Context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::tasks::{self, wakers};
@@ -74,7 +74,7 @@ impl Shared {
         }
         let any = !foreign.is_empty();
         if any {
-            self.foreign_wakers.put(foreign);
+            self.services.foreign_wakers.put(foreign);
         }
         any
     }
@@ -101,14 +101,14 @@ impl Shared {
 
     /// Calls what was left, one by one.
     pub(super) fn call_foreign_wakers(&self) {
-        while let Some(waker) = self.foreign_wakers.take() {
+        while let Some(waker) = self.services.foreign_wakers.take() {
             tasks::catch_panic(|| waker.wake());
         }
     }
 
     /// Monitor, in each round: step 4. `rounds` counts those in which there were any.
     pub(super) fn check_foreign_wakers(&'static self, rounds: &mut u32) {
-        if self.foreign_wakers.is_empty() {
+        if self.services.foreign_wakers.is_empty() {
             *rounds = 0;
             return;
         }

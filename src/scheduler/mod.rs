@@ -122,315 +122,39 @@
 //!
 //! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and thief pass to and fro.
 
-use std::fmt;
-use std::io;
-use std::time::Duration;
-
-use crossbeam_deque::Injector;
-use crossbeam_utils::CachePadded;
-
-use crate::blocking::Pool;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::fork::Birth;
-use crate::sync::{Arc, Mutex, Weak};
-use crate::tasks::Runnable;
-use crate::tasks::registry::{Registry, SHARDS};
-
-mod busy_time;
-mod processor_ref;
-pub(crate) mod wait_cycle;
-// Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
-#[cfg_attr(not(feature = "time"), allow(dead_code))]
-pub(crate) mod clock;
-mod compute_limit;
-mod counter;
+mod acquire;
 pub(crate) mod deadlock;
-mod detached;
 pub(crate) mod dump;
 mod foreign_wakers;
-mod forked;
-pub(crate) mod handoff;
-mod hold;
-mod idle;
 pub(crate) mod instruments;
-mod lifecycle;
-mod local;
+pub(crate) mod lifecycle;
 mod monitor;
 mod netpoll;
-mod next_slot;
-mod ownership;
-mod parked_worker;
-mod probe;
+mod off_processor;
 mod processor;
-mod processor_slot;
 mod rng;
-mod runtimes;
+mod run_queues;
 mod schedtrace;
-mod settings;
-mod shutdown;
+pub(crate) mod schedule;
+mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod stall;
-mod steal;
 mod submit;
 #[cfg(test)]
 mod tests;
-mod threads;
+pub(crate) mod this_thread;
+// Without feature `time` nobody arms a timer, and what only an armed timer needs is unused.
 #[cfg_attr(not(feature = "time"), allow(dead_code))]
 pub(crate) mod timers;
-mod wake_heuristics;
-mod watch;
-#[cfg_attr(not(feature = "time"), allow(dead_code))]
-mod wheel;
 mod worker;
 
-#[cfg(all(feature = "net", unix))]
-pub(crate) use forked::FORKED;
-pub(crate) use forked::{Free, close_in_child};
+pub(crate) use acquire::enter_blocking;
 pub(crate) use instruments::InstrumentSettings;
+#[cfg(all(feature = "net", unix))]
+pub(crate) use lifecycle::forked::FORKED;
+pub(crate) use lifecycle::forked::{Free, close_in_child};
 pub(crate) use lifecycle::hold_free;
-pub(crate) use runtimes::scheduler_of;
+pub(crate) use lifecycle::settings::{Lease, Settings, ThreadWrapper};
 pub(crate) use schedtrace::SchedtraceSettings;
-pub(crate) use settings::{Lease, Settings, ThreadWrapper};
+pub(crate) use shared::Shared;
 pub(crate) use stall::{OnIncident, OnStall};
-
-use compute_limit::ComputeLimit;
-use deadlock::{Moved, Waiting};
-use detached::DetachedList;
-use dump::OffProcessor;
-use foreign_wakers::ForeignWakers;
-use hold::Hold;
-use idle::Idle;
-use instruments::Instruments;
-use lifecycle::BlockingJob;
-use monitor::Monitor;
-use netpoll::Netpoll;
-use processor::Core;
-use processor_slot::ProcessorSlot;
-use threads::Threads;
-use timers::Timers;
-
-/// What the workers of one runtime share. Leaked and used again; see [`lifecycle`].
-pub(crate) struct Shared {
-    /// The process that it was made in, and belongs to.
-    birth: Birth,
-    /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
-    pub(crate) registry: &'static Registry,
-    processors: Box<[CachePadded<ProcessorSlot>]>,
-    detached: DetachedList,
-    compute_limit: ComputeLimit,
-    global: Injector<Runnable>,
-    idle: Idle<Box<Core>>,
-    timers: Timers,
-    /// Read by each worker between two polls, written at opening and closing: on a line that nobody else writes.
-    closed: CachePadded<AtomicBool>,
-    monitor: Monitor,
-    /// See [`hold`].
-    hold: Hold,
-    foreign_wakers: ForeignWakers,
-    threads: Threads,
-    /// Threads that run [`worker::run`]: a hint for when spares end, and what the shutdown thread waits for.
-    workers: AtomicUsize,
-    /// The user has been told that `Settings::max_threads` is reached. `Relaxed`: only who sets it matters.
-    said_exhausted: AtomicBool,
-    counters: CachePadded<Counters>,
-    instruments: Instruments,
-    off_processor: OffProcessor,
-    /// `block_on`s of this runtime that have parked.
-    waiting: Mutex<Vec<Arc<Waiting>>>,
-    /// Written at opening.
-    looks_for_deadlocks: AtomicBool,
-    /// The last standstill that was reported.
-    deadlock: Mutex<Option<Moved>>,
-    remote_tasks: [CachePadded<RemoteTasks>; SHARDS],
-    services: Mutex<Services>,
-}
-
-/// What belongs to the runtime that uses the scheduler at present.
-#[derive(Default)]
-struct Services {
-    lease: Weak<Lease>,
-    settings: Option<Arc<Settings>>,
-    netpoll: Option<Netpoll>,
-    blocking: Option<Arc<Pool<BlockingJob>>>,
-}
-
-/// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a spawn storm from outside
-/// would meet here (36 ns per contended addition). Only sums matter: relaxed.
-#[derive(Debug, Default)]
-struct RemoteTasks {
-    spawned: AtomicU64,
-    finished: AtomicU64,
-}
-
-/// Other counters without an owner. Only sums matter: relaxed.
-#[derive(Debug, Default)]
-struct Counters {
-    handoffs: AtomicU64,
-    retakes: AtomicU64,
-    stalls: AtomicU64,
-    cancelled: AtomicU64,
-    network_polls: AtomicU64,
-    network_ready: AtomicU64,
-}
-
-impl Counters {
-    fn reset(&self) {
-        let Counters {
-            handoffs,
-            retakes,
-            stalls,
-            cancelled,
-            network_polls,
-            network_ready,
-        } = self;
-        for counter in [
-            handoffs,
-            retakes,
-            stalls,
-            cancelled,
-            network_polls,
-            network_ready,
-        ] {
-            counter.store(0, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Shared {
-    fn leak(processors: usize) -> Option<&'static Shared> {
-        let registry = Registry::lease()?;
-        let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(ProcessorSlot::new).unzip();
-        let shared: &'static Shared = Box::leak(Box::new(Shared {
-            birth: Birth::here(),
-            registry,
-            processors: slots.into_iter().map(CachePadded::new).collect(),
-            detached: DetachedList::new(),
-            compute_limit: ComputeLimit::new(processors),
-            global: Injector::new(),
-            idle: Idle::new(),
-            timers: Timers::new(processors),
-            closed: CachePadded::new(AtomicBool::new(true)),
-            monitor: Monitor::default(),
-            hold: Hold::default(),
-            foreign_wakers: ForeignWakers::default(),
-            threads: Threads::default(),
-            workers: AtomicUsize::new(0),
-            said_exhausted: AtomicBool::new(false),
-            counters: CachePadded::default(),
-            instruments: Instruments::new(),
-            off_processor: OffProcessor::default(),
-            waiting: Mutex::default(),
-            looks_for_deadlocks: AtomicBool::new(false),
-            deadlock: Mutex::default(),
-            remote_tasks: Default::default(),
-            services: Mutex::new(Services::default()),
-        }));
-        shared.idle.put_cores(cores);
-        runtimes::insert(registry.index(), shared);
-        Some(shared)
-    }
-
-    /// Whether any queue has something in it. Next slots do not count: their owners run them next.
-    fn work_is_visible(&self) -> bool {
-        let mut places = self.processors.iter();
-        !self.global.is_empty()
-            || places.any(|slot| !slot.current().stealer.is_empty())
-            || self
-                .detached
-                .iter()
-                .any(|processor| !processor.stealer.is_empty())
-            || self.held_back_is_due()
-    }
-
-    /// Runnables that wait in queues where thieves see them, roughly.
-    fn num_waiting(&self) -> usize {
-        let places = self.processors.iter().map(|slot| slot.current());
-        let queues = places.chain(self.detached.iter());
-        self.global.len()
-            + queues
-                .map(|processor| processor.stealer.len())
-                .sum::<usize>()
-    }
-
-    /// Runnables in the global queue, and those that are held back from it.
-    fn num_global(&self) -> usize {
-        self.global.len() + self.compute_limit.num_held_back()
-    }
-
-    /// Whether there is, or may be, another worker to take a processor over. If not, that is said once.
-    fn can_replace_worker(&'static self) -> bool {
-        self.idle.has_waiting_worker() || self.can_start_worker()
-    }
-
-    /// There is a deadline before the one that the driver's holder waits for.
-    fn wake_driver(&self) {
-        if let Some(netpoll) = self.netpoll() {
-            netpoll.notify();
-        }
-    }
-
-    #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
-        // Relaxed: a hint between polls. Where it decides, the closing protocol's fences order it.
-        self.closed.load(Ordering::Relaxed)
-    }
-
-    fn has_surplus_workers(&self) -> bool {
-        self.workers.load(Ordering::Relaxed) > self.processors.len()
-    }
-
-    fn polled_network(&self, ready: usize) {
-        self.counters.network_polls.fetch_add(1, Ordering::Relaxed);
-        if ready != 0 {
-            self.counters
-                .network_ready
-                .fetch_add(ready as u64, Ordering::Relaxed);
-        }
-    }
-
-    fn network_polls(&self) -> u64 {
-        self.counters.network_polls.load(Ordering::Relaxed)
-    }
-
-    fn keep_alive(&self) -> Duration {
-        let services = self.services.lock();
-        services
-            .settings
-            .as_ref()
-            .map_or(Duration::ZERO, |settings| settings.thread_keep_alive)
-    }
-
-    fn settings(&self) -> io::Result<Arc<Settings>> {
-        let settings = self.services.lock().settings.clone();
-        settings.ok_or_else(|| io::Error::other("the runtime has ended"))
-    }
-
-    fn netpoll(&self) -> Option<Netpoll> {
-        self.services.lock().netpoll.clone()
-    }
-
-    fn blocking(&self) -> Option<Arc<Pool<BlockingJob>>> {
-        self.services.lock().blocking.clone()
-    }
-
-    /// The reactor that I/O registers with. `None` once the runtime has ended.
-    #[cfg(all(feature = "net", unix))]
-    pub(crate) fn reactor(&self) -> Option<Arc<crate::reactor::Reactor>> {
-        self.netpoll().map(|netpoll| netpoll.reactor().clone())
-    }
-
-    /// Lets go of what the ended runtime has used; the network's descriptors close with their last socket.
-    fn forget_services(&self) {
-        let services = std::mem::take(&mut *self.services.lock());
-        drop(services);
-        self.forget_instruments();
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("registry", &self.registry)
-            .finish_non_exhaustive()
-    }
-}

@@ -31,7 +31,7 @@ mod with_reactor {
 
     use super::parker::Parker;
     use crate::reactor::{self, Reactor};
-    use crate::scheduler::probe;
+    use crate::scheduler::monitor::probe;
     use crate::stderr;
     use crate::sync::Arc;
     use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};

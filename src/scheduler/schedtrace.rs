@@ -5,7 +5,7 @@
 //!
 //! | field | |
 //! |---|---|
-//! | `idleprocs`, `spinningthreads` | processors that are idle, workers that search: the counts of [`super::idle`] |
+//! | `idleprocs`, `spinningthreads` | processors that are idle, workers that search: the counts of [`super::worker::idle`] |
 //! | `threads` | all of the runtime: workers, the monitor, and those of the blocking pool |
 //! | `idlethreads` | workers parked, and threads of the pool without a job. As in Go, who waits for the network is not idle |
 //! | `runqueue` | the global queue |
@@ -35,7 +35,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Shared, probe};
+use super::Shared;
+use crate::scheduler::monitor::probe;
 use crate::stderr;
 use crate::sync::Arc;
 use crate::tasks;
@@ -93,20 +94,20 @@ impl Shared {
         let pool = self.blocking();
         let idle_in_pool = pool.map_or(0, |pool| pool.num_idle_threads());
         let mut threads = Vec::new();
-        let processors = (0..self.processors.len())
+        let processors = (0..self.queues.processors.len())
             .map(|index| self.look_at_place(index, &mut threads))
             .collect();
         State {
             age,
             processors,
-            idle_processors: self.idle.num_idle(),
-            threads: self.threads.alive(),
-            searching: self.idle.num_searching(),
-            idle_threads: self.idle.num_parked() + idle_in_pool,
-            queued: self.num_global(),
+            idle_processors: self.workers.idle.num_idle(),
+            threads: self.workers.threads.alive(),
+            searching: self.workers.idle.num_searching(),
+            idle_threads: self.workers.idle.num_parked() + idle_in_pool,
+            queued: self.queues.num_global(),
             details: has_details.then(|| Details {
-                timers: (0..self.processors.len())
-                    .map(|index| self.timers.num_armed(index))
+                timers: (0..self.queues.processors.len())
+                    .map(|index| self.services.timers.num_armed(index))
                     .collect(),
                 tasks: self.list_tasks(&threads),
                 threads,
@@ -117,7 +118,7 @@ impl Shared {
     /// A processor, with all of its instances, and the threads that hold one of them.
     fn look_at_place(&self, index: usize, threads: &mut Vec<ThreadLine>) -> ProcessorLine {
         let mut line = ProcessorLine::default();
-        self.processors[index].each(|processor| {
+        self.queues.processors[index].each(|processor| {
             let tick = processor.tick.get();
             line.ticks += tick;
             line.handoffs += processor.counters.handoffs.get();

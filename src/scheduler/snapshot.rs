@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::instruments::histogram::Histogram;
-use super::{Shared, clock};
+use super::Shared;
+use crate::clock;
+use crate::scheduler::instruments::histogram::Histogram;
 use crate::sync::atomic::Ordering;
 
 /// One processor.
@@ -38,7 +39,7 @@ pub(crate) struct Snapshot {
 
 impl Shared {
     pub(crate) fn num_processors(&self) -> usize {
-        self.processors.len()
+        self.queues.processors.len()
     }
 
     pub(crate) fn num_alive_tasks(&self) -> u64 {
@@ -50,6 +51,7 @@ impl Shared {
     /// Tasks whose future has been dropped.
     pub(super) fn num_finished_tasks(&self) -> u64 {
         let finished: u64 = self
+            .queues
             .processors
             .iter()
             .map(|slot| slot.sum(|processor| processor.counters.finished.get()))
@@ -63,6 +65,7 @@ impl Shared {
 
     fn num_spawned_tasks(&self) -> u64 {
         let spawned: u64 = self
+            .queues
             .processors
             .iter()
             .map(|slot| slot.sum(|processor| processor.counters.spawned.get()))
@@ -81,6 +84,7 @@ impl Shared {
         let (poll_times, latencies) = self.histograms();
         Snapshot {
             processors: self
+                .queues
                 .processors
                 .iter()
                 .map(|slot| ProcessorSnapshot {
@@ -93,11 +97,11 @@ impl Shared {
                 .collect(),
             alive_tasks: self.num_alive_tasks(),
             spawned_tasks: self.num_spawned_tasks(),
-            global_queue_depth: self.num_global(),
+            global_queue_depth: self.queues.num_global(),
             blocking_threads: pool.map_or(0, |pool| pool.num_threads()),
             idle_blocking_threads: pool.map_or(0, |pool| pool.num_idle_threads()),
             blocking_queue_depth: pool.map_or(0, |pool| pool.queue_depth()),
-            threads: self.threads.alive(),
+            threads: self.workers.threads.alive(),
             handoffs: self.counters.handoffs.load(Ordering::Relaxed),
             retakes: self.counters.retakes.load(Ordering::Relaxed),
             stalls: self.counters.stalls.load(Ordering::Relaxed),

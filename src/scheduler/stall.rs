@@ -22,10 +22,10 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
-use super::probe::Probe;
-use super::processor::Processor;
-use super::watch::{LONG, Poll, Stall};
 use super::{Settings, Shared};
+use crate::scheduler::monitor::probe::Probe;
+use crate::scheduler::monitor::watch::{LONG, Poll, Stall};
+use crate::scheduler::processor::Processor;
 use crate::stderr;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -274,7 +274,7 @@ impl fmt::Debug for OnStall {
 pub(crate) type OnIncident = Arc<dyn Fn(&'static Shared, &str) + Send + Sync>;
 
 /// Something to tell the user's hook or the flight recorder, on its way to a thread of the pool.
-pub(super) struct Reporting {
+pub(crate) struct Reporting {
     shared: &'static Shared,
     what: What,
     settings: Arc<Settings>,
@@ -363,10 +363,13 @@ impl Shared {
 
     /// Says that no more threads may be started, once per runtime. Who has allowed no more than there are processors knows.
     #[cold]
-    pub(super) fn threads_are_exhausted(&'static self, settings: &Arc<Settings>) {
+    pub(super) fn report_exhausted_threads(&self) {
+        let Ok(settings) = self.settings() else {
+            return;
+        };
         let is_meant = settings.max_threads == settings.worker_threads;
         let silent = matches!(settings.on_stall, OnStall::Ignore) || is_meant;
-        if !silent && !self.said_exhausted.swap(true, Ordering::Relaxed) {
+        if !silent && !self.observers.said_exhausted.swap(true, Ordering::Relaxed) {
             let limit = settings.max_threads;
             stderr::say(format_args!(
                 "all {limit} threads (max_threads) are stuck in tasks or block; until one is free, other tasks wait"

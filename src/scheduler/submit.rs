@@ -1,13 +1,11 @@
-//! How runnables come into a queue, and whoever is needed for them to work.
+//! How runnables come into a queue, and how somebody is woken for them.
 //!
-//! The protocol is [`super::idle`]'s: push, fence, look. On a worker of this scheduler the push goes into its own queue
-//! ([`super::processor`]), elsewhere into the global one.
+//! The protocol is [`super::worker::idle`]'s: push, fence, look. On a worker of this scheduler the push goes into its own
+//! queues ([`Core::push`]), elsewhere into the global one.
 
-use super::Shared;
-use super::idle::{Claim, Next};
-use super::instruments::Push;
-use super::local;
 use super::processor::{Core, Submitted};
+use super::worker::idle::{Claim, Next};
+use super::{Shared, this_thread};
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks::Runnable;
 use crate::tasks::registry::thread_shard;
@@ -15,93 +13,111 @@ use crate::tasks::registry::thread_shard;
 /// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it costs (12 µs).
 const BATCH_SHARE: u32 = 16;
 
+/// How a task comes into a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Push {
+    New,
+    Woken,
+    /// Woken in its own poll.
+    Yielded,
+}
+
+impl Push {
+    pub(crate) fn woken(yielded: bool) -> Push {
+        match yielded {
+            true => Push::Yielded,
+            false => Push::Woken,
+        }
+    }
+}
+
 impl Shared {
+    /// A new task.
+    #[inline]
+    pub(crate) fn submit_new(&'static self, runnable: Runnable) {
+        self.submit_as::<true>(runnable, false);
+    }
+
     /// A task is ready to be polled. `yielded`: it was woken while it ran.
     #[inline]
     pub(crate) fn submit(&'static self, runnable: Runnable, yielded: bool) {
+        self.submit_as::<false>(runnable, yielded);
+    }
+
+    #[inline]
+    fn submit_as<const IS_NEW: bool>(&'static self, runnable: Runnable, yielded: bool) {
         let mut runnable = Some(runnable);
-        let submitted = local::with_core(self, |core| {
+        let submitted = this_thread::with_core(self, |core| {
+            if IS_NEW {
+                core.processor.counters.spawned.add(1);
+            }
             if core.is_plain() || yielded && core.ignores_yields() {
                 runnable
                     .take()
                     .map(|runnable| core.place(runnable, yielded))
+            } else if IS_NEW {
+                None
             } else {
-                runnable
-                    .take()
-                    .map(|runnable| self.push_specially(core, runnable, yielded))
+                (runnable.take()).map(|runnable| self.push_specially(core, runnable, yielded))
             }
         });
-        let push = if yielded { Push::Yielded } else { Push::Woken };
-        match submitted.flatten() {
-            Some(submitted) => self.follow_push(submitted, runnable),
-            None => runnable
-                .into_iter()
-                .for_each(|runnable| self.submit_global(runnable, push)),
+        match (submitted.flatten(), runnable) {
+            // This worker sees for itself, after the poll, whether the scheduler is closed.
+            (Some(submitted), _) => self.follow_push(submitted),
+            (None, Some(runnable)) if IS_NEW => self.submit_new_specially(runnable),
+            (None, Some(runnable)) => self.submit_global(runnable, Push::woken(yielded)),
+            (None, None) => {}
         }
     }
 
-    /// Steps 2 and 3 of submitting, after a push into a worker's own queue; or first the push itself.
+    /// Steps 2 and 3 of submitting, after a push into a worker's own queue.
     #[inline(always)]
-    pub(super) fn follow_push(&'static self, submitted: Submitted, runnable: Option<Runnable>) {
+    pub(super) fn follow_push(&'static self, submitted: Submitted) {
         match submitted {
             Submitted::NoWake => {}
             Submitted::WakeOne => {
-                if self.idle.after_submit() == Next::Wake {
+                if self.workers.idle.after_submit() == Next::Wake {
                     self.wake_one();
                 }
             }
-            Submitted::Detached => self.pushed_detached(),
-            Submitted::Deferred => self.push_new_specially(runnable),
+            Submitted::Detached => self.publish_detached(),
         }
+    }
+
+    /// This worker's last push went into a detached processor's queue.
+    #[cold]
+    pub(super) fn publish_detached(&'static self) {
+        this_thread::with_core(self, |core| self.queues.publish_detached(core));
+        self.wake_for_shared_queue();
     }
 
     /// A push by a worker while instruments are on or a batch is collected.
     #[inline(never)]
     fn push_specially(&self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
         if core.is_observed(yielded) {
-            let push = if yielded { Push::Yielded } else { Push::Woken };
-            self.note_push(Some(core), runnable.metadata().tag(), push);
+            self.note_push(Some(core), runnable.metadata().tag(), Push::woken(yielded));
         }
         core.push(runnable, yielded)
     }
 
-    /// [`Shared::push_specially`] for a new task: the user's hook is called first, and no core may be borrowed then.
+    /// A new task, spawned by a thread without a core or by a worker that is observed. The user's hook is called first,
+    /// and no core may be borrowed then.
     #[cold]
-    fn push_new_specially(&'static self, runnable: Option<Runnable>) {
-        let Some(runnable) = runnable else {
-            return;
-        };
-        let (tag, push) = (runnable.metadata().tag(), Push::New);
+    fn submit_new_specially(&'static self, runnable: Runnable) {
+        if this_thread::with_core(self, |_| ()).is_none() {
+            return self.submit_remote(runnable);
+        }
+        let tag = runnable.metadata().tag();
         self.call_spawn_hook(tag);
         let mut runnable = Some(runnable);
-        let submitted = local::with_core(self, |core| {
-            self.note_push(Some(core), tag, push);
-            (runnable.take()).map(|runnable| core.push(runnable, false))
-        });
-        match submitted.flatten() {
-            Some(submitted) => self.follow_push(submitted, None),
-            // The hook has blocked, and the processor is gone.
-            None => runnable
-                .into_iter()
-                .for_each(|runnable| self.submit_global(runnable, push)),
-        }
-    }
-
-    /// A new task: [`Shared::submit`], counted.
-    #[inline]
-    pub(crate) fn submit_new(&'static self, runnable: Runnable) {
-        let mut runnable = Some(runnable);
-        let submitted = local::with_core(self, |core| {
-            core.processor.counters.spawned.add(1);
-            match core.is_plain() {
-                true => runnable.take().map(|runnable| core.place(runnable, false)),
-                false => Some(Submitted::Deferred),
-            }
+        let submitted = this_thread::with_core(self, |core| {
+            self.note_push(Some(core), tag, Push::New);
+            runnable.take().map(|runnable| core.push(runnable, false))
         });
         match (submitted.flatten(), runnable) {
-            // This worker sees for itself, after the poll, whether the scheduler is closed.
-            (Some(submitted), runnable) => self.follow_push(submitted, runnable),
-            (None, Some(runnable)) => self.submit_remote(runnable),
+            (Some(submitted), _) => self.follow_push(submitted),
+            // The hook has blocked, and the processor is gone.
+            (None, Some(runnable)) => self.submit_global(runnable, Push::New),
             (None, None) => {}
         }
     }
@@ -111,7 +127,7 @@ impl Shared {
         if !self.count_remote_spawn() {
             return self.refuse(runnable);
         }
-        if self.instruments.on() != 0 {
+        if self.observers.instruments.on() != 0 {
             self.call_spawn_hook(runnable.metadata().tag());
         }
         self.submit_global(runnable, Push::New);
@@ -119,11 +135,11 @@ impl Shared {
 
     /// A new job for the blocking pool.
     pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
-        local::with_core(self, Core::send_job);
+        this_thread::with_core(self, Core::send_job);
         if !self.count_remote_spawn() {
             return self.refuse(runnable);
         }
-        if self.instruments.on() != 0 {
+        if self.observers.instruments.on() != 0 {
             let tag = runnable.metadata().tag();
             self.call_spawn_hook(tag);
             self.note_job(tag);
@@ -133,7 +149,8 @@ impl Shared {
 
     /// A job is about to be pushed, by a worker perhaps.
     fn note_job(&'static self, tag: u64) {
-        if local::with_core(self, |core| self.note_push(Some(core), tag, Push::New)).is_none() {
+        let note = |core: &Core| self.note_push(Some(core), tag, Push::New);
+        if this_thread::with_core(self, note).is_none() {
             self.note_push(None, tag, Push::New);
         }
     }
@@ -143,7 +160,7 @@ impl Shared {
         self.remote_tasks[thread_shard()]
             .spawned
             .fetch_add(1, Ordering::Relaxed);
-        // Pairs with the shutdown thread's fence; see `lifecycle`.
+        // Pairs with the fence in `shut_down`; see `lifecycle::shutdown`.
         fence(Ordering::SeqCst);
         !self.is_closed()
     }
@@ -152,22 +169,22 @@ impl Shared {
         if self.is_closed_by_fork() {
             return std::mem::forget(runnable);
         }
-        if self.instruments.on() != 0 {
+        if self.observers.instruments.on() != 0 {
             self.note_push(None, runnable.metadata().tag(), push);
         }
-        self.global.push(runnable);
-        self.follow_submit();
+        self.queues.push_global(runnable);
+        self.wake_for_shared_queue();
     }
 
     /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
-    pub(super) fn follow_submit(&'static self) {
+    pub(super) fn wake_for_shared_queue(&'static self) {
         if self.is_closed_by_fork() {
             return;
         }
-        match self.idle.after_submit() {
+        match self.workers.idle.after_submit() {
             Next::Nothing => {}
             Next::Wake => self.wake_one(),
-            Next::Drain => self.monitor.notify_shutdown(),
+            Next::Drain => self.workers.monitor.notify_shutdown(),
         }
     }
 
@@ -180,12 +197,20 @@ impl Shared {
     /// A task's future has been dropped.
     #[inline]
     pub(crate) fn task_finished(&'static self) {
-        if local::with_core(self, |core| core.processor.counters.finished.add(1)).is_none() {
+        let count = |core: &Core| core.processor.counters.finished.add(1);
+        if this_thread::with_core(self, count).is_none() {
             self.remote_tasks[thread_shard()]
                 .finished
                 .fetch_add(1, Ordering::Release);
             // A worker's counts are seen when it ends. This one the shutdown thread may be waiting for.
             self.notify_shutdown_if_closed();
+        }
+    }
+
+    /// Step 4 of [`super::run_queues::compute_limit`]: the poll of a detached processor has returned, or counts no more.
+    pub(super) fn ends_computing(&'static self, processor: &super::processor::Processor) {
+        if (self.queues.compute_limit).end_computing(&processor.counted) {
+            self.wake_one();
         }
     }
 
@@ -195,10 +220,10 @@ impl Shared {
         if self.is_closed_by_fork() {
             return;
         }
-        match self.idle.claim() {
+        match self.workers.idle.claim() {
             Some(claim) => self.put_to_work(claim),
             // The shutdown thread waits until no claim is being made.
-            None if self.is_closed() => self.monitor.notify_shutdown(),
+            None if self.is_closed() => self.workers.monitor.notify_shutdown(),
             None => {}
         }
     }
@@ -206,12 +231,12 @@ impl Shared {
     /// A batch of this many runnables has come into this worker's queue at once: wakes as many as it can feed. The
     /// worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken without waiting for the chain.
     pub(super) fn wake_for_batch(&'static self, count: u32) {
-        if self.idle.after_submit() != Next::Wake {
+        if self.workers.idle.after_submit() != Next::Wake {
             return;
         }
         self.wake_one();
-        for _ in 0..(count / BATCH_SHARE).min(self.processors.len() as u32) {
-            let Some(claim) = self.idle.claim_another() else {
+        for _ in 0..(count / BATCH_SHARE).min(self.queues.num_processors() as u32) {
+            let Some(claim) = self.workers.idle.claim_another() else {
                 self.notify_shutdown_if_closed();
                 break;
             };
@@ -221,7 +246,7 @@ impl Shared {
 
     fn put_to_work(&'static self, claim: Claim<Box<Core>>) {
         match claim {
-            Claim::Worker(parked_worker) => parked_worker.unpark(),
+            Claim::Worker(worker) => worker.unpark(),
             Claim::Thread(core) => {
                 if let Err((core, _)) = self.start_worker(core, true) {
                     self.take_back(core, true);
@@ -230,12 +255,12 @@ impl Shared {
         }
     }
 
-    /// No thread has come to life for this core. The work stays queued: a worker that parks or the monitor's next round tries
-    /// again. `searching`: its worker was counted so.
+    /// No thread has come to life for this core. The work stays queued: a worker that parks or the monitor's next round
+    /// tries again. `searching`: its worker was counted so.
     pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
         match searching {
-            true => self.idle.unclaim(core),
-            false => self.idle.push_idle(core),
+            true => self.workers.idle.unclaim(core),
+            false => self.workers.idle.push_idle(core),
         }
         self.notify_shutdown_if_closed();
     }

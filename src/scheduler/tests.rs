@@ -2,14 +2,20 @@
 //! behind. Whole runtimes find another way to most of what a single step forgets, a little later.
 
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::idle::Next;
-use super::parked_worker::ParkedWorker;
-use super::processor::Processor;
+use super::netpoll::Netpoll;
+use super::processor::slot::ProcessorSlot;
 use super::processor::tests::token;
-use super::*;
-use crate::tasks::Id;
+use super::processor::{Core, Processor};
+use super::run_queues::steal;
+use super::worker::idle::Next;
+use super::worker::parked_worker::ParkedWorker;
+use super::{Shared, enter_blocking, instruments, this_thread, worker};
+use crate::clock;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Mutex};
+use crate::tasks::{Id, Runnable};
 
 #[cfg(feature = "time")]
 mod arming;
@@ -29,22 +35,22 @@ struct Yard {
 impl Yard {
     fn new(processors: usize) -> Yard {
         let shared = Shared::leak(processors).unwrap();
-        shared.idle.reopen();
+        shared.workers.idle.reopen();
         shared.closed.store(false, Ordering::SeqCst);
         Yard { shared }
     }
 
     /// This thread is a worker that holds a core from now on.
     fn work(&self) -> &'static Processor {
-        local::set_shared(Some(self.shared));
-        let core = self.shared.idle.pop_idle().unwrap();
+        this_thread::set_worker_of(Some(self.shared));
+        let core = self.shared.workers.idle.pop_idle().unwrap();
         let processor = core.processor;
-        local::put_core(core);
+        self.shared.acquire(core, clock::now());
         processor
     }
 
     fn with_core<R>(&self, f: impl FnOnce(&Core) -> R) -> R {
-        local::with_core(self.shared, f).expect("this thread is a worker")
+        this_thread::with_core(self.shared, f).expect("this thread is a worker")
     }
 
     /// Workers parked, who have laid a core down each.
@@ -52,8 +58,8 @@ impl Yard {
         (0..count)
             .map(|_| {
                 let parked_worker = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
-                let core = self.shared.idle.pop_idle().unwrap();
-                (self.shared.idle).park_worker(Some(core), &parked_worker, false, false);
+                let core = self.shared.workers.idle.pop_idle().unwrap();
+                (self.shared.workers.idle).park_worker(Some(core), &parked_worker, false, false);
                 parked_worker
             })
             .collect()
@@ -61,12 +67,12 @@ impl Yard {
 
     fn close(&self) {
         self.shared.closed.store(true, Ordering::SeqCst);
-        self.shared.idle.close();
+        self.shared.workers.idle.close();
     }
 
     /// The ids of what lies in the global queue, in its order; it is empty then.
     fn take_global(&self) -> Vec<Id> {
-        let queued = std::iter::from_fn(|| steal::steal_one(|| self.shared.global.steal()));
+        let queued = std::iter::from_fn(|| steal::steal_one(|| self.shared.queues.global.steal()));
         queued.map(|runnable| runnable.metadata().id()).collect()
     }
 
@@ -79,19 +85,22 @@ impl Yard {
     /// Whether the shutdown thread has been called since this was asked last.
     fn takes_call(&self) -> bool {
         const TIME: Duration = Duration::from_millis(20);
-        let epoch = self.shared.monitor.begin_epoch();
+        let epoch = self.shared.workers.monitor.begin_epoch();
         let begin = Instant::now();
-        self.shared.monitor.wait_for_notification(epoch, TIME);
-        self.shared.monitor.clear_notification();
+        self.shared
+            .workers
+            .monitor
+            .wait_for_notification(epoch, TIME);
+        self.shared.workers.monitor.clear_notification();
         begin.elapsed() < TIME
     }
 }
 
 impl Drop for Yard {
     fn drop(&mut self) {
-        drop(local::take_core());
-        local::set_shared(None);
-        for core in self.shared.idle.take_cores() {
+        drop(this_thread::take_core());
+        this_thread::set_worker_of(None);
+        for core in self.shared.workers.idle.take_cores() {
             // Its queue ends with it.
             drop(core);
         }
@@ -114,18 +123,18 @@ fn take_slot(processor: &Processor) -> Option<Id> {
 #[test]
 fn work_is_visible_in_the_global_queue_any_processor_s_and_an_orphan_s() {
     let yard = Yard::new(3);
-    assert!(!yard.shared.work_is_visible());
-    yard.shared.global.push(token().1);
-    assert!(yard.shared.work_is_visible());
-    assert_eq!(yard.shared.num_waiting(), 1);
+    assert!(!yard.shared.queues.has_visible_work());
+    yard.shared.queues.global.push(token().1);
+    assert!(yard.shared.queues.has_visible_work());
+    assert_eq!(yard.shared.queues.num_visible(), 1);
     yard.take_global();
     for _ in 0..3 {
         let processor = yard.work();
         yard.with_core(|core| core.queue.push(token().1));
-        assert!(yard.shared.work_is_visible());
-        assert_eq!(yard.shared.num_waiting(), 1);
+        assert!(yard.shared.queues.has_visible_work());
+        assert_eq!(yard.shared.queues.num_visible(), 1);
         yard.take_queue(processor);
-        assert!(!yard.shared.work_is_visible());
-        drop(local::take_core());
+        assert!(!yard.shared.queues.has_visible_work());
+        drop(this_thread::take_core());
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use super::sleep::{Sleep, sleep_until};
-use crate::scheduler::clock;
+use crate::clock;
 
 /// A tick delivered no later than this is on time for [`MissedTickBehavior::Delay`], else the scheduler's everyday noise
 /// would shift the series a little at each tick. It is tokio's figure too.

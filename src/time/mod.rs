@@ -18,7 +18,7 @@
 
 use std::time::Instant;
 
-use crate::scheduler::clock;
+use crate::clock;
 
 mod interval;
 mod sleep;

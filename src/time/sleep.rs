@@ -21,8 +21,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::runtime::context;
-use crate::scheduler::clock;
 use crate::scheduler::timers::Timer;
 use crate::tasks::budget;
 

@@ -13,7 +13,7 @@ const PIECES: usize = 16;
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::scheduler) enum Doing {
+pub(crate) enum Doing {
     /// In a queue.
     Queued,
     /// In a poll.
@@ -24,19 +24,19 @@ pub(in crate::scheduler) enum Doing {
 
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::scheduler) struct Detail {
-    pub(in crate::scheduler) spawned: Instant,
-    pub(in crate::scheduler) polls: u64,
+pub(crate) struct Detail {
+    pub(crate) spawned: Instant,
+    pub(crate) polls: u64,
     /// In polls that have returned.
-    pub(in crate::scheduler) busy: Duration,
-    pub(in crate::scheduler) doing: Doing,
-    pub(in crate::scheduler) since: Instant,
+    pub(crate) busy: Duration,
+    pub(crate) doing: Doing,
+    pub(crate) since: Instant,
     /// While it is [`Running`](Doing::Running): it lies in a queue since. Its poll has returned, and its end is about to be noted.
     queued: Option<Instant>,
 }
 
 #[derive(Debug)]
-pub(in crate::scheduler) struct Details([CachePadded<Mutex<HashMap<u64, Detail>>>; PIECES]);
+pub(crate) struct Details([CachePadded<Mutex<HashMap<u64, Detail>>>; PIECES]);
 
 impl Details {
     pub(super) fn new() -> Details {
@@ -111,7 +111,7 @@ impl Details {
     }
 
     /// All that are known, in no order.
-    pub(in crate::scheduler) fn all(&self) -> Vec<(u64, Detail)> {
+    pub(crate) fn all(&self) -> Vec<(u64, Detail)> {
         let mut all = Vec::new();
         for piece in &self.0 {
             all.extend(piece.lock().iter().map(|(&tag, &detail)| (tag, detail)));

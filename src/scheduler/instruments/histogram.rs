@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::scheduler::counter::Counter;
+use crate::sync::counter::Counter;
 
 /// Three bits of a time, after its highest one, name the bucket.
 const PART_BITS: u32 = 3;
@@ -38,13 +38,13 @@ fn lowest_of(bucket: usize) -> u64 {
 
 /// Counted by one thread at a time, read by any.
 #[derive(Debug)]
-pub(in crate::scheduler) struct Recorder {
+pub(crate) struct Recorder {
     buckets: Box<[Counter]>,
     nanos: Counter,
 }
 
 impl Recorder {
-    pub(in crate::scheduler) fn new() -> Recorder {
+    pub(crate) fn new() -> Recorder {
         Recorder {
             buckets: (0..BUCKETS).map(|_| Counter::default()).collect(),
             nanos: Counter::default(),
@@ -52,17 +52,17 @@ impl Recorder {
     }
 
     #[inline]
-    pub(in crate::scheduler) fn record(&self, nanos: u64) {
+    pub(crate) fn record(&self, nanos: u64) {
         self.buckets[bucket_of(nanos)].add(1);
         self.nanos.add(nanos);
     }
 
-    pub(in crate::scheduler) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.buckets.iter().for_each(Counter::reset);
         self.nanos.reset();
     }
 
-    pub(in crate::scheduler) fn add_to(&self, histogram: &mut Histogram) {
+    pub(crate) fn add_to(&self, histogram: &mut Histogram) {
         histogram.counts.resize(BUCKETS, 0);
         for (sum, bucket) in histogram.counts.iter_mut().zip(&self.buckets) {
             *sum += bucket.get();

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
 
-use crate::scheduler::{Shared, local};
+use crate::scheduler::{Shared, this_thread};
 use crate::sync::Arc;
 use crate::tasks::{self, Id, catch_panic};
 
@@ -52,7 +52,7 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    pub(in crate::scheduler) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let Hooks {
             spawned,
             before_poll,
@@ -86,8 +86,8 @@ std::thread_local! {
 }
 
 /// The calling thread becomes a worker, or ceases to be one.
-pub(in crate::scheduler) fn set_worker(shared: Option<&'static Shared>) {
-    let hooks = shared.and_then(|shared| shared.instruments.hooks.lock().clone());
+pub(crate) fn set_worker(shared: Option<&'static Shared>) {
+    let hooks = shared.and_then(|shared| shared.observers.instruments.hooks.lock().clone());
     let before = OF_WORKER.try_with(|place| place.replace(hooks.map(Rc::new)));
     drop(before);
 }
@@ -95,12 +95,12 @@ pub(in crate::scheduler) fn set_worker(shared: Option<&'static Shared>) {
 impl Shared {
     /// The hooks of the runtime. `None`: it has none, or has ended.
     pub(super) fn hooks(&'static self) -> Option<HooksHere> {
-        if local::shared().is_some_and(|other| ptr::eq(other, self)) {
+        if this_thread::worker_of().is_some_and(|other| ptr::eq(other, self)) {
             if let Ok(hooks) = OF_WORKER.try_with(|place| place.borrow().clone()) {
                 return hooks;
             }
         }
-        self.instruments.hooks.lock().clone().map(Rc::new)
+        self.observers.instruments.hooks.lock().clone().map(Rc::new)
     }
 }
 

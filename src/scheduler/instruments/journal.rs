@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crossbeam_utils::CachePadded;
 
 use super::MOST_EVENTS;
-use super::histogram::Recorder;
+use crate::scheduler::instruments::histogram::Recorder;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
 use crate::tasks::registry::{SHARDS, thread_shard};
@@ -13,7 +13,7 @@ use crate::timeline::{Event, Kind, Place, Ring};
 
 /// What one instance of a processor has measured, written by whoever holds it. Made when it is wanted first, then kept.
 #[derive(Debug, Default)]
-pub(in crate::scheduler) struct Journal {
+pub(crate) struct Journal {
     ring: OnceLock<Ring>,
     /// The position of the ring when recording was switched on.
     begin: AtomicU64,
@@ -22,9 +22,9 @@ pub(in crate::scheduler) struct Journal {
 
 /// Histograms.
 #[derive(Debug)]
-pub(in crate::scheduler) struct Times {
-    pub(in crate::scheduler) polls: Recorder,
-    pub(in crate::scheduler) waits: Recorder,
+pub(crate) struct Times {
+    pub(crate) polls: Recorder,
+    pub(crate) waits: Recorder,
 }
 
 impl Journal {
@@ -53,7 +53,7 @@ impl Journal {
         })
     }
 
-    pub(in crate::scheduler) fn measured(&self) -> Option<&Times> {
+    pub(crate) fn measured(&self) -> Option<&Times> {
         self.times.get()
     }
 
@@ -73,7 +73,7 @@ impl Journal {
     }
 
     /// All counts begin at zero again. Nobody holds the processor.
-    pub(in crate::scheduler) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         if let Some(times) = self.times.get() {
             times.polls.reset();
             times.waits.reset();

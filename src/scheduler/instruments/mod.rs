@@ -14,7 +14,7 @@
 //! with instruments as without, until one is on; then polls and pushes take the cold branch.
 //!
 //! 1. [`Instruments::switch`] changes the word of switches, and asks every worker to look up, as the monitor does each
-//!    10 ms ([`super::ownership`]).
+//!    10 ms ([`super::processor::ownership`]).
 //! 2. A worker copies the switches when it has acquired a processor, and when it has been asked: into its own word and the
 //!    core's. Between acquiring it and the look lies a fence, as between the change and the asking: so the look
 //!    sees the change, or the asking finds the core held by a thread. Without the two a worker that is just getting
@@ -33,12 +33,13 @@
 //! into lists behind locks.
 
 use std::io;
-use std::ptr;
 use std::time::Instant;
 
-use super::processor::{Core, Processor};
-use super::processor_slot::ProcessorSlot;
-use super::{Shared, local, probe, runtimes};
+use super::submit::Push;
+use super::{Shared, this_thread};
+use crate::scheduler::lifecycle::runtimes;
+use crate::scheduler::monitor::probe;
+use crate::scheduler::processor::Core;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
@@ -46,6 +47,7 @@ use crate::timeline::{Kind, Log, Place, pair, stamp};
 
 mod collect;
 pub(super) mod details;
+mod events;
 pub(super) mod histogram;
 mod hooks;
 pub(super) mod journal;
@@ -100,7 +102,7 @@ fn each_own(mut f: impl FnMut(&'static Shared)) {
 pub(crate) fn logs(begin: u64, of_all: bool) -> Vec<Log> {
     let mut logs = Vec::new();
     each_own(|shared| {
-        if of_all || shared.instruments.on() & TIMELINE != 0 {
+        if of_all || shared.observers.instruments.on() & TIMELINE != 0 {
             logs.push(shared.log(begin));
         }
     });
@@ -130,7 +132,7 @@ pub(crate) const MOST_EVENTS: usize = 1 << 24;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(super) struct Instruments {
+pub(crate) struct Instruments {
     switches: AtomicU8,
     /// Recordings that are going on; the timeline is on as long as there is one.
     recordings: Mutex<usize>,
@@ -181,11 +183,14 @@ impl Shared {
     /// Switches instruments on and off; see the module's documentation.
     pub(super) fn switch(&self, on: u8, off: u8) {
         let change = |switches: u8| Some(switches & !off | on);
-        let _ =
-            (self.instruments.switches).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        let _ = (self.observers.instruments.switches).fetch_update(
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+            change,
+        );
         // Pairs with the fence in `look_at_instruments`.
         fence(Ordering::SeqCst);
-        for slot in &self.processors {
+        for slot in &self.queues.processors {
             slot.current().ownership.request_yield();
         }
     }
@@ -193,23 +198,23 @@ impl Shared {
     /// Whether any instrument is on. Who finds a task that was pushed after they were switched on sees that here.
     #[inline]
     pub(super) fn is_observed(&self) -> bool {
-        self.instruments.on() != 0
+        self.observers.instruments.on() != 0
     }
 
     /// Step 2, for the core held by the calling thread. Gives whether any instrument is on.
     pub(super) fn look_at_instruments(&'static self) -> bool {
         // The core was acquired before. So this look sees the switch, or the asking sees that the core is held.
         fence(Ordering::SeqCst);
-        let on = self.instruments.on();
+        let on = self.observers.instruments.on();
         // A yield leads nowhere: the timeline alone does not want to know of it.
         let yields = on & !TIMELINE != 0;
-        local::with_core(self, |core| core.set_observed(on != 0, yields));
+        this_thread::with_core(self, |core| core.set_observed(on != 0, yields));
         on != 0
     }
 
     /// A runtime begins, whose threads are called `name`. None of them has started.
     pub(super) fn prepare_instruments(&self, settings: &InstrumentSettings, name: &str) {
-        let instruments = &self.instruments;
+        let instruments = &self.observers.instruments;
         *instruments.name.lock() = name.into();
         let hooks = Some(settings.hooks.clone()).filter(|hooks| !hooks.is_empty());
         let mut on = 0;
@@ -227,7 +232,7 @@ impl Shared {
             .capacity
             .store(settings.events, Ordering::Relaxed);
         (instruments.records_flight).store(settings.records_flight, Ordering::Relaxed);
-        for slot in &self.processors {
+        for slot in &self.queues.processors {
             slot.each(|processor| processor.journal.set_capacity(settings.events));
         }
         instruments.latencies.reset();
@@ -239,7 +244,7 @@ impl Shared {
 
     /// The runtime has ended: lets go of what belongs to its user.
     pub(super) fn forget_instruments(&self) {
-        let instruments = &self.instruments;
+        let instruments = &self.observers.instruments;
         (instruments.switches).fetch_and(TIMELINE, Ordering::Relaxed);
         let hooks = instruments.hooks.lock().take();
         drop(hooks);
@@ -251,14 +256,14 @@ impl Shared {
 
     /// A recording begins: from the stamp that it gives on, events are written down.
     pub(crate) fn begin_recording(&self) -> u64 {
-        let mut recordings = self.instruments.recordings.lock();
+        let mut recordings = self.observers.instruments.recordings.lock();
         *recordings += 1;
         self.set_timeline(*recordings);
         stamp::now()
     }
 
     pub(crate) fn end_recording(&self) {
-        let mut recordings = self.instruments.recordings.lock();
+        let mut recordings = self.observers.instruments.recordings.lock();
         *recordings -= 1;
         self.set_timeline(*recordings);
     }
@@ -267,9 +272,9 @@ impl Shared {
     /// not yet seen the switch may still be at one. Whoever calls it sees to it that nobody is about to read.
     pub(crate) fn forget_log(&self) {
         // Under the lock: a recording that begins comes before or after.
-        let _recordings = self.instruments.recordings.lock();
-        if self.instruments.on() & TIMELINE == 0 {
-            self.instruments.others.clear();
+        let _recordings = self.observers.instruments.recordings.lock();
+        if self.observers.instruments.on() & TIMELINE == 0 {
+            self.observers.instruments.others.clear();
         }
     }
 
@@ -277,21 +282,25 @@ impl Shared {
     fn look_at_everywhere(&self) {
         // Pairs with the fence in `record_everywhere`.
         fence(Ordering::SeqCst);
-        let recordings = self.instruments.recordings.lock();
+        let recordings = self.observers.instruments.recordings.lock();
         self.set_timeline(*recordings);
     }
 
     /// Switches the timeline on or off, as it is wanted. Under the lock of the count.
     fn set_timeline(&self, recordings: usize) {
         let wanted = recordings != 0
-            || self.instruments.records_flight.load(Ordering::Relaxed)
+            || self
+                .observers
+                .instruments
+                .records_flight
+                .load(Ordering::Relaxed)
             || EVERYWHERE.load(Ordering::Relaxed);
-        match (wanted, self.instruments.on() & TIMELINE != 0) {
+        match (wanted, self.observers.instruments.on() & TIMELINE != 0) {
             (true, false) => {
                 // Before anybody writes: a flight recorder has not come by `begin_recording`.
                 stamp::prepare();
-                self.instruments.others.clear();
-                for slot in &self.processors {
+                self.observers.instruments.others.clear();
+                for slot in &self.queues.processors {
                     slot.each(|processor| processor.journal.begin_recording());
                 }
                 self.switch(TIMELINE, 0);
@@ -308,7 +317,7 @@ impl Shared {
             // A poll has forked, and goes on in the child.
             return;
         }
-        let on = self.instruments.on();
+        let on = self.observers.instruments.on();
         let kind = match push {
             Push::New => Some(Kind::Spawn),
             Push::Woken => Some(Kind::Wake),
@@ -328,13 +337,13 @@ impl Shared {
     /// The same with more instruments, or none any more.
     #[cold]
     fn measure_push(&self, core: Option<&Core>, tag: u64, push: Push, kind: Option<Kind>) {
-        let on = self.instruments.on();
+        let on = self.observers.instruments.on();
         if on & (TIMELINE | HISTOGRAMS) != 0 {
             let measured = on & HISTOGRAMS != 0 && self.is_sampled(core);
             if measured || on & TIMELINE != 0 && kind.is_some() {
                 let now = stamp::now();
                 if measured {
-                    self.instruments.latencies.pushed(tag, now);
+                    self.observers.instruments.latencies.pushed(tag, now);
                 }
                 if let Some(kind) = kind.filter(|_| on & TIMELINE != 0) {
                     self.write(core, kind, tag, now);
@@ -343,8 +352,16 @@ impl Shared {
         }
         if on & DETAILS != 0 {
             match push {
-                Push::New => self.instruments.details.spawned(tag, Instant::now()),
-                Push::Woken | Push::Yielded => self.instruments.details.woken(tag, Instant::now()),
+                Push::New => self
+                    .observers
+                    .instruments
+                    .details
+                    .spawned(tag, Instant::now()),
+                Push::Woken | Push::Yielded => self
+                    .observers
+                    .instruments
+                    .details
+                    .woken(tag, Instant::now()),
             }
         }
     }
@@ -354,14 +371,14 @@ impl Shared {
         let period = u64::from(LATENCY_PERIOD);
         let pushes = match core {
             Some(core) => core.count_push(),
-            None => (self.instruments.remote_pushes).fetch_add(1, Ordering::Relaxed),
+            None => (self.observers.instruments.remote_pushes).fetch_add(1, Ordering::Relaxed),
         };
         pushes % period == 0
     }
 
     /// Calls the hook for a task that has been spawned. It is foreign code: no core may be borrowed.
     pub(super) fn call_spawn_hook(&'static self, tag: u64) {
-        if self.instruments.on() & HOOKS != 0 && !self.is_closed_by_fork() {
+        if self.observers.instruments.on() & HOOKS != 0 && !self.is_closed_by_fork() {
             if let Some(hooks) = self.hooks() {
                 if hooks.spawned.is_some() {
                     Hooks::call(&hooks.spawned, &Hooks::meta(tag));
@@ -384,9 +401,9 @@ impl Shared {
             Hooks::call(&hooks.spawned, meta);
         }
         // It waits for no poll.
-        self.instruments.latencies.polled(tag);
+        self.observers.instruments.latencies.polled(tag);
         let afterwards = move || {
-            self.instruments.details.finished(tag);
+            self.observers.instruments.details.finished(tag);
             if let Some((hooks, meta)) = &told {
                 Hooks::call(&hooks.terminated, meta);
             }
@@ -399,90 +416,32 @@ impl Shared {
     pub(super) fn write(&self, core: Option<&Core>, kind: Kind, what: u64, now: u64) {
         match core {
             Some(core) => {
-                let capacity = || self.instruments.capacity();
+                let capacity = || self.observers.instruments.capacity();
                 core.processor.journal.write(kind.of(what, now), capacity);
             }
             None => {
-                let capacity = self.instruments.capacity();
+                let capacity = self.observers.instruments.capacity();
                 let place = Place::Thread(this_thread());
-                (self.instruments.others).write(place, kind.of(what, now), capacity / 8);
+                (self.observers.instruments.others).write(place, kind.of(what, now), capacity / 8);
             }
         }
     }
 
     /// The calling thread has done something to its processor, or to others.
     pub(super) fn note(&self, core: Option<&Core>, kind: Kind, what: u64) {
-        if self.instruments.on() & TIMELINE != 0 {
+        if self.observers.instruments.on() & TIMELINE != 0 {
             self.write(core, kind, what, stamp::now());
         }
     }
 
     /// Monitor.
     pub(super) fn note_by_monitor(&self, kind: Kind, what: u64) {
-        if self.instruments.on() & TIMELINE != 0 {
+        if self.observers.instruments.on() & TIMELINE != 0 {
             let event = kind.of(what, stamp::now());
-            let capacity = self.instruments.capacity() / 8;
-            (self.instruments.others).write(Place::Monitor, event, capacity);
+            let capacity = self.observers.instruments.capacity() / 8;
+            (self.observers.instruments.others).write(Place::Monitor, event, capacity);
         }
     }
-}
-
-impl Shared {
-    /// The calling thread is about to give its processor away in the middle of a poll: the rest is drawn in the thread's lane.
-    pub(super) fn note_departure(&'static self) {
-        if self.instruments.on() & TIMELINE != 0 {
-            let now = stamp::now();
-            if let Some(tag) = tasks::current_tag() {
-                local::with_core(self, |core| {
-                    self.write(Some(core), Kind::Leave, tag, now);
-                    self.write(None, Kind::Begin, tag, now);
-                });
-            }
-        }
-    }
-
-    /// It has got one again.
-    pub(super) fn note_return(&'static self) {
-        if self.instruments.on() & TIMELINE != 0 {
-            let now = stamp::now();
-            if let Some(tag) = tasks::current_tag() {
-                self.write(None, Kind::Leave, tag, now);
-                local::with_core(self, |core| self.write(Some(core), Kind::Begin, tag, now));
-            }
-        }
-    }
-
-    /// A worker has stolen from `victim`. Its queue was empty, else it would not have searched; a thief of the thief may have
-    /// been there already, so it may have been more than is said.
-    pub(super) fn note_steal(&self, core: &Core, victim: &Processor) {
-        if self.instruments.on() & TIMELINE != 0 {
-            let tasks = 1 + core.queue.len();
-            let place = |is_it: fn(&ProcessorSlot, &Processor) -> bool| {
-                self.processors.iter().position(|slot| is_it(slot, victim))
-            };
-            let from = place(|slot, victim| ptr::eq(slot.current(), victim))
-                .or_else(|| place(|slot, detached| slot.number_of(detached).is_some()));
-            let what = pair(from.unwrap_or_default(), tasks);
-            self.write(Some(core), Kind::Steal, what, stamp::now());
-        }
-    }
-
-    /// Monitor: takes processor `index` from whoever holds this instance.
-    pub(super) fn note_retake(&self, index: usize, stuck: &'static Processor) {
-        if self.instruments.on() & TIMELINE != 0 {
-            let instance = self.processors[index].number_of(stuck);
-            self.note_by_monitor(Kind::Retake, pair(index, instance.unwrap_or_default()));
-        }
-    }
-}
-
-/// How a task comes into a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Push {
-    New,
-    Woken,
-    /// Woken in its own poll.
-    Yielded,
 }
 
 /// A number for the calling thread: the system's where there is one.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{DETAILS, HISTOGRAMS, HOOKS, Hooks, TIMELINE};
 use crate::scheduler::processor::Processor;
-use crate::scheduler::{Shared, local};
+use crate::scheduler::{Shared, this_thread};
 use crate::tasks::{self, Runnable};
 use crate::timeline::{Kind, stamp};
 
@@ -12,13 +12,13 @@ impl Shared {
     /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker ended, if it has done
     /// nothing since; zero, if it has.
     #[inline]
-    pub(in crate::scheduler) fn poll_observed(
+    pub(crate) fn poll_observed(
         &'static self,
         runnable: Runnable,
         poll: impl FnOnce(Runnable) -> tasks::Polled,
         chain: u64,
     ) -> u64 {
-        let on = self.instruments.on();
+        let on = self.observers.instruments.on();
         let poll = |runnable| {
             let polled = poll(runnable);
             self.abort_if_forked();
@@ -53,19 +53,25 @@ impl Shared {
         let is_chained = chain != 0 && told.is_none();
         let begin = if is_chained { chain } else { stamp::now() };
         if !is_chained && on & TIMELINE != 0 {
-            let written =
-                local::with_core(self, |core| self.write(Some(core), Kind::Begin, tag, begin));
+            let written = this_thread::with_core(self, |core| {
+                self.write(Some(core), Kind::Begin, tag, begin)
+            });
             if written.is_none() {
                 self.write(None, Kind::Begin, tag, begin);
             }
         }
         let waited = match on & HISTOGRAMS {
             0 => None,
-            _ => (self.instruments.latencies.polled(tag)).map(|at| begin.saturating_sub(at)),
+            _ => (self.observers.instruments.latencies.polled(tag))
+                .map(|at| begin.saturating_sub(at)),
         };
         let number = match on & DETAILS {
             0 => 0,
-            _ => self.instruments.details.poll_begins(tag, Instant::now()),
+            _ => self
+                .observers
+                .instruments
+                .details
+                .poll_begins(tag, Instant::now()),
         };
         let polled = poll(runnable);
         let end = stamp::now();
@@ -74,7 +80,7 @@ impl Shared {
         } else {
             Kind::End
         };
-        let held = local::with_core(self, |core| {
+        let held = this_thread::with_core(self, |core| {
             if on & TIMELINE != 0 {
                 self.write(Some(core), kind, tag, end);
             }
@@ -89,7 +95,7 @@ impl Shared {
             self.write(None, kind, tag, end);
         }
         if on & DETAILS != 0 {
-            let details = &self.instruments.details;
+            let details = &self.observers.instruments.details;
             match polled.has_ended {
                 true => details.finished(tag),
                 false => {
@@ -121,7 +127,7 @@ impl Shared {
         let tag = runnable.metadata().tag();
         if chain == 0 {
             let begin = stamp::now();
-            let written = local::with_core(self, |core| {
+            let written = this_thread::with_core(self, |core| {
                 self.write(Some(core), Kind::Begin, tag, begin);
             });
             if written.is_none() {
@@ -135,7 +141,7 @@ impl Shared {
         } else {
             Kind::End
         };
-        match local::with_core(self, |core| self.write(Some(core), kind, tag, end)) {
+        match this_thread::with_core(self, |core| self.write(Some(core), kind, tag, end)) {
             Some(()) => end,
             None => {
                 self.write(None, kind, tag, end);
@@ -146,12 +152,12 @@ impl Shared {
 
     /// Polls a task on a thread that is no worker, or to end it.
     #[inline]
-    pub(in crate::scheduler) fn poll_off_processor(
+    pub(crate) fn poll_off_processor(
         &'static self,
         runnable: Runnable,
         poll: fn(Runnable) -> tasks::Polled,
     ) {
-        if self.instruments.on() == 0 {
+        if self.observers.instruments.on() == 0 {
             poll(runnable);
         } else {
             self.poll_observed(runnable, poll, 0);

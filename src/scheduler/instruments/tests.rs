@@ -14,7 +14,7 @@ impl Schedule for Nobody {
 #[test]
 fn a_job_that_is_rejected_leaves_no_place_of_the_latencies_taken() {
     let shared = Shared::leak(1).unwrap();
-    let instruments = &shared.instruments;
+    let instruments = &shared.observers.instruments;
     let (runnable, handle) = create::<_, Nobody>(async {}, 0, shared.registry);
     let tag = runnable.metadata().tag();
     instruments.latencies.pushed(tag, 7);
@@ -30,7 +30,7 @@ fn what_was_recorded_is_forgotten_when_the_last_recording_has_ended() {
     let shared = Shared::leak(1).unwrap();
     let events = || {
         let mut count = 0;
-        let list = &shared.instruments.others;
+        let list = &shared.observers.instruments.others;
         list.since(0, |_, events, _| count += events.len());
         count
     };

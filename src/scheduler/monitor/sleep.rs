@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{ASLEEP, AWAKE, AWAKE_TIME, DOZE, DOZING, PERIOD, Rounds};
-use crate::scheduler::deadlock::{self, Suspicion};
+use crate::scheduler::deadlock;
+use crate::scheduler::deadlock::Suspicion;
 use crate::scheduler::schedtrace::Schedtrace;
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::thread;
@@ -11,15 +12,15 @@ use crate::sync::thread;
 impl Rounds {
     /// True: it was woken, since all processors are busy.
     pub(super) fn doze(&mut self) -> bool {
-        let sleep_state = &self.shared.monitor.sleep_state;
+        let sleep_state = &self.shared.workers.monitor.sleep_state;
         sleep_state.store(DOZING, Ordering::Release);
-        // Pairs with the fence in `work_begins`.
+        // Pairs with the fence in `end_monitor_sleep`.
         fence(Ordering::SeqCst);
-        if self.shared.idle.num_idle() > 0 {
+        if self.shared.workers.idle.num_idle() > 0 {
             thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
         }
-        let was_woken =
-            sleep_state.swap(AWAKE, Ordering::AcqRel) == AWAKE || self.shared.idle.num_idle() == 0;
+        let was_woken = sleep_state.swap(AWAKE, Ordering::AcqRel) == AWAKE
+            || self.shared.workers.idle.num_idle() == 0;
         self.wakes_up();
         if was_woken {
             self.awake_until = self.last + AWAKE_TIME;
@@ -34,8 +35,8 @@ impl Rounds {
     }
 
     pub(super) fn work_is_hidden(&mut self) -> bool {
-        let mut hidden = self.shared.work_is_visible();
-        for (slot, seen) in self.shared.processors.iter().zip(&mut self.ticks) {
+        let mut hidden = self.shared.queues.has_visible_work();
+        for (slot, seen) in self.shared.queues.processors.iter().zip(&mut self.ticks) {
             let processor = slot.current();
             let tick = processor.tick.get();
             hidden |= std::mem::replace(seen, tick) == tick && !processor.next.is_empty();
@@ -45,21 +46,21 @@ impl Rounds {
 
     /// All processors are idle and nobody is with the network: the thread that was has blocked on something else.
     pub(super) fn lacks_driver(&self) -> bool {
-        self.all_idle() && !self.shared.idle.has_driver()
+        self.all_idle() && !self.shared.workers.idle.has_driver()
     }
 
     pub(super) fn all_idle(&self) -> bool {
-        self.shared.idle.num_idle() == self.shared.processors.len()
+        self.shared.workers.idle.num_idle() == self.shared.queues.processors.len()
     }
 
     pub(super) fn all_is_quiet(&self) -> bool {
         self.all_idle()
-            && self.shared.idle.has_driver()
-            && self.shared.timers.are_watched()
+            && self.shared.workers.idle.has_driver()
+            && self.shared.services.timers.are_watched()
             && !self.stalls.are_young(self.last)
-            && self.shared.detached.is_empty()
-            && self.shared.foreign_wakers.is_empty()
-            && self.shared.compute_limit.is_empty()
+            && self.shared.queues.detached.is_empty()
+            && self.shared.services.foreign_wakers.is_empty()
+            && self.shared.queues.compute_limit.is_idle()
             && self
                 .shared
                 .blocking()
@@ -67,9 +68,9 @@ impl Rounds {
     }
 
     pub(super) fn sleep(&mut self) {
-        let sleep_state = &self.shared.monitor.sleep_state;
+        let sleep_state = &self.shared.workers.monitor.sleep_state;
         sleep_state.store(ASLEEP, Ordering::Release);
-        // Pairs with the fence in `work_begins`.
+        // Pairs with the fence in `end_monitor_sleep`.
         fence(Ordering::SeqCst);
         if self.looks_for_deadlock {
             self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());

@@ -1,13 +1,15 @@
 //! Next slot and run queue against a model, and against a thief on another thread: nothing is lost, nothing comes out twice,
 //! and what one hand put into the queue comes out in that order.
 
+use std::mem::discriminant;
+
 use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scheduler::steal::{BATCH, steal_one};
+use crate::scheduler::run_queues::steal::{BATCH, steal_one};
 use crate::sync::{Mutex, thread};
 use crate::tasks::{Id, Meta};
 
@@ -107,7 +109,7 @@ impl Model {
                     (true, false) => Submitted::WakeOne,
                     (false, false) => Submitted::NoWake,
                 };
-                assert!(submitted == expected);
+                assert_eq!(discriminant(&submitted), discriminant(&expected));
             }
             Step::Pop => assert_eq!(core.pop().as_ref().map(id), self.pop()),
             Step::EndStreak => {
@@ -122,7 +124,7 @@ impl Model {
                 core.begin_batch();
                 for _ in 0..count {
                     let (id, runnable) = token();
-                    assert!(core.push(runnable, false) == Submitted::NoWake);
+                    assert!(matches!(core.push(runnable, false), Submitted::NoWake));
                     self.queue.push_back(id);
                 }
                 assert_eq!(core.end_batch(), u32::from(count));

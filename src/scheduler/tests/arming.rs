@@ -36,12 +36,12 @@ fn later() -> Instant {
 impl Yard {
     fn fire(&self) {
         let mut fired = Vec::new();
-        self.shared.timers.fire_all(&mut fired);
+        self.shared.services.timers.fire_all(&mut fired);
         fired.into_iter().for_each(Waker::wake);
     }
 
     fn armed(&self) -> [usize; 3] {
-        [0, 1, FOREIGN].map(|wheel| self.shared.timers.num_armed(wheel))
+        [0, 1, FOREIGN].map(|wheel| self.shared.services.timers.num_armed(wheel))
     }
 }
 
@@ -66,7 +66,7 @@ fn a_timer_is_armed_once_and_fires_once() {
     assert_eq!(yard.armed(), [0, 0, 1]);
     timer.disarm();
     assert_eq!(yard.armed(), [0, 0, 0]);
-    assert!(!yard.shared.timers.is_any_armed());
+    assert!(!yard.shared.services.timers.is_any_armed());
     assert_eq!(count.wakes(), 1);
 }
 
@@ -97,7 +97,7 @@ fn a_timer_that_goes_leaves_the_others() {
     two.arm(yard.shared, Instant::now(), &waker);
     drop(one);
     assert_eq!(yard.armed(), [0, 0, 1]);
-    assert!(yard.shared.timers.is_any_armed());
+    assert!(yard.shared.services.timers.is_any_armed());
     thread::sleep(Duration::from_millis(1));
     yard.fire();
     assert_eq!(count.wakes(), 1);

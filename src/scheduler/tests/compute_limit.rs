@@ -1,7 +1,8 @@
 //! More polls compute than there are processors.
 
-use super::working::{Log, task, task_of};
 use super::*;
+use crate::scheduler::run_queues::compute_limit::score_of;
+use crate::scheduler::tests::working::{Log, task, task_of};
 use crate::sync::atomic::AtomicBool;
 use crate::tasks::Meta;
 
@@ -12,20 +13,22 @@ impl Yard {
     /// From now on one poll computes: there are enough for one processor.
     fn computes(&self) -> Counted {
         let counted = Counted::default();
-        self.shared.compute_limit.begin_computing(&counted);
+        self.shared.queues.compute_limit.begin_computing(&counted);
         counted
     }
 
     /// A task of a spawn site whose tasks compute. It must not have to wait for a worker that parked.
     fn heavy(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
         let (shared, log) = (self.shared, log.clone());
-        let parks = move || local::with_core(shared, |core| core.processor.counters.parks.get());
+        let parks =
+            move || this_thread::with_core(shared, |core| core.processor.counters.parks.get());
         let runnable = task_of(Meta::new(Id::next(), 5, 0), move || {
             assert_eq!(parks(), Some(0));
             log.lock().push(name);
             shared.closed.store(is_last, Ordering::SeqCst);
         });
-        shared.compute_limit.make_heavy(&runnable);
+        let score = score_of(runnable.metadata().tag());
+        shared.queues.compute_limit.set_heavy(score, true);
         runnable
     }
 
@@ -34,8 +37,8 @@ impl Yard {
         let (shared, log, counted) = (self.shared, log.clone(), counted.clone());
         task(move || {
             log.lock().push(name);
-            let is_due = shared.compute_limit.end_computing(&counted);
-            assert_eq!(is_due, shared.compute_limit.num_held_back() != 0);
+            let is_due = shared.queues.compute_limit.end_computing(&counted);
+            assert_eq!(is_due, shared.queues.compute_limit.num_held_back() != 0);
         })
     }
 }
@@ -46,10 +49,10 @@ fn while_others_compute_what_is_heavy_waits_and_what_is_light_runs() {
     let (shared, log) = (yard.shared, Log::default());
     let counted = yard.computes();
     let light = |name| yard.writes(&log, name, false);
-    shared.global.push(yard.heavy(&log, 100, false));
-    shared.global.push(light(0));
-    shared.global.push(yard.heavy(&log, 101, true));
-    shared.global.push(yard.ends(&log, 3, &counted));
+    shared.queues.global.push(yard.heavy(&log, 100, false));
+    shared.queues.global.push(light(0));
+    shared.queues.global.push(yard.heavy(&log, 101, true));
+    shared.queues.global.push(yard.ends(&log, 3, &counted));
     yard.queue([light(1), light(2)]);
     yard.run();
     assert_eq!(*log.lock(), [0, 1, 2, 3, 100, 101]);
@@ -61,7 +64,10 @@ fn a_busy_worker_takes_what_was_held_back_when_the_global_queue_has_its_turn() {
     let yard = Yard::new(1);
     let log = Log::default();
     let counted = yard.computes();
-    yard.shared.global.push(yard.heavy(&log, 1000, false));
+    yard.shared
+        .queues
+        .global
+        .push(yard.heavy(&log, 1000, false));
     yard.queue((0..OWN).map(|name| match name {
         10 => yard.ends(&log, name, &counted),
         name => yard.writes(&log, name, name == OWN - 1),

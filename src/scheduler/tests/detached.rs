@@ -12,7 +12,7 @@ impl Yard {
         let processor = self.work();
         assert!(processor.ownership.retake());
         let index = self.with_core(|core| core.index);
-        (processor, self.shared.processors[index].replace())
+        (processor, self.shared.queues.processors[index].replace())
     }
 
     fn push(&self, count: usize) -> Vec<Id> {
@@ -30,7 +30,7 @@ impl Yard {
         loop {
             let (_slot, core) = ProcessorSlot::new(0);
             keep(core.processor);
-            if !self.shared.detached.list(core.processor) {
+            if !self.shared.queues.detached.list(core.processor) {
                 break;
             }
         }
@@ -38,7 +38,7 @@ impl Yard {
 
     fn num_stocked(&self, index: usize) -> usize {
         let mut stocked = 0;
-        self.shared.processors[index].each_free(|_| stocked += 1);
+        self.shared.queues.processors[index].each_free(|_| stocked += 1);
         stocked
     }
 }
@@ -49,13 +49,13 @@ fn a_worker_gives_its_core_up_once_and_an_orphan_goes_home() {
     assert!(yard.shared.release().is_none(), "it holds none");
     let processor = yard.work();
     let core = yard.shared.release().unwrap();
-    assert!(ptr::eq(core.processor, processor) && !local::holds_core());
+    assert!(ptr::eq(core.processor, processor) && !this_thread::holds_core());
     assert!(yard.shared.release().is_none());
-    yard.shared.idle.push_idle(core);
+    yard.shared.workers.idle.push_idle(core);
     let (_, next) = yard.stuck();
-    assert!(yard.shared.release().is_none(), "it is an detached's");
+    assert!(yard.shared.release().is_none(), "it is a detached one's");
     assert_eq!(yard.num_stocked(0), 1);
-    assert!(!local::holds_core());
+    assert!(!this_thread::holds_core());
     drop(next);
 }
 
@@ -71,6 +71,7 @@ fn an_orphan_that_goes_home_moves_what_it_can_and_lists_the_rest() {
     assert!(detached.next.is_empty() && detached.listed.load(Ordering::Relaxed));
     assert!(
         yard.shared
+            .queues
             .detached
             .iter()
             .any(|processor| ptr::eq(processor, detached))
@@ -92,7 +93,7 @@ fn an_orphan_that_goes_home_with_nothing_is_not_listed_and_wakes_nobody() {
     let (detached, _next) = yard.stuck();
     assert!(yard.shared.release().is_none());
     assert!(!detached.listed.load(Ordering::Relaxed) && !parked_workers[0].has_handed());
-    assert!(yard.shared.detached.is_empty());
+    assert!(yard.shared.queues.detached.is_empty());
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn what_an_orphan_pushes_is_listed_and_somebody_is_woken() {
     yard.shared.submit(runnable, false);
     assert!(
         detached.next.is_empty(),
-        "nothing stays in an detached's slot"
+        "nothing stays in the slot of a detached one"
     );
     assert!(detached.listed.load(Ordering::Relaxed) && parked_workers[0].has_handed());
     assert!(yard.take_global().is_empty());
@@ -139,21 +140,24 @@ fn what_an_orphan_pushes_beside_a_full_list_moves_on_at_once() {
 fn the_monitor_finds_what_an_orphan_hides() {
     let yard = Yard::new(1);
     let (detached, _next) = yard.stuck();
-    assert!(!yard.shared.check_detached(detached));
-    assert!(yard.shared.detached.is_empty());
+    assert!(!yard.shared.queues.check_detached(detached));
+    assert!(yard.shared.queues.detached.is_empty());
     let (slot, runnable) = token();
     drop(detached.next.put(runnable));
-    assert!(yard.shared.check_detached(detached));
+    assert!(yard.shared.queues.check_detached(detached));
     assert_eq!(yard.take_global(), [slot]);
-    assert!(yard.shared.detached.is_empty(), "its queue is empty");
+    assert!(yard.shared.queues.detached.is_empty(), "its queue is empty");
     let ids = yard.push(3);
-    assert!(yard.shared.check_detached(detached));
+    assert!(yard.shared.queues.check_detached(detached));
     assert!(detached.listed.load(Ordering::Relaxed));
-    assert!(!yard.shared.check_detached(detached), "thieves see it now");
+    assert!(
+        !yard.shared.queues.check_detached(detached),
+        "thieves see it now"
+    );
     // Listed already, and something in its slot.
     let (slot, runnable) = token();
     drop(detached.next.put(runnable));
-    assert!(yard.shared.check_detached(detached));
+    assert!(yard.shared.queues.check_detached(detached));
     assert_eq!(yard.take_global(), [slot]);
     assert_eq!(yard.take_queue(detached), ids);
 }
@@ -164,7 +168,7 @@ fn what_an_orphan_hides_beside_a_full_list_is_moved_on_by_the_monitor() {
     let (detached, _next) = yard.stuck();
     let ids = yard.push(MANY);
     yard.fill_list();
-    assert!(yard.shared.check_detached(detached));
+    assert!(yard.shared.queues.check_detached(detached));
     assert_eq!(yard.take_global(), ids);
 }
 
@@ -175,7 +179,7 @@ fn whoever_robs_takes_the_slot_and_the_queue() {
     let mut ids = yard.push(5);
     let (slot, runnable) = token();
     drop(processor.next.put(runnable));
-    yard.shared.drain(processor);
+    yard.shared.queues.drain(processor);
     ids.insert(0, slot);
     assert_eq!(yard.take_global(), ids);
     assert!(processor.next.is_empty() && !has_work(processor));
@@ -184,18 +188,21 @@ fn whoever_robs_takes_the_slot_and_the_queue() {
 #[test]
 fn the_stock_is_emptied_beside_thieves_round_by_round_and_at_the_end_at_once() {
     let yard = Yard::new(2);
-    assert!(!yard.shared.sweep_detached());
+    assert!(!yard.shared.queues.sweep_detached());
     let (detached, _next) = yard.stuck();
     let ids = yard.push(MANY);
     assert!(yard.shared.release().is_none());
     assert_eq!(yard.take_global(), ids[..256]);
-    assert!(!yard.shared.sweep_detached(), "nothing has come meanwhile");
+    assert!(
+        !yard.shared.queues.sweep_detached(),
+        "nothing has come meanwhile"
+    );
     assert_eq!(yard.take_global(), ids[256..512]);
-    yard.shared.move_all_leftovers();
+    yard.shared.queues.drain_all();
     assert_eq!(yard.take_global(), ids[512..]);
     assert!(detached.listed.load(Ordering::Relaxed));
-    assert!(!yard.shared.sweep_detached());
-    assert!(!detached.listed.load(Ordering::Relaxed) && yard.shared.detached.is_empty());
+    assert!(!yard.shared.queues.sweep_detached());
+    assert!(!detached.listed.load(Ordering::Relaxed) && yard.shared.queues.detached.is_empty());
 }
 
 #[test]
@@ -203,8 +210,14 @@ fn moving_on_tells_how_many_it_has_moved() {
     let yard = Yard::new(1);
     yard.work();
     let ids = yard.push(300);
-    assert_eq!(yard.with_core(|core| yard.shared.move_on(core)), 256);
-    assert_eq!(yard.with_core(|core| yard.shared.move_on(core)), 44);
-    assert_eq!(yard.with_core(|core| yard.shared.move_on(core)), 0);
+    assert_eq!(
+        yard.with_core(|core| yard.shared.queues.move_some(core)),
+        256
+    );
+    assert_eq!(
+        yard.with_core(|core| yard.shared.queues.move_some(core)),
+        44
+    );
+    assert_eq!(yard.with_core(|core| yard.shared.queues.move_some(core)), 0);
     assert_eq!(yard.take_global(), ids);
 }

@@ -2,10 +2,10 @@
 
 use std::task::{Wake, Waker};
 
-use super::working::{Log, task};
 use super::*;
+use crate::scheduler::tests::working::{Log, task};
 use crate::scheduler::timers::Timer;
-use crate::scheduler::wheel::PIECE;
+use crate::scheduler::timers::wheel::PIECE;
 use crate::sync::thread;
 
 /// A waker that writes its name down.

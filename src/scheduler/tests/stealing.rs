@@ -1,20 +1,20 @@
 //! Whom a thief takes from, and what.
 
 use super::*;
-use crate::scheduler::steal::{BATCH, steal, steal_detached};
+use crate::scheduler::run_queues::steal::BATCH;
 
 impl Yard {
     /// A core of this yard that nobody holds.
     fn core(&self) -> Box<Core> {
-        self.shared.idle.pop_idle().unwrap()
+        self.shared.workers.idle.pop_idle().unwrap()
     }
 
     fn detached(&self, index: usize) -> Box<Core> {
-        let processor = self.shared.processors[index].current();
+        let processor = self.shared.queues.processors[index].current();
         processor.ownership.acquire(1);
         assert!(processor.ownership.retake());
-        let core = self.shared.processors[index].replace();
-        assert!(self.shared.detached.list(processor));
+        let core = self.shared.queues.processors[index].replace();
+        assert!(self.shared.queues.detached.list(processor));
         core
     }
 }
@@ -27,7 +27,7 @@ fn id(runnable: Runnable) -> Id {
 fn a_thief_takes_half_of_the_first_queue_that_has_something() {
     let yard = Yard::new(3);
     let (thief, victim) = (yard.core(), yard.core());
-    assert!(steal(yard.shared, &thief).is_none());
+    assert!(yard.shared.queues.steal(&thief).is_none());
     let ids: Vec<Id> = (0..10)
         .map(|_| {
             let (id, runnable) = token();
@@ -35,7 +35,7 @@ fn a_thief_takes_half_of_the_first_queue_that_has_something() {
             id
         })
         .collect();
-    let (found, from) = steal(yard.shared, &thief).unwrap();
+    let (found, from) = yard.shared.queues.steal(&thief).unwrap();
     assert!(ptr::eq(from, victim.processor));
     assert_eq!(id(found), ids[0]);
     assert_eq!(yard.take_queue(thief.processor), ids[1..5]);
@@ -43,7 +43,7 @@ fn a_thief_takes_half_of_the_first_queue_that_has_something() {
     for _ in 0..3 * BATCH {
         victim.queue.push(token().1);
     }
-    drop(steal(yard.shared, &thief).unwrap());
+    drop(yard.shared.queues.steal(&thief).unwrap());
     assert_eq!(yard.take_queue(thief.processor).len(), BATCH - 1);
     yard.take_queue(victim.processor);
 }
@@ -55,7 +55,7 @@ fn a_thief_does_not_take_from_itself() {
     let thief = yard.core();
     thief.queue.push(token().1);
     drop(thief.processor.next.put(token().1));
-    assert!(steal(yard.shared, &thief).is_none());
+    assert!(yard.shared.queues.steal(&thief).is_none());
     assert!(!thief.processor.next.is_empty());
     yard.take_queue(thief.processor);
 }
@@ -66,14 +66,14 @@ fn a_slot_is_taken_from_a_poll_that_lasts() {
     let (thief, victim) = (yard.core(), yard.core());
     let (expected, runnable) = token();
     drop(victim.processor.next.put(runnable));
-    let (found, from) = steal(yard.shared, &thief).unwrap();
+    let (found, from) = yard.shared.queues.steal(&thief).unwrap();
     assert!(ptr::eq(from, victim.processor) && victim.processor.next.is_empty());
     assert_eq!(id(found), expected);
     // A queue comes before any slot, on whatever pass.
     drop(victim.processor.next.put(token().1));
     let (expected, runnable) = token();
     victim.queue.push(runnable);
-    assert_eq!(id(steal(yard.shared, &thief).unwrap().0), expected);
+    assert_eq!(id(yard.shared.queues.steal(&thief).unwrap().0), expected);
     assert!(!victim.processor.next.is_empty());
 }
 
@@ -81,17 +81,17 @@ fn a_slot_is_taken_from_a_poll_that_lasts() {
 fn one_processor_has_nobody_to_take_from_but_orphans() {
     let yard = Yard::new(1);
     let thief = yard.core();
-    assert!(steal(yard.shared, &thief).is_none());
-    drop(local::take_core());
+    assert!(yard.shared.queues.steal(&thief).is_none());
+    drop(this_thread::take_core());
     // The thief's own core is retaken: what stands in the place now searches.
     let next = yard.detached(0);
-    assert!(steal(yard.shared, &next).is_none());
+    assert!(yard.shared.queues.steal(&next).is_none());
     let (expected, runnable) = token();
     thief.queue.push(runnable);
-    let (found, from) = steal(yard.shared, &next).unwrap();
+    let (found, from) = yard.shared.queues.steal(&next).unwrap();
     assert!(ptr::eq(from, thief.processor));
     assert_eq!(id(found), expected);
-    assert!(steal(yard.shared, &next).is_none());
+    assert!(yard.shared.queues.steal(&next).is_none());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_busy_worker_adopts_one_of_what_the_stuck_have() {
     let (busy, stuck) = (yard.core(), yard.core());
     let (first, one) = token();
     let (second, two) = token();
-    let stolen = || steal_detached(yard.shared, &busy).map(id);
+    let stolen = || yard.shared.queues.steal_detached(&busy).map(id);
     assert_eq!(stolen(), None);
     let _next = yard.detached(stuck.index);
     assert_eq!(stolen(), None);
@@ -122,7 +122,10 @@ fn whoever_adopts_looks_at_all_orphans() {
         for core in stuck {
             let (expected, runnable) = token();
             core.queue.push(runnable);
-            assert_eq!(steal_detached(yard.shared, busy).map(id), Some(expected));
+            assert_eq!(
+                yard.shared.queues.steal_detached(busy).map(id),
+                Some(expected)
+            );
         }
     }
 }
@@ -136,7 +139,7 @@ fn a_queue_anywhere_comes_before_a_slot() {
         drop(one.processor.next.put(token().1));
         let (expected, runnable) = token();
         other.queue.push(runnable);
-        assert_eq!(id(steal(yard.shared, &thief).unwrap().0), expected);
+        assert_eq!(id(yard.shared.queues.steal(&thief).unwrap().0), expected);
         assert!(!one.processor.next.is_empty());
     }
 }

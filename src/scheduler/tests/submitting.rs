@@ -13,12 +13,12 @@ fn what_a_worker_wakes_goes_into_its_slot_and_then_its_queue_where_it_is_worth_a
     yard.shared.submit(one, false);
     assert!(!has_work(processor) && !processor.next.is_empty());
     assert_eq!(
-        yard.shared.idle.num_searching(),
+        yard.shared.workers.idle.num_searching(),
         0,
         "nobody need come for that"
     );
     yard.shared.submit(two, false);
-    assert_eq!(yard.shared.idle.num_searching(), 1);
+    assert_eq!(yard.shared.workers.idle.num_searching(), 1);
     assert!(parked_workers[1].has_handed() && !parked_workers[0].has_handed());
     // One searches, so nobody else is woken.
     yard.shared.submit(three, true);
@@ -107,7 +107,7 @@ fn an_end_is_counted_where_it_happens_and_told_to_the_janitor_of_a_closed_schedu
         "a worker's counts are seen when it ends"
     );
     assert_eq!(processor.counters.finished.get(), 2);
-    drop(local::take_core());
+    drop(this_thread::take_core());
     yard.shared.task_finished();
     assert!(yard.takes_call());
     yard.shared.task_cancelled();
@@ -143,11 +143,11 @@ fn a_wake_that_comes_too_late_calls_the_janitor() {
 #[test]
 fn nobody_is_called_for_what_an_open_scheduler_leaves_to_its_searchers() {
     let yard = Yard::new(1);
-    assert!(yard.shared.idle.claim_another().is_some());
+    assert!(yard.shared.workers.idle.claim_another().is_some());
     yard.shared.submit(token().1, false);
     yard.shared.wake_one();
     assert!(!yard.takes_call());
-    assert_eq!(yard.shared.idle.num_searching(), 1);
+    assert_eq!(yard.shared.workers.idle.num_searching(), 1);
 }
 
 /// Of a batch the worker itself runs sixteen, and each that is woken sixteen more.
@@ -172,12 +172,16 @@ fn a_batch_wakes_as_many_as_it_can_feed() {
             .filter(|parked_worker| parked_worker.has_handed())
             .count();
         assert_eq!(
-            (given, yard.shared.idle.num_searching()),
+            (given, yard.shared.workers.idle.num_searching()),
             (woken, woken),
             "{count}"
         );
         yard.shared.wake_for_batch(10_000);
-        assert_eq!(yard.shared.idle.num_searching(), woken, "some search");
+        assert_eq!(
+            yard.shared.workers.idle.num_searching(),
+            woken,
+            "some search"
+        );
     }
 }
 
@@ -189,7 +193,7 @@ fn a_batch_wakes_no_more_than_there_are_processors() {
         // As after many retakes: more cores than places.
         let (_slot, core) = ProcessorSlot::new(0);
         keep(core.processor);
-        yard.shared.idle.push_idle(core);
+        yard.shared.workers.idle.push_idle(core);
     }
     let parked_workers = yard.parked_workers(8);
     yard.shared.wake_for_batch(10_000);
@@ -207,24 +211,22 @@ fn a_core_for_which_no_thread_can_be_started_lies_there_again() {
     yard.shared.wake_one();
     assert_eq!(
         (
-            yard.shared.idle.num_idle(),
-            yard.shared.idle.num_searching()
+            yard.shared.workers.idle.num_idle(),
+            yard.shared.workers.idle.num_searching()
         ),
         (2, 0)
     );
     assert!(!yard.takes_call());
-    assert_eq!(yard.shared.idle.after_submit(), Next::Wake);
+    assert_eq!(yard.shared.workers.idle.after_submit(), Next::Wake);
 }
 
 #[test]
 fn a_push_asks_for_somebody_as_it_says() {
     let yard = Yard::new(2);
     let parked_workers = yard.parked_workers(1);
-    yard.shared.follow_push(Submitted::NoWake, None);
+    yard.shared.follow_push(Submitted::NoWake);
     assert!(!parked_workers[0].has_handed());
-    yard.shared.follow_push(Submitted::Deferred, None);
-    assert!(!parked_workers[0].has_handed(), "there is nothing to push");
-    yard.shared.follow_push(Submitted::WakeOne, None);
+    yard.shared.follow_push(Submitted::WakeOne);
     assert!(parked_workers[0].has_handed());
 }
 
@@ -239,24 +241,24 @@ fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
     ] {
         let yard = Yard::new(3);
         let parked_workers = yard.parked_workers(1);
-        let core = yard.shared.idle.pop_idle().unwrap();
+        let core = yard.shared.workers.idle.pop_idle().unwrap();
         if polling {
             let sitter = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
-            (yard.shared.idle).park_worker(Some(core), &sitter, false, true);
+            (yard.shared.workers.idle).park_worker(Some(core), &sitter, false, true);
         } else {
-            yard.shared.idle.push_idle(core);
+            yard.shared.workers.idle.push_idle(core);
         }
         let processor = yard.work();
         if work {
             // What is in the slot is seen where it is moved to.
             drop(processor.next.put(token().1));
         }
-        let away = handoff::enter_blocking();
-        assert!(!local::holds_core() && processor.next.is_empty());
+        let away = enter_blocking();
+        assert!(!this_thread::holds_core() && processor.next.is_empty());
         assert_eq!(processor.counters.handoffs.get(), 1);
         assert_eq!(parked_workers[0].has_handed(), expected, "{polling} {work}");
         drop(away);
-        assert!(local::holds_core(), "one lies here");
+        assert!(this_thread::holds_core(), "one lies here");
         yard.take_queue(processor);
     }
 }

@@ -19,9 +19,9 @@ pub(super) fn task_of(meta: Meta, f: impl FnOnce() + Send + 'static) -> Runnable
 impl Yard {
     /// Works with a core that lies here, and begins as one that searches.
     pub(super) fn run(&self) {
-        self.shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-        let core = self.shared.idle.pop_idle().unwrap();
-        assert!(self.shared.idle.begin_search(usize::MAX));
+        self.shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
+        let core = self.shared.workers.idle.pop_idle().unwrap();
+        assert!(self.shared.workers.idle.begin_search(usize::MAX));
         worker::run(self.shared, Some(core), true);
     }
 
@@ -47,19 +47,25 @@ fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
         let yard = Yard::new(2);
         let parked_workers = yard.parked_workers(1);
         let (closes, woken) = yard.closes(&parked_workers[0]);
-        yard.shared.global.push(closes);
-        (0..others).for_each(|_| yard.shared.global.push(token().1));
+        yard.shared.queues.global.push(closes);
+        (0..others).for_each(|_| yard.shared.queues.global.push(token().1));
         yard.run();
         assert_eq!(*woken.lock(), Some(others > 0), "{others} others");
-        assert_eq!(yard.shared.idle.num_searching(), usize::from(others > 0));
+        assert_eq!(
+            yard.shared.workers.idle.num_searching(),
+            usize::from(others > 0)
+        );
         assert_eq!(
             yard.take_global().len(),
             others,
             "a closed scheduler begins no poll"
         );
         // The worker has released its processor; the other one's is held.
-        assert_eq!(yard.shared.idle.num_idle(), if others > 0 { 1 } else { 2 });
-        assert!(!local::holds_core());
+        assert_eq!(
+            yard.shared.workers.idle.num_idle(),
+            if others > 0 { 1 } else { 2 }
+        );
+        assert!(!this_thread::holds_core());
     }
 }
 
@@ -81,12 +87,12 @@ impl Yard {
         &self,
         runnables: impl IntoIterator<Item = Runnable>,
     ) -> &'static Processor {
-        let core = self.shared.idle.pop_idle().unwrap();
+        let core = self.shared.workers.idle.pop_idle().unwrap();
         let processor = core.processor;
         runnables
             .into_iter()
             .for_each(|runnable| core.queue.push(runnable));
-        self.shared.idle.push_idle(core);
+        self.shared.workers.idle.push_idle(core);
         processor
     }
 }
@@ -98,7 +104,10 @@ fn the_global_queue_comes_first_every_61_looks() {
     let log = Log::default();
     yard.queue((0..OWN).map(|name| yard.writes(&log, name, name == OWN - 1)));
     for name in 1000..1004 {
-        yard.shared.global.push(yard.writes(&log, name, false));
+        yard.shared
+            .queues
+            .global
+            .push(yard.writes(&log, name, false));
     }
     yard.run();
     let log = log.lock();
@@ -117,12 +126,12 @@ fn a_worker_takes_its_share_of_the_global_queue() {
         let length = Arc::new(Mutex::new(usize::MAX));
         let seen = length.clone();
         // The first look is at everything, and takes one; the second finds the own queue empty.
-        shared.global.push(token().1);
-        shared.global.push(task(move || {
-            *seen.lock() = local::with_core(shared, |core| core.queue.len()).unwrap();
+        shared.queues.global.push(token().1);
+        shared.queues.global.push(task(move || {
+            *seen.lock() = this_thread::with_core(shared, |core| core.queue.len()).unwrap();
             shared.closed.store(true, Ordering::SeqCst);
         }));
-        (1..global).for_each(|_| shared.global.push(token().1));
+        (1..global).for_each(|_| shared.queues.global.push(token().1));
         yard.run();
         // This one runs, and the others of its share wait.
         assert_eq!(*length.lock(), share - 1, "{processors} {global}");
@@ -134,30 +143,36 @@ fn a_worker_takes_its_share_of_the_global_queue() {
 fn a_busy_worker_lets_what_the_stuck_have_queued_have_its_turn() {
     let yard = Yard::new(2);
     let log = Log::default();
-    let stuck = yard.shared.idle.pop_idle().unwrap();
+    let stuck = yard.shared.workers.idle.pop_idle().unwrap();
     stuck.processor.ownership.acquire(1);
     assert!(stuck.processor.ownership.retake());
-    drop(yard.shared.processors[stuck.index].replace());
+    drop(yard.shared.queues.processors[stuck.index].replace());
     stuck.queue.push(yard.writes(&log, 1000, false));
-    assert!(yard.shared.detached.list(stuck.processor));
+    assert!(yard.shared.queues.detached.list(stuck.processor));
     let processor = yard.queue((0..3).map(|name| yard.writes(&log, name, false)));
     // Behind it in the queue, so that nobody need search.
-    yard.shared.global.push(yard.writes(&log, 2000, false));
-    yard.shared.global.push(yard.writes(&log, 3000, true));
+    yard.shared
+        .queues
+        .global
+        .push(yard.writes(&log, 2000, false));
+    yard.shared
+        .queues
+        .global
+        .push(yard.writes(&log, 3000, true));
     yard.run();
     assert_eq!(*log.lock(), [2000, 0, 1, 2, 1000, 3000]);
     assert_eq!(processor.counters.steals.get(), 0);
-    yard.shared.detached.clear();
+    yard.shared.queues.detached.clear();
 }
 
 #[test]
 fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
     let yard = Yard::new(2);
     let log = Log::default();
-    let victim = yard.shared.idle.pop_idle().unwrap();
+    let victim = yard.shared.workers.idle.pop_idle().unwrap();
     victim.queue.push(yard.writes(&log, 0, false));
     victim.queue.push(yard.writes(&log, 1, true));
-    let processor = yard.shared.processors[1 - victim.index].current();
+    let processor = yard.shared.queues.processors[1 - victim.index].current();
     yard.run();
     assert_eq!(*log.lock(), [0, 1]);
     assert_eq!(
@@ -169,7 +184,7 @@ fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
 /// A task that the monitor asks to let others have their turn, or takes the processor from.
 fn disturbed(shared: &'static Shared, retaken: bool) -> Runnable {
     task(move || {
-        let processor = local::with_core(shared, |core| core.processor).unwrap();
+        let processor = this_thread::with_core(shared, |core| core.processor).unwrap();
         match retaken {
             true => assert!(processor.ownership.retake()),
             false => processor.ownership.request_yield(),
@@ -191,9 +206,9 @@ fn a_worker_that_is_asked_looks_at_the_global_queue_next() {
     let processor = yard.queue(own);
     // The first look takes one.
     for name in [1000, 1001] {
-        shared.global.push(yard.writes(&log, name, false));
+        shared.queues.global.push(yard.writes(&log, name, false));
     }
-    shared.global.push(yard.writes(&log, 1002, true));
+    shared.queues.global.push(yard.writes(&log, 1002, true));
     yard.run();
     assert_eq!(*log.lock(), [1000, 1001, 0, 1, 2, 1002]);
     assert_eq!(processor.counters.parks.get(), 0);
@@ -212,16 +227,16 @@ fn a_worker_that_lost_its_processor_in_a_poll_takes_nothing_more() {
 fn a_task_that_was_found_is_polled_with_the_instruments_that_are_on() {
     let yard = Yard::new(1);
     let shared = yard.shared;
-    let is_plain = move || local::with_core(shared, Core::is_plain).unwrap();
+    let is_plain = move || this_thread::with_core(shared, Core::is_plain).unwrap();
     let polls = yard.queue([task(move || {
         shared.switch(instruments::HISTOGRAMS, 0);
         // As if it had been asked before.
-        local::with_core(shared, |core| core.processor.ownership.acknowledge());
+        this_thread::with_core(shared, |core| core.processor.ownership.acknowledge());
         assert!(is_plain());
     })]);
     // The first look takes one, and the third, when the queue is empty, the other.
-    shared.global.push(token().1);
-    shared.global.push(task(move || {
+    shared.queues.global.push(token().1);
+    shared.queues.global.push(task(move || {
         assert!(!is_plain());
         shared.closed.store(true, Ordering::SeqCst);
     }));
@@ -266,7 +281,7 @@ fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
 
     impl std::task::Wake for Looks {
         fn wake(self: Arc<Self>) {
-            self.1.lock().push(self.0.num_waiting());
+            self.1.lock().push(self.0.queues.num_visible());
         }
     }
 
@@ -277,8 +292,8 @@ fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
     timer.arm(shared, Instant::now(), &looks.clone().into());
     crate::sync::thread::sleep(Duration::from_millis(1));
     // The first look is at everything.
-    shared.global.push(yard.writes(&log, 0, false));
-    shared.global.push(yard.writes(&log, 1, true));
+    shared.queues.global.push(yard.writes(&log, 0, false));
+    shared.queues.global.push(yard.writes(&log, 1, true));
     yard.run();
     assert_eq!(*looks.1.lock(), [2]);
     assert_eq!(*log.lock(), [0, 1]);
@@ -299,11 +314,11 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
     impl std::task::Wake for Loses {
         fn wake(self: Arc<Self>) {
             if self.unasked {
-                let processor = local::with_core(self.shared, |core| core.processor).unwrap();
+                let processor = this_thread::with_core(self.shared, |core| core.processor).unwrap();
                 assert!(processor.ownership.retake());
             } else {
-                let away = handoff::enter_blocking();
-                *self.core.lock() = self.shared.idle.pop_idle();
+                let away = enter_blocking();
+                *self.core.lock() = self.shared.workers.idle.pop_idle();
                 drop(away);
             }
             self.shared.closed.store(true, Ordering::SeqCst);
@@ -323,9 +338,9 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
         crate::sync::thread::sleep(Duration::from_millis(1));
         let (queued, waiting) = (token(), token());
         yard.queue([queued.1]);
-        shared.global.push(waiting.1);
+        shared.queues.global.push(waiting.1);
         yard.run();
-        assert_eq!(shared.processors[0].current().tick.get(), 0);
+        assert_eq!(shared.queues.processors[0].current().tick.get(), 0);
         assert!(yard.take_global().contains(&waiting.0));
         drop(loses.core.lock().take());
     }

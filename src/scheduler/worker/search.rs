@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::scheduler::processor::Core;
-use crate::scheduler::{local, steal};
+use crate::scheduler::this_thread;
 use crate::tasks::Runnable;
 
 /// A searcher looks this many times, [`PAUSES`] apart, before it parks: 5 µs in all. Being woken costs the waker 12 µs
@@ -26,14 +26,19 @@ const JOB_LOOKS: u32 = 48;
 impl Worker {
     pub(super) fn search(&self) -> Option<Runnable> {
         if !self.is_searching() {
-            if !self.shared.idle.begin_search(self.shared.processors.len()) {
+            if !self
+                .shared
+                .workers
+                .idle
+                .begin_search(self.shared.queues.processors.len())
+            {
                 return None;
             }
             self.set_searching(true);
         }
         // With everybody else parked, what comes from other threads wakes whoever waits; only of jobs some are expected.
-        let alone = self.shared.idle.num_idle() + 1 >= self.shared.processors.len();
-        let expecting = local::with_core(self.shared, Core::awaits_job) == Some(true);
+        let alone = self.shared.workers.idle.num_idle() + 1 >= self.shared.queues.processors.len();
+        let expecting = this_thread::with_core(self.shared, Core::awaits_job) == Some(true);
         let (looks, pauses) = match self.heuristics.was_woken_too_soon() {
             _ if alone && expecting => (JOB_LOOKS, PAUSES),
             true => (WOKEN_TOO_SOON_LOOKS, WOKEN_TOO_SOON_PAUSES),
@@ -42,12 +47,8 @@ impl Worker {
         };
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
-            if look == 0 || self.shared.work_is_visible() {
-                let found = if self.shared.is_compute_limit_reached() {
-                    self.find_light()
-                } else {
-                    self.global_batch().or_else(|| self.steal())
-                };
+            if look == 0 || self.shared.queues.has_visible_work() {
+                let found = self.search_queues();
                 if found.is_some() {
                     return found;
                 }
@@ -57,28 +58,13 @@ impl Worker {
         None
     }
 
-    /// What a worker finds while many others compute: see [`super::compute_limit`].
-    #[cold]
-    fn find_light(&self) -> Option<Runnable> {
-        let places = self.shared.processors.iter();
-        let ticks: Vec<u64> = places.map(|slot| slot.current().tick.get()).collect();
-        let light = self.shared.take_light(|| {
-            self.one_global().or_else(|| {
-                local::with_core(self.shared, |core| {
-                    steal::steal_single(self.shared, core, &ticks)
-                })
-                .flatten()
-            })
-        });
-        // Fewer may compute by now.
-        light.or_else(|| self.shared.take_held_back())
-    }
-
-    fn steal(&self) -> Option<Runnable> {
-        local::with_core(self.shared, |core| {
-            let (found, victim) = steal::steal(self.shared, core)?;
-            core.processor.counters.steals.add(1);
-            self.shared.note_steal(core, victim);
+    fn search_queues(&self) -> Option<Runnable> {
+        this_thread::with_core(self.shared, |core| {
+            let (found, victim) = self.shared.queues.search(core)?;
+            if let Some(victim) = victim {
+                core.processor.counters.steals.add(1);
+                self.shared.note_steal(core, victim);
+            }
             Some(found)
         })
         .flatten()

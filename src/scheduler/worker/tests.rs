@@ -2,18 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::idle::Next;
 use super::*;
-use crate::scheduler::idle::Next;
 use crate::scheduler::processor::tests::token;
 use crate::sync::atomic::Ordering;
 
 /// Runs a worker that panics, and looks what it has left.
 fn panics(searching: bool, work: impl FnOnce(&Worker)) {
     let shared = Shared::leak(2).unwrap();
-    shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-    let core = shared.idle.pop_idle();
+    shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
+    let core = shared.workers.idle.pop_idle();
     if searching {
-        assert!(shared.idle.begin_search(2));
+        assert!(shared.workers.idle.begin_search(2));
     }
     let run = || {
         run_as(shared, core, searching, |worker| {
@@ -22,9 +22,9 @@ fn panics(searching: bool, work: impl FnOnce(&Worker)) {
         })
     };
     assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-    assert_eq!(shared.idle.num_searching(), 0);
-    assert_eq!(shared.idle.num_idle(), 2, "it gives its core back");
-    assert_eq!(shared.idle.after_submit(), Next::Wake);
+    assert_eq!(shared.workers.idle.num_searching(), 0);
+    assert_eq!(shared.workers.idle.num_idle(), 2, "it gives its core back");
+    assert_eq!(shared.workers.idle.after_submit(), Next::Wake);
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn a_worker_that_panics_after_its_search_gives_back_nobody_s_count() {
 
 fn open(processors: usize) -> &'static Shared {
     let shared = Shared::leak(processors).unwrap();
-    shared.services.lock().netpoll = Some(Netpoll::new().unwrap());
-    shared.idle.reopen();
+    shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
+    shared.workers.idle.reopen();
     shared.closed.store(false, Ordering::SeqCst);
     shared
 }
@@ -53,14 +53,14 @@ fn open(processors: usize) -> &'static Shared {
 /// A worker of an open scheduler that holds a core.
 fn works(processors: usize, work: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open(processors);
-    let core = shared.idle.pop_idle();
+    let core = shared.workers.idle.pop_idle();
     run_as(shared, core, false, |worker| work(shared, worker));
 }
 
 /// The monitor takes the processor that this worker holds.
 fn retake(shared: &'static Shared) {
     assert_eq!(
-        local::with_core(shared, |core| core.processor.ownership.retake()),
+        this_thread::with_core(shared, |core| core.processor.ownership.retake()),
         Some(true)
     );
 }
@@ -70,13 +70,13 @@ fn retake(shared: &'static Shared) {
 fn what_a_worker_finds_without_a_processor_is_listed() {
     for is_retaken in [false, true] {
         works(1, |shared, worker| {
-            (0..3).for_each(|_| shared.global.push(token().1));
+            (0..3).for_each(|_| shared.queues.global.push(token().1));
             if is_retaken {
                 retake(shared);
             }
             assert!(worker.find_remote().is_some());
-            assert_eq!(shared.detached.is_empty(), !is_retaken);
-            shared.detached.clear();
+            assert_eq!(shared.queues.detached.is_empty(), !is_retaken);
+            shared.queues.detached.clear();
         });
     }
 }
@@ -99,9 +99,9 @@ fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processo
     for is_retaken in [false, true] {
         works(1, |shared, worker| {
             shared.call_own_wakers(&mut vec![Arc::new(Left(shared, is_retaken)).into()]);
-            shared.global.push(token().1);
+            shared.queues.global.push(token().1);
             assert_eq!(worker.maintenance(0, true).is_none(), is_retaken);
-            assert_eq!(shared.global.len(), usize::from(is_retaken));
+            assert_eq!(shared.queues.global.len(), usize::from(is_retaken));
         });
     }
 }
@@ -110,11 +110,11 @@ fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processo
 fn what_is_adopted_without_a_processor_is_listed() {
     for is_retaken in [false, true] {
         works(2, |shared, worker| {
-            let detached = shared.idle.pop_idle().unwrap();
+            let detached = shared.workers.idle.pop_idle().unwrap();
             detached.processor.ownership.acquire(1);
             assert!(detached.processor.ownership.retake());
             detached.queue.push(token().1);
-            assert!(shared.detached.list(detached.processor));
+            assert!(shared.queues.detached.list(detached.processor));
             if is_retaken {
                 retake(shared);
             }
@@ -125,8 +125,8 @@ fn what_is_adopted_without_a_processor_is_listed() {
                     core.processor.listed.load(Ordering::SeqCst),
                 )
             };
-            assert_eq!(local::with_core(shared, own), Some((1, is_retaken)));
-            shared.detached.clear();
+            assert_eq!(this_thread::with_core(shared, own), Some((1, is_retaken)));
+            shared.queues.detached.clear();
         });
     }
 }
@@ -167,9 +167,9 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
 fn a_poll_is_measured_if_instruments_are_on_and_not_because_the_worker_searched() {
     for (searching, observed) in [(true, false), (false, true), (true, true)] {
         let shared = open(1);
-        let core = shared.idle.pop_idle();
+        let core = shared.workers.idle.pop_idle();
         if searching {
-            assert!(shared.idle.begin_search(usize::MAX));
+            assert!(shared.workers.idle.begin_search(usize::MAX));
         }
         if observed {
             shared.switch(instruments::HISTOGRAMS, 0);
@@ -179,6 +179,6 @@ fn a_poll_is_measured_if_instruments_are_on_and_not_because_the_worker_searched(
             assert_eq!(worker.chain.get() != 0, observed);
             assert!(!worker.is_searching());
         });
-        assert_eq!(shared.idle.num_searching(), 0);
+        assert_eq!(shared.workers.idle.num_searching(), 0);
     }
 }

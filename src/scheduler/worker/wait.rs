@@ -10,7 +10,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::scheduler::clock;
+use crate::clock;
 use crate::scheduler::netpoll::Driver;
 
 #[cfg(all(test, feature = "time"))]
@@ -34,14 +34,17 @@ impl Worker {
         self.parked_worker.set_polling(driver.is_some());
         let searching = self.is_searching();
         self.set_searching(false);
-        self.shared
-            .idle
-            .park_worker(core, &self.parked_worker, searching, driver.is_some());
+        self.shared.workers.idle.park_worker(
+            core,
+            &self.parked_worker,
+            searching,
+            driver.is_some(),
+        );
         let mut wakers = self.wakers.take();
         let mut spare_ended = false;
         // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
-        let may_work = !is_spare || self.shared.idle.num_idle() > 0;
-        let found = may_work && self.shared.work_is_visible();
+        let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
+        let found = may_work && self.shared.queues.has_visible_work();
         if !self.shared.is_closed() && !found {
             match driver {
                 Some(driver) => self.sit(driver, &mut wakers),
@@ -55,15 +58,15 @@ impl Worker {
 
     /// Waits with the driver.
     fn sit(&self, mut driver: Driver<'_>, wakers: &mut Vec<Waker>) {
-        let timeout = (self.shared.timers).driver_timeout(self.timers_are_dense.get());
+        let timeout = (self.shared.services.timers).driver_timeout(self.timers_are_dense.get());
         if timeout != Some(Duration::ZERO) && !self.parked_worker.has_handed() {
             let count = driver.poll(timeout, wakers);
-            self.shared.polled_network(count);
+            self.shared.count_network_poll(count);
         }
-        self.shared.timers.leave_driver();
+        self.shared.services.timers.leave_driver();
         drop(driver);
         let before = wakers.len();
-        self.shared.timers.fire_all(wakers);
+        self.shared.services.timers.fire_all(wakers);
         self.timers_are_dense.set(wakers.len() - before > 1);
     }
 
@@ -74,7 +77,7 @@ impl Worker {
             .then(|| Instant::now().checked_add(self.shared.keep_alive()))
             .flatten();
         loop {
-            let timeout = match (end, self.shared.timers.parked_timeout()) {
+            let timeout = match (end, self.shared.services.timers.parked_timeout()) {
                 (None, timer) => timer,
                 (Some(end), timer) => {
                     let end = end.saturating_duration_since(Instant::now());
@@ -88,7 +91,7 @@ impl Worker {
                 return false;
             }
             if timeout.is_some() {
-                self.shared.timers.fire_all(wakers);
+                self.shared.services.timers.fire_all(wakers);
                 if !wakers.is_empty() {
                     return false;
                 }
@@ -103,14 +106,15 @@ impl Worker {
     /// `found`: it resumes for work that it saw after it had parked.
     fn rise(&self, mut wakers: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
         let up = if spare_ended {
-            self.shared.idle.leave(&self.parked_worker)
+            self.shared.workers.idle.leave(&self.parked_worker)
         } else {
-            self.shared.idle.unpark_worker(&self.parked_worker)
+            self.shared.workers.idle.unpark_worker(&self.parked_worker)
         };
         if let Some(up) = up {
             // What it saw may have been left to its search, so it searches on, whatever the limit (Go does too). Else
             // nobody would wake the next worker; and at the limit it would park and resume in circles.
-            let searching = up.searching || found && self.shared.idle.begin_search(usize::MAX);
+            let searching =
+                up.searching || found && self.shared.workers.idle.begin_search(usize::MAX);
             self.set_searching(searching);
             self.heuristics
                 .begin(up.core.processor.tick.get(), up.searching);
@@ -122,7 +126,7 @@ impl Worker {
         self.shared.call_wakers(&mut wakers);
         self.wakers.replace(wakers);
         let ends = spare_ended && self.shared.has_surplus_workers();
-        if ends && !self.shared.timers.are_watched() {
+        if ends && !self.shared.services.timers.are_watched() {
             // It may have been this worker that waited for the next deadline.
             self.shared.wake_driver();
         }

@@ -37,6 +37,11 @@ mod blocking;
 #[rustfmt::skip]
 mod reactor;
 
+#[allow(dead_code)]
+#[path = "../../../src/clock.rs"]
+#[rustfmt::skip]
+mod clock;
+
 /// The poller of models does not fail.
 mod stderr {
     pub(crate) fn say(line: std::fmt::Arguments<'_>) {

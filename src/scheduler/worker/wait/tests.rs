@@ -3,40 +3,42 @@
 use std::task::Wake;
 
 use super::*;
+use crate::scheduler::monitor::probe;
 use crate::scheduler::processor::tests::token;
 use crate::scheduler::timers::Timer;
 use crate::scheduler::worker::run_as;
-use crate::scheduler::{Shared, local, probe};
+use crate::scheduler::{Shared, this_thread};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// An open scheduler of one processor, whose core lies there.
 fn open() -> &'static Shared {
     let shared = Shared::leak(1).unwrap();
-    shared.idle.reopen();
+    shared.workers.idle.reopen();
     shared.closed.store(false, Ordering::SeqCst);
-    shared.services.lock().netpoll = Some(crate::scheduler::netpoll::Netpoll::new().unwrap());
+    shared.services.leased.lock().netpoll =
+        Some(crate::scheduler::netpoll::Netpoll::new().unwrap());
     shared
 }
 
 /// A worker that holds the core.
 fn worker(f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = shared.idle.pop_idle();
+    let core = shared.workers.idle.pop_idle();
     run_as(shared, core, false, |worker| f(shared, worker));
 }
 
 /// A worker without a core. `lies`: there is one for it, else another one holds it.
 fn spare(lies: bool, f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = (!lies).then(|| shared.idle.pop_idle().unwrap());
+    let core = (!lies).then(|| shared.workers.idle.pop_idle().unwrap());
     run_as(shared, None, false, |worker| f(shared, worker));
     drop(core);
 }
 
 /// There are more workers than processors.
 fn compute_limit(shared: &Shared) {
-    shared.workers.store(2, Ordering::SeqCst);
+    shared.workers.count.store(2, Ordering::SeqCst);
 }
 
 #[derive(Default)]
@@ -83,23 +85,23 @@ impl Timers {
 }
 
 fn parks(shared: &'static Shared) -> u64 {
-    shared.processors[0].current().counters.parks.get()
+    shared.queues.processors[0].current().counters.parks.get()
 }
 
 /// Others may have left it to this worker's search.
 #[test]
 fn who_sees_work_after_lying_down_searches_on_and_does_not_wait() {
     worker(|shared, worker| {
-        shared.global.push(token().1);
+        shared.queues.global.push(token().1);
         assert!(worker.wait());
-        assert!(local::holds_core() && worker.is_searching());
-        assert_eq!((parks(shared), shared.idle.num_searching()), (1, 1));
-        assert_eq!(shared.idle.num_waiting_workers(), 0);
+        assert!(this_thread::holds_core() && worker.is_searching());
+        assert_eq!((parks(shared), shared.workers.idle.num_searching()), (1, 1));
+        assert_eq!(shared.workers.idle.num_waiting_workers(), 0);
     });
     spare(true, |shared, worker| {
-        shared.global.push(token().1);
+        shared.queues.global.push(token().1);
         assert!(worker.wait());
-        assert!(local::holds_core() && worker.is_searching());
+        assert!(this_thread::holds_core() && worker.is_searching());
     });
 }
 
@@ -108,10 +110,10 @@ fn a_spare_that_can_do_nothing_about_work_waits() {
     spare(false, |shared, worker| {
         let _seat = worker.netpoll.try_driver();
         compute_limit(shared);
-        shared.global.push(token().1);
+        shared.queues.global.push(token().1);
         // Its keep-alive is none.
         assert!(!worker.wait(), "it ends");
-        assert!(!local::holds_core());
+        assert!(!this_thread::holds_core());
     });
 }
 
@@ -139,7 +141,7 @@ fn a_timer_ends_the_wait_in_the_seat() {
             let timers = Timers::new(shared, number, SOON);
             assert!(worker.wait());
             timers.assert_fired();
-            assert!(local::holds_core() && !worker.is_searching());
+            assert!(this_thread::holds_core() && !worker.is_searching());
             assert_eq!(worker.timers_are_dense.get(), number > 1);
             assert!(
                 worker.netpoll.try_driver().is_some(),
@@ -170,7 +172,7 @@ fn a_timer_ends_the_wait_in_bed() {
         let timers = Timers::new(shared, 2, SOON);
         assert!(worker.wait());
         timers.assert_fired();
-        assert!(local::holds_core() && !worker.is_searching());
+        assert!(this_thread::holds_core() && !worker.is_searching());
     });
 }
 
@@ -197,8 +199,8 @@ fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
     for sits in [true, false] {
         spare(true, |shared, worker| {
             let driver = worker.netpoll.try_driver().unwrap();
-            let core = shared.idle.pop_idle().unwrap();
-            assert!(shared.idle.begin_search(usize::MAX));
+            let core = shared.workers.idle.pop_idle().unwrap();
+            assert!(shared.workers.idle.begin_search(usize::MAX));
             worker.parked_worker.hand(core);
             let mut wakers = Vec::new();
             if sits {
@@ -209,7 +211,7 @@ fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
                 drop(driver);
             }
             assert!(worker.rise(wakers, false, false));
-            assert!(local::holds_core() && worker.is_searching());
+            assert!(this_thread::holds_core() && worker.is_searching());
         });
     }
 }
@@ -224,7 +226,7 @@ fn a_spare_ends_if_there_are_more_workers_than_processors() {
                 compute_limit(shared);
             }
             assert_eq!(worker.wait(), !surplus);
-            assert_eq!(shared.idle.num_waiting_workers(), 0);
+            assert_eq!(shared.workers.idle.num_waiting_workers(), 0);
         });
     }
 }
@@ -236,9 +238,12 @@ fn a_worker_beyond_the_processors_ends_though_it_held_a_core() {
         let _seat = worker.netpoll.try_driver();
         compute_limit(shared);
         assert!(!worker.wait());
-        assert!(!local::holds_core());
+        assert!(!this_thread::holds_core());
         assert_eq!(
-            (shared.idle.num_idle(), shared.idle.num_waiting_workers()),
+            (
+                shared.workers.idle.num_idle(),
+                shared.workers.idle.num_waiting_workers()
+            ),
             (1, 0)
         );
     });
@@ -251,7 +256,7 @@ fn a_spare_that_a_timer_has_woken_goes_on() {
         let timers = Timers::new(shared, 1, SOON);
         assert!(worker.wait());
         timers.assert_fired();
-        assert!(!local::holds_core());
+        assert!(!this_thread::holds_core());
     });
 }
 

@@ -9,7 +9,7 @@ use gosched_fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
 #[allow(dead_code)]
-#[path = "../../../../src/scheduler/wheel.rs"]
+#[path = "../../../../src/scheduler/timers/wheel.rs"]
 #[rustfmt::skip]
 mod wheel;
 

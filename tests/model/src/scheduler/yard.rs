@@ -9,12 +9,12 @@ use std::sync::Mutex as PlainMutex;
 use crossbeam_deque::Worker as LocalQueue;
 
 use super::book::Book;
-use super::detached::DetachedList;
-use super::idle::{Claim, Idle, Next};
 use super::netpoll::Netpoll;
+use super::processor::ProcessorRef;
 use super::processor::{Core, Processor, Submitted};
-use super::processor_ref::ProcessorRef;
-use super::worker;
+use super::run_queues::detached::DetachedList;
+use super::worker::idle::{Claim, Idle, Next};
+use super::worker_copy as worker;
 use crate::queues::Queue;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sync::thread::{self, JoinHandle, Thread};
@@ -215,7 +215,6 @@ impl Yard {
         match core.push(token(number), false) {
             Submitted::Detached if early == Some(false) => {}
             Submitted::Detached => self.pushed_detached(core),
-            Submitted::Deferred => unreachable!("a push pushes"),
             Submitted::NoWake => {}
             Submitted::WakeOne => {
                 if self.after_submit() == Next::Wake {

@@ -47,9 +47,11 @@ pub(super) const CHECKS: &[Check] = &[
         closing_claim(Some(Flaw::ClaimerEndsQuietly))
     }),
     Check::model("closing-off-processor", || closing_elsewhere(None)),
-    Check::twin("closing-off-processor/finisher-has-no-fence", DEADLOCK, || {
-        closing_elsewhere(Some(Flaw::FinisherHasNoFence))
-    })
+    Check::twin(
+        "closing-off-processor/finisher-has-no-fence",
+        DEADLOCK,
+        || closing_elsewhere(Some(Flaw::FinisherHasNoFence)),
+    )
     .loom_only(),
 ];
 

@@ -3,11 +3,11 @@
 use super::DEADLOCK;
 use crate::checker::explore;
 use crate::runner::Check;
-use crate::scheduler::held_back::HeldBack;
-use crate::scheduler::idle::{Claim, Idle};
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::ownership::Ownership;
-use crate::scheduler::parked_worker::ParkedWorker;
+use crate::scheduler::processor::ownership::Ownership;
+use crate::scheduler::run_queues::compute_limit::held_back::HeldBack;
+use crate::scheduler::worker::idle::{Claim, Idle};
+use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Hole, thread, with_hole};
 
@@ -81,7 +81,7 @@ fn work(shared: &Shared, flaw: Option<Flaw>) {
     let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
     let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
     let mut core = Some(0);
-    if shared.held_back.is_compute_limit_reached() {
+    if shared.held_back.is_limit_reached() {
         shared.held_back.push(7);
     } else {
         return;

@@ -2,7 +2,7 @@
 
 use crate::checker::explore;
 use crate::runner::Check;
-use crate::scheduler::ownership::Ownership;
+use crate::scheduler::processor::ownership::Ownership;
 use crate::sync::atomic::{AtomicU32, Ordering, fence};
 use crate::sync::{Arc, Hole, thread, with_hole};
 

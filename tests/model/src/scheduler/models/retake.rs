@@ -4,7 +4,7 @@ use super::DEADLOCK;
 use crate::checker::{explore, explore_at_length};
 use crate::runner::Check;
 use crate::scheduler::processor::Core;
-use crate::scheduler::worker;
+use crate::scheduler::worker_copy as worker;
 use crate::scheduler::yard::{Flaw, Plan, Yard};
 use crate::sync::{Arc, Condvar, Mutex};
 

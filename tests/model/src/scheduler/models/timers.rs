@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::DEADLOCK;
 use crate::checker::explore;
 use crate::runner::Check;
-use crate::scheduler::Shared;
 use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::timers::{Timer, Timers};
+use crate::scheduler::{Services, Shared};
 use crate::sync::{Hole, thread, with_hole};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -73,7 +73,9 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared: &'static Shared = Box::leak(Box::new(Shared {
-            timers: Timers::new(1),
+            services: Services {
+                timers: Timers::new(1),
+            },
             netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
         }));
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
@@ -86,16 +88,16 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
         let sitter = thread::spawn(move || {
             with_hole(driver, || {
                 let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
-                    shared.timers.parked_timeout()
+                    shared.services.timers.parked_timeout()
                 } else {
-                    shared.timers.driver_timeout(true)
+                    shared.services.timers.driver_timeout(true)
                 };
                 // With a time-out that is not too long it comes back by itself, in good time for the timer.
                 if timeout.is_none_or(|timeout| timeout > DEADLINE * 3 / 2) {
                     let mut driver = shared.netpoll.try_driver().expect("nobody else sits down");
                     driver.poll(None, &mut Vec::new());
                 }
-                shared.timers.leave_driver();
+                shared.services.timers.leave_driver();
             });
         });
         let mut timer = Timer::new();

@@ -1,0 +1,166 @@
+//! How a worker acquires a processor, and how it releases or loses it: a thread that blocks keeps none.
+//!
+//! | who | function | what becomes of the processor |
+//! |---|---|---|
+//! | a worker that was woken or started | [`Shared::acquire`] | held |
+//! | a worker that is about to park | [`Shared::release`] | idle |
+//! | a thread that is about to block, and says so | [`enter_blocking`] | handed to another worker, or idle |
+//! | the monitor, of a worker that is stuck | [`Shared::retake`] | handed to another worker, or idle |
+//! | a worker whose processor was retaken | [`Shared::release`], by way of `reclaim` | the detached one is free again |
+//!
+//! # Three ways to block, and one story
+//!
+//! * **Announced.** `block_in_place` and a `block_on` inside a task say that they are about to block, so the thread gives
+//!   its processor away itself ([`enter_blocking`]), as a goroutine does when it enters a system call that is known to
+//!   block.
+//! * **Unannounced.** A poll just blocks, or runs on. The monitor notices ([`super::monitor::watch`]) and takes the
+//!   processor from it ([`Shared::retake`]), as Go's does from a system call that lasts.
+//! * **In the pool.** `spawn_blocking` takes the blocking part to a thread that never had a processor; a `block_on` there
+//!   finds nothing to hand over. Its threads are bounded by a limit of their own.
+//!
+//! # Protocol
+//!
+//! 1. Announced: what is in the next slot moves to the queue, where everybody can see it. Unannounced: the processor's
+//!    slot gets another instance ([`super::processor::slot`]), and the old one is detached
+//!    ([`super::run_queues::detached`]).
+//! 2. `pass_on` puts the core among the idle ones, and a fence separates that from what follows
+//!    ([`Idle::push_idle`](super::worker::idle::Idle::push_idle)): a submission that comes after the fence finds the idle
+//!    core, one that came before it is seen by `has_visible_work` in the next step.
+//! 3. If there is anything to run, or if nobody is left to look at the network, a worker is woken for the core; when no
+//!    worker is free, a thread is started, up to `Builder::max_threads`. That thread is a spare later on. If this thread
+//!    has armed a timer that the worker with the driver does not know of, the driver is told: this thread will not park
+//!    and wait for it.
+//! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue; or it holds a detached
+//!    processor, and what it wakes or spawns goes into that one's queue, where thieves look.
+//! 5. Afterwards it acquires an idle processor, if there is one. If not, it finishes its poll without one: a poll cannot
+//!    be suspended. Then it parks as a spare.
+//!
+//! The failure that step 3 prevents: all P threads block, waiting for something that only a queued task, a timer or the
+//! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed.
+
+use std::time::Instant;
+
+use super::monitor::probe;
+use super::off_processor::OffProcessorGuard;
+use super::processor::{Core, Processor};
+use super::{Shared, instruments, lifecycle, this_thread};
+use crate::clock;
+use crate::sync::atomic::Ordering;
+use crate::tasks;
+use crate::timeline::Kind;
+
+impl Shared {
+    /// The calling thread holds this core from now on, and with it the processor.
+    pub(super) fn acquire(&'static self, core: Box<Core>, now: Instant) {
+        core.processor.busy.begin(now);
+        // What was polled there before, another thread may have gone on with.
+        core.processor.begin_look();
+        self.note(Some(&core), Kind::Hold, instruments::this_thread());
+        core.processor.ownership.acquire(probe::this_thread());
+        this_thread::put_core(core);
+        self.end_monitor_sleep();
+        self.look_at_instruments();
+    }
+
+    /// The calling thread holds no core any more. `None`: it held none, or a detached processor, which is reclaimed.
+    pub(super) fn release(&'static self) -> Option<Box<Core>> {
+        let core = this_thread::take_core()?;
+        core.end_batch();
+        self.note(Some(&core), Kind::Lay, 0);
+        core.processor.busy.end(clock::now());
+        if core.processor.ownership.release() {
+            return Some(core);
+        }
+        self.reclaim(core);
+        None
+    }
+
+    /// The poll of a detached processor has returned: step 5 of [`super::run_queues::detached`].
+    #[cold]
+    fn reclaim(&'static self, core: Box<Core>) {
+        let moved = self.queues.empty_detached(&core);
+        // Before `put_free`: `ProcessorSlot::replace` may take the core from there, and then `counted` is another poll's.
+        self.ends_computing(core.processor);
+        self.queues.put_free(core);
+        if moved {
+            self.wake_for_shared_queue();
+        }
+    }
+
+    /// Monitor: takes processor `index` from the worker that is stuck in this instance. False: the worker is not.
+    pub(super) fn retake(&'static self, index: usize, stuck: &'static Processor) -> bool {
+        if !stuck.ownership.retake() {
+            return false;
+        }
+        stuck.counters.handoffs.add(1);
+        self.counters.retakes.fetch_add(1, Ordering::Relaxed);
+        self.note_retake(index, stuck);
+        let core = self.queues.replace_instance(index);
+        self.queues.check_detached(stuck);
+        self.pass_on(core);
+        true
+    }
+
+    /// Steps 2 and 3.
+    fn pass_on(&'static self, core: Box<Core>) {
+        self.workers.idle.push_idle(core);
+        if self.queues.has_visible_work() || !self.workers.idle.has_driver() {
+            self.wake_one();
+        }
+        if !self.services.timers.are_watched() {
+            self.wake_driver();
+        }
+        self.notify_shutdown_if_closed();
+    }
+}
+
+/// Gives the calling thread's processor away, if it has one, until the guard is dropped.
+pub(crate) fn enter_blocking() -> BlockingRegion {
+    lifecycle::shutdown::hand_over();
+    let shared = this_thread::worker_of().filter(|shared| {
+        if shared.in_forked_child() {
+            return false;
+        }
+        let holds = this_thread::holds_core();
+        shared.note_departure();
+        if let Some(core) = shared.release() {
+            core.empty_slot();
+            core.processor.counters.handoffs.add(1);
+            shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
+            shared.pass_on(core);
+        }
+        holds
+    });
+    let listed = shared.and_then(|shared| {
+        let tag = tasks::current_tag()?;
+        Some(shared.workers.off_processor.enter(tag, false))
+    });
+    BlockingRegion {
+        shared,
+        _listed: listed,
+    }
+}
+
+/// The calling thread has given its processor away, or had none. Dropping it is step 5.
+#[derive(Debug)]
+#[must_use = "the processor is taken back when this is dropped"]
+pub(crate) struct BlockingRegion {
+    shared: Option<&'static Shared>,
+    /// For who asks what this thread is doing meanwhile.
+    _listed: Option<OffProcessorGuard>,
+}
+
+impl Drop for BlockingRegion {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.filter(|shared| !shared.in_forked_child()) else {
+            return;
+        };
+        if let Some(core) = shared.workers.idle.pop_idle() {
+            shared.acquire(core, clock::now());
+            if let Some(task) = tasks::current_tag() {
+                this_thread::with_core(shared, |core| core.processor.go_on(task));
+            }
+            shared.note_return();
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! How a scheduler comes into use, ends, and is used again.
+//!
+//! # Opening
+//!
+//! A [`Shared`] is leaked once and then leased again and again: tasks reach it by a number and hold no reference (see
+//! [`crate::tasks`]). Handles and threads hold a [`Lease`]; when the last one goes, the scheduler is free for the next
+//! runtime of the same size, provided that none of its tasks is left.
+//!
+//! # Closing
+//!
+//! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
+//! 2. Wake all workers: they see the mark, leave what is in their queues to the shutdown thread, and end.
+//! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one that would begin to wait
+//!    is refused and ends itself.
+//! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
+//! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see [`super::lifecycle::shutdown`].
+
+use std::io;
+use std::time::Instant;
+
+use self::forked::Free;
+use self::runtimes::scheduler_of;
+use self::settings::{Lease, Settings};
+use self::threads::Context;
+use super::deadlock::OnDeadlock;
+use super::netpoll::Netpoll;
+use super::processor::Core;
+use super::shared::Leased;
+use super::stall::Reporting;
+use super::{Shared, monitor, worker};
+use crate::blocking::{Config, Job, Pool};
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Mutex};
+use crate::tasks::{self, Runnable};
+
+pub(crate) mod forked;
+pub(crate) mod hold;
+pub(crate) mod runtimes;
+pub(crate) mod settings;
+pub(crate) mod shutdown;
+pub(crate) mod threads;
+pub(crate) mod wait_cycle;
+
+/// Schedulers that no runtime uses.
+static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+
+/// Takes the list of them, for a fork.
+pub(crate) fn hold_free() -> Free {
+    FREE.lock()
+}
+
+/// A job of the blocking pool.
+pub(crate) enum BlockingJob {
+    /// A task whose future blocks.
+    Task(Runnable),
+    /// The runtime's own.
+    Report(Reporting),
+    /// Likewise: see [`super::foreign_wakers`].
+    Wakers(&'static Shared),
+}
+
+impl Job for BlockingJob {
+    fn run(self) {
+        match self {
+            BlockingJob::Task(runnable) => {
+                let (shared, tag) = (scheduler_of(runnable.metadata()), runnable.metadata().tag());
+                let _here = shared.workers.off_processor.enter(tag, true);
+                shared.poll_off_processor(runnable, tasks::run);
+            }
+            BlockingJob::Report(reporting) => reporting.run(),
+            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
+        }
+        forked::abort_if_child();
+    }
+
+    fn cancel(self) {
+        match self {
+            BlockingJob::Task(runnable) => {
+                scheduler_of(runnable.metadata()).poll_off_processor(runnable, tasks::cancel);
+            }
+            // The runtime ends: nobody is kept waiting any more.
+            BlockingJob::Report(_) => {}
+            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
+        }
+    }
+}
+
+impl Lease {
+    /// Opens a scheduler and starts its threads.
+    pub(crate) fn open(settings: Settings) -> io::Result<Arc<Lease>> {
+        let netpoll = Netpoll::new()?;
+        let shared = take_free(settings.worker_threads)?;
+        let lease = Arc::new(Lease { shared });
+        let settings = Arc::new(settings);
+        shared.prepare(&lease, settings, netpoll);
+        if let Err(error) = shared.start_threads() {
+            shared.close();
+            shared.wait_closed(None);
+            return Err(error);
+        }
+        Ok(lease)
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+}
+
+fn take_free(processors: usize) -> io::Result<&'static Shared> {
+    let mut free = FREE.lock();
+    match free
+        .iter()
+        .position(|shared| shared.queues.processors.len() == processors)
+    {
+        Some(index) => Ok(free.swap_remove(index)),
+        None => {
+            drop(free);
+            Shared::leak(processors)
+                .ok_or_else(|| io::Error::other("too many runtimes exist at the same time"))
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.shared.in_forked_child() {
+            return;
+        }
+        self.shared.forget_leased();
+        // The shutdown thread has seen to this. Were there anything left, the scheduler would never be used again.
+        if self.shared.is_settled() {
+            FREE.lock().push(self.shared);
+        }
+    }
+}
+
+/// A core on its way to the thread that was started for it. When the thread ends before it begins to work, the core is idle
+/// again, with what is in its queues.
+struct Carried {
+    shared: &'static Shared,
+    core: Option<Box<Core>>,
+    /// The worker counts as searching already.
+    searching: bool,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            core.empty_slot();
+            self.shared.take_back(core, self.searching);
+            // It may be about to sleep since all cores are idle, which this one does only now.
+            self.shared.workers.monitor.wake();
+        }
+    }
+}
+
+/// Counts one worker from before its thread starts until it has ended, however that happens.
+struct CountedWorker(&'static Shared);
+
+impl CountedWorker {
+    /// `None`: there are `limit` of them.
+    fn new(shared: &'static Shared, limit: usize) -> Option<CountedWorker> {
+        let counted = shared.workers.count.fetch_add(1, Ordering::Relaxed);
+        let worker = CountedWorker(shared);
+        (counted < limit).then_some(worker)
+    }
+}
+
+impl Drop for CountedWorker {
+    fn drop(&mut self) {
+        // Release: the shutdown thread that reads this sees all that the worker has counted.
+        self.0.workers.count.fetch_sub(1, Ordering::Release);
+        self.0.notify_shutdown_if_closed();
+    }
+}
+
+impl Shared {
+    fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
+        self.workers.threads.reopen();
+        self.prepare_instruments(&settings.instruments, &settings.thread_name);
+        let looks = settings.on_deadlock != OnDeadlock::Ignore;
+        *self.observers.deadlock.lock() = None;
+        self.observers
+            .looks_for_deadlocks
+            .store(looks, Ordering::Relaxed);
+        let spawner = {
+            let settings = settings.clone();
+            move |body: Box<dyn FnOnce() + Send>| {
+                self.start_thread(&settings, Context::Needed, body)
+            }
+        };
+        let pool = Pool::new(Config {
+            max_threads: settings.max_blocking_threads,
+            keep_alive: settings.thread_keep_alive,
+            spawner: Box::new(spawner),
+        });
+        *self.services.leased.lock() = Leased {
+            lease: Arc::downgrade(lease),
+            settings: Some(settings),
+            netpoll: Some(netpoll),
+            blocking: Some(pool),
+        };
+        self.counters.reset();
+        for remote in &self.remote_tasks {
+            remote.spawned.store(0, Ordering::Relaxed);
+            remote.finished.store(0, Ordering::Relaxed);
+        }
+        self.queues.reset();
+        self.observers
+            .said_exhausted
+            .store(false, Ordering::Relaxed);
+        self.registry.reopen();
+        self.workers.idle.reopen();
+        self.closed.store(false, Ordering::SeqCst);
+    }
+
+    fn start_threads(&'static self) -> io::Result<()> {
+        let settings = self.settings()?;
+        // Before the monitor begins: it would start workers for cores that lie there, and then there is one too many.
+        let mut cores = self.workers.idle.take_cores();
+        if let Err(error) =
+            self.start_thread(&settings, Context::Wanted, move || monitor::run(self))
+        {
+            self.workers.idle.put_cores(cores);
+            return Err(error);
+        }
+        while let Some(core) = cores.pop() {
+            if let Err((core, error)) = self.start_worker(core, false) {
+                cores.push(core);
+                self.workers.idle.put_cores(cores);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_thread(
+        &'static self,
+        settings: &Arc<Settings>,
+        context: Context,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        self.workers.threads.admit()?;
+        self.start_admitted(settings, context, body)
+    }
+
+    /// Starts a thread whether or not the scheduler is closed.
+    pub(super) fn start_admitted(
+        &'static self,
+        settings: &Arc<Settings>,
+        context: Context,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let lease = self.services.leased.lock().lease.upgrade();
+        let lease = lease.ok_or_else(|| io::Error::other("the runtime has ended"))?;
+        self.workers.threads.start(lease, settings, context, body)
+    }
+
+    /// Starts a worker that holds this core. `searching`: it is counted so already.
+    pub(super) fn start_worker(
+        &'static self,
+        core: Box<Core>,
+        searching: bool,
+    ) -> Result<(), (Box<Core>, io::Error)> {
+        let settings = match self.settings() {
+            Ok(settings) => settings,
+            Err(error) => return Err((core, error)),
+        };
+        let Some(counted) = CountedWorker::new(self, settings.max_threads) else {
+            self.report_exhausted_threads();
+            return Err((core, io::Error::other("all threads are in use")));
+        };
+        let carried = Carried {
+            shared: self,
+            core: Some(core),
+            searching,
+        };
+        // The core comes back through this cell from a thread that was not started.
+        let cell = Arc::new(Mutex::new(Some(carried)));
+        let carried = cell.clone();
+        let started = self.start_thread(&settings, Context::Needed, move || {
+            let _counted = counted;
+            let carried = carried.lock().take();
+            let core = carried.and_then(|mut carried| carried.core.take());
+            worker::run(self, core, searching);
+        });
+        started.map_err(|error| {
+            let core = cell
+                .lock()
+                .take()
+                .and_then(|mut carried| carried.core.take())
+                .expect("a thread that was not started took nothing");
+            (core, error)
+        })
+    }
+
+    /// Whether another worker may be started.
+    pub(super) fn can_start_worker(&self) -> bool {
+        let limit = self.settings().map_or(0, |settings| settings.max_threads);
+        self.workers.count.load(Ordering::Relaxed) < limit
+    }
+
+    /// Steps 1 to 4 of closing. Later calls do nothing.
+    pub(crate) fn close(&'static self) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.workers.threads.close();
+        for parked_worker in self.workers.idle.close() {
+            parked_worker.unpark();
+        }
+        self.registry.close();
+        let mut wakers = Vec::new();
+        self.services.timers.drain(&mut wakers);
+        if let Some(netpoll) = self.netpoll() {
+            netpoll.close(&mut wakers);
+        }
+        self.call_wakers(&mut wakers);
+        self.call_foreign_wakers();
+        self.workers.monitor.notify_shutdown();
+    }
+
+    /// After `close`: waits until the last future has been dropped and all threads have ended.
+    /// False: the deadline came first.
+    pub(crate) fn wait_closed(&'static self, deadline: Option<Instant>) -> bool {
+        let jobs_ended = self.blocking().is_none_or(|pool| pool.wait_idle(deadline));
+        let ended = jobs_ended && self.workers.threads.join_blocking(deadline);
+        if ended {
+            self.forget_leased();
+        }
+        ended
+    }
+
+    /// Submits a job to the blocking pool; one that cannot be taken ends at once.
+    pub(crate) fn submit_blocking(&'static self, runnable: Runnable) {
+        let Some(pool) = self.blocking() else {
+            return self.reject(runnable, None);
+        };
+        if let Err((BlockingJob::Task(runnable), error)) = pool.submit(BlockingJob::Task(runnable))
+        {
+            let refused = (!self.is_closed()).then(|| error.kind());
+            self.reject(runnable, refused);
+        }
+    }
+
+    /// Ends a task that nobody takes.
+    pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
+        let _ends = wait_cycle::ends_task_of(self);
+        match self.observers.instruments.on() {
+            0 => tasks::reject(runnable, refused, None),
+            _ => self.end_observed(runnable, refused, false),
+        }
+    }
+
+    /// A report that cannot be taken is lost.
+    pub(super) fn submit_report(&self, reporting: Reporting) {
+        if let Some(pool) = self.blocking() {
+            // What comes back may be another's job, which nobody else would end.
+            if let Err((job, _)) = pool.submit(BlockingJob::Report(reporting)) {
+                job.cancel();
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a runtime's builder has set, and what a runtime holds of its scheduler.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::scheduler::Shared;
+use crate::scheduler::deadlock::OnDeadlock;
+use crate::scheduler::instruments::InstrumentSettings;
+use crate::scheduler::schedtrace::SchedtraceSettings;
+use crate::scheduler::stall::{OnIncident, OnStall};
+use crate::sync::Arc;
+
+/// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
+pub(crate) type ThreadWrapper = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
+
+/// What a runtime's builder has set.
+pub(crate) struct Settings {
+    pub(crate) worker_threads: usize,
+    pub(crate) max_threads: usize,
+    pub(crate) max_blocking_threads: usize,
+    pub(crate) thread_keep_alive: Duration,
+    pub(crate) thread_name: String,
+    pub(crate) thread_stack_size: Option<usize>,
+    pub(crate) wrap_thread: ThreadWrapper,
+    pub(crate) on_stall: OnStall,
+    /// What keeps its thread for so long is reported.
+    pub(crate) stall_threshold: Duration,
+    /// Whether the monitor takes processors from stuck workers.
+    pub(crate) retakes: bool,
+    /// `None`: the scheduler's state is not printed.
+    pub(crate) schedtrace: Option<SchedtraceSettings>,
+    pub(crate) instruments: InstrumentSettings,
+    pub(crate) on_incident: Option<OnIncident>,
+    pub(crate) on_deadlock: OnDeadlock,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("worker_threads", &self.worker_threads)
+            .field("max_threads", &self.max_threads)
+            .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("thread_keep_alive", &self.thread_keep_alive)
+            .field("thread_name", &self.thread_name)
+            .field("thread_stack_size", &self.thread_stack_size)
+            .field("on_stall", &self.on_stall)
+            .field("stall_threshold", &self.stall_threshold)
+            .field("retakes", &self.retakes)
+            .field("schedtrace", &self.schedtrace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps a scheduler from being given to another runtime: see [`crate::scheduler::lifecycle`].
+pub(crate) struct Lease {
+    pub(crate) shared: &'static Shared,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,412 @@
+//! the monitor thread: the one that looks when nobody else does (Go's sysmon).
+//!
+//! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only guarantees that
+//! progress does not hang on a worker that is in a long poll:
+//!
+//! * the network is looked at and due timers are fired if no worker has done so since its last round; wakers that may be anybody's
+//!   code are called elsewhere ([`super::foreign_wakers`]);
+//! * work that lies hidden while a processor is idle gets a worker: a next slot that stays full under an unmoved tick
+//!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
+//! * a worker that is stuck in a poll loses its processor while work waits and none is idle ([`super::monitor::watch`] says
+//!   what stuck is, [`super::handoff`] how it goes); if it is blocked for long, in any case, so that what comes later
+//!   finds an idle processor without the monitor's help;
+//! * who is stuck for long is named ([`super::stall`]);
+//! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
+//!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
+//! * the watch over the timers goes to the worker with the driver, if it is not there;
+//! * a queued blocking job gets its thread;
+//! * the scheduler's state is printed every so often, if that is wanted ([`super::schedtrace`]): then nothing below lasts
+//!   longer than until it is due.
+//!
+//! # When it sleeps
+//!
+//! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is being decided on, and for
+//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors are idle and somebody sits in
+//! the driver, nothing can be overdue. Then it dozes for [`DOZE`] and, if all is still quiet, sleeps until work
+//! begins. So a program that ticks every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second.
+//! A dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll keeps others waiting.
+//! If that happens it does not doze again for [`AWAKE_TIME`].
+//!
+//! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some processor is idle; for
+//!    sleeping, that all is quiet. Only then it parks.
+//! 2. A worker acquires its processor (a read-modify-write on the idle counts), fences, reads `sleep_state`, and if it is
+//!    [`DOZING`], the counts.
+//!
+//! So either the worker sees that the monitor rests and wakes it, or the monitor sees the worker's core gone.
+//!
+//! When the scheduler closes, this thread is the shutdown thread; see [`super::lifecycle::shutdown`].
+
+use std::time::{Duration, Instant};
+
+use self::detached_polls::DetachedPolls;
+use self::watch::{OVERSLEPT, Verdict, Watch};
+use super::Shared;
+use super::deadlock::Suspicion;
+use super::schedtrace::Schedtrace;
+use super::stall::Stalls;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::thread::{self, Thread};
+
+mod detached_polls;
+pub(crate) mod probe;
+mod sleep;
+pub(crate) mod watch;
+
+/// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
+const PERIOD: Duration = Duration::from_millis(1);
+
+/// As good as the timers of the kernel allow (their slack is 50 µs).
+const EAGER_PERIOD: Duration = Duration::from_micros(100);
+const EAGER_TIME: Duration = Duration::from_millis(10);
+
+/// Go's time slice: how long the next slot, or the local queue, may keep others waiting.
+const ASK: Duration = Duration::from_millis(10);
+
+/// With the round that confirms what it has seen, work that a poll hides from all others waits for 10 ms at most.
+const DOZE: Duration = Duration::from_millis(9);
+
+/// What a wake costs (12 µs) is as much as a few rounds; at most so often it is paid.
+const AWAKE_TIME: Duration = Duration::from_millis(20);
+
+/// What a round fires of many timers that are due at once, beside the workers: some 0.1 ms.
+const TIMER_PIECES: usize = 4;
+
+#[derive(Debug, Default)]
+pub(super) struct Monitor {
+    /// [`AWAKE`], [`DOZING`] or [`ASLEEP`]. Set by the monitor, reset by it and by whoever wakes it. See the protocol above.
+    sleep_state: AtomicU32,
+    /// The monitor's thread, or the shutdown thread's.
+    thread: Mutex<Option<Thread>>,
+    /// Somebody called the shutdown thread. Set by callers, cleared by the shutdown thread as it begins a round.
+    called: AtomicBool,
+    /// Counts shutdown threads; the last one is current. Written under the lock of `thread`.
+    epoch: AtomicU64,
+}
+
+const AWAKE: u32 = 0;
+const DOZING: u32 = 1;
+const ASLEEP: u32 = 2;
+
+impl Shared {
+    /// Step 2.
+    #[inline]
+    pub(super) fn end_monitor_sleep(&self) {
+        fence(Ordering::SeqCst);
+        match self.workers.monitor.sleep_state.load(Ordering::Relaxed) {
+            AWAKE => {}
+            DOZING if self.workers.idle.num_idle() > 0 => {}
+            _ => self.workers.monitor.wake(),
+        }
+    }
+}
+
+impl Monitor {
+    /// Whether it dozes or sleeps. While it is up, it may be in the middle of anything.
+    pub(super) fn is_sleeping(&self) -> bool {
+        // Acquire pairs with the release in `doze` and `sleep`: who sees it at rest sees what it did before.
+        self.sleep_state.load(Ordering::Acquire) != AWAKE
+    }
+
+    /// Another round is to come soon.
+    #[cold]
+    pub(super) fn wake(&self) {
+        if self.sleep_state.swap(AWAKE, Ordering::AcqRel) != AWAKE {
+            if let Some(thread) = &*self.thread.lock() {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// The scheduler is closed and there may be something to clean up: ends the monitor's wait in any state. A monitor
+    /// that has not begun yet, or has ended, needs no call.
+    #[cold]
+    pub(super) fn notify_shutdown(&self) {
+        self.called.store(true, Ordering::Release);
+        self.sleep_state.store(AWAKE, Ordering::Release);
+        if let Some(thread) = &*self.thread.lock() {
+            thread.unpark();
+        }
+    }
+
+    /// The calling thread is the shutdown thread from now on; gives its epoch.
+    pub(super) fn begin_epoch(&self) -> u64 {
+        let mut thread = self.thread.lock();
+        *thread = Some(thread::current());
+        // Under the lock: who is current and whom calls reach change together.
+        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(super) fn is_current_epoch(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::Acquire) == epoch
+    }
+
+    /// False: somebody else has taken over meanwhile.
+    pub(super) fn end_epoch(&self, epoch: u64) -> bool {
+        let mut thread = self.thread.lock();
+        let is_current = self.is_current_epoch(epoch);
+        if is_current {
+            *thread = None;
+        }
+        is_current
+    }
+
+    /// A round begins: what was called for before is seen by it.
+    pub(super) fn clear_notification(&self) {
+        self.called.swap(false, Ordering::AcqRel);
+    }
+
+    /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the thread's token alone: a
+    /// destructor that parks may have taken the token.
+    pub(super) fn wait_for_notification(&self, epoch: u64, time: Duration) {
+        let end = Instant::now() + time;
+        while self.is_current_epoch(epoch) && !self.called.load(Ordering::Acquire) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
+        }
+    }
+}
+
+/// What the monitor remembers from one round to the next.
+struct Rounds {
+    shared: &'static Shared,
+    retakes: bool,
+    looks_for_deadlock: bool,
+    suspicion: Option<Suspicion>,
+    polls: u64,
+    ticks: Vec<u64>,
+    watches: Vec<Watch>,
+    /// Polls that go on although their processor was retaken, until they have been reported.
+    stalls: Stalls,
+    detached: DetachedPolls,
+    /// Rounds come quickly until then.
+    eager_until: Instant,
+    /// No dozing until then.
+    awake_until: Instant,
+    asked: Instant,
+    /// How often each timer wheel had been looked at.
+    timer_looks: Vec<u64>,
+    /// Rounds in which there were wakers that nobody has called.
+    foreign_rounds: u32,
+    /// How long the queues were, for the timeline.
+    depths: Vec<usize>,
+    schedtrace: Option<Schedtrace>,
+    /// The beginning of the last round, and how long after it the next was to come.
+    last: Instant,
+    period: Duration,
+}
+
+/// The body of the monitor thread.
+pub(super) fn run(shared: &'static Shared) {
+    *shared.workers.monitor.thread.lock() = Some(thread::current());
+    probe::be_punctual();
+    let mut rounds = Rounds::new(shared);
+    let mut quiet = false;
+    while !shared.is_closed() {
+        if !quiet {
+            rounds.pause();
+        } else if !rounds.doze() && rounds.all_is_quiet() {
+            rounds.sleep();
+        }
+        if shared.is_closed() {
+            break;
+        }
+        shared.workers.hold.wait();
+        rounds.look();
+        quiet = rounds.last >= rounds.awake_until && rounds.all_is_quiet();
+    }
+    shared.shut_down();
+}
+
+impl Rounds {
+    fn new(shared: &'static Shared) -> Rounds {
+        let now = Instant::now();
+        let processors = shared.queues.processors.len();
+        let settings = shared.settings().ok();
+        let wanted = settings.as_ref().and_then(|settings| settings.schedtrace);
+        let threshold = settings
+            .as_ref()
+            .map_or(Duration::MAX, |settings| settings.stall_threshold);
+        Rounds {
+            shared,
+            retakes: settings.is_some_and(|settings| settings.retakes),
+            looks_for_deadlock: shared.looks_for_deadlocks(),
+            suspicion: None,
+            polls: 0,
+            ticks: vec![0; processors],
+            watches: (0..processors).map(|_| Watch::new()).collect(),
+            stalls: Stalls::new(threshold),
+            detached: DetachedPolls::new(),
+            eager_until: now,
+            awake_until: now,
+            asked: now,
+            timer_looks: Vec::new(),
+            foreign_rounds: 0,
+            depths: Vec::new(),
+            schedtrace: wanted.map(|wanted| Schedtrace::new(wanted, now)),
+            last: now,
+            period: PERIOD,
+        }
+    }
+
+    fn pause(&mut self) {
+        let expected = self.last + self.period + OVERSLEPT;
+        thread::park_timeout(self.period);
+        self.last = Instant::now();
+        if self.last > expected {
+            self.reset_marks();
+        }
+    }
+
+    fn look(&mut self) {
+        let shared = self.shared;
+        let mut wakers = Vec::new();
+        if std::mem::replace(&mut self.polls, shared.network_polls()) == shared.network_polls() {
+            if let Some(netpoll) = shared.netpoll() {
+                if let Some(mut driver) = netpoll.try_driver() {
+                    shared.count_network_poll(driver.poll(Some(Duration::ZERO), &mut wakers));
+                    self.polls = shared.network_polls();
+                }
+            }
+        }
+        for _ in 0..TIMER_PIECES {
+            shared
+                .services
+                .timers
+                .fire_overdue(&mut self.timer_looks, &mut wakers);
+            if wakers.is_empty() {
+                break;
+            }
+            shared.call_or_defer_wakers(&mut wakers);
+        }
+        shared.check_foreign_wakers(&mut self.foreign_rounds);
+        if !shared.services.timers.are_watched() {
+            // Somebody parked waits for the next deadline, or somebody who did is gone: let the driver see to it.
+            shared.wake_driver();
+        }
+        self.check_all_detached();
+        self.look_at_processors();
+        if shared.workers.idle.num_idle() > 0 && (self.work_is_hidden() || self.lacks_driver()) {
+            shared.wake_one();
+        }
+        self.ask();
+        shared.note_depths(&mut self.depths);
+        if let Some(pool) = shared.blocking() {
+            pool.tick();
+        }
+        if let Some(schedtrace) = &mut self.schedtrace {
+            schedtrace.look(shared, self.last);
+        }
+    }
+
+    /// Who stands still, and what follows from it.
+    fn look_at_processors(&mut self) {
+        let shared = self.shared;
+        // With somebody waiting, not a round is lost on a poll that is seen for the first time.
+        let eager = shared.workers.idle.num_idle() == 0 && shared.queues.has_visible_work();
+        self.period = PERIOD;
+        let mut waiting = None;
+        for index in 0..self.watches.len() {
+            let processor = shared.queues.processors[index].current();
+            match self.watches[index].look(processor, self.last, eager) {
+                Verdict::Moving if processor.is_held() => {
+                    self.detached.went_by(shared, processor.task())
+                }
+                Verdict::Moving => {}
+                Verdict::Running { left } => self.look_again_in(left),
+                Verdict::Undecided => self.look_again_in(EAGER_PERIOD),
+                Verdict::Stuck { for_long } => {
+                    let waiting = waiting.get_or_insert_with(|| shared.queues.num_visible());
+                    *waiting += usize::from(!processor.next.is_empty());
+                    self.stuck(index, for_long, waiting);
+                }
+            }
+            if let Some(stall) = self.watches[index].report(self.stalls.threshold()) {
+                shared.report_stall(&stall, stall.describe(), false);
+            }
+        }
+        if self.last < self.eager_until {
+            self.look_again_in(EAGER_PERIOD);
+        }
+    }
+
+    fn look_again_in(&mut self, time: Duration) {
+        self.period = self.period.min(time.max(EAGER_PERIOD));
+    }
+
+    /// This processor's poll is stuck, and so many runnables wait.
+    fn stuck(&mut self, index: usize, for_long: bool, waiting: &mut usize) {
+        let has_no_idle = self.shared.workers.idle.num_idle() == 0;
+        let is_held_back = self.held_back_needs_processors();
+        let watch = &mut self.watches[index];
+        let needed = *waiting > 0 && has_no_idle || !watch.is_blocked() && is_held_back;
+        if needed || for_long && watch.is_blocked() {
+            let stuck = watch.stuck().filter(|_| self.retakes);
+            if stuck.is_some() && !self.shared.can_replace_worker() {
+                return self.shared.report_exhausted_threads();
+            }
+            if let Some(stuck) = stuck {
+                // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
+                let told = watch.report(self.stalls.threshold());
+                let told = told.map(|stall| (stall.describe(), stall));
+                self.detached.begin(self.shared, stuck, !watch.is_blocked());
+                let is_retaken = self.shared.retake(index, stuck);
+                if let Some((task, stall)) = told {
+                    self.shared.report_stall(&stall, task, is_retaken);
+                }
+                if is_retaken {
+                    *waiting = waiting.saturating_sub(1);
+                    self.eager_until = self.last + EAGER_TIME;
+                    if let Some(poll) = watch.take_poll() {
+                        self.stalls.push(poll, self.last);
+                    }
+                } else {
+                    self.detached.undo(self.shared, stuck);
+                }
+            }
+        }
+    }
+
+    /// Whether a processor should be taken from a poll that computes, so that one which is held back may begin.
+    fn held_back_needs_processors(&self) -> bool {
+        let wanted = 2.min(self.shared.queues.num_processors());
+        let is_due = self.shared.queues.compute_limit.is_held_back_due();
+        is_due && self.shared.workers.idle.num_idle() < wanted
+    }
+
+    /// Polls whose processor was retaken: their detached processors, and their report.
+    fn check_all_detached(&mut self) {
+        let shared = self.shared;
+        let mut found = false;
+        self.stalls.look(shared, self.last, |detached| {
+            found |= shared.queues.check_detached(detached);
+        });
+        found |= shared.queues.sweep_detached();
+        if found {
+            shared.wake_for_shared_queue();
+        }
+    }
+
+    fn reset_marks(&mut self) {
+        let now = self.last;
+        self.watches
+            .iter_mut()
+            .for_each(|watch| watch.reset_marks(now));
+        self.stalls.reset_marks(now);
+    }
+
+    /// What a time slice is to Go: see the module's documentation.
+    fn ask(&mut self) {
+        if self.last.saturating_duration_since(self.asked) < ASK {
+            return;
+        }
+        self.asked = self.last;
+        self.detached.look(self.shared);
+        for slot in &self.shared.queues.processors {
+            slot.current().ownership.request_yield();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! When is a poll stuck? What the monitor notes about the poll that each processor is at.
+//!
+//! A poll **stands still** when the tick of its processor is the same as a round ago. That alone means little: on a
+//! machine with more to run than CPUs, a thread may just be waiting for its turn (going by wall time gave 200 to 470
+//! false retakes there, going by the rules below none). So the thread is looked at ([`super::probe`]):
+//!
+//! * **Blocked** in the kernel, in the same poll for [`BLOCKED`]: what it waits for may take for ever, and its CPU is free.
+//!   Two looks at least; a mutex or a page fault is over by then.
+//! * **Running** on, for [`RUNNING`] of its own CPU time in the same poll: Go's time slice. Below 5 ms it does not pay,
+//!   since work that is cut in such pieces is common (5 ms polls: 6 % slower). Waits that were seen count with it: a poll
+//!   that looks for something, sleeps for 200 µs, and looks again is never blocked for long and never uses much CPU.
+//! * **Unknown**, where the kernel does not tell: [`RUNNING`] of wall time.
+//!
+//! When the monitor itself has overslept, or was held up within a round, everything may have stood still together (a stopped
+//! process, a suspended machine): marks made in wall time begin anew.
+//!
+//! # Polls, and what else a worker does
+//!
+//! A worker is not always in a poll: between two of them it fires timers, and wakes what the network has brought; among that
+//! may be wakers of other executors, which are foreign code. Then there is no task to name ([`Processor::task`] is zero). And
+//! a worker of which nobody wants anything but such wakes (all tasks are another executor's, and use our sockets) begins no
+//! poll at all, so its tick tells nothing; how often it has looked for work ([`Processor::looks`]) does. Without that, what
+//! took thousands of short looks was added up, and a stall reported of a task that did not exist, or had ended long ago.
+
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use super::probe;
+use crate::scheduler::monitor::probe::{Probe, State};
+use crate::scheduler::processor::Processor;
+use crate::tasks;
+
+/// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
+const BLOCKED: Duration = Duration::from_micros(100);
+
+/// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
+pub(crate) const RUNNING: Duration = Duration::from_millis(9);
+
+/// What is blocked for so long loses its processor even if nobody waits for it, so that who comes later finds one: 10 ms, less a
+/// round, as above.
+pub(crate) const LONG: Duration = Duration::from_millis(9);
+
+/// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
+pub(crate) const OVERSLEPT: Duration = Duration::from_millis(5);
+
+/// What a look gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The processor is idle, or has begun another poll.
+    Moving,
+    /// The poll stands still; its thread runs, and has not run for long. In `left` it may have.
+    Running { left: Duration },
+    /// The poll stands still; its thread is blocked, and may be for a moment only.
+    Undecided,
+    /// The poll is stuck. `for_long`: for [`LONG`].
+    Stuck { for_long: bool },
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    poll: Option<Poll>,
+    probe: Probe,
+}
+
+/// A poll that has been seen, or what a worker does between two polls.
+#[derive(Clone, Debug)]
+pub(crate) struct Poll {
+    processor: &'static Processor,
+    doing: Doing,
+    /// Seen first, and since when wall time counts.
+    since: Instant,
+    wall: Instant,
+    /// CPU time of the thread by then. The poll may have begun a round earlier.
+    cpu: Option<Duration>,
+    /// Seen blocked at each look since.
+    blocked: Option<Instant>,
+    /// The last look, and the time between looks that found it blocked and those before them.
+    last: Instant,
+    waited: Duration,
+    /// How long it has kept its thread, as of then.
+    kept: Duration,
+    reported: bool,
+}
+
+/// Two looks at the same poll find the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doing {
+    thread: u64,
+    tick: u64,
+    /// The task's [`Meta::word`](crate::tasks::Meta::word); zero between two polls.
+    task: u64,
+    looks: u64,
+}
+
+impl Doing {
+    fn of(processor: &Processor, thread: u64) -> Doing {
+        Doing {
+            thread,
+            tick: processor.tick.get(),
+            task: processor.task(),
+            looks: processor.looks.get(),
+        }
+    }
+}
+
+impl Watch {
+    pub(crate) fn new() -> Watch {
+        Watch {
+            poll: None,
+            probe: Probe::default(),
+        }
+    }
+
+    /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a poll that is seen for the
+    /// first time.
+    pub(crate) fn look(
+        &mut self,
+        processor: &'static Processor,
+        round: Instant,
+        eager: bool,
+    ) -> Verdict {
+        let Some(thread) = processor.ownership.holder() else {
+            self.poll = None;
+            return Verdict::Moving;
+        };
+        let doing = Doing::of(processor, thread);
+        match &mut self.poll {
+            Some(poll) if poll.is(processor, doing) => poll.look(self.probe.state(thread), round),
+            poll => {
+                let now = Instant::now();
+                let poll = poll.insert(Poll {
+                    processor,
+                    doing,
+                    since: now,
+                    wall: now,
+                    cpu: probe::cpu_time(thread),
+                    blocked: None,
+                    last: now,
+                    waited: Duration::ZERO,
+                    kept: Duration::ZERO,
+                    reported: false,
+                });
+                if eager && self.probe.state(thread) == State::Blocked {
+                    poll.blocked = Some(Instant::now());
+                    return Verdict::Undecided;
+                }
+                Verdict::Moving
+            }
+        }
+    }
+
+    /// The instance that is stuck, if nothing has changed since the last look.
+    pub(crate) fn stuck(&self) -> Option<&'static Processor> {
+        let poll = self.poll.as_ref()?;
+        (poll.processor.tick.get() == poll.doing.tick).then_some(poll.processor)
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.poll
+            .as_ref()
+            .is_some_and(|poll| poll.blocked.is_some())
+    }
+
+    /// What is to be reported, once per poll: it has kept its thread for so long.
+    pub(crate) fn report(&mut self, threshold: Duration) -> Option<Stall> {
+        let poll = self.poll.as_mut()?;
+        let due = poll.kept >= seen_of(threshold) && !poll.reported;
+        due.then(|| poll.stall(threshold))
+    }
+
+    /// The processor was retaken: the poll goes on without it.
+    pub(crate) fn take_poll(&mut self) -> Option<Poll> {
+        self.poll.take()
+    }
+
+    /// The monitor has overslept.
+    pub(crate) fn reset_marks(&mut self, now: Instant) {
+        if let Some(poll) = &mut self.poll {
+            poll.reset_marks(now);
+        }
+    }
+}
+
+/// How much of so long a time is seen. A poll may have begun a round of the monitor before it was seen first.
+fn seen_of(threshold: Duration) -> Duration {
+    const ROUND: Duration = Duration::from_millis(1);
+    threshold - ROUND.min(threshold / 10)
+}
+
+impl Poll {
+    fn is(&self, processor: &Processor, doing: Doing) -> bool {
+        ptr::eq(self.processor, processor) && self.doing == doing
+    }
+
+    /// What the poll's processor was, or is.
+    pub(crate) fn processor(&self) -> &'static Processor {
+        self.processor
+    }
+
+    pub(crate) fn reset_marks(&mut self, now: Instant) {
+        self.wall = now;
+        self.last = now;
+        self.blocked = self.blocked.map(|_| now);
+    }
+
+    fn look(&mut self, state: State, round: Instant) -> Verdict {
+        // After the state was read, so that not a moment counts that was not seen.
+        let now = Instant::now();
+        if now - round > OVERSLEPT {
+            self.reset_marks(now);
+        }
+        let is_blocked = state == State::Blocked;
+        let busy = self.note(state, now, true);
+        if is_blocked && self.blocked.is_some_and(|since| now - since >= BLOCKED) {
+            let for_long = self.kept >= LONG;
+            return Verdict::Stuck { for_long };
+        }
+        match RUNNING.checked_sub(busy) {
+            Some(left) if !left.is_zero() && is_blocked => Verdict::Undecided,
+            Some(left) if !left.is_zero() => Verdict::Running { left },
+            _ => Verdict::Stuck { for_long: true },
+        }
+    }
+
+    /// Takes note of a look; gives how long the thread was busy. `looks_often`: what it is doing it has done since the last look.
+    fn note(&mut self, state: State, now: Instant, looks_often: bool) -> Duration {
+        let since_last = now - std::mem::replace(&mut self.last, now);
+        if state == State::Blocked {
+            if looks_often || self.blocked.is_some() {
+                self.waited += since_last;
+            }
+            self.blocked.get_or_insert(now);
+        } else {
+            self.blocked = None;
+        }
+        let busy = self.busy(state, now);
+        let blocked = self.blocked.map_or(Duration::ZERO, |since| now - since);
+        self.kept = busy.max(blocked);
+        busy
+    }
+
+    /// How long the poll has kept its thread, without the time it waited for a CPU.
+    fn busy(&self, state: State, now: Instant) -> Duration {
+        match probe::cpu_time(self.doing.thread).zip(self.cpu) {
+            Some((cpu, then)) if state != State::Unknown => cpu.saturating_sub(then) + self.waited,
+            _ => now - self.wall,
+        }
+    }
+
+    /// Whether its thread is in it still, entitled to the processor or not.
+    pub(crate) fn goes_on(&self) -> bool {
+        let hands = self.processor.ownership.hands();
+        hands.is_some_and(|(thread, _)| Doing::of(self.processor, thread) == self.doing)
+    }
+
+    /// Of a poll that goes on without its processor: how long it is until it is to be reported, as far as one can see now.
+    /// `None`: never, it has been, or is over. For a crowd of such polls a look at each in each round would be too much.
+    pub(crate) fn report_in(&mut self, threshold: Duration, probe: &mut Probe) -> Option<Duration> {
+        if self.reported || !self.goes_on() {
+            return None;
+        }
+        self.note(probe.state(self.doing.thread), Instant::now(), false);
+        Some(seen_of(threshold).saturating_sub(self.kept))
+    }
+
+    /// It is reported, and never again.
+    pub(crate) fn stall(&mut self, threshold: Duration) -> Stall {
+        self.reported = true;
+        Stall {
+            task: self.doing.task,
+            // What was seen of it, which may be less than what is known by the CPU time.
+            duration: self.since.elapsed().max(threshold),
+            is_blocked: self.blocked.is_some(),
+        }
+    }
+}
+
+/// A poll that has kept its thread for too long.
+#[derive(Debug)]
+pub(crate) struct Stall {
+    /// The task's [`Meta::word`](tasks::Meta::word). Zero: it is no poll.
+    pub(crate) task: u64,
+    pub(crate) duration: Duration,
+    pub(crate) is_blocked: bool,
+}
+
+impl Stall {
+    /// `None`: it is none's.
+    pub(crate) fn describe(&self) -> Option<tasks::Description> {
+        (self.task != 0).then(|| tasks::describe(self.task))
+    }
+}

@@ -1,0 +1,78 @@
+//! Polls on threads without a processor: blocking jobs, and what has given its processor away to block.
+//!
+//! They are kept for whoever asks what a runtime is doing. Sharded by thread; entered and left by the thread itself.
+
+use std::time::Instant;
+
+use crossbeam_utils::CachePadded;
+
+use super::monitor::probe;
+use crate::clock;
+use crate::sync::Mutex;
+use crate::sync::fork::Birth;
+use crate::tasks::registry::{SHARDS, thread_shard};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct OffProcessor([CachePadded<Mutex<Vec<OffProcessorPoll>>>; SHARDS]);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OffProcessorPoll {
+    /// The task's tag.
+    pub(crate) tag: u64,
+    /// A [probe]'s name of the thread.
+    pub(crate) thread: u64,
+    pub(crate) since: Instant,
+    pub(crate) is_job: bool,
+}
+
+impl OffProcessor {
+    /// The calling thread polls this task without a processor, until the guard is dropped.
+    pub(crate) fn enter(&'static self, tag: u64, is_job: bool) -> OffProcessorGuard {
+        let list = &self.0[thread_shard()];
+        list.lock().push(OffProcessorPoll {
+            tag,
+            thread: probe::this_thread(),
+            since: clock::now(),
+            is_job,
+        });
+        OffProcessorGuard {
+            list,
+            tag,
+            birth: Birth::here(),
+        }
+    }
+
+    /// The threads that have given their processor away. `None`: a job runs.
+    pub(crate) fn threads(&self) -> Option<Vec<u64>> {
+        let all = self.all();
+        let threads = all.iter().map(|poll| (!poll.is_job).then_some(poll.thread));
+        threads.collect()
+    }
+
+    pub(crate) fn all(&self) -> Vec<OffProcessorPoll> {
+        let lists = self.0.iter();
+        lists.flat_map(|list| list.lock().clone()).collect()
+    }
+}
+
+/// See [`OffProcessor::enter`].
+#[derive(Debug)]
+pub(crate) struct OffProcessorGuard {
+    list: &'static Mutex<Vec<OffProcessorPoll>>,
+    tag: u64,
+    birth: Birth,
+}
+
+impl Drop for OffProcessorGuard {
+    fn drop(&mut self) {
+        if self.birth.in_forked_child() {
+            // Another thread may have held the lock when the process forked.
+            return;
+        }
+        let mut list = self.list.lock();
+        if let Some(place) = list.iter().rposition(|poll| poll.tag == self.tag) {
+            list.swap_remove(place);
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! A processor: the right to run tasks, and the queues that go with it.
+//!
+//! It has two halves. [`Processor`] is what everybody may look at: it never moves and is never freed. [`Core`] is
+//! what only its holder may touch: it moves. A worker that goes idle releases its processor, one that wakes is given one,
+//! one that is about to block gives its core away. Who has a core has the processor, until the monitor retakes it: then
+//! another pair of halves takes its place (see [`super::processor::slot`]), and what the worker still holds is a detached processor.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use crossbeam_deque::{Stealer, Worker as LocalQueue};
+
+use self::busy_time::BusyTime;
+use self::ownership::Ownership;
+use super::instruments::journal::Journal;
+use super::rng::Rng;
+use super::run_queues::next_slot::NextSlot;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::counter::Counter;
+use crate::tasks::Runnable;
+
+pub(crate) mod busy_time;
+pub(crate) mod ownership;
+mod processor_ref;
+pub(crate) mod slot;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub(crate) use processor_ref::ProcessorRef;
+
+/// Polls in a row that may come from the next slot while the local queue waits. Without a cap two tasks that wake each
+/// other own the processor (tokio#5686), and Go needs its monitor for the same; here the monitor ends a streak after
+/// 10 ms too, so the cap is for short polls. More in a row use the pair's data while it is in the cache: a thousand
+/// pairs take 0.95 of the time with 6 or 7 instead of tokio's 3. With 15 it is 0.92, but then a pair has sixteen turns
+/// to one of a task in the queue.
+const NEXT_SLOT_CAP: u8 = 6;
+
+/// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall in step with
+/// anything, and rare enough to cost nothing.
+const GLOBAL_TURNS: u32 = 61;
+
+/// The public half.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    pub(super) next: NextSlot,
+    pub(super) stealer: Stealer<Runnable>,
+    /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a long poll (or none).
+    pub(super) tick: Counter,
+    /// [`Meta::tag`](crate::tasks::Meta::tag) of the task that is being polled; zero while the holder looks for work. The
+    /// holder stores it with the tick, the monitor reads it of a poll that stands still: `Relaxed`, a word that is out of date
+    /// only names a task that has just ended.
+    task: AtomicU64,
+    /// How often a holder looked for work beyond its own queue, or has just got the processor. The holder stores, the monitor
+    /// compares: between polls it is what the tick is to them. `Relaxed`, as the tick.
+    pub(super) looks: Counter,
+    pub(super) ownership: Ownership,
+    /// How long it was held by a thread: its holder says when.
+    pub(super) busy: BusyTime,
+    /// The monitor's and the holder's: this processor is in the list of [`super::run_queues::detached`].
+    pub(super) listed: AtomicBool,
+    /// Its poll is detached, and counted among those that compute. The monitor's and the holder's: see [`super::run_queues::compute_limit`].
+    pub(super) counted: AtomicBool,
+    pub(super) counters: Counters,
+    /// What was measured on request.
+    pub(super) journal: Journal,
+}
+
+/// What is always counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(super) spawned: Counter,
+    pub(super) finished: Counter,
+    pub(super) steals: Counter,
+    pub(super) parks: Counter,
+    /// Times that it was given away by a thread about to block, or retaken from one that was stuck. Written by who parts the
+    /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same ownership.
+    pub(super) handoffs: Counter,
+}
+
+/// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
+/// poll: beside another core, which some allocators like to put there, both would be twice as slow.
+#[repr(align(128))]
+pub(crate) struct Core {
+    pub(super) index: usize,
+    pub(super) processor: &'static Processor,
+    pub(super) queue: LocalQueue<Runnable>,
+    pub(super) rng: Rng,
+    /// Counts down to the turn of the global queue: cheaper than a remainder of the tick.
+    turn: Cell<u32>,
+    /// Polls begun in a row from the next slot.
+    streak: Cell<u8>,
+    /// A job has gone to the blocking pool and may be back at once.
+    awaits_job: Cell<bool>,
+    /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly always.
+    intake: Cell<u32>,
+    /// Pushes while instruments were on.
+    pushes: Cell<u64>,
+    /// For [`RunQueues::steal`](super::run_queues::RunQueues::steal): the ticks of all processors when the search began.
+    pub(super) victims_ticks: RefCell<Vec<u64>>,
+}
+
+/// Of [`Core::intake`]: instruments are on.
+const OBSERVED: u32 = 1 << 31;
+/// Of [`Core::intake`]: and they want to know of tasks that yield, too.
+const OBSERVED_YIELDS: u32 = 1 << 30;
+/// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many did, and one.
+const BATCH: u32 = OBSERVED_YIELDS - 1;
+
+/// What a push asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Submitted {
+    /// Nobody need know.
+    NoWake,
+    /// Another processor could run something now.
+    WakeOne,
+    /// The processor was retaken: it went into a detached processor's queue, where nobody may be looking yet.
+    Detached,
+}
+
+impl Processor {
+    pub(super) fn new(queue: &LocalQueue<Runnable>) -> Processor {
+        Processor {
+            next: NextSlot::new(),
+            stealer: queue.stealer(),
+            tick: Counter::default(),
+            task: AtomicU64::new(0),
+            looks: Counter::default(),
+            ownership: Ownership::new(),
+            busy: BusyTime::default(),
+            listed: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
+            counters: Counters::default(),
+            journal: Journal::default(),
+        }
+    }
+
+    /// The holder is about to poll the task of this word.
+    #[inline]
+    fn begin_poll(&self, task: u64) {
+        self.task.store(task, Ordering::Relaxed);
+        self.tick.add(1);
+    }
+
+    /// The holder looks for work, once more.
+    pub(super) fn begin_look(&self) {
+        self.task.store(0, Ordering::Relaxed);
+        self.looks.add(1);
+    }
+
+    /// The holder goes on with the poll of this word, which began elsewhere.
+    pub(super) fn go_on(&self, task: u64) {
+        self.task.store(task, Ordering::Relaxed);
+    }
+
+    /// The word of the task that is being polled. Zero between two polls; only from one to the next, when both come from the
+    /// own queue, it is still that of the first.
+    pub(super) fn task(&self) -> u64 {
+        self.task.load(Ordering::Relaxed)
+    }
+
+    /// Whether a thread has it held, entitled to it or not.
+    pub(super) fn is_held(&self) -> bool {
+        self.ownership.holder().is_some() || self.ownership.is_detached()
+    }
+
+    /// The tick, the word of the task polled last, and the thread by which the processor is, entitled to it or not.
+    pub(super) fn at_work(&self) -> Option<(u64, u64, u64)> {
+        let (thread, _) = self.ownership.hands()?;
+        Some((self.tick.get(), self.task(), thread))
+    }
+
+    /// Runnables in the queue and the next slot.
+    pub(super) fn num_queued(&self) -> usize {
+        self.stealer.len() + usize::from(!self.next.is_empty())
+    }
+
+    /// All counts begin at zero again. Nobody may hold the processor.
+    pub(super) fn reset(&self) {
+        let Counters {
+            spawned,
+            finished,
+            steals,
+            parks,
+            handoffs,
+        } = &self.counters;
+        for counter in [
+            &self.tick,
+            &self.looks,
+            spawned,
+            finished,
+            steals,
+            parks,
+            handoffs,
+        ] {
+            counter.reset();
+        }
+        self.task.store(0, Ordering::Relaxed);
+        self.busy.reset();
+        self.journal.reset();
+    }
+}
+
+impl Core {
+    /// The core of the processor that was made for this queue.
+    pub(super) fn new(
+        index: usize,
+        processor: &'static Processor,
+        queue: LocalQueue<Runnable>,
+    ) -> Box<Core> {
+        Box::new(Core {
+            index,
+            processor,
+            queue,
+            rng: Rng::new(index as u64),
+            turn: Cell::new(0),
+            streak: Cell::new(0),
+            awaits_job: Cell::new(false),
+            intake: Cell::new(0),
+            pushes: Cell::new(0),
+            victims_ticks: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// Takes a runnable in. `yielded`: it was woken while it ran.
+    ///
+    /// * A runnable that yielded goes to the back. It takes the place of the one that has just run, so there is not
+    ///   more to do than before and nobody is woken, unless the slot hides another.
+    /// * Any other goes into the next slot. If the slot was empty nobody is woken: the holder will run it next, and
+    ///   waking somebody for it tears a pair of tasks that talk to each other over two processors (1.3x time, 2x CPU,
+    ///   100x context switches measured). The one it displaces goes to the back and is worth a wake.
+    pub(super) fn push(&self, runnable: Runnable, yielded: bool) -> Submitted {
+        let intake = self.intake.get();
+        if intake & BATCH != 0 {
+            self.intake.set(intake + 1);
+            self.queue.push(runnable);
+            return Submitted::NoWake;
+        }
+        self.place(runnable, yielded)
+    }
+
+    /// Whether a push is [`Core::place`] and nothing else.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.intake.get() == 0
+    }
+
+    /// Whether the push of a task that yields is that, too.
+    #[inline]
+    pub(super) fn ignores_yields(&self) -> bool {
+        self.intake.get() & (OBSERVED_YIELDS | BATCH) == 0
+    }
+
+    /// Whether instruments want to know of this push.
+    #[inline]
+    pub(super) fn is_observed(&self, yielded: bool) -> bool {
+        let wanted = if yielded { OBSERVED_YIELDS } else { OBSERVED };
+        self.intake.get() & wanted != 0
+    }
+
+    /// [`Core::push`], outside of a batch.
+    #[inline]
+    pub(super) fn place(&self, runnable: Runnable, yielded: bool) -> Submitted {
+        let displaced = if yielded {
+            self.queue.push(runnable);
+            !self.processor.next.is_empty()
+        } else if let Some(displaced) = self.processor.next.put(runnable) {
+            self.queue.push(displaced);
+            true
+        } else {
+            false
+        };
+        // After the push, so that a retake which this look does not see finds the runnable. See `super::run_queues::detached`.
+        match (self.processor.ownership.is_retaken(), displaced) {
+            (true, _) => Submitted::Detached,
+            (false, true) => Submitted::WakeOne,
+            (false, false) => Submitted::NoWake,
+        }
+    }
+
+    /// The timer wheel to arm on. `None`: the processor is held by another thread, who know nothing of what is armed here.
+    pub(super) fn wheel(&self) -> Option<usize> {
+        (!self.processor.ownership.is_retaken()).then_some(self.index)
+    }
+
+    /// The next runnable of this processor: next slot, then local queue.
+    ///
+    /// After [`NEXT_SLOT_CAP`] polls from the slot the queue has its turn, once; so a queued runnable waits for at most
+    /// that many polls per runnable ahead of it.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<Runnable> {
+        let streak = self.streak.get();
+        if streak < NEXT_SLOT_CAP {
+            if let Some(runnable) = self.processor.next.take() {
+                self.streak.set(streak + 1);
+                return Some(runnable);
+            }
+        }
+        self.streak.set(0);
+        self.queue.pop().or_else(|| self.processor.next.take())
+    }
+
+    /// Once per look. Zero: whatever lies beyond this processor has its turn, which comes every [`GLOBAL_TURNS`] looks.
+    #[inline]
+    pub(super) fn turn(&self) -> u32 {
+        let turn = self.turn.get();
+        self.turn.set(if turn == 0 {
+            GLOBAL_TURNS - 1
+        } else {
+            turn - 1
+        });
+        turn
+    }
+
+    /// The holder is about to poll this.
+    #[inline]
+    pub(super) fn begin_poll(&self, runnable: &Runnable) {
+        self.processor.begin_poll(runnable.metadata().tag());
+    }
+
+    /// The queue has its turn next, however long the slot's streak was.
+    pub(super) fn end_streak(&self) {
+        self.streak.set(NEXT_SLOT_CAP);
+    }
+
+    /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look first.
+    pub(super) fn empty_slot(&self) {
+        if let Some(runnable) = self.processor.next.take() {
+            self.queue.push(runnable);
+        }
+    }
+
+    /// A job goes to the blocking pool.
+    pub(super) fn send_job(&self) {
+        self.awaits_job.set(true);
+    }
+
+    /// Whether one has gone since this was asked last.
+    pub(super) fn awaits_job(&self) -> bool {
+        self.awaits_job.take()
+    }
+
+    /// From here to [`Core::end_batch`] submissions collect in the queue and wake nobody.
+    pub(super) fn begin_batch(&self) {
+        self.intake.set(self.intake.get() & !BATCH | 1);
+    }
+
+    /// How many were submitted in the batch.
+    pub(super) fn end_batch(&self) -> u32 {
+        let intake = self.intake.get();
+        self.intake.set(intake & !BATCH);
+        (intake & BATCH).saturating_sub(1)
+    }
+
+    /// Instruments have been switched on, or off.
+    pub(super) fn set_observed(&self, pushes: bool, yields: bool) {
+        let pushes = if pushes { OBSERVED } else { 0 };
+        let yields = if yields { OBSERVED_YIELDS } else { 0 };
+        self.intake.set(self.intake.get() & BATCH | pushes | yields);
+    }
+
+    /// How many pushes were counted before.
+    pub(super) fn count_push(&self) -> u64 {
+        let pushes = self.pushes.get();
+        self.pushes.set(pushes.wrapping_add(1));
+        pushes
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}

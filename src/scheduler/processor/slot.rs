@@ -1,0 +1,127 @@
+//! The place of a processor, and the instances that take it.
+//!
+//! The number of processors is fixed, and so are their places. What stands in a place is an **instance**: a pair of
+//! [`Processor`] and [`Core`]. Usually it is one for ever. When the monitor retakes a processor from a stuck worker, the
+//! worker keeps its pair, which it may be using at this very moment, and the place gets another pair, with an empty queue
+//! and a core for somebody else. So nobody ever has to take a queue away from a thread that is pushing into it.
+//!
+//! Instances are never freed, since thieves look at them without asking; they wait in the **free list** of their place for
+//! the next retake. There are as many as threads were ever stuck at once in this place. Each stays with its place,
+//! so the counts of a processor are the sums over its instances.
+
+use std::ptr;
+
+use crossbeam_deque::Worker as LocalQueue;
+use crossbeam_utils::CachePadded;
+
+use super::processor_ref::ProcessorRef;
+use super::{Core, Processor};
+use crate::sync::Mutex;
+
+#[cfg(test)]
+mod tests;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct ProcessorSlot {
+    index: usize,
+    /// The instance in the place. The monitor writes it when it retakes; thieves and the monitor read it.
+    current: ProcessorRef,
+    instances: Mutex<Instances>,
+}
+
+#[derive(Debug, Default)]
+struct Instances {
+    all: Vec<&'static Processor>,
+    /// Cores of instances that nobody holds.
+    #[expect(clippy::vec_box, reason = "a core moves from hand to hand as a box")]
+    free: Vec<Box<Core>>,
+}
+
+impl ProcessorSlot {
+    /// An empty place gets its first instance.
+    pub(crate) fn new(index: usize) -> (ProcessorSlot, Box<Core>) {
+        let slot = ProcessorSlot {
+            index,
+            current: ProcessorRef::none(),
+            instances: Mutex::default(),
+        };
+        let core = slot.fresh();
+        slot.current.set(Some(core.processor));
+        (slot, core)
+    }
+
+    /// The instance in this place.
+    #[inline]
+    pub(crate) fn current(&self) -> &'static Processor {
+        self.current
+            .get()
+            .expect("a place is filled when it is made")
+    }
+
+    /// Puts another instance in this place; gives its core.
+    pub(crate) fn replace(&self) -> Box<Core> {
+        let stocked = self.instances.lock().free.pop();
+        let core = stocked.unwrap_or_else(|| self.fresh());
+        self.current.set(Some(core.processor));
+        core
+    }
+
+    fn fresh(&self) -> Box<Core> {
+        let queue = LocalQueue::new_fifo();
+        let processor: &'static CachePadded<Processor> =
+            Box::leak(Box::new(Processor::new(&queue).into()));
+        self.instances.lock().all.push(processor);
+        Core::new(self.index, processor, queue)
+    }
+
+    /// The core of an instance that is not in the place any more.
+    pub(crate) fn put_free(&self, core: Box<Core>) {
+        self.instances.lock().free.push(core);
+    }
+
+    /// Calls `f` on each core in the free list. It runs under a lock and must call no foreign code.
+    pub(crate) fn each_free(&self, f: impl FnMut(&Core)) {
+        self.instances
+            .lock()
+            .free
+            .iter()
+            .map(|core| &**core)
+            .for_each(f);
+    }
+
+    /// Calls `f` on each instance there is at the moment. Not under the lock: `f` may copy megabytes, and the monitor
+    /// needs the lock to retake.
+    pub(crate) fn each(&self, f: impl FnMut(&'static Processor)) {
+        let all = self.instances.lock().all.clone();
+        all.into_iter().for_each(f);
+    }
+
+    /// Which of the instances it is, if it is one of this place.
+    pub(crate) fn number_of(&self, processor: &Processor) -> Option<usize> {
+        let instances = self.instances.lock();
+        instances
+            .all
+            .iter()
+            .position(|other| ptr::eq(*other, processor))
+    }
+
+    /// The sum of a figure over all instances.
+    pub(crate) fn sum(&self, figure: impl Fn(&Processor) -> u64) -> u64 {
+        self.instances
+            .lock()
+            .all
+            .iter()
+            .map(|processor| figure(processor))
+            .sum()
+    }
+
+    /// All counts begin at zero again. Nobody may hold the processor.
+    pub(crate) fn reset(&self) {
+        self.instances
+            .lock()
+            .all
+            .iter()
+            .for_each(|processor| processor.reset());
+    }
+}

@@ -1,0 +1,175 @@
+//! The run queues: where a runnable goes, and where it comes from. Nothing else decides that, and nobody is woken here.
+//!
+//! | queue | pushed by | taken by |
+//! |---|---|---|
+//! | next slot ([`next_slot`]) of a processor | its holder: a wake, a spawn | its holder, first; a thief, if the poll lasts |
+//! | local queue of a processor (`Core::queue`) | its holder: what the slot displaces, what yields, batches | its holder; thieves, half of it ([`steal`]) |
+//! | local queue of a detached processor ([`detached`]) | the stuck worker that still holds it | thieves; the monitor moves on what is left |
+//! | global queue | threads without a processor | any worker, a batch when it has nothing, one each 61 polls |
+//! | what is held back ([`compute_limit`]) | a worker that finds a task of a site whose tasks compute | any worker, while fewer than P compute |
+//!
+//! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`], then
+//! [`RunQueues::search`]; each 61st time [`RunQueues::pop_fair`] and [`RunQueues::take_turn_of_detached`] come first.
+
+use crossbeam_deque::Injector;
+use crossbeam_utils::CachePadded;
+
+use self::compute_limit::ComputeLimit;
+use self::detached::DetachedList;
+use super::processor::slot::ProcessorSlot;
+use super::processor::{Core, Processor};
+use crate::tasks::Runnable;
+
+pub(crate) mod compute_limit;
+pub(crate) mod detached;
+pub(crate) mod next_slot;
+pub(crate) mod steal;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct RunQueues {
+    pub(super) processors: Box<[CachePadded<ProcessorSlot>]>,
+    /// Of detached processors, those with something in their queue.
+    pub(super) detached: DetachedList,
+    pub(super) global: Injector<Runnable>,
+    pub(super) compute_limit: ComputeLimit,
+}
+
+impl RunQueues {
+    /// The queues of so many processors, and their cores.
+    #[expect(
+        clippy::vec_box,
+        reason = "a core moves from thread to thread as a box"
+    )]
+    pub(super) fn new(processors: usize) -> (RunQueues, Vec<Box<Core>>) {
+        let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(ProcessorSlot::new).unzip();
+        let queues = RunQueues {
+            processors: slots.into_iter().map(CachePadded::new).collect(),
+            detached: DetachedList::new(),
+            global: Injector::new(),
+            compute_limit: ComputeLimit::new(processors),
+        };
+        (queues, cores)
+    }
+
+    /// Counts begin at zero again. Nobody may hold a processor, and nothing may be queued.
+    pub(super) fn reset(&self) {
+        self.processors.iter().for_each(|slot| slot.reset());
+        self.detached.clear();
+        self.compute_limit.reset();
+    }
+
+    pub(super) fn num_processors(&self) -> usize {
+        self.processors.len()
+    }
+
+    /// The processors, as they are at present.
+    pub(super) fn current(&self) -> impl Iterator<Item = &'static Processor> {
+        self.processors.iter().map(|slot| slot.current())
+    }
+
+    /// For a thread without a processor.
+    pub(super) fn push_global(&self, runnable: Runnable) {
+        self.global.push(runnable);
+    }
+
+    /// Whether any queue has something in it. Next slots do not count: their owners run them next.
+    pub(super) fn has_visible_work(&self) -> bool {
+        !self.global.is_empty()
+            || self.current().any(|at| !at.stealer.is_empty())
+            || self.detached.iter().any(|at| !at.stealer.is_empty())
+            || self.compute_limit.is_held_back_due()
+    }
+
+    /// Runnables that wait in queues where thieves see them, roughly.
+    pub(super) fn num_visible(&self) -> usize {
+        let local = self.current().chain(self.detached.iter());
+        self.global.len() + local.map(|at| at.stealer.len()).sum::<usize>()
+    }
+
+    /// Runnables in the global queue, and those that are held back from it.
+    pub(super) fn num_global(&self) -> usize {
+        self.global.len() + self.compute_limit.num_held_back()
+    }
+
+    /// One runnable of the global queue, for a worker that has others: each 61st poll, and when the monitor asks.
+    pub(super) fn pop_fair(&self) -> Option<Runnable> {
+        match self.compute_limit.is_reached() {
+            true => self.compute_limit.take_light(|| self.pop_global()),
+            false => (self.compute_limit.take_held_back()).or_else(|| self.pop_global()),
+        }
+    }
+
+    /// For a worker whose own queue is empty: what is held back, if it is due, or a batch of the global queue. Its first
+    /// is returned, the others are in `core`'s queue afterwards.
+    pub(super) fn pop_shared(&self, core: &Core) -> Option<Runnable> {
+        match self.compute_limit.is_reached() {
+            // `search` takes one at a time then.
+            true => None,
+            false => (self.compute_limit.take_held_back()).or_else(|| self.pop_global_batch(core)),
+        }
+    }
+
+    /// Global queue and other processors' queues; with the processor, if it was stolen there.
+    pub(super) fn search(&self, core: &Core) -> Option<(Runnable, Option<&'static Processor>)> {
+        if self.compute_limit.is_reached() {
+            return Some((self.find_light(core)?, None));
+        }
+        match self.pop_global_batch(core) {
+            Some(runnable) => Some((runnable, None)),
+            None => self
+                .steal(core)
+                .map(|(runnable, from)| (runnable, Some(from))),
+        }
+    }
+
+    fn pop_global(&self) -> Option<Runnable> {
+        steal::steal_one(|| self.global.steal())
+    }
+
+    /// Go's share: as much as this processor's part of the queue, so that one does not take it all.
+    fn pop_global_batch(&self, core: &Core) -> Option<Runnable> {
+        if self.global.is_empty() {
+            return None;
+        }
+        let share = self.global.len() / self.num_processors() + 1;
+        let limit = share.min(steal::BATCH);
+        steal::steal_one(|| (self.global).steal_batch_with_limit_and_pop(&core.queue, limit))
+    }
+
+    /// For a worker that has work of its own: what stuck workers have queued has its turn too, one at a time.
+    pub(super) fn take_turn_of_detached(&self, core: &Core) {
+        if self.detached.is_empty() {
+            return;
+        }
+        let take = || self.steal_detached(core);
+        let taken = match self.compute_limit.is_reached() {
+            true => self.compute_limit.take_light(take),
+            false => take(),
+        };
+        if let Some(runnable) = taken {
+            // To the back: it is one of many that have their turn.
+            core.queue.push(runnable);
+        }
+    }
+
+    /// What a worker finds while the limit is reached: see [`compute_limit`].
+    #[cold]
+    fn find_light(&self, core: &Core) -> Option<Runnable> {
+        let ticks: Vec<u64> = self.current().map(|at| at.tick.get()).collect();
+        let take = || {
+            self.pop_global()
+                .or_else(|| self.steal_single(core, &ticks))
+        };
+        let light = self.compute_limit.take_light(take);
+        // Fewer may compute by now.
+        light.or_else(|| self.compute_limit.take_held_back())
+    }
+
+    /// What is held back goes back to the global queue.
+    pub(super) fn release_held_back(&self) {
+        while let Some(runnable) = self.compute_limit.take_any_held_back() {
+            self.push_global(runnable);
+        }
+    }
+}

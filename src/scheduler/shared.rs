@@ -1,0 +1,254 @@
+//! What the threads of one runtime share, in parts that each know what they are about.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use super::deadlock::{Moved, Waiting};
+use super::foreign_wakers::ForeignWakers;
+use super::instruments::Instruments;
+use super::lifecycle::hold::Hold;
+use super::lifecycle::settings::{Lease, Settings};
+use super::lifecycle::threads::Threads;
+use super::lifecycle::{BlockingJob, runtimes};
+use super::monitor::Monitor;
+use super::netpoll::Netpoll;
+use super::off_processor::OffProcessor;
+use super::processor::Core;
+use super::run_queues::RunQueues;
+use super::timers::Timers;
+use super::worker::idle::Idle;
+use crate::blocking::Pool;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::fork::Birth;
+use crate::sync::{Arc, Mutex, Weak};
+use crate::tasks::registry::{Registry, SHARDS};
+
+/// A scheduler. Leaked and used again; see [`super::lifecycle`].
+pub(crate) struct Shared {
+    /// The process that it was made in, and belongs to.
+    pub(super) birth: Birth,
+    /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
+    pub(crate) registry: &'static Registry,
+    /// Read by each worker between two polls, written at opening and closing: on a line that nobody else writes.
+    pub(super) closed: CachePadded<AtomicBool>,
+    /// Where runnables are.
+    pub(super) queues: RunQueues,
+    /// Who polls them.
+    pub(super) workers: Workers,
+    /// What wakes them.
+    pub(super) services: Services,
+    /// What is counted and looked at.
+    pub(super) observers: Observers,
+    pub(super) counters: CachePadded<Counters>,
+    pub(super) remote_tasks: [CachePadded<RemoteTasks>; SHARDS],
+}
+
+/// The threads: which of them work, wait, block, and who looks after them.
+#[derive(Debug)]
+pub(super) struct Workers {
+    pub(super) idle: Idle<Box<Core>>,
+    pub(super) threads: Threads,
+    /// Threads that run [`worker::run`](super::worker::run): a hint for when spares end, and what the shutdown thread
+    /// waits for.
+    pub(super) count: AtomicUsize,
+    pub(super) monitor: Monitor,
+    pub(super) off_processor: OffProcessor,
+    pub(super) hold: Hold,
+}
+
+/// What tasks wait for, and what belongs to the runtime that uses the scheduler at present.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) timers: Timers,
+    pub(super) foreign_wakers: ForeignWakers,
+    pub(super) leased: Mutex<Leased>,
+}
+
+/// Of one runtime; nothing when it has ended.
+#[derive(Default)]
+pub(super) struct Leased {
+    pub(super) lease: Weak<Lease>,
+    pub(super) settings: Option<Arc<Settings>>,
+    pub(super) netpoll: Option<Netpoll>,
+    pub(super) blocking: Option<Arc<Pool<BlockingJob>>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Observers {
+    pub(super) instruments: Instruments,
+    /// `block_on`s of this runtime that have parked.
+    pub(super) waiting: Mutex<Vec<Arc<Waiting>>>,
+    /// Written at opening.
+    pub(super) looks_for_deadlocks: AtomicBool,
+    /// The last standstill that was reported.
+    pub(super) deadlock: Mutex<Option<Moved>>,
+    /// The user has been told that `Settings::max_threads` is reached. `Relaxed`: only who sets it matters.
+    pub(super) said_exhausted: AtomicBool,
+}
+
+/// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a spawn storm from outside
+/// would meet here (36 ns per contended addition). Only sums matter: relaxed.
+#[derive(Debug, Default)]
+pub(super) struct RemoteTasks {
+    pub(super) spawned: AtomicU64,
+    pub(super) finished: AtomicU64,
+}
+
+/// Other counters without an owner. Only sums matter: relaxed.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) handoffs: AtomicU64,
+    pub(super) retakes: AtomicU64,
+    pub(super) stalls: AtomicU64,
+    pub(super) cancelled: AtomicU64,
+    pub(super) network_polls: AtomicU64,
+    pub(super) network_ready: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn reset(&self) {
+        let Counters {
+            handoffs,
+            retakes,
+            stalls,
+            cancelled,
+            network_polls,
+            network_ready,
+        } = self;
+        for counter in [
+            handoffs,
+            retakes,
+            stalls,
+            cancelled,
+            network_polls,
+            network_ready,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn leak(processors: usize) -> Option<&'static Shared> {
+        let registry = Registry::lease()?;
+        let (queues, cores) = RunQueues::new(processors);
+        let shared: &'static Shared = Box::leak(Box::new(Shared {
+            birth: Birth::here(),
+            registry,
+            closed: CachePadded::new(AtomicBool::new(true)),
+            queues,
+            workers: Workers {
+                idle: Idle::new(),
+                threads: Threads::default(),
+                count: AtomicUsize::new(0),
+                monitor: Monitor::default(),
+                off_processor: OffProcessor::default(),
+                hold: Hold::default(),
+            },
+            services: Services {
+                timers: Timers::new(processors),
+                foreign_wakers: ForeignWakers::default(),
+                leased: Mutex::new(Leased::default()),
+            },
+            observers: Observers {
+                instruments: Instruments::new(),
+                waiting: Mutex::default(),
+                looks_for_deadlocks: AtomicBool::new(false),
+                deadlock: Mutex::default(),
+                said_exhausted: AtomicBool::new(false),
+            },
+            counters: CachePadded::default(),
+            remote_tasks: Default::default(),
+        }));
+        shared.workers.idle.put_cores(cores);
+        runtimes::insert(registry.index(), shared);
+        Some(shared)
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: a hint between polls. Where it decides, the closing protocol's fences order it.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether a worker waits that could take a processor over, or one more may be started.
+    pub(super) fn can_replace_worker(&self) -> bool {
+        self.workers.idle.has_waiting_worker() || self.can_start_worker()
+    }
+
+    pub(super) fn has_surplus_workers(&self) -> bool {
+        self.workers.count.load(Ordering::Relaxed) > self.queues.num_processors()
+    }
+
+    /// Whoever waits with the driver looks at the timers again: there is a deadline before the one that it waits for.
+    pub(super) fn wake_driver(&self) {
+        if let Some(netpoll) = self.netpoll() {
+            netpoll.notify();
+        }
+    }
+
+    pub(super) fn count_network_poll(&self, ready: usize) {
+        self.counters.network_polls.fetch_add(1, Ordering::Relaxed);
+        if ready != 0 {
+            self.counters
+                .network_ready
+                .fetch_add(ready as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn network_polls(&self) -> u64 {
+        self.counters.network_polls.load(Ordering::Relaxed)
+    }
+}
+
+/// What the runtime has brought.
+impl Shared {
+    pub(super) fn keep_alive(&self) -> Duration {
+        let leased = self.services.leased.lock();
+        let settings = leased.settings.as_ref();
+        settings.map_or(Duration::ZERO, |settings| settings.thread_keep_alive)
+    }
+
+    pub(super) fn settings(&self) -> io::Result<Arc<Settings>> {
+        let settings = self.services.leased.lock().settings.clone();
+        settings.ok_or_else(|| io::Error::other("the runtime has ended"))
+    }
+
+    pub(super) fn netpoll(&self) -> Option<Netpoll> {
+        self.services.leased.lock().netpoll.clone()
+    }
+
+    pub(super) fn blocking(&self) -> Option<Arc<Pool<BlockingJob>>> {
+        self.services.leased.lock().blocking.clone()
+    }
+
+    /// The reactor that I/O registers with. `None` once the runtime has ended.
+    #[cfg(all(feature = "net", unix))]
+    pub(crate) fn reactor(&self) -> Option<Arc<crate::reactor::Reactor>> {
+        self.netpoll().map(|netpoll| netpoll.reactor().clone())
+    }
+
+    /// Lets go of what the ended runtime has used; the network's descriptors close with their last socket.
+    pub(super) fn forget_leased(&self) {
+        let leased = std::mem::take(&mut *self.services.leased.lock());
+        drop(leased);
+        self.forget_instruments();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Leased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leased").finish_non_exhaustive()
+    }
+}

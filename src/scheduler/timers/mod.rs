@@ -1,0 +1,419 @@
+//! The timer wheels of the processors, and the timer that others arm.
+//!
+//! Each processor has a wheel behind a small lock, and one more, the **remote** wheel, serves threads that hold no
+//! processor. A worker arms on its own wheel and so meets nobody; cancelling takes the lock of the wheel armed on.
+//!
+//! # Who fires
+//!
+//! 1. A running worker looks at its own wheel between polls, and at all of them every 61st poll and when it has nothing
+//!    else to do.
+//! 2. The worker with the driver waits no longer than for the earliest deadline of all wheels (a wheel belongs to
+//!    a core, and whose core lies where changes all the time). It publishes what it waits for (`watch`), fences, and reads
+//!    the deadlines again; a remote thread arms, fences, and reads `watch`. So one of them sees the other, and an
+//!    earlier deadline ends the wait. Only who holds the driver writes `watch`.
+//! 3. A worker that parks while the earliest deadline is before `watch` waits for that deadline itself: it costs
+//!    less than waking the one with the driver for it.
+//! 4. The monitor fires whatever is overdue because its worker is in a long poll.
+//!
+//! # Many at once
+//!
+//! A look fires a piece of what is due ([`super::timers::wheel`]), however much that is: the lock is not held for longer, and what a
+//! worker collects is bounded. Each timer brings a poll, so the worker looks at timers again when it has begun as many polls as
+//! the last piece brought, or has nothing else to do. So a million timers of one deadline neither make its queue long nor hold
+//! up the timers after them: a tick beside them is as late as a few pieces take, and not as they all do.
+//!
+//! Arming on a worker wakes nobody: that worker is awake, and when it parks it is in case 2 or 3. A worker whose
+//! processor was retaken arms on the remote wheel, as it may not come back for long; what it armed at the very moment of
+//! the retake, the monitor finds in its next rounds.
+
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use self::wheel::{Key, PIECE, Wheel};
+use super::{Shared, this_thread};
+use crate::clock;
+use crate::scheduler::processor::Core;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+
+pub(crate) mod wheel;
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Timers {
+    /// One wheel per processor, the remote one last.
+    wheels: Box<[crossbeam_utils::CachePadded<TimerWheel>]>,
+    /// The tick the driver's holder waits for; [`AWAKE`] while nobody waits there.
+    watch: AtomicU64,
+}
+
+/// Where several timers are due at a time, the driver's holder wakes for one in four ticks only (65 µs): each wake costs it
+/// 5 to 10 µs, whatever it finds. A lone timer ends with its own tick.
+const GRAIN: u64 = 4;
+
+/// Nobody waits with the driver: who is awake looks anyway.
+const AWAKE: u64 = 0;
+
+struct TimerWheel {
+    /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by the owner, and in
+    /// step 3 of the module's protocol, whose fences order it.
+    next: AtomicU64,
+    /// Twice as often as it was advanced, and one if more was due then than was fired. Written under the lock, read by the monitor
+    /// as a hint.
+    looks: AtomicU64,
+    wheel: Mutex<Wheel>,
+}
+
+impl std::fmt::Debug for TimerWheel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TimerWheel")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TimerWheel {
+    fn new() -> TimerWheel {
+        TimerWheel {
+            next: AtomicU64::new(NEVER),
+            looks: AtomicU64::new(0),
+            wheel: Mutex::new(Wheel::new()),
+        }
+    }
+
+    fn publish_next(&self, wheel: &Wheel) {
+        self.next
+            .store(wheel.next_expiry().unwrap_or(NEVER), Ordering::Relaxed);
+    }
+
+    fn next(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    fn fire(&self, now: u64, fired: &mut Vec<Waker>) {
+        let mut wheel = self.wheel.lock();
+        wheel.advance(now, PIECE, fired);
+        let looks = self.looks.load(Ordering::Relaxed) >> 1;
+        let looks = (looks + 1) << 1 | u64::from(wheel.is_late());
+        self.looks.store(looks, Ordering::Relaxed);
+        self.publish_next(&wheel);
+    }
+}
+
+impl Timers {
+    pub(super) fn new(processors: usize) -> Timers {
+        Timers {
+            wheels: (0..=processors).map(|_| TimerWheel::new().into()).collect(),
+            watch: AtomicU64::new(AWAKE),
+        }
+    }
+
+    fn remote(&self) -> usize {
+        self.wheels.len() - 1
+    }
+
+    /// Whether this processor's wheel has anything at all.
+    #[inline]
+    pub(super) fn is_armed(&self, processor: usize) -> bool {
+        self.wheels[processor].next() != NEVER
+    }
+
+    /// Whether any wheel has anything at all.
+    pub(super) fn is_any_armed(&self) -> bool {
+        self.earliest() != NEVER
+    }
+
+    /// How many timers are armed on this processor's wheel.
+    pub(super) fn num_armed(&self, processor: usize) -> usize {
+        self.wheels[processor].wheel.lock().len()
+    }
+
+    /// Collects what is due on one processor's wheel, a piece of it at most.
+    pub(super) fn fire_own(&self, processor: usize, now: Instant, fired: &mut Vec<Waker>) {
+        let now = clock::tick_at(now);
+        if self.wheels[processor].next() <= now {
+            self.wheels[processor].fire(now, fired);
+        }
+    }
+
+    /// Collects what is due on any wheel, a piece of each at most. Reads the clock only if something is armed.
+    pub(super) fn fire_all(&self, fired: &mut Vec<Waker>) {
+        if self.wheels.iter().all(|wheel| wheel.next() == NEVER) {
+            return;
+        }
+        let now = clock::tick_at(clock::now());
+        for wheel in &self.wheels {
+            if wheel.next() <= now {
+                wheel.fire(now, fired);
+            }
+        }
+    }
+
+    /// Monitor: collects what is due on any wheel, but for those that workers are busy to fire a backlog of: what the monitor added
+    /// to that would only make the global queue long. They are known by what it noted in `looks` when it looked last.
+    pub(super) fn fire_overdue(&self, looks: &mut Vec<u64>, fired: &mut Vec<Waker>) {
+        looks.resize(self.wheels.len(), 0);
+        if !self.is_any_armed() {
+            return;
+        }
+        let now = clock::tick_at(clock::now());
+        for (wheel, looks) in self.wheels.iter().zip(looks) {
+            let seen = wheel.looks.load(Ordering::Relaxed);
+            let is_left_to_workers = seen & 1 != 0 && std::mem::replace(looks, seen) != seen;
+            if wheel.next() <= now && !is_left_to_workers {
+                wheel.fire(now, fired);
+                *looks = wheel.looks.load(Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The earliest deadline of all wheels.
+    fn earliest(&self) -> u64 {
+        self.wheels
+            .iter()
+            .map(|wheel| wheel.next())
+            .min()
+            .unwrap_or(NEVER)
+    }
+
+    /// Whether the worker with the driver waits for the earliest deadline, or there is none.
+    ///
+    /// Asked by whoever may have been the one that waited for it (step 3) and ends, or that armed a timer and blocks
+    /// without parking: if the answer is no, the driver must be told.
+    pub(super) fn are_watched(&self) -> bool {
+        // Pairs with the fence in `driver_timeout`.
+        fence(Ordering::SeqCst);
+        let earliest = self.earliest();
+        let watch = self.watch.load(Ordering::Relaxed);
+        earliest == NEVER || (watch != AWAKE && watch <= earliest)
+    }
+
+    /// How long a worker parked may wait; see step 3.
+    pub(super) fn parked_timeout(&self) -> Option<Duration> {
+        let earliest = self.earliest();
+        let watch = self.watch.load(Ordering::Relaxed);
+        if watch != AWAKE && watch <= earliest {
+            None
+        } else {
+            until(earliest)
+        }
+    }
+
+    /// How long the holder of the driver may wait; see step 2. Ends with [`Timers::leave_driver`]. `dense`: it waits for
+    /// the end of [`GRAIN`], since more will be due then.
+    pub(super) fn driver_timeout(&self, dense: bool) -> Option<Duration> {
+        let mut next = self.earliest();
+        loop {
+            self.watch.store(next, Ordering::Relaxed);
+            // Pairs with the fence in `arm`.
+            fence(Ordering::SeqCst);
+            let again = self.earliest();
+            if again >= next {
+                let grain = if dense && next != NEVER { GRAIN } else { 1 };
+                return until(next.div_ceil(grain) * grain);
+            }
+            next = again;
+        }
+    }
+
+    /// The driver's holder waits no longer. Called while it still holds the driver: its successor's `watch` must not be
+    /// overwritten.
+    pub(super) fn leave_driver(&self) {
+        self.watch.store(AWAKE, Ordering::Relaxed);
+    }
+
+    /// Takes all timers; their tasks are woken and find the runtime closed.
+    pub(super) fn drain(&self, into: &mut Vec<Waker>) {
+        for wheel in &self.wheels {
+            let mut guard = wheel.wheel.lock();
+            guard.drain(into);
+            wheel.publish_next(&guard);
+        }
+    }
+
+    /// Arms on the wheel of the processor this thread holds, else on the remote one. True: the driver must be told.
+    fn arm(&self, processor: Option<usize>, deadline: u64, waker: Waker) -> (usize, Key, bool) {
+        let index = processor.unwrap_or(self.remote());
+        let wheel = &self.wheels[index];
+        let key = {
+            let mut guard = wheel.wheel.lock();
+            let key = guard.insert(deadline, waker);
+            // The deadline itself, and not the slot that it waits in: for a timer alone in its wheel nobody looks before.
+            if deadline < wheel.next() {
+                wheel.next.store(deadline, Ordering::Relaxed);
+            }
+            key
+        };
+        if processor.is_some() {
+            return (index, key, false);
+        }
+        // Pairs with the fence in `driver_timeout`.
+        fence(Ordering::SeqCst);
+        (index, key, deadline < self.watch.load(Ordering::Relaxed))
+    }
+}
+
+/// From now to a tick; `None` when it never comes.
+fn until(tick: u64) -> Option<Duration> {
+    if tick == NEVER {
+        return None;
+    }
+    // A tick beyond what the clock can express is a year away at least: look again then.
+    let deadline = clock::instant_of(tick)?;
+    Some(deadline.saturating_duration_since(clock::now()))
+}
+
+/// One timer. Disarmed on drop.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    armed: Option<Armed>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    shared: &'static Shared,
+    wheel: u32,
+    key: Key,
+    deadline: u64,
+}
+
+impl Armed {
+    fn wheel(&self) -> &'static TimerWheel {
+        &self.shared.services.timers.wheels[self.wheel as usize]
+    }
+}
+
+impl Timer {
+    pub(crate) const fn new() -> Timer {
+        Timer { armed: None }
+    }
+
+    /// Arms the timer: `waker` is woken at `deadline` or up to about 65 µs later, never before. If it is armed already
+    /// it stays on its wheel, and only what has changed is changed.
+    pub(crate) fn arm(&mut self, shared: &'static Shared, deadline: Instant, waker: &Waker) {
+        let deadline = clock::tick_after(deadline);
+        if let Some(armed) = &mut self.armed {
+            if armed.deadline == deadline
+                && !armed.shared.is_closed_by_fork()
+                && rearm(armed, waker)
+            {
+                return;
+            }
+            self.disarm();
+        }
+        let processor = this_thread::with_core(shared, Core::wheel).flatten();
+        let (wheel, key, tell) = shared
+            .services
+            .timers
+            .arm(processor, deadline, waker.clone());
+        self.armed = Some(Armed {
+            shared,
+            wheel: wheel as u32,
+            key,
+            deadline,
+        });
+        if shared.is_closed() {
+            // It may have missed the drain of a shutdown: nobody would fire it.
+            self.disarm();
+            waker.wake_by_ref();
+        } else if tell {
+            shared.wake_driver();
+        }
+    }
+
+    /// Moves an armed timer to another deadline, keeping its waker. False if it is not armed (it has fired, or its
+    /// runtime has shut down, and its waker was woken by that).
+    ///
+    /// To a later deadline in place: whoever waits for the wheel looks at worst too early. To an earlier one by way of
+    /// this thread's own wheel, or the remote one: a sleeping owner of another wheel would not hear of it.
+    pub(crate) fn reset(&mut self, deadline: Instant) -> bool {
+        let Some(armed) = self
+            .armed
+            .as_mut()
+            .filter(|armed| !armed.shared.is_closed_by_fork())
+        else {
+            return false;
+        };
+        let deadline = clock::tick_after(deadline);
+        if deadline >= armed.deadline {
+            armed.deadline = deadline;
+            return armed.wheel().wheel.lock().reset(armed.key, deadline);
+        }
+        let shared = armed.shared;
+        let waker = armed.wheel().wheel.lock().cancel(armed.key);
+        self.armed = None;
+        let Some(waker) = waker else { return false };
+        let processor = this_thread::with_core(shared, Core::wheel).flatten();
+        let (wheel, key, tell) = shared
+            .services
+            .timers
+            .arm(processor, deadline, waker.clone());
+        self.armed = Some(Armed {
+            shared,
+            wheel: wheel as u32,
+            key,
+            deadline,
+        });
+        if shared.is_closed() {
+            self.disarm();
+            waker.wake();
+            return false;
+        }
+        if tell {
+            shared.wake_driver();
+        }
+        true
+    }
+
+    /// Takes the timer off its wheel.
+    pub(crate) fn disarm(&mut self) {
+        if let Some(armed) = self.armed.take() {
+            if armed.shared.is_closed_by_fork() {
+                return;
+            }
+            let at = armed.wheel();
+            let mut wheel = at.wheel.lock();
+            let waker = wheel.cancel(armed.key);
+            if wheel.len() == 0 {
+                at.next.store(NEVER, Ordering::Relaxed);
+            }
+            // Otherwise `next` stays: an early look costs less than a search for the next deadline at each cancel.
+            drop(wheel);
+            drop(waker);
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+/// The timer is armed for this very deadline: makes sure that it wakes `waker`. False: it has fired.
+fn rearm(armed: &Armed, waker: &Waker) -> bool {
+    let wheel = armed.wheel();
+    match wheel.wheel.lock().waker(armed.key) {
+        None => return false,
+        Some(current) if current.will_wake(waker) => return true,
+        Some(_) => {}
+    }
+    // Foreign code (`clone`, `drop`) runs outside the lock.
+    let waker = waker.clone();
+    let replaced = wheel.wheel.lock().replace_waker(armed.key, waker);
+    match replaced {
+        Ok(old) => {
+            drop(old);
+            true
+        }
+        Err(unused) => {
+            drop(unused);
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

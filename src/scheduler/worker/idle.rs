@@ -1,0 +1,374 @@
+//! Who is idle, who is searching, and the two protocols that keep work from being forgotten.
+//!
+//! States of a worker: **running** (holds a core, polls tasks), **searching** (holds a core, has no task, looks at the
+//! others' queues), **lying** (has released its processor and waits parked: parked, or with the driver).
+//! States of a processor: its core is held by a worker, or lies here.
+//!
+//! # Submitting
+//!
+//! 1. Push the runnable into a queue.
+//! 2. StoreLoad fence ([`Idle::after_submit`]).
+//! 3. Read the counts. Somebody searches: leave it to them. Nobody does, and a core lies here: [`Idle::claim`] one
+//!    core and one worker for it. The claim counts the woken worker as searching *before* it wakes, so a hundred
+//!    submissions wake one worker and not a hundred.
+//!
+//! # Parking
+//!
+//! 1. Release the processor, get into the list of parked workers, stop being counted as searching ([`Idle::park_worker`]).
+//! 2. StoreLoad fence.
+//! 3. Look at every queue once more. Something there: [`Idle::unpark_worker`] again.
+//! 4. Wait.
+//!
+//! The failure both guard against: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that
+//! queue already, sees nothing, and sleeps. Each side writes, fences, and then reads what the other wrote; so at least
+//! one of them sees the other (Dekker). Every worker that parks looks again, not only the last one
+//! (golang/go#43997).
+//!
+//! # Finding
+//!
+//! A searcher that finds work stops searching *first* and then looks, after a fence, whether there is more; if so it
+//! wakes the next. Submissions made while it searched relied on it. So wake-ups ramp up in a chain, one waking the
+//! next, as long as there is work for the next.
+//!
+//! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it is about to pay
+//! 12 µs for a wake-up, or has nothing else to do.
+
+use crossbeam_utils::CachePadded;
+
+use crate::scheduler::worker::parked_worker::ParkedWorker;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::{Arc, Mutex};
+
+#[cfg(test)]
+mod tests;
+
+const IDLE: u64 = 1;
+const SEARCHING: u64 = 1 << 24;
+const COUNT: u64 = SEARCHING - 1;
+const CLOSED: u64 = 1 << 63;
+
+/// A reading of the counts.
+#[derive(Clone, Copy)]
+struct Counts(u64);
+
+impl Counts {
+    /// Processors whose core lies in [`Lists::cores`].
+    fn idle(self) -> u64 {
+        self.0 & COUNT
+    }
+
+    fn searching(self) -> u64 {
+        (self.0 / SEARCHING) & COUNT
+    }
+
+    fn closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+}
+
+/// See the module's documentation. `C` is the core; models use a number.
+#[derive(Debug)]
+pub(crate) struct Idle<C> {
+    /// Read by every submission; written when a worker parks, resumes, begins or ends a search. `idle` changes
+    /// under the lock only.
+    counts: CachePadded<AtomicU64>,
+    lists: Mutex<Lists<C>>,
+}
+
+#[derive(Debug)]
+struct Lists<C> {
+    cores: Vec<C>,
+    /// Workers in their parked workers, the one that parked last at the end: its caches are the warmest.
+    parked: Vec<Arc<ParkedWorker<C>>>,
+    /// The one that waits with the driver. Woken only when no bed is occupied: whoever replaces it there would
+    /// cost a second wake-up.
+    polling: Option<Arc<ParkedWorker<C>>>,
+}
+
+/// What [`Idle::after_submit`] asks the submitter to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Nothing,
+    /// Call [`Idle::claim`] and wake what it gives.
+    Wake,
+    /// The runtime is closed: somebody must take the runnable out again and cancel it.
+    Drain,
+}
+
+/// A processor put to work by [`Idle::claim`]; its worker counts as searching from now on.
+#[derive(Debug)]
+pub(crate) enum Claim<C> {
+    /// The core lies held by this worker: unpark it.
+    Worker(Arc<ParkedWorker<C>>),
+    /// No worker is free: start a thread for this core, or give it back with [`Idle::unclaim`].
+    Thread(C),
+}
+
+/// A worker that resumed.
+#[derive(Debug)]
+pub(crate) struct Resumed<C> {
+    pub(crate) core: C,
+    /// It was woken to search and is counted so.
+    pub(crate) searching: bool,
+}
+
+impl<C> Idle<C> {
+    pub(crate) fn new() -> Idle<C> {
+        Idle {
+            counts: CachePadded::new(AtomicU64::new(0)),
+            lists: Mutex::new(Lists {
+                cores: Vec::new(),
+                parked: Vec::new(),
+                polling: None,
+            }),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        // Relaxed: the fences of the protocols order it where order matters; elsewhere it is a hint.
+        Counts(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// Cores that lie here.
+    pub(crate) fn num_idle(&self) -> usize {
+        self.counts().idle() as usize
+    }
+
+    /// Workers that search.
+    pub(crate) fn num_searching(&self) -> usize {
+        self.counts().searching() as usize
+    }
+
+    /// Workers parked.
+    pub(crate) fn num_parked(&self) -> usize {
+        self.lists.lock().parked.len()
+    }
+
+    /// Whether somebody sits with the driver, or searches and will look at the network without being told.
+    pub(crate) fn has_driver(&self) -> bool {
+        self.counts().searching() != 0 || self.lists.lock().polling.is_some()
+    }
+
+    /// Whether a worker waits, parked or with the driver.
+    pub(crate) fn has_waiting_worker(&self) -> bool {
+        let lists = self.lists.lock();
+        !lists.parked.is_empty() || lists.polling.is_some()
+    }
+
+    /// Workers that wait, parked or with the driver.
+    pub(crate) fn num_waiting_workers(&self) -> usize {
+        let lists = self.lists.lock();
+        lists.parked.len() + usize::from(lists.polling.is_some())
+    }
+
+    /// Steps 2 and 3 of submitting.
+    #[inline]
+    pub(crate) fn after_submit(&self) -> Next {
+        // Pairs with the fence in `park_worker` and in `found`.
+        fence(Ordering::SeqCst);
+        let counts = self.counts();
+        if counts.0 & (CLOSED | COUNT) == 0 || counts.searching() != 0 && !counts.closed() {
+            Next::Nothing
+        } else if counts.closed() {
+            Next::Drain
+        } else {
+            Next::Wake
+        }
+    }
+
+    /// Puts one processor and one worker together, unless somebody searches already or none lies here.
+    pub(crate) fn claim(&self) -> Option<Claim<C>> {
+        self.counts
+            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |word| {
+                let counts = Counts(word);
+                (counts.searching() == 0 && counts.idle() != 0 && !counts.closed())
+                    .then_some(word + SEARCHING)
+            })
+            .ok()?;
+        self.hand_out()
+    }
+
+    /// [`Idle::claim`] although others search: for a batch that can feed several.
+    pub(crate) fn claim_another(&self) -> Option<Claim<C>> {
+        self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
+        self.hand_out()
+    }
+
+    /// The second half of a claim, which counts as a search already.
+    fn hand_out(&self) -> Option<Claim<C>> {
+        let mut lists = self.lists.lock();
+        let Some(core) = self.take_core(&mut lists) else {
+            // Its worker has resumed by itself. Under the lock, so before that worker parks again: a submission that
+            // still left its work to this search is older than that worker's next look at the queues.
+            self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+            return None;
+        };
+        let parked_worker = lists.parked.pop().or_else(|| lists.polling.take());
+        Some(match parked_worker {
+            Some(parked_worker) => {
+                parked_worker.hand(core);
+                Claim::Worker(parked_worker)
+            }
+            None => Claim::Thread(core),
+        })
+    }
+
+    /// No thread could be started for this core.
+    pub(crate) fn unclaim(&self, core: C) {
+        let mut lists = self.lists.lock();
+        lists.cores.push(core);
+        self.counts.fetch_add(IDLE, Ordering::SeqCst);
+        self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+    }
+
+    /// Begins a search, unless half of the busy processors search already (Go's limit): more searchers find no more,
+    /// they only contend.
+    pub(crate) fn begin_search(&self, processors: usize) -> bool {
+        let counts = self.counts();
+        if 2 * counts.searching() >= processors as u64 - counts.idle().min(processors as u64) {
+            return false;
+        }
+        self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
+        true
+    }
+
+    /// A searcher found work. The caller looks afterwards whether there is more and wakes the next if so.
+    pub(crate) fn found(&self) {
+        self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+        // Pairs with the fence in `after_submit`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Steps 1 and 2 of parking. `polling`: the worker holds the driver.
+    pub(crate) fn park_worker(
+        &self,
+        core: Option<C>,
+        parked_worker: &Arc<ParkedWorker<C>>,
+        searching: bool,
+        polling: bool,
+    ) {
+        let mut lists = self.lists.lock();
+        if polling {
+            lists.polling = Some(parked_worker.clone());
+        } else {
+            lists.parked.push(parked_worker.clone());
+        }
+        let mut change = if searching {
+            SEARCHING.wrapping_neg()
+        } else {
+            0
+        };
+        if let Some(core) = core {
+            lists.cores.push(core);
+            change = change.wrapping_add(IDLE);
+        }
+        self.counts.fetch_add(change, Ordering::SeqCst);
+        drop(lists);
+        // Pairs with the fence in `after_submit`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Releases a processor without its worker, which is about to block. The caller looks at the queues afterwards.
+    pub(crate) fn push_idle(&self, core: C) {
+        let mut lists = self.lists.lock();
+        lists.cores.push(core);
+        self.counts.fetch_add(IDLE, Ordering::SeqCst);
+        drop(lists);
+        // Pairs with the fence in `after_submit`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Leaves bed or driver. With the core that was given, else with any that lies here; `None` when there is none.
+    pub(crate) fn unpark_worker(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
+        let mut lists = self.lists.lock();
+        if let Some(resumed) = lists.leave(parked_worker) {
+            return Some(resumed);
+        }
+        let core = self.take_core(&mut lists)?;
+        Some(Resumed {
+            core,
+            searching: false,
+        })
+    }
+
+    /// Leaves bed or driver for good, unless a core was given.
+    pub(crate) fn leave(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
+        self.lists.lock().leave(parked_worker)
+    }
+
+    /// Takes a core that lies here, for a thread that is not parked.
+    pub(crate) fn pop_idle(&self) -> Option<C> {
+        let mut lists = self.lists.lock();
+        self.take_core(&mut lists)
+    }
+
+    fn take_core(&self, lists: &mut Lists<C>) -> Option<C> {
+        if self.counts().closed() {
+            return None;
+        }
+        let core = lists.cores.pop()?;
+        self.counts.fetch_sub(IDLE, Ordering::SeqCst);
+        Some(core)
+    }
+
+    /// Closes: nobody is given a core any more. All parked workers come back to be woken.
+    pub(crate) fn close(&self) -> Vec<Arc<ParkedWorker<C>>> {
+        self.counts.fetch_or(CLOSED, Ordering::SeqCst);
+        let mut lists = self.lists.lock();
+        let mut parked_workers = std::mem::take(&mut lists.parked);
+        parked_workers.extend(lists.polling.take());
+        parked_workers
+    }
+
+    /// Takes all cores that lie here: to start their workers, or, after `close`, to empty their queues.
+    pub(crate) fn take_cores(&self) -> Vec<C> {
+        let mut lists = self.lists.lock();
+        let cores = std::mem::take(&mut lists.cores);
+        self.counts
+            .fetch_sub(IDLE * cores.len() as u64, Ordering::SeqCst);
+        cores
+    }
+
+    /// Puts processors among the idle ones for good, or for the first time.
+    pub(crate) fn put_cores(&self, cores: Vec<C>) {
+        let mut lists = self.lists.lock();
+        self.counts
+            .fetch_add(IDLE * cores.len() as u64, Ordering::SeqCst);
+        lists.cores.extend(cores);
+    }
+
+    /// Whether nobody has anything to do with this list any more: all cores lie here and nobody is counted as searching.
+    pub(crate) fn is_settled(&self, processors: usize) -> bool {
+        let counts = Counts(self.counts.load(Ordering::Acquire));
+        counts.idle() == processors as u64 && counts.searching() == 0
+    }
+
+    /// Opens again, with the cores that lie here. No worker may be left from before.
+    pub(crate) fn reopen(&self) {
+        let lists = self.lists.lock();
+        self.counts
+            .store(IDLE * lists.cores.len() as u64, Ordering::SeqCst);
+    }
+}
+
+impl<C> Lists<C> {
+    /// A parked worker that was handed a core is in no list any more; any other is taken off its list.
+    fn leave(&mut self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
+        if let Some(core) = parked_worker.take_handed() {
+            return Some(Resumed {
+                core,
+                searching: true,
+            });
+        }
+        self.parked
+            .retain(|other| !Arc::ptr_eq(other, parked_worker));
+        if self
+            .polling
+            .as_ref()
+            .is_some_and(|other| Arc::ptr_eq(other, parked_worker))
+        {
+            self.polling = None;
+        }
+        None
+    }
+}

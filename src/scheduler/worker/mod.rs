@@ -1,0 +1,488 @@
+//! A worker: a thread that looks for a runnable, polls it, and looks again.
+//!
+//! # Where it looks, in this order
+//!
+//! 1. its own due timers
+//! 2. every 61st poll, and when the monitor asks for it: one runnable of a stuck worker's, the network, then one of the global
+//!    queue
+//! 3. the next slot, at most six times in a row while the queue waits; the local queue
+//! 4. a batch of the global queue
+//! 5. the network, without waiting, if nobody else is at it
+//! 6. other processors' queues ([`super::run_queues::steal`]), if not half of the busy ones search already
+//! 7. everything once more, after it has released its processor ([`super::worker::idle`])
+//!
+//! Then it waits: with the driver if that is free, else parked ([`wait`]).
+//!
+//! A worker calls wakers while it holds no runnable. A waker of another executor may block for ever, and what is in a queue is
+//! found by others; what is in a local variable is not.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+use std::time::Duration;
+
+use self::parked_worker::ParkedWorker;
+use self::wake_heuristics::WakeHeuristics;
+use super::netpoll::Netpoll;
+use super::processor::Core;
+use super::processor::ownership::Answer;
+use super::{Shared, instruments, this_thread};
+use crate::clock;
+use crate::sync::Arc;
+use crate::tasks::{self, Runnable};
+
+pub(crate) mod idle;
+pub(crate) mod parked_worker;
+mod search;
+#[cfg(test)]
+mod tests;
+mod wait;
+mod wake_heuristics;
+
+/// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; where polls are long, the
+/// monitor looks.
+const TIMER_TURNS: u32 = 8;
+
+/// This worker is counted as searching in `Idle`.
+const SEARCHING: u8 = 1;
+/// Instruments are on.
+const OBSERVED: u8 = 2;
+
+pub(super) struct Worker {
+    shared: &'static Shared,
+    netpoll: Netpoll,
+    parked_worker: Arc<ParkedWorker<Box<Core>>>,
+    /// What is to be looked at before each poll, in one word: [`SEARCHING`] and [`OBSERVED`]. Zero: nothing, as nearly always.
+    special: Cell<u8>,
+    /// When the last observed poll ended, if nothing was done since. Zero: something was.
+    chain: Cell<u64>,
+    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the poller's
+    /// events.
+    wakers: RefCell<Vec<Waker>>,
+    heuristics: WakeHeuristics,
+    /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many polls later.
+    timers_at: Cell<(u64, u64)>,
+    /// The last wait with the driver ended with several timers at once.
+    timers_are_dense: Cell<bool>,
+}
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Polled,
+    /// The worker waits next.
+    FoundNothing,
+    /// The worker ends.
+    Closed,
+}
+
+/// What a look at the worker's own processor gave.
+enum Local {
+    /// Its poll has been announced.
+    Task(Runnable),
+    /// Something else is to be looked at first.
+    Maintenance {
+        index: usize,
+        /// Also the global queue and the network.
+        everywhere: bool,
+    },
+    Nothing,
+    /// This thread holds no core, or none whose processor is its own.
+    NoCore,
+}
+
+/// What waking a batch has left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// There was nothing to wake.
+    Nothing,
+    Some,
+    /// A foreign waker has blocked, and this worker would poll without a processor. It reclaims what is in its queue when it waits.
+    ProcessorLost,
+}
+
+/// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
+pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
+    run_as(shared, core, searching, Worker::work);
+}
+
+fn run_as(
+    shared: &'static Shared,
+    core: Option<Box<Core>>,
+    searching: bool,
+    work: impl FnOnce(&Worker),
+) {
+    this_thread::set_worker_of(Some(shared));
+    instruments::set_worker(Some(shared));
+    let mut held = Held { shared, searching };
+    if let Some(core) = core {
+        shared.acquire(core, clock::now());
+    }
+    // None: the runtime ended while this thread began.
+    if let Some(netpoll) = shared.netpoll() {
+        let worker = Worker::new(shared, netpoll, std::mem::take(&mut held.searching));
+        worker.look_at_instruments();
+        work(&worker);
+    }
+}
+
+/// What a worker gives back when it ends, also by a panic.
+struct Held {
+    shared: &'static Shared,
+    /// Counted as searching, until there is a [`Worker`] to know that.
+    searching: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.searching {
+            self.shared.workers.idle.found();
+        }
+        if let Some(core) = self.shared.release() {
+            self.shared.retire(core);
+        }
+        instruments::set_worker(None);
+        this_thread::set_worker_of(None);
+    }
+}
+
+/// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be relied on by each submission.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.is_searching() {
+            self.shared.workers.idle.found();
+        }
+    }
+}
+
+impl Worker {
+    fn new(shared: &'static Shared, netpoll: Netpoll, searching: bool) -> Worker {
+        let worker = Worker {
+            shared,
+            parked_worker: Arc::new(ParkedWorker::of_this_thread(netpoll.clone())),
+            netpoll,
+            special: Cell::new(0),
+            chain: Cell::new(0),
+            wakers: RefCell::new(Vec::new()),
+            heuristics: WakeHeuristics::new(),
+            timers_at: Cell::new((0, 0)),
+            timers_are_dense: Cell::new(false),
+        };
+        worker.set_searching(searching);
+        worker
+    }
+
+    fn is_searching(&self) -> bool {
+        self.special.get() & SEARCHING != 0
+    }
+
+    fn set_searching(&self, searching: bool) {
+        let others = self.special.get() & !SEARCHING;
+        self.special
+            .set(others | if searching { SEARCHING } else { 0 });
+    }
+
+    /// Whether instruments are on, copied to where polls see it. See [`super::instruments`].
+    fn look_at_instruments(&self) {
+        self.shared.workers.hold.wait();
+        let observed = self.shared.look_at_instruments();
+        let others = self.special.get() & !OBSERVED;
+        self.special
+            .set(others | if observed { OBSERVED } else { 0 });
+    }
+
+    fn work(&self) {
+        loop {
+            match self.step() {
+                Step::Polled => {}
+                Step::FoundNothing => {
+                    if !self.wait() {
+                        return;
+                    }
+                }
+                Step::Closed => return,
+            }
+        }
+    }
+
+    /// Looks for a runnable everywhere, and polls it.
+    #[inline]
+    fn step(&self) -> Step {
+        let found = match self.pop_local() {
+            Local::Task(runnable) => {
+                self.poll(runnable);
+                return Step::Polled;
+            }
+            _ if self.shared.is_closed() => return Step::Closed,
+            Local::Maintenance { index, everywhere } => self.maintenance(index, everywhere),
+            Local::Nothing => self.find_remote(),
+            Local::NoCore => None,
+        };
+        let Some(runnable) = found else {
+            return Step::FoundNothing;
+        };
+        // Who has pushed it may have switched instruments on first, while this worker searched.
+        if self.shared.is_observed() && self.special.get() & OBSERVED == 0 {
+            self.look_at_instruments();
+        }
+        this_thread::with_core(self.shared, |core| core.begin_poll(&runnable));
+        self.poll(runnable);
+        Step::Polled
+    }
+
+    /// Steps 1 to 3: the way of nearly every poll, in one visit to the core.
+    #[inline]
+    fn pop_local(&self) -> Local {
+        this_thread::with_core(self.shared, |core| {
+            let asked = core.processor.ownership.has_request();
+            if asked {
+                if core.processor.ownership.acknowledge() == Answer::Retaken {
+                    return Local::NoCore;
+                }
+                core.end_streak();
+            }
+            let turn = core.turn();
+            let timers =
+                turn % TIMER_TURNS == 0 && self.shared.services.timers.is_armed(core.index);
+            let everywhere = asked || turn == 0;
+            if timers || everywhere {
+                return Local::Maintenance {
+                    index: core.index,
+                    everywhere,
+                };
+            }
+            let Some(runnable) = core.pop() else {
+                return Local::Nothing;
+            };
+            core.begin_poll(&runnable);
+            Local::Task(runnable)
+        })
+        .unwrap_or(Local::NoCore)
+    }
+
+    /// All steps, for the polls in which more than the own queue is looked at.
+    #[cold]
+    fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
+        this_thread::with_core(self.shared, |core| core.processor.begin_look());
+        if everywhere {
+            self.look_at_instruments();
+            if self.call_foreign_wakers() && !self.has_processor() {
+                return None;
+            }
+        }
+        self.chain.set(0);
+        let mut wakers = self.wakers.take();
+        if self.timers_have_their_turn() {
+            if self.shared.services.timers.is_armed(index) {
+                self.shared
+                    .services
+                    .timers
+                    .fire_own(index, clock::now(), &mut wakers);
+            }
+            if everywhere {
+                self.shared.services.timers.fire_all(&mut wakers);
+            }
+            self.timers_brought(wakers.len());
+        }
+        if everywhere {
+            self.steal_detached();
+            self.look_at_network(&mut wakers);
+        }
+        // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
+        if self.wake_all(wakers) == Woken::ProcessorLost {
+            return None;
+        }
+        let global = match everywhere {
+            true => self.shared.queues.pop_fair(),
+            false => None,
+        };
+        global
+            .or_else(|| this_thread::with_core(self.shared, Core::pop).flatten())
+            .or_else(|| self.find_remote())
+    }
+
+    /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would poll
+    /// without one. What is in its queue it reclaims when it waits.
+    fn has_processor(&self) -> bool {
+        this_thread::with_core(self.shared, |core| !core.processor.ownership.is_retaken())
+            == Some(true)
+    }
+
+    /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
+    fn timers_have_their_turn(&self) -> bool {
+        let (then, brought) = self.timers_at.get();
+        if brought == 0 {
+            return true;
+        }
+        let tick = this_thread::with_core(self.shared, |core| core.processor.tick.get());
+        // The tick may be another processor's, and so far away in either direction.
+        tick.is_none_or(|tick| tick.wrapping_sub(then) >= brought)
+    }
+
+    fn timers_brought(&self, count: usize) {
+        let tick = || this_thread::with_core(self.shared, |core| core.processor.tick.get());
+        let then = if count == 0 { None } else { tick() };
+        self.timers_at.set((then.unwrap_or(0), count as u64));
+    }
+
+    /// Steps 4 to 6.
+    #[cold]
+    fn find_remote(&self) -> Option<Runnable> {
+        this_thread::with_core(self.shared, |core| core.processor.begin_look());
+        self.chain.set(0);
+        let found = self.search_remote()?;
+        if !self.has_processor() {
+            // The rest of what it found lies in a detached processor's queue now.
+            self.shared.publish_detached();
+        }
+        Some(found)
+    }
+
+    fn search_remote(&self) -> Option<Runnable> {
+        if self.call_foreign_wakers() {
+            if !self.has_processor() {
+                return None;
+            }
+            // One of them may have woken a task of this runtime: it is in the next slot, and nobody parks on that.
+            let own = this_thread::with_core(self.shared, Core::pop).flatten();
+            if own.is_some() {
+                return own;
+            }
+        }
+        let pop = |core: &Core| self.shared.queues.pop_shared(core);
+        let found = this_thread::with_core(self.shared, pop).flatten();
+        if found.is_some() {
+            return found;
+        }
+        let mut wakers = self.wakers.take();
+        self.look_at_network(&mut wakers);
+        self.shared.services.timers.fire_all(&mut wakers);
+        match self.wake_all(wakers) {
+            Woken::Nothing => self.search(),
+            Woken::ProcessorLost => None,
+            Woken::Some => {
+                // It may belong to others.
+                let own = this_thread::with_core(self.shared, Core::pop).flatten();
+                own.or_else(|| self.search())
+            }
+        }
+    }
+
+    /// What the monitor has left to others. True: there was something.
+    fn call_foreign_wakers(&self) -> bool {
+        let any = !self.shared.services.foreign_wakers.is_empty();
+        if any {
+            if self.is_searching() {
+                // One of them may block, and nobody is woken while somebody searches.
+                self.stop_searching();
+            }
+            self.shared.call_foreign_wakers();
+        }
+        any
+    }
+
+    #[inline]
+    fn poll(&self, runnable: Runnable) {
+        if self.special.get() != 0 {
+            return self.poll_specially(runnable);
+        }
+        self.poll_as::<false>(runnable);
+    }
+
+    /// While it searches or instruments are on.
+    #[cold]
+    fn poll_specially(&self, runnable: Runnable) {
+        if self.is_searching() {
+            self.stop_searching();
+        }
+        match self.special.get() & OBSERVED {
+            0 => self.poll_as::<false>(runnable),
+            _ => self.poll_as::<true>(runnable),
+        }
+    }
+
+    #[inline]
+    fn poll_as<const IS_OBSERVED: bool>(&self, runnable: Runnable) {
+        clock::forget();
+        // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
+        // back to sleep for good.
+        if self.shared.is_closed() {
+            return self.shared.poll_off_processor(runnable, tasks::cancel);
+        }
+        if IS_OBSERVED {
+            let chain = self
+                .shared
+                .poll_observed(runnable, tasks::run, self.chain.get());
+            self.chain.set(chain);
+        } else {
+            tasks::run(runnable);
+        }
+        // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
+        // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
+        if self.shared.is_closed() {
+            self.shared.wake_the_waiting();
+        }
+    }
+
+    /// See "Finding" in [`super::worker::idle`].
+    #[cold]
+    fn stop_searching(&self) {
+        self.set_searching(false);
+        self.shared.workers.idle.found();
+        if self.shared.queues.has_visible_work() {
+            self.shared.wake_one();
+        }
+    }
+
+    /// What stuck workers have queued has its turn too.
+    fn steal_detached(&self) {
+        let retaken = this_thread::with_core(self.shared, |core| {
+            self.shared.queues.take_turn_of_detached(core);
+            core.processor.ownership.is_retaken()
+        });
+        if retaken == Some(true) {
+            self.shared.publish_detached();
+        }
+    }
+
+    fn look_at_network(&self, wakers: &mut Vec<Waker>) {
+        if self.netpoll.has_sources() {
+            if let Some(mut driver) = self.netpoll.try_driver() {
+                self.shared
+                    .count_network_poll(driver.poll(Some(Duration::ZERO), wakers));
+            }
+        }
+    }
+
+    /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
+    /// once, when all is there, if they would come in time.
+    fn wake_all(&self, mut wakers: Vec<Waker>) -> Woken {
+        let mut woken = Woken::Nothing;
+        if !wakers.is_empty() {
+            if self.is_searching() {
+                // A foreign waker may block, and nobody is woken while somebody searches.
+                self.stop_searching();
+            }
+            this_thread::with_core(self.shared, Core::begin_batch);
+            self.shared.call_wakers(&mut wakers);
+            let batch = this_thread::with_core(self.shared, |core| {
+                let count = core.end_batch();
+                let helps = self
+                    .heuristics
+                    .is_worth_help(count, core.processor.tick.get());
+                // After the pushes: what a retake finds in the queue is found by others, and what it does not this worker reclaims.
+                (!core.processor.ownership.is_retaken()).then_some(helps.then_some(count))
+            });
+            woken = match batch.flatten() {
+                Some(worth_help) => {
+                    if let Some(count) = worth_help {
+                        self.shared.wake_for_batch(count);
+                    }
+                    Woken::Some
+                }
+                None => Woken::ProcessorLost,
+            };
+        }
+        self.wakers.replace(wakers);
+        woken
+    }
+}

@@ -1,0 +1,244 @@
+//! A worker of the yard: the steps of the scheduler's worker, without timers, fairness and batches.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use super::processor::Core;
+use super::processor::ownership::Answer;
+use super::worker::parked_worker::ParkedWorker;
+use super::yard::{Flaw, Yard};
+use crate::sync::{Arc, with_hole};
+use crate::tasks::Runnable;
+
+struct Worker<'a> {
+    yard: &'a Yard,
+    parked_worker: Arc<ParkedWorker<Box<Core>>>,
+    core: Option<Box<Core>>,
+    searching: bool,
+    /// The search was begun by whoever woke this worker.
+    woken: bool,
+    /// The next wait ends by itself.
+    restless: bool,
+}
+
+/// The name of a thread does not matter here.
+const THREAD: u64 = 1;
+
+/// What a look at the own processor gave.
+enum Local {
+    Task(Runnable),
+    Nothing,
+    NoCore,
+}
+
+/// Takes a core in hand.
+pub(super) fn hold(core: Box<Core>) -> Box<Core> {
+    core.processor.ownership.acquire(THREAD);
+    core
+}
+
+/// Works until the yard is closed.
+pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
+    work(yard, core.map(hold), searching);
+}
+
+/// [`run`] with a core that is in hand already.
+pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
+    let mut worker = Worker {
+        yard,
+        parked_worker: Arc::new(ParkedWorker::of_this_thread(yard.netpoll.clone())),
+        core,
+        searching,
+        woken: searching,
+        restless: yard.plan.restless,
+    };
+    loop {
+        let token = match worker.pop_local() {
+            Local::Task(token) => Some(token),
+            _ if yard.is_closed() => break,
+            Local::Nothing => worker.find_remote(),
+            Local::NoCore => None,
+        };
+        match token {
+            Some(token) => worker.poll(token),
+            None if worker.wait() => {}
+            None => break,
+        }
+    }
+    if worker.stop_searching() {
+        yard.idle.found();
+    }
+    if let Some(core) = worker.core.take().and_then(|core| yard.give_up(core)) {
+        yard.retire(core);
+    }
+}
+
+impl Worker<'_> {
+    fn pop_local(&self) -> Local {
+        let Some(core) = &self.core else {
+            return Local::NoCore;
+        };
+        if core.processor.ownership.has_request()
+            && core.processor.ownership.acknowledge() == Answer::Retaken
+        {
+            return Local::NoCore;
+        }
+        core.pop().map_or(Local::Nothing, Local::Task)
+    }
+
+    fn find_remote(&mut self) -> Option<Runnable> {
+        let found = self.search_remote()?;
+        if let Some(core) = &self.core
+            && core.processor.ownership.is_retaken()
+        {
+            self.yard.pushed_detached(core);
+        }
+        Some(found)
+    }
+
+    fn search_remote(&mut self) -> Option<Runnable> {
+        if let Some(token) = self.yard.global.pop() {
+            return Some(token);
+        }
+        self.look_at_network();
+        let core = self.core.as_ref()?;
+        if !self.searching {
+            if !self.yard.idle.begin_search(self.yard.plan.processors) {
+                return None;
+            }
+            self.searching = true;
+        }
+        for victim in self.yard.processors().chain(self.yard.detached.iter()) {
+            let stolen = victim.stealer.steal_half(&core.queue);
+            if let Some(token) = stolen.or_else(|| victim.next.steal()) {
+                return Some(token);
+            }
+        }
+        None
+    }
+
+    /// What is woken submits a token from here.
+    fn look_at_network(&mut self) {
+        let mut ready = Vec::new();
+        if self.yard.netpoll.has_sources()
+            && let Some(mut driver) = self.yard.netpoll.try_driver()
+        {
+            driver.poll(Some(Duration::ZERO), &mut ready);
+        }
+        self.wake_all(ready);
+    }
+
+    fn wake_all(&mut self, ready: Vec<Waker>) {
+        if !ready.is_empty() {
+            self.finds();
+        }
+        if self.yard.has(Flaw::SeatWakesNobody) {
+            return;
+        }
+        ready.into_iter().for_each(Waker::wake);
+    }
+
+    /// A search ends with something.
+    fn finds(&mut self) {
+        let yard = self.yard;
+        if self.stop_searching() {
+            with_hole(yard.hole(Flaw::FinderHasNoFence), || yard.idle.found());
+            if !yard.has(Flaw::FinderWakesNobody) && yard.work_is_visible() {
+                yard.wake_one();
+            }
+        }
+    }
+
+    fn poll(&mut self, token: Runnable) {
+        let yard = self.yard;
+        self.finds();
+        if yard.is_closed() {
+            return yard.cancel(token);
+        }
+        let number = token.metadata().number;
+        let last = yard.book.ran(token);
+        yard.finished(last);
+        if number < yard.plan.parents
+            && let Some(core) = &self.core
+        {
+            let first = yard.plan.parents + 2 * number;
+            yard.submit_on(core, first);
+            yard.submit_on(core, first + 1);
+        }
+        if last {
+            yard.close();
+        }
+        if number < yard.plan.blockers {
+            yard.wait_ended();
+        }
+    }
+
+    /// True: go on; false: a spare ends.
+    fn wait(&mut self) -> bool {
+        let yard = self.yard;
+        let driver = yard.plan.seats.then(|| yard.netpoll.try_driver()).flatten();
+        self.parked_worker.set_polling(driver.is_some());
+        let searching = self.stop_searching();
+        let core = self.core.take().and_then(|core| yard.give_up(core));
+        let is_spare = core.is_none();
+        with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
+            yard.idle
+                .park_worker(core, &self.parked_worker, searching, driver.is_some());
+        });
+        // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
+        let may_work = !is_spare || yard.idle.num_idle() > 0;
+        let looks = may_work && !yard.has(Flaw::SleeperLooksNoMore);
+        let found = looks && yard.work_is_visible();
+        let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
+        let waits = !closed && !found;
+        let timed_out = waits && std::mem::take(&mut self.restless);
+        let mut ready = Vec::new();
+        if waits && !timed_out {
+            match driver {
+                Some(mut driver) => {
+                    if !self.parked_worker.has_handed() {
+                        driver.poll(None, &mut ready);
+                    }
+                }
+                None => loop {
+                    self.parked_worker.park(None);
+                    if self.parked_worker.has_handed() || yard.is_closed() {
+                        break;
+                    }
+                },
+            }
+        }
+        let goes_on = self.rise(found, timed_out && is_spare && yard.plan.spares_end);
+        self.wake_all(ready);
+        goes_on
+    }
+
+    fn rise(&mut self, found: bool, spare_ends: bool) -> bool {
+        let idle = &self.yard.idle;
+        let up = if spare_ends {
+            if self.yard.has(Flaw::SpareJustEnds) {
+                return false;
+            }
+            idle.leave(&self.parked_worker)
+        } else {
+            idle.unpark_worker(&self.parked_worker)
+        };
+        let Some(up) = up else { return !spare_ends };
+        self.core = Some(hold(up.core));
+        self.searching = up.searching;
+        self.woken = up.searching;
+        if found && !self.searching && !self.yard.has(Flaw::SleeperSearchesNot) {
+            // Whoever submitted it may have left it to this worker's search, and the limit must not stop it now.
+            self.searching = self.yard.idle.begin_search(usize::MAX);
+        }
+        true
+    }
+
+    /// Whether it did. To be followed by what makes it known.
+    fn stop_searching(&mut self) -> bool {
+        if std::mem::take(&mut self.woken) {
+            self.yard.book.search_ends();
+        }
+        std::mem::take(&mut self.searching)
+    }
+}
