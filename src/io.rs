@@ -370,7 +370,7 @@ impl<T: AsFd> Async<T> {
         self.source.remove_handle(handle);
     }
 
-    /// Takes the waiter of a future back that has no [`Waiting`].
+    /// Takes the waiter of a future back that has no owner any more.
     #[cfg(feature = "quinn-0-11")]
     pub(crate) fn remove_waiter(&self, direction: Direction, name: crate::reactor::Name) {
         self.source.remove_waiter(direction, name);

@@ -16,7 +16,7 @@
 //!
 //! # Protocol
 //!
-//! 1. [`write`] puts the message into the queue, under its lock. If there is no writer, it starts one: a thread that nobody
+//! 1. [`write()`] puts the message into the queue, under its lock. If there is no writer, it starts one: a thread that nobody
 //!    joins.
 //! 2. The writer takes the first message and writes it, without the lock. It ends, under the lock, when there are none left.
 //!    So there is no thread while nothing is said.

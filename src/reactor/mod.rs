@@ -28,7 +28,7 @@
 //!
 //! # What it does not do
 //!
-//! It has no thread and knows no scheduler: somebody else decides who sits with the driver, and for how long. It does not
+//! It has no thread and knows no scheduler: its users decide who takes the driver, and for how long. It does not
 //! own file descriptors; an owner deregisters before it closes.
 
 mod event;
@@ -68,7 +68,7 @@ pub(crate) struct Reactor {
     /// Locked once per batch of events, per registration and per deregistration. A source's own lock may be taken
     /// under it, never the other way round.
     registry: Mutex<Registry>,
-    /// The one driver, and the buffer that whoever sits there fills.
+    /// The one driver, and the buffer that whoever holds it fills.
     driver: Mutex<Vec<Event>>,
     /// How many sources are registered. Written under the registry's lock; read without it by [`has_sources`], a hint
     /// that pairs with nothing.
@@ -95,7 +95,7 @@ impl Reactor {
         }))
     }
 
-    /// Takes the one driver, unless another thread sits there.
+    /// Takes the one driver, unless another thread holds it.
     #[inline]
     pub(crate) fn try_driver(&self) -> Option<Driver<'_>> {
         let events = self.driver.try_lock()?;
@@ -105,11 +105,11 @@ impl Reactor {
         })
     }
 
-    /// Ends the wait of whoever sits with the driver; if nobody does, the next wait ends at once.
+    /// Ends the wait of whoever holds the driver; if nobody does, the next wait ends at once.
     ///
     /// # Errors
     ///
-    /// The operating system refuses, which means that it will for ever: whoever sits there is not reached.
+    /// The operating system refuses, which means that it will for ever: whoever waits there is not reached.
     #[inline]
     pub(crate) fn notify(&self) -> io::Result<()> {
         self.poller.notify()

@@ -21,7 +21,7 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 pub(super) struct Poller {
     inner: polling::Poller,
-    /// Used by whoever sits with the driver, hence never contended.
+    /// Used by whoever holds the driver, hence never contended.
     buffer: Mutex<polling::Events>,
     /// Whether sources are armed once and for all.
     edge: bool,

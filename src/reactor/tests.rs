@@ -1,4 +1,4 @@
-//! The reactor by itself: one thread, which sits with the driver when it wants to.
+//! The reactor by itself: one thread, which takes the driver when it wants to.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

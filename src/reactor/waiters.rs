@@ -3,7 +3,7 @@
 //! Usually one task, seldom more: the first waiter needs no allocation, and each of `n` costs `O(log n)`. Every entry has
 //! an owner that takes it back, so that a source nobody hears of for years holds no more entries than it has owners:
 //!
-//! - A *future* has one ([`super::Waiting`]), from its first wait until it is dropped.
+//! - A *future* has one ([`Owner`]), from its first wait until it is dropped.
 //! - A *handle* is what `poll_*` methods are called on: the object itself, a clone of a stream, a half. No drop follows
 //!   such a poll, and one handle may be polled by several tasks through references. So a handle has [`PER_HANDLE`]
 //!   entries in each direction, until it is dropped. A task that polls again finds its own entry; one task more than

@@ -122,13 +122,13 @@ impl RuntimeMetrics {
         self.processor(worker).steals
     }
 
-    /// Times a worker laid processor `worker` down because there was nothing to do.
+    /// Times a worker released processor `worker` because there was nothing to do.
     #[track_caller]
     pub fn worker_park_count(&self, worker: usize) -> u64 {
         self.processor(worker).parks
     }
 
-    /// How long processor `worker` was in the hands of a thread: polling tasks, or looking for some. A poll that goes on
+    /// How long processor `worker` was held by a thread: polling tasks, or looking for some. A poll that goes on
     /// although its processor was retaken counts with it, so this may grow faster than time passes.
     #[track_caller]
     pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {

@@ -123,7 +123,7 @@ const FIGURES: [Figure; 17] = [
     figure(
         "executor_worker_busy_seconds_total",
         Unit::Seconds,
-        "How long the processor was in the hands of a thread that polled tasks or looked for some.",
+        "How long the processor was held by a thread that polled tasks or looked for some.",
         OfWorker(|of, worker| of.worker_total_busy_duration(worker).as_secs_f64()),
     ),
     figure(
@@ -141,7 +141,7 @@ const FIGURES: [Figure; 17] = [
     figure(
         "executor_worker_parks_total",
         Unit::Count,
-        "Times a worker laid the processor down because there was nothing to do.",
+        "Times a worker released the processor because there was nothing to do.",
         CounterOfWorker(|of, worker| of.worker_park_count(worker)),
     ),
 ];

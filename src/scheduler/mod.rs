@@ -1,47 +1,86 @@
-//! M:P:N scheduling of futures: the essay, and what all workers share.
+//! M:P:N scheduling of futures: the essay, and the map of the folder.
 //!
 //! # Glossary
 //!
 //! * **task** (Go's G): a future on its own allocation; a **runnable** is a task that is ready to be polled.
 //! * **worker** (M): an OS thread that polls tasks. It may or may not hold a processor.
-//! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and a tick. Their number is
-//!   fixed; it bounds what runs in parallel, and what a thief has to look at.
+//! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and a tick. Their number
+//!   is fixed; it bounds what runs in parallel, and what a thief has to look at.
+//! * **core**: the half of a processor that only its holder may touch. Who has the core has the processor.
+//! * **spinning** or **searching**: awake without work, looking at the others' queues. **Parked**: asleep.
+//! * **driver**: the right to wait in the netpoller. One parked worker has it, or the monitor while it looks.
+//! * **monitor**: a thread without a processor that looks when nobody else does (Go's sysmon).
+//! * **detached processor**: what a stuck worker still holds after the monitor has retaken its processor.
 //!
 //! # The life of a task
 //!
+//! Each arrow names the function that makes it. The files, in the order in which a task meets them: `runtime/spawn`,
+//! `tasks/contain`, [`submit`], [`processor`], `run_queues`, [`worker`], `tasks/current`, `tasks/registry`,
+//! [`schedule`], `tasks/join`.
+//!
 //! ```text
-//!   spawn ── task::create ──► submit ◄──────────────────────────────┐
-//!                               │                                   │ wake (by whatever it waits for:
-//!            on a worker        │        elsewhere                  │  socket, timer, channel, join)
-//!          ┌────────────────────┴──────────────┐                    │
-//!          ▼                                   ▼                    │
-//!      next slot ──displaced──► local queue   global queue          │
-//!          │                        │    ▲        │                 │
-//!          │                        │    └─batch──┤                 │
-//!          └───────────┬────────────┴─────────────┘                 │
-//!                      ▼                steal: half of another's queue
-//!               worker: own / attend / elsewhere / search           │
-//!                      │                                            │
-//!                      ▼                                            │
-//!                  task::run ── Pending ──► registry (first time) ──┘
-//!                      │
-//!                      ▼ Ready, panic, cancelled
-//!               JoinHandle resolves
+//!                    spawn_on
+//!                       | 1 tasks::create
+//!                       v
+//!               +--> runnable <----------------------------------------------+
+//!               |       | 2 Shared::submit_new, Shared::submit               |
+//!               |       |                                                    |
+//!               |       +-- on a worker --------+-- elsewhere --+            |
+//!               |       | 3 Core::place         | 4 RunQueues::push_global   |
+//!               |       v                       v                            |
+//!               |   next slot --displaced--> local queue      global queue   |
+//!               |       |                       |                 |          |
+//!               |       | 5 Core::pop           | 5 Core::pop     | 6 RunQueues::pop_shared, pop_fair
+//!               |       |                       | 7 RunQueues::search: by another worker
+//!               |       v                       v                 v          |
+//!               |       +-----------> Worker::step <--------------+          |
+//!               |                         | 8 Worker::poll, tasks::run       |
+//!               |                         v                                  |
+//!               |                 Contained::poll: the future                |
+//!               |  woken meanwhile    |        |                             |
+//!               +---------------------+        +-- Pending: 9 register, once |
+//!                 Scheduled::schedule |        |      waits ----------------+
+//!                                     |        |        10 a waker, Scheduled::schedule
+//!                                     v
+//!                  Ready, panic, cancelled: 11 Contained::end, Shared::task_finished
+//!                                     |
+//!                                     v 12 JoinHandle::poll
+//!                                 its output
 //! ```
+//!
+//! A push is followed by a look whether somebody is needed for it: `Shared::follow_push`, `Idle::after_submit`,
+//! `Shared::wake_one`, `ParkedWorker::unpark` or `Shared::start_worker`. A worker that finds nothing waits in
+//! `Worker::wait`.
+//!
+//! # The folder
+//!
+//! | module | its story |
+//! |---|---|
+//! | [`submit`], [`schedule`] | a runnable comes into a queue, and somebody is woken for it |
+//! | [`run_queues`] | the queues: where a runnable goes and where it comes from; stealing; what is held back |
+//! | [`processor`] | a processor, its slot, who owns it |
+//! | [`worker`] | looking, polling, searching, waiting; who is idle |
+//! | [`acquire`] | a worker acquires, releases, hands over or loses a processor |
+//! | [`monitor`] | who is stuck, and what follows from it |
+//! | [`timers`], [`netpoll`], [`foreign_wakers`] | what wakes tasks |
+//! | [`lifecycle`] | opening, closing, shutting down; threads; a fork |
+//! | [`this_thread`], [`shared`] | what a thread knows, and what all share |
 //!
 //! # Protocols
 //!
-//! Each stands in the module that owns it: submitting, parking and finding in [`idle`]; the order of looking and the way
-//! of waiting in [`worker`]; the next slot in [`next_slot`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
-//! or losing it in [`handoff`], and what is left behind then in [`detached`]; the watchman in [`monitor`], and what he calls
-//! stuck in [`watch`], and how many may compute beside the processors in [`compute_limit`]; opening and closing in [`lifecycle`] and [`shutdown`]. The models in `tests/model/` check them, each
-//! with a seeded bug that must be found.
+//! Each stands in the module that owns it: submitting, parking and finding in [`worker::idle`]; the order of looking and
+//! the way of waiting in [`worker`]; the next slot in [`run_queues::next_slot`]; stealing in [`run_queues::steal`]; what
+//! a stuck worker leaves behind in [`run_queues::detached`], how many may compute beside the processors in
+//! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in [`timers`]; handing over and
+//! retaking in [`acquire`]; who is stuck in [`monitor::watch`], when the monitor sleeps in [`monitor`]; opening and
+//! closing in [`lifecycle`] and [`lifecycle::shutdown`]. The models in `tests/model/` check them, each with a seeded bug
+//! that must be found.
 //!
 //! # Why nothing a task does can stall the others
 //!
 //! A poll cannot be suspended, but its processor can be taken. Go does so for system calls, and preempts what computes;
-//! here both are the same: the place of the processor gets another instance, another thread goes on in it, and the
-//! stuck one keeps its own queue, for thieves to empty. async-std tried this in 2019 (async-rs/async-std#631) and gave it
+//! here both are the same: the processor's slot gets another instance, another thread goes on with it, and the stuck one
+//! keeps its own queue, for thieves to empty. async-std tried this in 2019 (async-rs/async-std#631) and gave it
 //! up: its successor (#733) took the starting of threads out again. What differs here:
 //!
 //! * *Who is stuck* is known, one by one. There, one flag for the whole runtime said whether anybody had looked at the
@@ -52,7 +91,7 @@
 //! * *Nothing is taken from a running thread.* It owns its queue to the end, so there is no lock on the fast path and no
 //!   moment at which two threads hold the same core. What it pushes is found where it pushes it.
 //! * *Threads are bounded and reused*; at the limit the runtime behaves as others do. What blocks has up to `max_threads`; what computes
-//!   would gain nothing from more threads than CPUs, and gets a few ([`compute_limit`]).
+//!   would gain nothing from more threads than CPUs, and gets a few ([`run_queues::compute_limit`]).
 //!
 //! It costs a running worker one store per poll (which task), a load per poll and a load per push.
 //!
@@ -69,7 +108,7 @@
 //! | work that a poll hides beside an idle processor | no processor is idle beside queued work for more than 10 ms: the monitor's doze of 9 ms, and its round |
 //! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
 //! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor is idle |
-//! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`compute_limit`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
+//! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`run_queues::compute_limit`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
 //! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs
@@ -82,8 +121,8 @@
 //! * **Waking somebody for a full next slot**: tears pairs of tasks apart (see [`processor`]). tokio tried twice
 //!   (tokio#7431, reverted in tokio#8100 for over-waking).
 //! * **A reactor on a thread of its own**: a hop per event, two thirds of the echo throughput.
-//! * **A wheel for each parked worker to watch**: wheels belong to cores, and whose core lies where changes all the time; one of
-//!   them was soon watched by nobody. The driver watches them all.
+//! * **A wheel for each parked worker to watch**: wheels belong to cores, and cores change their
+//!   workers all the time; one of them was soon watched by nobody. Whoever holds the driver watches them all.
 //! * **Cancelling in the waker after closing**: the waker may hold a lock that the future's destructor takes (a channel that
 //!   passes a wake-up on does). Only workers between polls and the shutdown thread run destructors.
 //! * **Draining a stuck worker's queue**: a task that spawns 100,000 children is a 10 ms poll, and moving them made it 1.8 to
@@ -107,7 +146,7 @@
 //! | the list of waiting tasks as one vector / in pieces of 4 KiB | with mimalloc: 128 / 109 bytes per parked task, spawned in 93 / 64 ns |
 //! | alone, after a job was sent off, searching for 5 / 48 µs | `spawn_blocking` one at a time 22 or 5 / 5 µs |
 //! | the next slot's streak at most 3 / 7 / 15 polls | ping-pong of 1000 pairs 109 / 104 / 100 ns (tokio 105); one pair and spawn + join tie. 6, for fairness |
-//! | a helper for every batch of timers or events / only where it would come in time ([`wake_heuristics`]) | 100,000 timers 4136 / 2753 ns of CPU each (over 490 ms; with 16 µs ticks too), HTTP 0.96 of the CPU |
+//! | a helper for every batch of timers or events / only where it would come in time ([`worker`]) | 100,000 timers 4136 / 2753 ns of CPU each (over 490 ms; with 16 µs ticks too), HTTP 0.96 of the CPU |
 //! | spinning before parking also when everybody else is parked / not then | part of the above: 5 µs per wake. Without exception it made `spawn_blocking` one at a time 36 µs instead of 5, so it is not after a job was sent off |
 //! | wheel ticks of 65 / 16 µs, but 65 where timers are dense | a lone sleep ends 60 / 36 µs late (p50) |
 //! | looking at the timers after each poll that read the clock / each 8th poll | a timeout that waits 1209 / 965 instructions |

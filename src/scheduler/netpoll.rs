@@ -1,6 +1,6 @@
 //! The netpoller's driver, as the scheduler sees it.
 //!
-//! With feature `net` the driver is the reactor's: who sits in it waits for I/O. Without, it is only the place where one
+//! With feature `net` the driver is the reactor's: whoever holds it waits for I/O. Without, it is only the place where one
 //! idle worker waits with the timeout of the earliest timer, so that the rest of the scheduler has one story.
 //!
 //! # A poller that fails
@@ -8,12 +8,12 @@
 //! It does when its descriptors are closed under it, as a program does that makes a daemon of itself by closing all from
 //! the third on. An error of the wait does not pass then, and whoever waits already is not reached any more:
 //!
-//! 1. Who gets an error from the wait, [`PATIENCE`] times in a row, or from a notification, calls the poller *lost*, once and
+//! 1. Who gets an error from the wait, `PATIENCE` times in a row, or from a notification, calls the poller *lost*, once and
 //!    for good, and says so on standard error.
 //! 2. A notification that fails interrupts all waits of the process, as the one with the driver can be ended in no other way; a
 //!    timed wait ends by itself, soon after its time.
-//! 3. Whoever sits down from then on ends all waiting for I/O with an error, and waits in a [`Parker`], where notifications
-//!    come from now on. One that still went to the poller is made up for by the length of a wait there, [`NAP`] at most.
+//! 3. Whoever takes the driver from then on ends all waiting for I/O with an error, and waits in a `Parker`, where notifications
+//!    come from now on. One that still went to the poller is made up for by the length of a wait there, `NAP` at most.
 //!
 //! So tasks and timers go on, sockets report errors, and no thread spins. What is not made up for: a notification that was
 //! written and had not arrived when the descriptors were closed. The next one finds out.
@@ -76,7 +76,7 @@ mod with_reactor {
             &self.0.reactor
         }
 
-        /// `None` when somebody sits in it.
+        /// `None` when somebody else holds it.
         #[inline]
         pub(crate) fn try_driver(&self) -> Option<Driver<'_>> {
             let driver = self.0.reactor.try_driver()?;
@@ -97,7 +97,7 @@ mod with_reactor {
             self.0.reactor.has_waiters()
         }
 
-        /// Ends the wait of whoever sits with the driver.
+        /// Ends the wait of whoever holds the driver.
         pub(crate) fn notify(&self) {
             if self.0.is_lost() {
                 self.0.parker.notify();

@@ -123,7 +123,7 @@ impl Shared {
             line.ticks += tick;
             line.handoffs += processor.counters.handoffs.get();
             line.queued += processor.num_queued();
-            if let Some((thread, is_its_own)) = processor.ownership.hands() {
+            if let Some((thread, is_its_own)) = processor.ownership.held_by() {
                 let thread = probe::number(thread);
                 if is_its_own {
                     line.thread = Some(thread);

@@ -27,7 +27,7 @@ mod stealing;
 mod submitting;
 mod working;
 
-/// An open scheduler whose cores all lie there. This thread may become a worker of it.
+/// An open scheduler without threads, whose processors are idle. This thread may become a worker of it.
 struct Yard {
     shared: &'static Shared,
 }
@@ -53,7 +53,7 @@ impl Yard {
         this_thread::with_core(self.shared, f).expect("this thread is a worker")
     }
 
-    /// Workers parked, who have laid a core down each.
+    /// Parked workers, each of which has released a processor.
     fn parked_workers(&self, count: usize) -> Vec<Arc<ParkedWorker<Box<Core>>>> {
         (0..count)
             .map(|_| {
@@ -70,7 +70,7 @@ impl Yard {
         self.shared.workers.idle.close();
     }
 
-    /// The ids of what lies in the global queue, in its order; it is empty then.
+    /// The ids of what is in the global queue, in its order; it is empty then.
     fn take_global(&self) -> Vec<Id> {
         let queued = std::iter::from_fn(|| steal::steal_one(|| self.shared.queues.global.steal()));
         queued.map(|runnable| runnable.metadata().id()).collect()

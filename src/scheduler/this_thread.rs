@@ -1,6 +1,6 @@
 //! What the calling thread is to the schedulers: one struct behind one thread-local.
 //!
-//! A submission asks here whether it happens on a worker of the very scheduler it is meant for. The core sits in a
+//! A submission asks here whether it happens on a worker of the very scheduler it is meant for. The core is in a
 //! `RefCell` for its rare comings and goings ([`acquire`](super::acquire)); no borrow is alive while user code runs.
 
 use std::cell::{Cell, RefCell};

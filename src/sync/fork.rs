@@ -10,10 +10,10 @@
 //!
 //! 1. [`watch`] asks the C library, once, to call the three handlers below around every `fork`. Until then nothing exists
 //!    that could be inherited.
-//! 2. Before: the forking thread takes all locks of the process ([`Watch::hold`]). They are leaves and held for moments.
+//! 2. Before: the forking thread takes all locks of the process (`Watch::hold`). They are leaves and held for moments.
 //! 3. In the parent: it gives them back.
 //! 4. In the child: the number of forks goes up, so that every [`Birth`] before is another process's; then
-//!    [`Watch::in_child`] sees to what is inherited, and the locks are given back.
+//!    `Watch::in_child` sees to what is inherited, and the locks are given back.
 //!
 //! # What it does not do
 //!
@@ -120,7 +120,7 @@ impl<T> PerProcess<T> {
             .map(|(_, value)| value)
     }
 
-    /// For [`Watch::hold`].
+    /// For `Watch::hold`.
     pub(crate) fn hold(&'static self) -> Box<dyn Any>
     where
         T: Sync,

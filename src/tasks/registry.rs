@@ -167,7 +167,7 @@ impl Registry {
         let registry = TABLE[index].load(Ordering::Acquire);
         // SAFETY: entries are null or point to a leaked, hence immortal, registry, and are only read here through a
         // shared reference. Null is excluded: the index was taken from a registry that had been stored before.
-        unsafe { registry.as_ref() }.expect("a task names a home that was never made")
+        unsafe { registry.as_ref() }.expect("a task names a runtime that was never made")
     }
 
     #[inline]

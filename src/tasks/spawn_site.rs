@@ -1,11 +1,11 @@
 //! Where tasks come from: their runtime and the line that spawned them, as one small number.
 //!
-//! A task has room for 18 bits that say which home it belongs to, and a pointer to its spawn location would cost 8 bytes
+//! A task has room for 18 bits that say which runtime it belongs to, and a pointer to its spawn location would cost 8 bytes
 //! per task. But a program has few lines that spawn and few runtimes. So each pair is **interned**: it gets a number, the
 //! spawn site, the first time it is seen, and keeps it for the life of the process.
 //!
 //! 1. The first `RUNTIMES` spawn sites are the runtimes themselves, with an unknown location: so there is always one to fall back to.
-//! 2. A spawn looks its pair up in the [`index`](Spawn sites::index), a hash table with open addressing that all threads read without a lock. A pair never
+//! 2. A spawn looks its pair up in the [`index`](SpawnSites::index), a hash table with open addressing that all threads read without a lock. A pair never
 //!    moves and never goes, so the first empty place that is met says that it is not there.
 //! 3. Then it is looked up once more under a lock, and if it is still not there the next number is given out. Its [`Entry`] is
 //!    written first, then its place in the index (release): whoever reads the number there (acquire) finds the entry written.
@@ -42,7 +42,7 @@ const _: () = assert!(PLACES > 2 * (SPAWN_SITES - RUNTIMES));
 /// 6 MB of zeros, of which the system gives out the pages that are touched.
 static TABLE: SpawnSites<PLACES, SPAWN_SITES> = SpawnSites::new();
 
-/// All pairs of home and location.
+/// All pairs of runtime and location.
 struct SpawnSites<const PLACES: usize, const SPAWN_SITES: usize> {
     /// Spawn sites by the hash of their pair; 0 where there is none yet. Each is written once, under `writer`, with release, and read
     /// without it, with acquire.

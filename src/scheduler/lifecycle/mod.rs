@@ -128,7 +128,7 @@ impl Drop for Lease {
             return;
         }
         self.shared.forget_leased();
-        // The shutdown thread has seen to this. Were there anything left, the scheduler would never be used again.
+        // The shutdown thread ends only then. Were there anything left, the scheduler would never be used again.
         if self.shared.is_settled() {
             FREE.lock().push(self.shared);
         }
@@ -217,7 +217,7 @@ impl Shared {
 
     fn start_threads(&'static self) -> io::Result<()> {
         let settings = self.settings()?;
-        // Before the monitor begins: it would start workers for cores that lie there, and then there is one too many.
+        // Before the monitor begins: it would start workers for idle processors, and then there is one too many.
         let mut cores = self.workers.idle.take_cores();
         if let Err(error) =
             self.start_thread(&settings, Context::Wanted, move || monitor::run(self))

@@ -9,7 +9,7 @@ use crate::tasks::registry;
 use crate::tasks::spawn_site::{self, SPAWN_SITE_BITS};
 
 /// All schedulers, by the spawn sites of their tasks, so that a wake need not look up the runtime first. The entry of a runtime is
-/// written when its scheduler is made, by [`settle`]; that of any other spawn site when the first wake asks for it.
+/// written when its scheduler is made, by [`insert`]; that of any other spawn site when the first wake asks for it.
 static TABLE: [AtomicPtr<Shared>; 1 << SPAWN_SITE_BITS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; 1 << SPAWN_SITE_BITS];
 

@@ -7,7 +7,7 @@
 //!
 //! # A round
 //!
-//! 1. Take note that whatever was called for is being seen to.
+//! 1. Clear the notification: this round looks at whatever it was for.
 //! 2. Move what is in the queues of cores that are idle to the global queue; release the processors again. Likewise what
 //!    detached processors have left, and what thieves can reach of a stuck worker's: it may be waiting for one of those to end.
 //! 3. Cancel what is in the global queue, one by one.
@@ -16,7 +16,7 @@
 //!    poll; but if it is stuck in that poll, it may be waiting for what it has pushed. So while workers are left, look again
 //!    each [`PATIENCE`].
 //!
-//! **Settled** means: no worker is left, spawned and finished counts agree, all cores lie here, nobody is counted as
+//! **Settled** means: no worker is left, spawned and finished counts agree, all processors are idle, nobody is counted as
 //! searching. Nothing of this runtime can then touch the scheduler any more, and it may be used again. A spawn from outside
 //! counts, fences, and then reads the mark of closing; the shutdown thread reads the counts after the mark and a fence. So either
 //! the spawn sees the mark, or the shutdown thread sees the count and waits for the push.
@@ -24,7 +24,7 @@
 //! # Successors
 //!
 //! A destructor may block, for instance on the handle of a task that only the shutdown thread could cancel. As on a worker,
-//! blocking hands the office over first ([`hand_over`]): a new thread is shutdown thread from then on, and the old one ends
+//! blocking hands the shutdown over first ([`hand_over`]): a new thread is the shutdown thread from then on, and the old one ends
 //! when its destructor returns.
 
 use std::time::Duration;

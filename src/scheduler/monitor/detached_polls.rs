@@ -81,7 +81,7 @@ impl DetachedPolls {
         processor: &'static Processor,
         computes: bool,
     ) {
-        let Some((thread, _)) = processor.ownership.hands() else {
+        let Some((thread, _)) = processor.ownership.held_by() else {
             return;
         };
         // Where no CPU time is known, nobody knows whether it computes.

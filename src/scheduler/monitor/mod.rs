@@ -5,15 +5,15 @@
 //!
 //! * the network is looked at and due timers are fired if no worker has done so since its last round; wakers that may be anybody's
 //!   code are called elsewhere ([`super::foreign_wakers`]);
-//! * work that lies hidden while a processor is idle gets a worker: a next slot that stays full under an unmoved tick
+//! * work that is hidden while a processor is idle gets a worker: a next slot that stays full under an unmoved tick
 //!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
 //! * a worker that is stuck in a poll loses its processor while work waits and none is idle ([`super::monitor::watch`] says
-//!   what stuck is, [`super::handoff`] how it goes); if it is blocked for long, in any case, so that what comes later
+//!   what stuck is, [`super::acquire`] how it goes); if it is blocked for long, in any case, so that what comes later
 //!   finds an idle processor without the monitor's help;
 //! * who is stuck for long is named ([`super::stall`]);
 //! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
 //!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
-//! * the watch over the timers goes to the worker with the driver, if it is not there;
+//! * the worker with the driver is told of timers that it does not wait for;
 //! * a queued blocking job gets its thread;
 //! * the scheduler's state is printed every so often, if that is wanted ([`super::schedtrace`]): then nothing below lasts
 //!   longer than until it is due.
@@ -21,7 +21,7 @@
 //! # When it sleeps
 //!
 //! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is being decided on, and for
-//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors are idle and somebody sits in
+//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors are idle and a worker holds
 //! the driver, nothing can be overdue. Then it dozes for [`DOZE`] and, if all is still quiet, sleeps until work
 //! begins. So a program that ticks every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second.
 //! A dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll keeps others waiting.

@@ -88,7 +88,7 @@ pub(crate) struct Poll {
 struct Doing {
     thread: u64,
     tick: u64,
-    /// The task's [`Meta::word`](crate::tasks::Meta::word); zero between two polls.
+    /// The task's [`Meta::tag`](crate::tasks::Meta::tag); zero between two polls.
     task: u64,
     looks: u64,
 }
@@ -250,12 +250,12 @@ impl Poll {
 
     /// Whether its thread is in it still, entitled to the processor or not.
     pub(crate) fn goes_on(&self) -> bool {
-        let hands = self.processor.ownership.hands();
-        hands.is_some_and(|(thread, _)| Doing::of(self.processor, thread) == self.doing)
+        let held_by = self.processor.ownership.held_by();
+        held_by.is_some_and(|(thread, _)| Doing::of(self.processor, thread) == self.doing)
     }
 
     /// Of a poll that goes on without its processor: how long it is until it is to be reported, as far as one can see now.
-    /// `None`: never, it has been, or is over. For a crowd of such polls a look at each in each round would be too much.
+    /// `None`: never, it has been, or is over. Where there are many such polls, a look at each in each round would be too much.
     pub(crate) fn report_in(&mut self, threshold: Duration, probe: &mut Probe) -> Option<Duration> {
         if self.reported || !self.goes_on() {
             return None;
@@ -279,7 +279,7 @@ impl Poll {
 /// A poll that has kept its thread for too long.
 #[derive(Debug)]
 pub(crate) struct Stall {
-    /// The task's [`Meta::word`](tasks::Meta::word). Zero: it is no poll.
+    /// The task's [`Meta::tag`](tasks::Meta::tag). Zero: it is no poll.
     pub(crate) task: u64,
     pub(crate) duration: Duration,
     pub(crate) is_blocked: bool,

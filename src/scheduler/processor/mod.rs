@@ -165,7 +165,7 @@ impl Processor {
 
     /// The tick, the word of the task polled last, and the thread by which the processor is, entitled to it or not.
     pub(super) fn at_work(&self) -> Option<(u64, u64, u64)> {
-        let (thread, _) = self.ownership.hands()?;
+        let (thread, _) = self.ownership.held_by()?;
         Some((self.tick.get(), self.task(), thread))
     }
 
@@ -299,7 +299,7 @@ impl Core {
         self.queue.pop().or_else(|| self.processor.next.take())
     }
 
-    /// Once per look. Zero: whatever lies beyond this processor has its turn, which comes every [`GLOBAL_TURNS`] looks.
+    /// Once per look. Zero: the queues beyond this processor have their turn, which comes every [`GLOBAL_TURNS`] looks.
     #[inline]
     pub(super) fn turn(&self) -> u32 {
         let turn = self.turn.get();

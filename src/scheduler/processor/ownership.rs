@@ -1,13 +1,13 @@
-//! Whose is the processor? The word in which a worker and the monitor settle it.
+//! Who owns a processor: the word in which its worker and the monitor settle that.
 //!
 //! # States
 //!
 //! | state | the core is | who leaves it, and how |
 //! |---|---|---|
-//! | `IDLE` | in the lists of [`crate::scheduler::worker::idle`], in the free list, or on its way | the worker that acquires it: `HELD` |
-//! | `HELD` | held by a worker | the worker by [`Ownership::end`], the monitor by [`Ownership::request_yield`] or [`Ownership::retake`] |
+//! | `IDLE` | in the lists of [`Idle`](crate::scheduler::worker::idle::Idle), in the free list of its slot, or on its way | the worker that acquires it: `HELD` |
+//! | `HELD` | held by a worker | the worker by [`Ownership::release`], the monitor by [`Ownership::request_yield`] or [`Ownership::retake`] |
 //! | `YIELD_REQUESTED` | held by a worker; the monitor wants it to look beyond its own queue | as `HELD`, and the worker by [`Ownership::acknowledge`] |
-//! | `RETAKEN` | held by a worker, but the processor's no more | the worker by [`Ownership::end`] |
+//! | `RETAKEN` | held by a worker, but the processor's no more | the worker by [`Ownership::release`] |
 //!
 //! # The race that is settled here
 //!
@@ -31,7 +31,7 @@ const RETAKEN: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Ownership {
     state: AtomicU32,
-    /// Which thread holds the core ([`crate::scheduler::monitor::probe::Thread`]). The holder stores it before `HELD`; the monitor reads it
+    /// Which thread holds the core ([`probe::this_thread`](crate::scheduler::monitor::probe::this_thread)). The holder stores it before `HELD`; the monitor reads it
     /// after it has seen `HELD`.
     holder: AtomicU64,
 }
@@ -70,7 +70,7 @@ impl Ownership {
     /// Worker, before each poll: whether there is anything to [`acknowledge`](Ownership::acknowledge).
     #[inline]
     pub(crate) fn has_request(&self) -> bool {
-        // Relaxed: this is the hint of the fast path; `acknowledge` and `end` decide.
+        // Relaxed: this is the hint of the fast path; `acknowledge` and `release` decide.
         self.state.load(Ordering::Relaxed) != HELD
     }
 
@@ -96,18 +96,18 @@ impl Ownership {
         }
     }
 
-    /// Monitor: the thread by which the processor is.
+    /// Monitor: the thread that holds the processor.
     pub(crate) fn holder(&self) -> Option<u64> {
-        // Acquire pairs with the release in `begin`.
+        // Acquire pairs with the release in `acquire`.
         match self.state.load(Ordering::Acquire) {
             HELD | YIELD_REQUESTED => Some(self.holder.load(Ordering::Relaxed)),
             _ => None,
         }
     }
 
-    /// Monitor: the thread by which the core is, and whether the processor is still its own.
-    pub(crate) fn hands(&self) -> Option<(u64, bool)> {
-        // Acquire pairs with the release in `begin`; what a retake has made of the word since carries that on.
+    /// Monitor: the thread that holds the core, and whether the processor is still its own.
+    pub(crate) fn held_by(&self) -> Option<(u64, bool)> {
+        // Acquire pairs with the release in `acquire`; what a retake has made of the word since carries that on.
         let state = self.state.load(Ordering::Acquire);
         (state != IDLE).then(|| (self.holder.load(Ordering::Relaxed), state != RETAKEN))
     }
@@ -126,7 +126,7 @@ impl Ownership {
     /// Monitor: takes the processor from its holder. False: the holder has let go of it.
     pub(crate) fn retake(&self) -> bool {
         let taken = |state| matches!(state, HELD | YIELD_REQUESTED).then_some(RETAKEN);
-        // Release pairs with the acquire in `end`.
+        // Release pairs with the acquire in `release`.
         self.state
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, taken)
             .is_ok()
@@ -148,18 +148,18 @@ mod tests {
         assert!(!ownership.retake(), "nobody holds it");
         ownership.acquire(7);
         assert_eq!(
-            (ownership.holder(), ownership.hands()),
+            (ownership.holder(), ownership.held_by()),
             (Some(7), Some((7, true)))
         );
         assert!(ownership.release());
-        assert_eq!(ownership.hands(), None);
+        assert_eq!(ownership.held_by(), None);
         assert!(!ownership.retake(), "the holder was first");
         ownership.acquire(8);
         assert!(ownership.retake());
         assert!(!ownership.retake(), "it is taken once");
         assert!(ownership.is_retaken() && ownership.is_detached());
         assert_eq!(
-            (ownership.holder(), ownership.hands()),
+            (ownership.holder(), ownership.held_by()),
             (None, Some((8, false)))
         );
         assert!(!ownership.release(), "the monitor was first");

@@ -34,7 +34,10 @@ pub(crate) struct ProcessorSlot {
 struct Instances {
     all: Vec<&'static Processor>,
     /// Cores of instances that nobody holds.
-    #[expect(clippy::vec_box, reason = "a core moves from hand to hand as a box")]
+    #[expect(
+        clippy::vec_box,
+        reason = "a core moves from thread to thread as a box"
+    )]
     free: Vec<Box<Core>>,
 }
 

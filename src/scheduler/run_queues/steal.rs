@@ -4,7 +4,7 @@
 //! a number that has no common divisor with P. A pass takes half of the first queue that has something, at most
 //! [`BATCH`]. The next slots are looked at on the last pass only, and a slot is taken only when its processor has not
 //! begun a poll since this search began: a pair of tasks that wake each other is not torn apart, while a task that
-//! sits behind a long poll is found.
+//! waits behind a long poll is found.
 //!
 //! Each pass ends with the detached processors that hold work ([`super::detached`]). Processors are scanned and not threads: however
 //! many threads exist, blocked ones among them, a search costs 4·P looks.

@@ -4,7 +4,7 @@ use super::*;
 use crate::scheduler::run_queues::steal::BATCH;
 
 impl Yard {
-    /// A core of this yard that nobody holds.
+    /// An idle core.
     fn core(&self) -> Box<Core> {
         self.shared.workers.idle.pop_idle().unwrap()
     }

@@ -258,7 +258,7 @@ fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
         assert_eq!(processor.counters.handoffs.get(), 1);
         assert_eq!(parked_workers[0].has_handed(), expected, "{polling} {work}");
         drop(away);
-        assert!(this_thread::holds_core(), "one lies here");
+        assert!(this_thread::holds_core(), "one was idle");
         yard.take_queue(processor);
     }
 }

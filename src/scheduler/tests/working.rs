@@ -17,7 +17,7 @@ pub(super) fn task_of(meta: Meta, f: impl FnOnce() + Send + 'static) -> Runnable
 }
 
 impl Yard {
-    /// Works with a core that lies here, and begins as one that searches.
+    /// Works with an idle core, and begins as one that searches.
     pub(super) fn run(&self) {
         self.shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
         let core = self.shared.workers.idle.pop_idle().unwrap();

@@ -8,7 +8,7 @@
 //! 1. A running worker looks at its own wheel between polls, and at all of them every 61st poll and when it has nothing
 //!    else to do.
 //! 2. The worker with the driver waits no longer than for the earliest deadline of all wheels (a wheel belongs to
-//!    a core, and whose core lies where changes all the time). It publishes what it waits for (`watch`), fences, and reads
+//!    a core, and cores change their workers all the time). It publishes what it waits for (`watch`), fences, and reads
 //!    the deadlines again; a remote thread arms, fences, and reads `watch`. So one of them sees the other, and an
 //!    earlier deadline ends the wait. Only who holds the driver writes `watch`.
 //! 3. A worker that parks while the earliest deadline is before `watch` waits for that deadline itself: it costs

@@ -4,7 +4,7 @@
 //! Implementation of a Timer Facility* (SOSP 1987), scheme 7. Time is a count of ticks; how long a tick is,
 //! the clock decides. Six levels of 64 slots: a slot of level `l` spans `64^l` ticks.
 //!
-//! **Where a timer lives.** Write tick numbers in base 64. A timer sits at the level of the highest digit in which its
+//! **Where a timer lives.** Write tick numbers in base 64. A timer is at the level of the highest digit in which its
 //! deadline differs from the wheel's current tick, in the slot which that digit names. Two things follow, and all the
 //! rest of this file leans on them:
 //!

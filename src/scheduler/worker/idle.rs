@@ -1,34 +1,64 @@
-//! Who is idle, who is searching, and the two protocols that keep work from being forgotten.
+//! Which processors are idle and which workers wait, and the protocols that keep work from being forgotten.
 //!
-//! States of a worker: **running** (holds a core, polls tasks), **searching** (holds a core, has no task, looks at the
-//! others' queues), **lying** (has released its processor and waits parked: parked, or with the driver).
-//! States of a processor: its core is held by a worker, or lies here.
+//! # States
 //!
-//! # Submitting
+//! | worker | holds a core | counted in `counts` | listed |
+//! |---|---|---|---|
+//! | running: polls tasks | yes | no | no |
+//! | searching: has no task, looks at the others' queues | yes | as searching | no |
+//! | parked: on its own thread's token | no | no | in `Lists::parked` |
+//! | waiting with the driver: in the netpoller | no | no | in `Lists::polling` |
+//!
+//! | processor | its core is |
+//! |---|---|
+//! | held | with a worker |
+//! | idle | in `Lists::cores`, and counted in `counts` as idle |
+//!
+//! # Protocol
+//!
+//! Submitting (`Shared::submit` and all else that pushes):
 //!
 //! 1. Push the runnable into a queue.
 //! 2. StoreLoad fence ([`Idle::after_submit`]).
-//! 3. Read the counts. Somebody searches: leave it to them. Nobody does, and a core lies here: [`Idle::claim`] one
-//!    core and one worker for it. The claim counts the woken worker as searching *before* it wakes, so a hundred
-//!    submissions wake one worker and not a hundred.
+//! 3. Read `counts`. Somebody searches: leave it to them. Nobody does, and a processor is idle: [`Idle::claim`] takes one
+//!    core and one worker. The claim counts the woken worker as searching *before* it wakes, so a hundred submissions
+//!    wake one worker and not a hundred.
 //!
-//! # Parking
+//! Parking (`Worker::wait`):
 //!
-//! 1. Release the processor, get into the list of parked workers, stop being counted as searching ([`Idle::park_worker`]).
+//! 1. Under the lock of `lists`: put the core among the idle ones and the worker into its list, and with one change of
+//!    `counts` count the processor as idle and the worker no more as searching ([`Idle::park_worker`]).
 //! 2. StoreLoad fence.
-//! 3. Look at every queue once more. Something there: [`Idle::unpark_worker`] again.
+//! 3. Look at every queue once more (`RunQueues::has_visible_work`). Something there: [`Idle::unpark_worker`] again.
 //! 4. Wait.
 //!
-//! The failure both guard against: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that
-//! queue already, sees nothing, and sleeps. Each side writes, fences, and then reads what the other wrote; so at least
-//! one of them sees the other (Dekker). Every worker that parks looks again, not only the last one
-//! (golang/go#43997).
+//! Finding (`Worker::stop_searching`):
 //!
-//! # Finding
+//! 1. Stop being counted as searching ([`Idle::found`]).
+//! 2. StoreLoad fence.
+//! 3. Look at every queue. Something there: wake the next (`Shared::wake_one`). So wake-ups ramp up in a chain, one waking
+//!    the next, as long as there is work for the next.
 //!
-//! A searcher that finds work stops searching *first* and then looks, after a fence, whether there is more; if so it
-//! wakes the next. Submissions made while it searched relied on it. So wake-ups ramp up in a chain, one waking the
-//! next, as long as there is work for the next.
+//! # Why no runnable is forgotten: a sketch
+//!
+//! *Claim.* If a runnable is in a queue that thieves see and a processor is idle, then some worker searches, or is being
+//! woken, or is between parking's steps 1 and 3.
+//!
+//! Name the events: *Push*, *PushFence*, *ReadCounts* of the submitter; *Park* (the change of `counts` in `park_worker`),
+//! *ParkFence*, *LookAgain* of the worker. Fences are sequentially consistent, so either
+//!
+//! * *PushFence* comes before *ParkFence*: then *LookAgain* sees *Push*, and the worker unparks itself; or
+//! * *ParkFence* comes before *PushFence*: then *ReadCounts* sees *Park*. If `counts` has no searcher, the submitter
+//!   claims. If it has one, that is another worker, and the same holds of its own `found` or `park_worker`, whichever it
+//!   calls next: each fences after its change of `counts` and looks at all queues afterwards.
+//!
+//! The failure without the fences: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that queue
+//! already, sees nothing, and sleeps. *Every* worker that parks looks again, not only the last one (golang/go#43997).
+//!
+//! *A claim that finds no core* ([`Idle::claim`] counted, then `hand_out` found `cores` empty) takes its count back under
+//! the lock of `lists`. A submission that saw that count and left its work to it is covered all the same: the core was
+//! taken by a worker that unparked itself, which parks again only under the same lock, hence after the count is gone, and
+//! then looks at every queue.
 //!
 //! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it is about to pay
 //! 12 µs for a wake-up, or has nothing else to do.
@@ -52,7 +82,7 @@ const CLOSED: u64 = 1 << 63;
 struct Counts(u64);
 
 impl Counts {
-    /// Processors whose core lies in [`Lists::cores`].
+    /// Processors whose core is in [`Lists::cores`].
     fn idle(self) -> u64 {
         self.0 & COUNT
     }
@@ -69,8 +99,8 @@ impl Counts {
 /// See the module's documentation. `C` is the core; models use a number.
 #[derive(Debug)]
 pub(crate) struct Idle<C> {
-    /// Read by every submission; written when a worker parks, resumes, begins or ends a search. `idle` changes
-    /// under the lock only.
+    /// Read by every submission; written when a worker parks, unparks, begins or ends a search. The number of idle
+    /// processors changes under the lock only.
     counts: CachePadded<AtomicU64>,
     lists: Mutex<Lists<C>>,
 }
@@ -78,10 +108,10 @@ pub(crate) struct Idle<C> {
 #[derive(Debug)]
 struct Lists<C> {
     cores: Vec<C>,
-    /// Workers in their parked workers, the one that parked last at the end: its caches are the warmest.
+    /// The one that parked last at the end: its caches are the warmest.
     parked: Vec<Arc<ParkedWorker<C>>>,
-    /// The one that waits with the driver. Woken only when no bed is occupied: whoever replaces it there would
-    /// cost a second wake-up.
+    /// The one that waits with the driver. Woken only when no other is parked: whoever replaced it there would cost a
+    /// second wake-up.
     polling: Option<Arc<ParkedWorker<C>>>,
 }
 
@@ -98,13 +128,13 @@ pub(crate) enum Next {
 /// A processor put to work by [`Idle::claim`]; its worker counts as searching from now on.
 #[derive(Debug)]
 pub(crate) enum Claim<C> {
-    /// The core lies held by this worker: unpark it.
+    /// The core was handed to this worker: unpark it.
     Worker(Arc<ParkedWorker<C>>),
     /// No worker is free: start a thread for this core, or give it back with [`Idle::unclaim`].
     Thread(C),
 }
 
-/// A worker that resumed.
+/// A worker that waits no more.
 #[derive(Debug)]
 pub(crate) struct Resumed<C> {
     pub(crate) core: C,
@@ -129,7 +159,7 @@ impl<C> Idle<C> {
         Counts(self.counts.load(Ordering::Relaxed))
     }
 
-    /// Cores that lie here.
+    /// Idle processors.
     pub(crate) fn num_idle(&self) -> usize {
         self.counts().idle() as usize
     }
@@ -139,12 +169,12 @@ impl<C> Idle<C> {
         self.counts().searching() as usize
     }
 
-    /// Workers parked.
+    /// Workers that are parked, without the one that waits with the driver.
     pub(crate) fn num_parked(&self) -> usize {
         self.lists.lock().parked.len()
     }
 
-    /// Whether somebody sits with the driver, or searches and will look at the network without being told.
+    /// Whether a worker waits with the driver, or searches and will look at the network without being told.
     pub(crate) fn has_driver(&self) -> bool {
         self.counts().searching() != 0 || self.lists.lock().polling.is_some()
     }
@@ -176,7 +206,7 @@ impl<C> Idle<C> {
         }
     }
 
-    /// Puts one processor and one worker together, unless somebody searches already or none lies here.
+    /// Puts one idle processor and one worker together, unless somebody searches already or there is none.
     pub(crate) fn claim(&self) -> Option<Claim<C>> {
         self.counts
             .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |word| {
@@ -198,8 +228,8 @@ impl<C> Idle<C> {
     fn hand_out(&self) -> Option<Claim<C>> {
         let mut lists = self.lists.lock();
         let Some(core) = self.take_core(&mut lists) else {
-            // Its worker has resumed by itself. Under the lock, so before that worker parks again: a submission that
-            // still left its work to this search is older than that worker's next look at the queues.
+            // A worker has unparked itself and taken the last core. Under the lock, so before that worker's next
+            // `park_worker`: see "A claim that finds no core" in the module's documentation.
             self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
             return None;
         };
@@ -268,7 +298,7 @@ impl<C> Idle<C> {
         fence(Ordering::SeqCst);
     }
 
-    /// Releases a processor without its worker, which is about to block. The caller looks at the queues afterwards.
+    /// A core whose worker is about to block becomes idle. The caller looks at the queues afterwards.
     pub(crate) fn push_idle(&self, core: C) {
         let mut lists = self.lists.lock();
         lists.cores.push(core);
@@ -278,7 +308,7 @@ impl<C> Idle<C> {
         fence(Ordering::SeqCst);
     }
 
-    /// Leaves bed or driver. With the core that was given, else with any that lies here; `None` when there is none.
+    /// The worker waits no more. It gets the core that was handed to it, else any idle one; `None` when there is none.
     pub(crate) fn unpark_worker(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
         let mut lists = self.lists.lock();
         if let Some(resumed) = lists.leave(parked_worker) {
@@ -291,12 +321,12 @@ impl<C> Idle<C> {
         })
     }
 
-    /// Leaves bed or driver for good, unless a core was given.
+    /// The worker waits no more and is about to end, unless a core was handed to it.
     pub(crate) fn leave(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
         self.lists.lock().leave(parked_worker)
     }
 
-    /// Takes a core that lies here, for a thread that is not parked.
+    /// Takes an idle core, for a thread that is not parked.
     pub(crate) fn pop_idle(&self) -> Option<C> {
         let mut lists = self.lists.lock();
         self.take_core(&mut lists)
@@ -320,7 +350,7 @@ impl<C> Idle<C> {
         parked_workers
     }
 
-    /// Takes all cores that lie here: to start their workers, or, after `close`, to empty their queues.
+    /// Takes all idle cores: to start their workers, or, after `close`, to empty their queues.
     pub(crate) fn take_cores(&self) -> Vec<C> {
         let mut lists = self.lists.lock();
         let cores = std::mem::take(&mut lists.cores);
@@ -337,13 +367,13 @@ impl<C> Idle<C> {
         lists.cores.extend(cores);
     }
 
-    /// Whether nobody has anything to do with this list any more: all cores lie here and nobody is counted as searching.
+    /// Whether nobody has anything to do with this list any more: all cores are here and nobody is counted as searching.
     pub(crate) fn is_settled(&self, processors: usize) -> bool {
         let counts = Counts(self.counts.load(Ordering::Acquire));
         counts.idle() == processors as u64 && counts.searching() == 0
     }
 
-    /// Opens again, with the cores that lie here. No worker may be left from before.
+    /// Opens again, with the cores that are here. No worker may be left from before.
     pub(crate) fn reopen(&self) {
         let lists = self.lists.lock();
         self.counts

@@ -2,19 +2,18 @@
 //!
 //! # Where it looks, in this order
 //!
-//! 1. its own due timers
-//! 2. every 61st poll, and when the monitor asks for it: one runnable of a stuck worker's, the network, then one of the global
-//!    queue
-//! 3. the next slot, at most six times in a row while the queue waits; the local queue
-//! 4. a batch of the global queue
-//! 5. the network, without waiting, if nobody else is at it
-//! 6. other processors' queues ([`super::run_queues::steal`]), if not half of the busy ones search already
-//! 7. everything once more, after it has released its processor ([`super::worker::idle`])
+//! 1. `pop_local`: its own due timers, every eighth poll; the next slot, at most six times in a row while the queue
+//!    waits; the local queue.
+//! 2. `maintenance`, every 61st poll and when the monitor asks for it: what stuck workers have queued, timers, the
+//!    network, then one runnable of the global queue.
+//! 3. `find_remote`, when its own queues are empty: a batch of the global queue; the network, without waiting, if nobody
+//!    else is at it; timers of all processors.
+//! 4. `search`: other processors' queues ([`super::run_queues::steal`]), if not half of the busy ones search already.
+//! 5. `wait`: everything once more, after it has released its processor ([`idle`]); then it waits, with the driver if
+//!    that is free, else parked ([`wait`]).
 //!
-//! Then it waits: with the driver if that is free, else parked ([`wait`]).
-//!
-//! A worker calls wakers while it holds no runnable. A waker of another executor may block for ever, and what is in a queue is
-//! found by others; what is in a local variable is not.
+//! A worker calls wakers while it holds no runnable. A waker of another executor may block for ever, and what is in a
+//! queue is found by others; what is in a local variable is not.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
@@ -55,11 +54,12 @@ pub(super) struct Worker {
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
     chain: Cell<u64>,
-    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the poller's
-    /// events.
+    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the
+    /// poller's events.
     wakers: RefCell<Vec<Waker>>,
     heuristics: WakeHeuristics,
-    /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many polls later.
+    /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many
+    /// polls later.
     timers_at: Cell<(u64, u64)>,
     /// The last wait with the driver ended with several timers at once.
     timers_are_dense: Cell<bool>,
@@ -96,7 +96,7 @@ enum Woken {
     /// There was nothing to wake.
     Nothing,
     Some,
-    /// A foreign waker has blocked, and this worker would poll without a processor. It reclaims what is in its queue when it waits.
+    /// A foreign waker has blocked, and this worker would poll without a processor. `wait` reclaims what is in its queue.
     ProcessorLost,
 }
 
@@ -145,7 +145,8 @@ impl Drop for Held {
     }
 }
 
-/// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be relied on by each submission.
+/// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be relied on by each
+/// submission.
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_searching() {
@@ -331,7 +332,7 @@ impl Worker {
         self.chain.set(0);
         let found = self.search_remote()?;
         if !self.has_processor() {
-            // The rest of what it found lies in a detached processor's queue now.
+            // The rest of what it found is in a detached processor's queue now.
             self.shared.publish_detached();
         }
         Some(found)

@@ -22,7 +22,7 @@ pub(crate) struct ParkedWorker<C> {
 }
 
 impl<C> ParkedWorker<C> {
-    /// The bed of the calling thread.
+    /// For the calling thread.
     pub(crate) fn of_this_thread(netpoll: Netpoll) -> ParkedWorker<C> {
         ParkedWorker {
             thread: thread::current(),

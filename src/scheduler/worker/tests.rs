@@ -65,7 +65,7 @@ fn retake(shared: &'static Shared) {
     );
 }
 
-/// What comes with it in one batch lies in a queue that the monitor looks at for a moment only.
+/// What comes with it in one batch is in a queue that the monitor looks at for a moment only.
 #[test]
 fn what_a_worker_finds_without_a_processor_is_listed() {
     for is_retaken in [false, true] {

@@ -1,10 +1,10 @@
 //! How a worker waits.
 //!
-//! The first worker to park while the driver is free takes it (as in Go): it lies with the network, and an event
-//! wakes it without a hop. Whoever leaves the driver takes any idle processor; if none does, all processors are
-//! busy, and what it found goes to the global queue. A worker without a core is a *spare*: it was woken by nothing, or
-//! came back from a poll or a blocking call to find its processor held by another thread. Spares beyond the number of processors end
-//! after the keep-alive.
+//! The first worker to park while the driver is free takes it (as in Go): it waits in the netpoller, and an event wakes it
+//! without a hop. When it returns from there it takes any idle core; if there is none, all processors are busy, and what
+//! it found goes to the global queue. A worker without a core is a *spare*: it was woken for nothing, or came back from a
+//! poll or a blocking call to find its processor held by another thread. Spares beyond the number of processors end after
+//! the keep-alive.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ impl Worker {
         if let Some(core) = &core {
             debug_assert!(
                 core.processor.next.is_empty(),
-                "a worker lies down on a full next slot"
+                "a worker parks on a full next slot"
             );
             core.processor.counters.parks.add(1);
             self.heuristics.end(core.processor.tick.get());
@@ -42,22 +42,22 @@ impl Worker {
         );
         let mut wakers = self.wakers.take();
         let mut spare_ended = false;
-        // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
+        // A spare has released no processor, so it need not look again; and it could do nothing without a core.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
         let found = may_work && self.shared.queues.has_visible_work();
         if !self.shared.is_closed() && !found {
             match driver {
-                Some(driver) => self.sit(driver, &mut wakers),
-                None => spare_ended = self.lie(is_spare, &mut wakers),
+                Some(driver) => self.park_on_driver(driver, &mut wakers),
+                None => spare_ended = self.park_on_thread(is_spare, &mut wakers),
             }
         } else {
             drop(driver);
         }
-        self.rise(wakers, found, spare_ended)
+        self.resume(wakers, found, spare_ended)
     }
 
     /// Waits with the driver.
-    fn sit(&self, mut driver: Driver<'_>, wakers: &mut Vec<Waker>) {
+    fn park_on_driver(&self, mut driver: Driver<'_>, wakers: &mut Vec<Waker>) {
         let timeout = (self.shared.services.timers).driver_timeout(self.timers_are_dense.get());
         if timeout != Some(Duration::ZERO) && !self.parked_worker.has_handed() {
             let count = driver.poll(timeout, wakers);
@@ -71,7 +71,7 @@ impl Worker {
     }
 
     /// Waits parked. True: this is a spare whose keep-alive has passed.
-    fn lie(&self, is_spare: bool, wakers: &mut Vec<Waker>) -> bool {
+    fn park_on_thread(&self, is_spare: bool, wakers: &mut Vec<Waker>) -> bool {
         let surplus = is_spare || self.shared.has_surplus_workers();
         let end = surplus
             .then(|| Instant::now().checked_add(self.shared.keep_alive()))
@@ -104,7 +104,7 @@ impl Worker {
 
     /// Resumes: with a core if there is one, and lets loose what the wait has brought.
     /// `found`: it resumes for work that it saw after it had parked.
-    fn rise(&self, mut wakers: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
+    fn resume(&self, mut wakers: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
         let up = if spare_ended {
             self.shared.workers.idle.leave(&self.parked_worker)
         } else {

@@ -52,10 +52,10 @@ impl WakeHeuristics {
     pub(crate) fn begin(&self, tick: u64, called: bool) {
         let now = clock::now();
         self.since.set(Some((now, tick)));
-        self.rise(now, called);
+        self.resume(now, called);
     }
 
-    fn rise(&self, now: Instant, called: bool) {
+    fn resume(&self, now: Instant, called: bool) {
         let slept = self.slept.take();
         let slept = slept.map(|slept| now.saturating_duration_since(slept));
         self.woken_too_soon
@@ -124,7 +124,7 @@ mod tests {
             (WORTH, true, false),
         ] {
             heuristics.slept.set(Some(evening));
-            heuristics.rise(evening + slept, called);
+            heuristics.resume(evening + slept, called);
             assert_eq!(heuristics.was_woken_too_soon(), woken_too_soon);
         }
     }

@@ -8,7 +8,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 /// `T` is a runnable; the models use a number.
 #[derive(Debug)]
 pub(crate) struct HeldBack<T> {
-    /// From so many on that compute, the processors are crowded.
+    /// From so many on that compute, the limit is reached.
     limit: usize,
     /// At least as many as there are processors with `counted` set: raised before that is set, lowered after it is reset, by who swaps
     /// it. Read as a hint, or after a fence: see step 4.
@@ -71,7 +71,7 @@ impl<T> HeldBack<T> {
     /// Monitor: the poll whose processor has this mark computes. The monitor looks afterwards whether the poll is there still.
     pub(crate) fn begin(&self, counted: &AtomicBool) {
         // Before the swap: `end`, which lowers `computing` when it finds `counted` set, would otherwise lower it below zero, read it as
-        // crowded, and tell nobody of what is held back. `Relaxed`: the swap releases it to the swap in `end`.
+        // a reached limit, and tell nobody of what is held back. `Relaxed`: the swap releases it to the swap in `end`.
         self.computing.fetch_add(1, Ordering::Relaxed);
         // Acquire and release: if the swap in `end` comes first, the monitor sees afterwards that the poll is over; if it comes second,
         // it finds `counted` set.

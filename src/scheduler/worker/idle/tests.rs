@@ -119,7 +119,7 @@ fn a_submission_to_a_closed_runtime_is_taken_out_again_whoever_searches() {
     assert_counts(&idle, 0, 1, 0, 0);
     assert_eq!(idle.after_submit(), Next::Drain);
     idle.found();
-    assert_eq!(idle.after_submit(), Next::Drain, "no core lies here");
+    assert_eq!(idle.after_submit(), Next::Drain, "no processor is idle");
 }
 
 /// A hundred submissions wake one worker.
@@ -167,7 +167,7 @@ fn a_closed_runtime_gives_no_core_away() {
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
-/// The last one that parked first; whoever sits with the network last.
+/// The last one that parked first; the one with the driver last.
 #[test]
 fn sleepers_are_woken_in_the_order_of_their_warmth() {
     let idle = Idle::new();
@@ -229,7 +229,10 @@ fn who_leaves_takes_a_core_only_if_it_was_given_one() {
     idle.park_worker(Some(1), &driver, false, true);
     assert!(idle.leave(&bed).is_none());
     assert_counts(&idle, 2, 0, 1, 2);
-    assert!(idle.has_driver(), "another one leaves, and not who sits");
+    assert!(
+        idle.has_driver(),
+        "another one leaves, and not the one with the driver"
+    );
     assert!(idle.leave(&driver).is_none());
     assert_counts(&idle, 2, 0, 1, 1);
     assert!(!idle.has_driver());

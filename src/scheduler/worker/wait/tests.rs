@@ -11,7 +11,7 @@ use crate::scheduler::{Shared, this_thread};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// An open scheduler of one processor, whose core lies there.
+/// An open scheduler of one processor, which is idle.
 fn open() -> &'static Shared {
     let shared = Shared::leak(1).unwrap();
     shared.workers.idle.reopen();
@@ -28,7 +28,7 @@ fn worker(f: impl FnOnce(&'static Shared, &Worker)) {
     run_as(shared, core, false, |worker| f(shared, worker));
 }
 
-/// A worker without a core. `lies`: there is one for it, else another one holds it.
+/// A worker without a core. `lies`: one is idle, else another one holds it.
 fn spare(lies: bool, f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
     let core = (!lies).then(|| shared.workers.idle.pop_idle().unwrap());
@@ -130,7 +130,7 @@ fn nobody_waits_in_a_closed_scheduler() {
         let mut wakers = Vec::new();
         // It may have been closed since it parked.
         worker.parked_worker.unpark();
-        assert!(!worker.lie(false, &mut wakers));
+        assert!(!worker.park_on_thread(false, &mut wakers));
     });
 }
 
@@ -158,7 +158,7 @@ fn timers_are_dense_if_several_are_due_at_once() {
         let timers = Timers::new(shared, 1, Duration::ZERO);
         crate::sync::thread::sleep(Duration::from_millis(1));
         let mut wakers = vec![Waker::noop().clone(); 3];
-        worker.sit(worker.netpoll.try_driver().unwrap(), &mut wakers);
+        worker.park_on_driver(worker.netpoll.try_driver().unwrap(), &mut wakers);
         assert_eq!(wakers.len(), 4);
         assert!(!worker.timers_are_dense.get());
         drop(timers);
@@ -204,13 +204,13 @@ fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
             worker.parked_worker.hand(core);
             let mut wakers = Vec::new();
             if sits {
-                worker.sit(driver, &mut wakers);
+                worker.park_on_driver(driver, &mut wakers);
             } else {
                 worker.parked_worker.unpark();
-                assert!(!worker.lie(true, &mut wakers));
+                assert!(!worker.park_on_thread(true, &mut wakers));
                 drop(driver);
             }
-            assert!(worker.rise(wakers, false, false));
+            assert!(worker.resume(wakers, false, false));
             assert!(this_thread::holds_core() && worker.is_searching());
         });
     }
