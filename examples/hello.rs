@@ -1,6 +1,6 @@
-//! The smallest program: two tasks, one of which blocks its thread, and nobody waits for that but who awaits it.
+//! The smallest program: two tasks, of which one blocks its thread and the other goes on.
 //!
-//! Run it with `cargo run --release --example hello`, on a single processor with `EXECUTOR_WORKER_THREADS=1` before it.
+//! Run it with `cargo run --release --example hello`, and with `EXECUTOR_WORKER_THREADS=1` before it: one worker is enough.
 
 use executor::time::sleep;
 use std::{thread, time::Duration};
