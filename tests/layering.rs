@@ -54,6 +54,12 @@ fn threads_and_locks_come_from_sync() {
     report(sources().iter().flat_map(one_door));
 }
 
+/// A simulation has a clock and random numbers of its own. Public examples and unit tests read the system's.
+#[test]
+fn time_and_chance_come_through_one_door_each() {
+    report(sources().iter().flat_map(other_doors));
+}
+
 #[test]
 fn files_are_short() {
     report(sources().iter().filter_map(too_long));
@@ -116,6 +122,15 @@ fn rules_find_their_faults() {
     assert!(check("io.rs", "use std::{fmt,\n sync::Arc};", one_door).contains(":2: std::sync"));
     assert!(check("io.rs", "std::thread::park()", one_door).contains(":1: std::thread"));
     assert!(check("io.rs", "#[cfg(executor_loom)]", one_door).contains(":1: executor_loom"));
+
+    let read = "/// Instant::now()\nfn f() { let a = crate::clock::now(); g(a.elapsed) }";
+    assert_eq!(
+        check("io.rs", read, other_doors).matches("io.rs").count(),
+        1
+    );
+    assert!(check("io.rs", "\nlet a = std::time::Instant::now();", other_doors).contains(":2:"));
+    assert_eq!(check("clock.rs", "Instant::now()", other_doors), "");
+    assert!(check("io.rs", "use std::hash::RandomState;", other_doors).contains(":1:"));
 
     let reason = "// SAFETY: it is ours.\nunsafe { f() }\nunsafe fn g() {}\n// unsafe { }";
     assert_eq!(check("io.rs", reason, without_reason), "");
@@ -217,6 +232,28 @@ fn one_door(source: &Source) -> Vec<String> {
                 source.path,
                 source.line(at)
             ));
+        }
+    }
+    broken
+}
+
+fn other_doors(source: &Source) -> Vec<String> {
+    const DOORS: &[(&str, &str, &str)] = &[
+        ("now", "Instant::", "clock.rs"),
+        ("now", "SystemTime::", "clock.rs"),
+        ("elapsed", ".", "clock.rs"),
+        ("RandomState", "", "scheduler/rng.rs"),
+    ];
+    let mut broken = Vec::new();
+    for (name, before, door) in DOORS.iter().filter(|(_, _, door)| *door != source.path) {
+        for at in words(source.shipped(), name) {
+            if source.shipped()[..at].ends_with(before) {
+                let line = source.line(at);
+                broken.push(format!(
+                    "src/{}:{line}: {before}{name}: only src/{door}",
+                    source.path
+                ));
+            }
         }
     }
     broken
