@@ -1,6 +1,6 @@
 # Sourced by asan.sh, tsan.sh and valgrind.sh: builds the crate's unit and integration tests, shows first that the tool sees
-# what it is for, then runs them under it, one group after the other: the unit tests are a group, each file of tests/it is one
-# (`stall::report`), and so is each other program of tests/.
+# what it is for, then runs them under it, one group after the other: the unit tests are a group, each file of tests/it and
+# tests/alone is one (`stall::report`), and so is each other program of tests/.
 #
 #   suite_build FOLDER         fills $binaries with the test programs, and builds ci/controls/faults.rs against the same crate
 #   suite_control FAULT WORD   the seeded fault must be reported, by a report that holds WORD and the name of the fault
@@ -93,14 +93,14 @@ suite_skip() {
     skips=$((${skips:-0} + 1))
 }
 
-# The groups of a program, a line each: the name, and what chooses its tests. A test of tests/it is called by its file, and may
-# stand in a module of that.
+# The groups of a program, a line each: the name, and what chooses its tests. A test is called by its file, and may stand in a
+# module of that.
 suite_groups() {
     local name=$1 binary=$2
     case $name in
-        it)
+        it | alone)
             "$binary" --list 2>/dev/null | sed -n 's/::[a-z0-9_]*: test$//p' | sort -u | while read -r module; do
-                while [ ! -f "tests/it/${module//:://}.rs" ]; do
+                while [ ! -f "tests/$name/${module//:://}.rs" ] && [[ $module == *::* ]]; do
                     module=${module%::*}
                 done
                 echo "$module $module::"

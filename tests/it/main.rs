@@ -40,14 +40,6 @@ mod hazards {
     #[cfg(all(target_os = "linux", feature = "time", feature = "net"))]
     mod flags;
     mod large;
-    // Not with tokio beside us, whose runtime panics there and ends the process.
-    #[cfg(all(
-        target_os = "linux",
-        feature = "time",
-        feature = "net",
-        not(feature = "tokio-compat")
-    ))]
-    mod lost_poller;
     #[cfg(all(feature = "time", feature = "net", unix))]
     mod sockets;
     mod spawn;

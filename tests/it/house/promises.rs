@@ -101,13 +101,13 @@ fn promises() -> Vec<Promise> {
         promise(
             format!("{piece} are fired between two looks"),
             &[GUARANTEES],
-            "it/timers.rs",
+            "alone/timer_pieces.rs",
             "a_tick_waits_for_a_piece_of_the_timers_that_are_due_at_once",
         ),
         promise(
             format!("{piece} of which are fired between two looks"),
             &[ESSAY],
-            "it/timers.rs",
+            "alone/timer_pieces.rs",
             "a_tick_waits_for_a_piece_of_the_timers_that_are_due_at_once",
         ),
         promise(

@@ -1,7 +1,5 @@
 //! A program that makes a daemon of itself closes all descriptors but the first three, and with them those that the runtime
 //! waits by. Tasks and timers go on then, sockets report errors, somebody is told, and no thread spins.
-//!
-//! Not with tokio beside us, whose runtime panics there and ends the process.
 
 use std::process::{Stdio, exit};
 use std::sync::Arc;
@@ -42,6 +40,7 @@ fn in_children(test: &str, body: fn(&Runtime)) {
         body(runtime);
         exit(0);
     }
+    let _turn = crate::turn();
     for processors in [1, 2, 4] {
         let errors = child(test, processors);
         let said = errors.matches("waiting for i/o fails").count();
