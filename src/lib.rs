@@ -17,7 +17,7 @@
 //!
 //! # Guarantees
 //!
-//! The numbers are those of the constants in the code: `tests/promises.rs` compares them with this list, the README and the
+//! The numbers are those of the constants in the code: `tests/it/house/promises.rs` compares them with this list, the README and the
 //! scheduler's documentation, and names the tests beside.
 //!
 //! * P tasks run truly in parallel, and no processor is idle beside queued work for more than 10 ms; for one only while a poll
