@@ -2,16 +2,14 @@
 # Runs the unit and integration tests under the address sanitizer, which finds uses of freed memory, accesses beyond an object
 # and uses of a stack frame that has returned, and the leak sanitizer, which finds memory that nothing points to at exit.
 #
-#   ci/asan.sh [--quick] [FILTER]     only test binaries whose name contains FILTER
+#   ci/asan.sh [--quick] [FILTER]     only groups of tests whose name contains FILTER, as `stall` or `net::tcp`
 #
 # First the seeded faults of ci/controls/faults.rs must be reported. What is not counted as a leak stands in ci/lsan.supp, with
 # its reason. Stops at the first report and prints the command that repeats it.
 #
-# --quick builds and runs the unit tests and ten of the test files (ci/controls/suite.sh names them). It leaves out those of the
-# API, the builder, contexts, fairness, `go`, join sets, layering, limits, parallelism, timers, UDP, TCP and Unix sockets, panics
-# of wakers, and of the stalls the reports, the ends and the mixtures.
+# --quick runs the unit tests and ten files of tests/it, which ci/controls/suite.sh names.
 #
-# LIMIT: seconds that one binary may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
+# LIMIT: seconds that one group may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs a C compiler and llvm-symbolizer, by which the suppressions know the functions; no nightly compiler.
 source "$(dirname "$0")/controls/suite.sh"
 tool=asan

@@ -7,24 +7,28 @@ import subprocess
 import sys
 
 SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot timers wheel wheel/advance"
-# Files, the tests of whole runtimes that are to see what their unit tests do not, and what cargo needs to compile them.
+# Files, the tests of whole runtimes that are to see what their unit tests do not, and what cargo needs to compile them: programs
+# of tests/, and modules of those.
 GROUPS = [
     (
         [f"src/scheduler/{name}.rs" for name in SCHEDULER.split()],
-        "block_on fairness fork handoff hazards_wakes hooks metrics parallelism shutdown shutdown_report stall stall_ends "
-        "stall_shutdown tasks timeline timers",
+        "--test it --test alone -- block_on:: scheduling::fairness:: fork:: scheduling::handoff:: hazards::wakes:: "
+        "instruments::hooks:: instruments::metrics:: scheduling::parallelism:: shutdown::drops:: shutdown::report:: "
+        "stall::retakes:: stall::ends:: stall::shutdown:: tasks:: timeline:: timers::",
         [],
     ),
     (
         "src/tasks/*.rs",
-        "block_on context fairness hazards_depth hooks join_set lifetimes metrics observed panics shutdown "
-        "shutdown_report stall_report task_dump tasks timeline",
+        "--test it --test alone -- block_on:: context:: scheduling::fairness:: hazards::depth:: instruments::hooks:: "
+        "join_set:: shutdown::lifetimes:: instruments::metrics:: instruments::observed:: panics::contained:: "
+        "shutdown::drops:: shutdown::report:: stall::report:: instruments::task_dump:: tasks:: timeline::",
         [],
     ),
-    (["src/tasks/observe.rs"], "observed", ["--features=tracing,metrics"]),
+    (["src/tasks/observe.rs"], "--test it -- instruments::observed::", ["--features=tracing,metrics"]),
     (
         "src/reactor/*.rs",
-        "deadlock fork hazards_sockets hazards_wakers hazards_wakes io_async metrics net_limits net_tcp net_udp net_unix panics_wakers shutdown timers",
+        "--test deadlock --test it -- fork:: hazards::sockets:: hazards::wakers:: hazards::wakes:: net:: "
+        "instruments::metrics:: panics::wakers:: shutdown::drops:: timers::",
         [],
     ),
 ]
@@ -57,10 +61,13 @@ def stage(tree, out, file, tests, limit, only=None):
     for name in only or []:
         # In this syntax a backslash before < or > means something else.
         chosen += ["-F", "^" + re.sub(r"([][\\.*^$+?(){}|])", r"\\\1", name) + "$"]
-    cargo = [f"--cargo-arg={argument}" for argument in tests]
+    programs, filters = (tests[: tests.index("--")], tests[tests.index("--") :]) if "--" in tests else (tests, [])
+    cargo = [f"--cargo-arg={argument}" for argument in programs]
     out.mkdir(parents=True, exist_ok=True)
     command = ["cargo", "mutants", "--in-place", "--baseline", "skip", "--no-shuffle", "--colors", "never", "--timeout", str(limit)]
     command += ["--build-timeout", "300", "-f", file, "-o", str(out), *chosen, *cargo]
+    # What stands behind a first `--` goes to `cargo test`, and behind a second one to the programs.
+    command += ["--", *filters] if filters else []
     with open(out / "said", "w") as said:
         # Its status says whether any survived.
         subprocess.run(command, cwd=tree, stdout=said, stderr=said)
@@ -98,7 +105,7 @@ def main():
     rows, left = [], []
     for files, tests, features in GROUPS:
         unit = [*features, "--lib"]
-        tests = [*features, *(argument for test in tests.split() for argument in ("--test", test))]
+        tests = [*features, *tests.split()]
         paths = files if isinstance(files, list) else sorted(str(path.relative_to(tree)) for path in tree.glob(files))
         if not isinstance(files, list):
             paths = [path for path in paths if not any(path in other for other, _, _ in GROUPS)]

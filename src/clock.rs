@@ -1,7 +1,7 @@
-//! The one place that reads the clock.
+//! The one door to the clock: nobody else reads it (`tests/layering.rs`).
 //!
-//! A virtual clock can take its place later. Reading costs about 23 ns, so what was read is kept until the next poll
-//! begins: [`recent`] serves checks for which an old value is merely cautious ("is this deadline past?").
+//! Reading costs about 23 ns, so what was read is kept until the next poll begins: [`recent`] serves checks for which an
+//! old value is merely cautious ("is this deadline past?").
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -29,6 +29,11 @@ pub(crate) fn now() -> Instant {
         RECENT.set(Recent::ProcessorRef(now));
     }
     now
+}
+
+/// How long ago that was.
+pub(crate) fn elapsed(since: Instant) -> Duration {
+    now().saturating_duration_since(since)
 }
 
 /// The last reading in this poll, a fresh one if there was none. Never later than now.

@@ -47,6 +47,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::sync::exit::at_exit;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
@@ -121,11 +122,11 @@ pub(crate) fn say_last(line: fmt::Arguments<'_>) {
 
 /// Waits until all is written, as long as there is hope.
 pub(crate) extern "C" fn flush() {
-    let begin = Instant::now();
+    let begin = clock::now();
     let mut queue = QUEUE.lock();
     while queue.has_writer {
         let end = queue.end_of_hope(begin);
-        let left = end.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(clock::now());
         if left.is_zero() {
             return;
         }
@@ -176,7 +177,7 @@ fn write_all() {
 /// The next message. `written`: the last one could be.
 fn next(written: bool) -> Option<Message> {
     let mut queue = QUEUE.lock();
-    let message = queue.next(written, Instant::now());
+    let message = queue.next(written, clock::now());
     if message.is_none() {
         WRITTEN.notify_all();
     }

@@ -1,15 +1,17 @@
 # Sourced by asan.sh, tsan.sh and valgrind.sh: builds the crate's unit and integration tests, shows first that the tool sees
-# what it is for, then runs each test binary under it.
+# what it is for, then runs them under it, one group after the other: the unit tests are a group, each file of tests/it and
+# tests/alone is one (`stall::report`), and so is each other program of tests/.
 #
 #   suite_build FOLDER         fills $binaries with the test programs, and builds ci/controls/faults.rs against the same crate
 #   suite_control FAULT WORD   the seeded fault must be reported, by a report that holds WORD and the name of the fault
 #   suite_clean                the control without a fault must not be
-#   suite_skip BINARY TEST     leaves out one test of one binary
-#   suite_omit BINARY          leaves out all of it
-#   suite_run FILTER           runs the binaries whose name contains FILTER, and ends with what passed
+#   suite_skip GROUP TEST      leaves out one test of one group
+#   suite_omit GROUP           leaves out all of it
+#   suite_run FILTER           runs the groups whose name contains FILTER, and ends with what passed
 #
-# A first argument of --quick is taken away, and stands for fewer programs. The caller sets `tool`, the name of its script; `runner`, the words before each program; and the environment that makes the tool write its
-# reports to $reports.PID, those of the children of tests too: nobody may read the exit status of a child.
+# A first argument of --quick is taken away, and stands for fewer groups. The caller sets `tool`, the name of its script;
+# `runner`, the words before each program; and the environment that makes the tool write its reports to $reports.PID, those of
+# the children of tests too: nobody may read the exit status of a child.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 limit=${LIMIT:-300}
@@ -22,12 +24,12 @@ reports=$scratch/report
 runner=()
 targets=(--lib --tests)
 # The unit tests, and of the others those in which memory changes hands in the most ways.
+chosen=()
 if [ "${1:-}" = --quick ]; then
     shift
-    targets=(--lib)
-    for name in block_on blocking handoff io_async lifetimes panics shutdown stall stall_shutdown tasks; do
-        targets+=(--test "$name")
-    done
+    targets=(--lib --test it)
+    chosen=(executor block_on blocking net::io_async panics::contained scheduling::handoff shutdown::drops shutdown::lifetimes
+        stall::retakes stall::shutdown tasks)
 fi
 declare -A skipped=() omitted=()
 export CARGO_MANIFEST_DIR=$PWD RUST_BACKTRACE=1 PROPTEST_CASES=${PROPTEST_CASES:-8}
@@ -91,44 +93,73 @@ suite_skip() {
     skips=$((${skips:-0} + 1))
 }
 
+# The groups of a program, a line each: the name, and what chooses its tests. A test is called by its file, and may stand in a
+# module of that.
+suite_groups() {
+    local name=$1 binary=$2
+    case $name in
+        it | alone)
+            "$binary" --list 2>/dev/null | sed -n 's/::[a-z0-9_]*: test$//p' | sort -u | while read -r module; do
+                while [ ! -f "tests/$name/${module//:://}.rs" ] && [[ $module == *::* ]]; do
+                    module=${module%::*}
+                done
+                echo "$module $module::"
+            done | uniq
+            ;;
+        *) echo "$name" ;;
+    esac
+}
+
+suite_wanted() {
+    [ ${#chosen[@]} -gt 0 ] || return 0
+    [[ " ${chosen[*]} " == *" $1 "* ]]
+}
+
 suite_omit() {
     omitted[$1]=1
 }
 
 suite_run() {
-    local filter=${1:-} runs=0 tests=0 ignored=0 binary name status begin
+    local filter=${1:-} runs=0 tests=0 ignored=0 binary group choice status begin skip
+    local groups=()
     for binary in "${binaries[@]}"; do
-        name=$(basename "${binary%-*}")
-        case $name in *"$filter"*) ;; *) continue ;; esac
-        [ -z "${omitted[$name]:-}" ] || continue
+        while read -r group choice; do
+            groups+=("$group $binary $choice")
+        done < <(suite_groups "$(basename "${binary%-*}")" "$binary")
+    done
+    for group in "${groups[@]}"; do
+        read -r group binary choice <<<"$group"
+        case $group in *"$filter"*) ;; *) continue ;; esac
+        suite_wanted "$group" || continue
+        [ -z "${omitted[$group]:-}" ] || continue
         begin=$SECONDS
         status=0
         rm -f "$reports"*
-        local skip
-        read -ra skip <<<"${skipped[$name]:-}"
-        local command=("${runner[@]}" "$binary" "${skip[@]}" "${test_args[@]}")
+        read -ra skip <<<"${skipped[$group]:-}"
+        # shellcheck disable=SC2206 -- a choice may be none
+        local command=("${runner[@]}" "$binary" $choice "${skip[@]}" "${test_args[@]}")
         timeout --kill-after=10 "$limit" "${command[@]}" >"$scratch/log" 2>&1 </dev/null || status=$?
         if [ "$status" -ne 0 ] || [ -n "$(suite_reports)" ]; then
             cat "$scratch/log"
             suite_reports
             [ "$status" -ne 124 ] || echo "no end after $limit s: a hang"
-            echo "$name under $tool: status $status, after $runs good runs. To repeat it:"
-            echo "  cd $PWD && TEST_ARGS='${test_args[*]}' ci/$tool.sh $name"
+            echo "$group under $tool: status $status, after $runs good runs. To repeat it:"
+            echo "  cd $PWD && TEST_ARGS='${test_args[*]}' ci/$tool.sh $group"
             exit 1
         fi
         runs=$((runs + 1))
         tests=$((tests + $(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$scratch/log" | awk '{ n += $1 } END { print n + 0 }')))
         ignored=$((ignored + $(sed -n 's/^test result: ok\..* \([0-9]*\) ignored.*/\1/p' "$scratch/log" | awk '{ n += $1 } END { print n + 0 }')))
-        echo "$name: $(sed -n 's/^test result: ok\. \(.* passed\).*/\1/p' "$scratch/log" | tail -1), $((SECONDS - begin)) s"
+        echo "$group: $(sed -n 's/^test result: ok\. \(.* passed\).*/\1/p' "$scratch/log" | tail -1), $((SECONDS - begin)) s"
     done
     if [ "$runs" -eq 0 ]; then
-        echo "no test binary matches '$filter'"
+        echo "no group of tests matches '$filter'"
         exit 1
     fi
-    echo "$tool: no report in $runs programs, ${#omitted[@]} programs and ${skips:-0} tests left out by name, $ignored ignored, $SECONDS s"
+    echo "$tool: no report in $runs groups, ${#omitted[@]} groups and ${skips:-0} tests left out by name, $ignored ignored, $SECONDS s"
     echo "$tests passed, 0 failed"
 }
 
 # These two compare the memory of their process with a bound. The tools keep what was freed, to see who uses it still.
-suite_skip hazards_spawn the_memory_of_a_million_tasks_from_one_worker_is_used_again
-suite_skip hazards_spawn a_million_cancels_keep_no_task_and_no_memory
+suite_skip hazards::spawn the_memory_of_a_million_tasks_from_one_worker_is_used_again
+suite_skip hazards::spawn a_million_cancels_keep_no_task_and_no_memory

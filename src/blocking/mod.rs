@@ -73,6 +73,7 @@ use std::{
 use concurrent_queue::ConcurrentQueue;
 use crossbeam_utils::CachePadded;
 
+use crate::clock;
 use crate::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{
@@ -231,7 +232,7 @@ impl<J: Job> Pool<J> {
                 ledger = self.shared.ended.wait(ledger);
                 continue;
             };
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return false;
             }

@@ -1,12 +1,10 @@
 //! A thread of the blocking pool: how it is started, finds its next job, waits and leaves. The steps are numbered in
 //! the [parent module](super).
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
 use super::{CALLED, COVERED, HURRY, IdleThread, Job, Ledger, OPEN, Shared, WATCH};
+use crate::clock;
 use crate::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{
@@ -191,13 +189,13 @@ fn wait<'a>(
     thread.called.store(false, Relaxed);
     ledger.idle.push(thread.clone());
     // The real clock, not the scheduler's: an OS thread waits. `None`: further away than the clock reaches.
-    let deadline = Instant::now().checked_add(limit);
+    let deadline = clock::now().checked_add(limit);
     while !thread.called.load(Relaxed) {
         let Some(deadline) = deadline else {
             ledger = thread.bell.wait(ledger);
             continue;
         };
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(clock::now());
         if left.is_zero() {
             ledger.idle.retain(|other| !Arc::ptr_eq(other, thread));
             return (ledger, false);

@@ -412,6 +412,7 @@ impl Builder {
             stall_threshold: self.stall_threshold,
             on_incident: None,
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
+            seed: None,
             retakes: debugging.retakes,
             schedtrace: debugging.schedtrace.map(|interval| SchedtraceSettings {
                 interval,

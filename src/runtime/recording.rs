@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::scheduler::instruments::{forget_logs, logs, record_everywhere};
 use crate::scheduler::{OnIncident, Shared};
 use crate::stderr;
@@ -170,7 +171,7 @@ impl FlightRecorder {
 
     pub(super) fn into_hook(self) -> OnIncident {
         Arc::new(move |shared, incident| {
-            if let Some(path) = self.next_file(Instant::now()) {
+            if let Some(path) = self.next_file(clock::now()) {
                 let written = File::create(&path)
                     .and_then(|file| write(file, &[shared.log(0)], &tasks::ended_names()));
                 let path = path.display();

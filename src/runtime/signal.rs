@@ -1,8 +1,9 @@
 //! How a thread in `block_on` is woken.
 
 use std::task::Wake;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, Thread};
@@ -50,7 +51,7 @@ impl Signal {
 
     /// Waits, at most for so long. False: something may have happened.
     pub(super) fn park_for(&self, time: Duration) -> bool {
-        let begin = Instant::now();
+        let begin = clock::now();
         for _ in 0..SPINS {
             if self.is_woken() {
                 return false;
@@ -58,7 +59,7 @@ impl Signal {
             std::hint::spin_loop();
         }
         thread::park_timeout(time);
-        begin.elapsed() >= time && !self.is_woken()
+        clock::elapsed(begin) >= time && !self.is_woken()
     }
 
     /// Ends the thread's wait without waking its future: there is a local task to run. Whoever waits looks for one after

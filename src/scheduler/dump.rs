@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use crate::clock;
 use crate::scheduler::instruments::details::{Detail, Doing};
 use crate::scheduler::monitor::probe::{Probe, State};
 use crate::sync::atomic::Ordering;
@@ -295,7 +296,7 @@ impl Shared {
         }
         let running = self.running_tasks(&states);
         states.extend(running);
-        let now = Instant::now();
+        let now = clock::now();
         let mut tasks: Vec<TaskInfo> = states
             .into_iter()
             .map(|(tag, (state, is_job, since))| TaskInfo {
@@ -335,8 +336,8 @@ impl Shared {
         };
         // A worker that polls nothing looks for work, for less than this, and then it parks.
         let seen = self.at_work();
-        let begin = Instant::now();
-        while begin.elapsed() < LONGEST_SEARCH {
+        let begin = clock::now();
+        while clock::elapsed(begin) < LONGEST_SEARCH {
             std::hint::spin_loop();
         }
         for (before, after) in seen.into_iter().zip(self.at_work()) {
@@ -354,7 +355,10 @@ impl Shared {
         }
         for away in self.workers.off_processor.all() {
             let state = state_of(away.thread);
-            running.insert(away.tag, (state, away.is_job, Some(away.since.elapsed())));
+            running.insert(
+                away.tag,
+                (state, away.is_job, Some(clock::elapsed(away.since))),
+            );
         }
         running
     }

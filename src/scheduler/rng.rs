@@ -1,7 +1,12 @@
-//! Where all random choices of the scheduler come from.
+//! Where all random choices of the scheduler come from: one seed for a runtime, and a stream of it for each core.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
+
+/// A seed for a runtime whose builder has set none.
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
+}
 
 /// Marsaglia's xorshift64* (2003), as recommended by Vigna (2016): three shifts and a multiplication, good enough to
 /// spread thieves over victims.
@@ -9,9 +14,18 @@ use std::hash::{BuildHasher, RandomState};
 pub(super) struct Rng(Cell<u64>);
 
 impl Rng {
-    pub(super) fn new(stream: u64) -> Rng {
-        let seed = RandomState::new().hash_one(stream);
-        Rng(Cell::new(seed | 1))
+    pub(super) fn new(seed: u64, stream: u64) -> Rng {
+        let rng = Rng(Cell::new(0));
+        rng.seed(seed, stream);
+        rng
+    }
+
+    /// Begins anew. Streams of one seed have next to nothing in common (Steele, Lea and Flood's splitmix64, 2014).
+    pub(super) fn seed(&self, seed: u64, stream: u64) {
+        let mut x = seed.wrapping_add(stream.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        self.0.set((x ^ (x >> 31)) | 1);
     }
 
     /// A number below `n`, which must not be zero (Lemire's multiply-and-shift; its bias is below 2^-32 · n).
@@ -31,8 +45,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_seed_gives_the_same_numbers_again_and_its_streams_differ() {
+        let numbers = |rng: &Rng| [(); 20].map(|()| rng.below(1000));
+        let [one, same, stream, seed] = [(7, 0), (7, 0), (7, 1), (8, 0)].map(|(seed, stream)| {
+            let rng = Rng::new(seed, stream);
+            numbers(&rng)
+        });
+        assert_eq!(one, same);
+        assert!(one != stream && one != seed && stream != seed);
+        let rng = Rng::new(9, 9);
+        rng.seed(7, 0);
+        assert_eq!(numbers(&rng), one);
+        assert_ne!(random_seed(), random_seed());
+    }
+
+    #[test]
     fn every_number_below_n_comes_up() {
-        let rng = Rng::new(7);
+        let rng = Rng::new(1, 7);
         let mut seen = [false; 13];
         for _ in 0..10_000 {
             seen[rng.below(13) as usize] = true;

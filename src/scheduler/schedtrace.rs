@@ -36,6 +36,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use crate::clock;
 use crate::scheduler::monitor::probe;
 use crate::stderr;
 use crate::sync::Arc;
@@ -70,7 +71,7 @@ impl Schedtrace {
     }
 
     pub(super) fn due_in(&self) -> Duration {
-        self.due.saturating_duration_since(Instant::now())
+        self.due.saturating_duration_since(clock::now())
     }
 
     /// Prints if it is due in the round that began at `now`.

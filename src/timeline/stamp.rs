@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
 
@@ -54,7 +55,7 @@ fn make_base() -> &'static Base {
         true => Base::counter(),
         false => Base {
             source: Source::Clock,
-            instant: Instant::now(),
+            instant: clock::now(),
             ticks: 0,
             scale: 1 << 32,
         },
@@ -85,7 +86,7 @@ impl Base {
 fn reading() -> (Instant, u64) {
     let pairs = (0..4).map(|_| {
         let before = counter::read();
-        let instant = Instant::now();
+        let instant = clock::now();
         (counter::read().wrapping_sub(before), (instant, before))
     });
     let closest = pairs.min_by_key(|(apart, _)| *apart);
@@ -113,7 +114,7 @@ fn ask_base() -> u64 {
     let base = base();
     match base.source {
         Source::Counter => counter::read().wrapping_sub(base.ticks),
-        Source::Clock => base.instant.elapsed().as_nanos() as u64,
+        Source::Clock => clock::elapsed(base.instant).as_nanos() as u64,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What several test files share.
 
-// Each file uses a part of this.
+// Each program uses a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod busy;
@@ -90,15 +90,26 @@ pub(crate) fn assert_all_usable(runtime: &Runtime) {
     }
 }
 
-/// Runs this test by itself in a process of its own. True: this is that process; false: it has passed there.
+/// This test program, to be run once more.
+pub(crate) fn this_program() -> Command {
+    Command::new(std::env::current_exe().unwrap())
+}
+
+/// How this test program calls a test: by its module, which is the caller's `module_path!()`, without the program's name.
+pub(crate) fn full_name(module: &str, test: &str) -> String {
+    let (_, path) = module.split_once("::").expect("a module of the program");
+    format!("{path}::{test}")
+}
+
+/// Runs this test of this module by itself in a process of its own. True: this is that process; false: it has passed there.
 #[track_caller]
-pub(crate) fn alone(this_test: &str) -> bool {
+pub(crate) fn alone(module: &str, this_test: &str) -> bool {
     const CHILD: &str = "EXECUTOR_TEST_ALONE";
     if std::env::var_os(CHILD).is_some() {
         return true;
     }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([this_test, "--exact"])
+    let child = this_program()
+        .args([&full_name(module, this_test), "--exact", "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();
@@ -114,20 +125,33 @@ fn assert_ran(child: &Output, what: &str) {
     assert!(ran, "{printed}\n{}", String::from_utf8_lossy(&child.stderr));
 }
 
-/// Runs the other tests of this file once more, in a process in which the monitor takes no processor from anybody: what the
+/// Runs the other tests of this module once more, in a process in which the monitor takes no processor from anybody: what the
 /// scheduler should do by itself must not be left to the monitor.
-pub(crate) fn hold_without_retakes(this_test: &str) {
+pub(crate) fn hold_without_retakes(module: &str, this_test: &str) {
     const CHILD: &str = "EXECUTOR_TEST_WITHOUT_RETAKES";
     if std::env::var_os(CHILD).is_some() {
         return;
     }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--skip", this_test])
+    let this_test = full_name(module, this_test);
+    let all = full_name(module, "");
+    let others = [&*all, "--skip", &this_test];
+    // Who skips nothing has given a wrong name.
+    let count = |arguments: &[&str]| {
+        let listed = this_program().args(arguments).arg("--list").output();
+        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+        listed
+            .lines()
+            .filter(|line| line.ends_with(": test"))
+            .count()
+    };
+    assert_eq!(count(&others) + 1, count(&[&all]), "{this_test}");
+    let child = this_program()
+        .args(others)
         .env(CHILD, "1")
         .env("EXECUTOR_DEBUG", "retake=0")
         .output()
         .unwrap();
-    assert_ran(&child, "; 1 filtered out");
+    assert_ran(&child, "test result: ok");
     let printed = String::from_utf8_lossy(&child.stdout);
     assert!(!printed.contains("running 0 tests"), "{printed}");
 }
@@ -154,14 +178,22 @@ pub(crate) fn rounds(rounds: usize, wakers: mpsc::Sender<Waker>) -> impl Future<
     })
 }
 
-/// Runs an ignored test of this binary in a process of its own, with a variable set, and gives what it prints.
+/// An ignored test of this module, to be run in a process of its own.
+pub(crate) fn ignored(module: &str, test: &str) -> Command {
+    let mut command = this_program();
+    command.args([
+        &full_name(module, test),
+        "--exact",
+        "--nocapture",
+        "--ignored",
+    ]);
+    command
+}
+
+/// Runs an ignored test of this module in a process of its own, with a variable set, and gives what it prints.
 #[track_caller]
-pub(crate) fn run_ignored(test: &str, variable: &str, value: &str) -> Output {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--ignored"])
-        .env(variable, value)
-        .output()
-        .unwrap();
+pub(crate) fn run_ignored(module: &str, test: &str, variable: &str, value: &str) -> Output {
+    let output = ignored(module, test).env(variable, value).output().unwrap();
     assert_ran(&output, "1 passed; 0 failed; 0 ignored");
     output
 }

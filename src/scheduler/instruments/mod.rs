@@ -33,10 +33,10 @@
 //! into lists behind locks.
 
 use std::io;
-use std::time::Instant;
 
 use super::submit::Push;
 use super::{Shared, this_thread};
+use crate::clock;
 use crate::scheduler::lifecycle::runtimes;
 use crate::scheduler::monitor::probe;
 use crate::scheduler::processor::Core;
@@ -356,12 +356,10 @@ impl Shared {
                     .observers
                     .instruments
                     .details
-                    .spawned(tag, Instant::now()),
-                Push::Woken | Push::Yielded => self
-                    .observers
-                    .instruments
-                    .details
-                    .woken(tag, Instant::now()),
+                    .spawned(tag, clock::now()),
+                Push::Woken | Push::Yielded => {
+                    self.observers.instruments.details.woken(tag, clock::now())
+                }
             }
         }
     }

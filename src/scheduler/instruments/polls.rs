@@ -1,8 +1,9 @@
 //! Polls, observed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{DETAILS, HISTOGRAMS, HOOKS, Hooks, TIMELINE};
+use crate::clock;
 use crate::scheduler::processor::Processor;
 use crate::scheduler::{Shared, this_thread};
 use crate::tasks::{self, Runnable};
@@ -71,7 +72,7 @@ impl Shared {
                 .observers
                 .instruments
                 .details
-                .poll_begins(tag, Instant::now()),
+                .poll_begins(tag, clock::now()),
         };
         let polled = poll(runnable);
         let end = stamp::now();

@@ -27,7 +27,7 @@ use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::shared::Leased;
 use super::stall::Reporting;
-use super::{Shared, monitor, worker};
+use super::{Shared, monitor, rng, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -179,6 +179,7 @@ impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.workers.threads.reopen();
         self.prepare_instruments(&settings.instruments, &settings.thread_name);
+        let seed = settings.seed.unwrap_or_else(rng::random_seed);
         let looks = settings.on_deadlock != OnDeadlock::Ignore;
         *self.observers.deadlock.lock() = None;
         self.observers
@@ -206,7 +207,10 @@ impl Shared {
             remote.spawned.store(0, Ordering::Relaxed);
             remote.finished.store(0, Ordering::Relaxed);
         }
-        self.queues.reset();
+        let cores = self.workers.idle.take_cores();
+        cores.iter().for_each(|core| core.seed(seed));
+        self.workers.idle.put_cores(cores);
+        self.queues.reset(seed);
         self.observers
             .said_exhausted
             .store(false, Ordering::Relaxed);

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) on_stall: OnStall,
     /// What keeps its thread for so long is reported.
     pub(crate) stall_threshold: Duration,
+    /// Where random choices begin. `None`: anywhere.
+    pub(crate) seed: Option<u64>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
     /// `None`: the scheduler's state is not printed.
@@ -45,6 +47,7 @@ impl fmt::Debug for Settings {
             .field("thread_stack_size", &self.thread_stack_size)
             .field("on_stall", &self.on_stall)
             .field("stall_threshold", &self.stall_threshold)
+            .field("seed", &self.seed)
             .field("retakes", &self.retakes)
             .field("schedtrace", &self.schedtrace)
             .finish_non_exhaustive()

@@ -44,6 +44,7 @@ use super::Shared;
 use super::deadlock::Suspicion;
 use super::schedtrace::Schedtrace;
 use super::stall::Stalls;
+use crate::clock;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
@@ -159,9 +160,9 @@ impl Monitor {
     /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the thread's token alone: a
     /// destructor that parks may have taken the token.
     pub(super) fn wait_for_notification(&self, epoch: u64, time: Duration) {
-        let end = Instant::now() + time;
+        let end = clock::now() + time;
         while self.is_current_epoch(epoch) && !self.called.load(Ordering::Acquire) {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(clock::now());
             if left.is_zero() {
                 break;
             }
@@ -223,7 +224,7 @@ pub(super) fn run(shared: &'static Shared) {
 
 impl Rounds {
     fn new(shared: &'static Shared) -> Rounds {
-        let now = Instant::now();
+        let now = clock::now();
         let processors = shared.queues.processors.len();
         let settings = shared.settings().ok();
         let wanted = settings.as_ref().and_then(|settings| settings.schedtrace);
@@ -255,7 +256,7 @@ impl Rounds {
     fn pause(&mut self) {
         let expected = self.last + self.period + OVERSLEPT;
         thread::park_timeout(self.period);
-        self.last = Instant::now();
+        self.last = clock::now();
         if self.last > expected {
             self.reset_marks();
         }

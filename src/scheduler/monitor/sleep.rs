@@ -1,8 +1,9 @@
 //! When the monitor sleeps: see "When it sleeps" in [`super`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{ASLEEP, AWAKE, AWAKE_TIME, DOZE, DOZING, PERIOD, Rounds};
+use crate::clock;
 use crate::scheduler::deadlock;
 use crate::scheduler::deadlock::Suspicion;
 use crate::scheduler::schedtrace::Schedtrace;
@@ -30,7 +31,7 @@ impl Rounds {
 
     /// Nothing has stood still meanwhile.
     pub(super) fn wakes_up(&mut self) {
-        self.last = Instant::now();
+        self.last = clock::now();
         self.period = PERIOD;
     }
 
@@ -73,7 +74,7 @@ impl Rounds {
         // Pairs with the fence in `end_monitor_sleep`.
         fence(Ordering::SeqCst);
         if self.looks_for_deadlock {
-            self.suspicion = Suspicion::look(self.suspicion.take(), Instant::now());
+            self.suspicion = Suspicion::look(self.suspicion.take(), clock::now());
         }
         while sleep_state.load(Ordering::Acquire) == ASLEEP {
             let left = self.until_due();
@@ -84,7 +85,7 @@ impl Rounds {
             let due = self
                 .suspicion
                 .as_ref()
-                .map(|suspicion| suspicion.due_in(Instant::now()));
+                .map(|suspicion| suspicion.due_in(clock::now()));
             if due == Some(Duration::ZERO) {
                 if let Some(standstill) = self.suspicion.take().and_then(Suspicion::confirmed) {
                     deadlock::report(&standstill);
@@ -103,7 +104,7 @@ impl Rounds {
     pub(super) fn until_due(&self) -> Option<Duration> {
         let trace = self.schedtrace.as_ref().map(Schedtrace::due_in);
         let stall = self.stalls.due();
-        let stall = stall.map(|due| due.saturating_duration_since(Instant::now()));
+        let stall = stall.map(|due| due.saturating_duration_since(clock::now()));
         trace.into_iter().chain(stall).min()
     }
 }

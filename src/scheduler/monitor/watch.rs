@@ -26,6 +26,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::probe;
+use crate::clock;
 use crate::scheduler::monitor::probe::{Probe, State};
 use crate::scheduler::processor::Processor;
 use crate::tasks;
@@ -128,7 +129,7 @@ impl Watch {
         match &mut self.poll {
             Some(poll) if poll.is(processor, doing) => poll.look(self.probe.state(thread), round),
             poll => {
-                let now = Instant::now();
+                let now = clock::now();
                 let poll = poll.insert(Poll {
                     processor,
                     doing,
@@ -142,7 +143,7 @@ impl Watch {
                     reported: false,
                 });
                 if eager && self.probe.state(thread) == State::Blocked {
-                    poll.blocked = Some(Instant::now());
+                    poll.blocked = Some(clock::now());
                     return Verdict::Undecided;
                 }
                 Verdict::Moving
@@ -206,7 +207,7 @@ impl Poll {
 
     fn look(&mut self, state: State, round: Instant) -> Verdict {
         // After the state was read, so that not a moment counts that was not seen.
-        let now = Instant::now();
+        let now = clock::now();
         if now - round > OVERSLEPT {
             self.reset_marks(now);
         }
@@ -260,7 +261,7 @@ impl Poll {
         if self.reported || !self.goes_on() {
             return None;
         }
-        self.note(probe.state(self.doing.thread), Instant::now(), false);
+        self.note(probe.state(self.doing.thread), clock::now(), false);
         Some(seen_of(threshold).saturating_sub(self.kept))
     }
 
@@ -270,7 +271,7 @@ impl Poll {
         Stall {
             task: self.doing.task,
             // What was seen of it, which may be less than what is known by the CPU time.
-            duration: self.since.elapsed().max(threshold),
+            duration: clock::elapsed(self.since).max(threshold),
             is_blocked: self.blocked.is_some(),
         }
     }

@@ -206,12 +206,13 @@ impl Core {
         index: usize,
         processor: &'static Processor,
         queue: LocalQueue<Runnable>,
+        seed: u64,
     ) -> Box<Core> {
         Box::new(Core {
             index,
             processor,
             queue,
-            rng: Rng::new(index as u64),
+            rng: Rng::new(seed, index as u64),
             turn: Cell::new(0),
             streak: Cell::new(0),
             awaits_job: Cell::new(false),
@@ -219,6 +220,11 @@ impl Core {
             pushes: Cell::new(0),
             victims_ticks: RefCell::new(Vec::new()),
         })
+    }
+
+    /// Random numbers begin anew.
+    pub(super) fn seed(&self, seed: u64) {
+        self.rng.seed(seed, self.index as u64);
     }
 
     /// Takes a runnable in. `yielded`: it was woken while it ran.

@@ -17,6 +17,7 @@ use crossbeam_utils::CachePadded;
 use super::processor_ref::ProcessorRef;
 use super::{Core, Processor};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,8 @@ pub(crate) struct ProcessorSlot {
     /// The instance in the place. The monitor writes it when it retakes; thieves and the monitor read it.
     current: ProcessorRef,
     instances: Mutex<Instances>,
+    /// For the random numbers of its cores. Written at opening: `Relaxed`, no core is held then.
+    seed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,7 @@ impl ProcessorSlot {
             index,
             current: ProcessorRef::none(),
             instances: Mutex::default(),
+            seed: AtomicU64::new(0),
         };
         let core = slot.fresh();
         slot.current.set(Some(core.processor));
@@ -74,8 +78,12 @@ impl ProcessorSlot {
         let queue = LocalQueue::new_fifo();
         let processor: &'static CachePadded<Processor> =
             Box::leak(Box::new(Processor::new(&queue).into()));
-        self.instances.lock().all.push(processor);
-        Core::new(self.index, processor, queue)
+        let mut instances = self.instances.lock();
+        let number = instances.all.len() as u64;
+        instances.all.push(processor);
+        drop(instances);
+        let seed = self.seed.load(Ordering::Relaxed).wrapping_add(number << 32);
+        Core::new(self.index, processor, queue, seed)
     }
 
     /// The core of an instance that is not in the place any more.
@@ -119,12 +127,13 @@ impl ProcessorSlot {
             .sum()
     }
 
-    /// All counts begin at zero again. Nobody may hold the processor.
-    pub(crate) fn reset(&self) {
-        self.instances
-            .lock()
-            .all
-            .iter()
-            .for_each(|processor| processor.reset());
+    /// All counts begin at zero again, and random numbers with this seed. Nobody may hold the processor.
+    pub(crate) fn reset(&self, seed: u64) {
+        self.seed.store(seed, Ordering::Relaxed);
+        let instances = self.instances.lock();
+        instances.all.iter().for_each(|processor| processor.reset());
+        for (number, core) in (1..).zip(&instances.free) {
+            core.seed(seed.wrapping_add(number << 32));
+        }
     }
 }

@@ -32,7 +32,7 @@ fn core() -> Box<Core> {
     let processor: &'static CachePadded<Processor> =
         Box::leak(Box::new(Processor::new(&queue).into()));
     keep(processor);
-    Core::new(0, processor, queue)
+    Core::new(0, processor, queue, 1)
 }
 
 /// Processors live for ever. In a runtime its place knows of them; here nobody would, and leak checkers would ask.

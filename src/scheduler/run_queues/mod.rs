@@ -52,9 +52,9 @@ impl RunQueues {
         (queues, cores)
     }
 
-    /// Counts begin at zero again. Nobody may hold a processor, and nothing may be queued.
-    pub(super) fn reset(&self) {
-        self.processors.iter().for_each(|slot| slot.reset());
+    /// Counts begin at zero again, and random numbers with this seed. Nobody may hold a processor, and nothing may be queued.
+    pub(super) fn reset(&self, seed: u64) {
+        self.processors.iter().for_each(|slot| slot.reset(seed));
         self.detached.clear();
         self.compute_limit.reset();
     }

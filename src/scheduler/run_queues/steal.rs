@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn every_processor_exactly_once_per_pass() {
         for count in 1..100 {
-            let rng = Rng::new(count as u64);
+            let rng = Rng::new(count as u64, 0);
             for _ in 0..10 {
                 let mut order: Vec<usize> = random_order(&rng, count).collect();
                 order.sort_unstable();
@@ -143,7 +143,7 @@ mod tests {
     fn every_start_and_every_step_is_taken() {
         use std::collections::BTreeSet;
         for (count, orders) in [(1, 1), (2, 2), (5, 20), (8, 32), (12, 48)] {
-            let rng = Rng::new(7);
+            let rng = Rng::new(7, 0);
             let seen: BTreeSet<Vec<usize>> = (0..5000)
                 .map(|_| random_order(&rng, count).collect())
                 .collect();

@@ -7,7 +7,7 @@
 //! the keep-alive.
 
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Worker;
 use crate::clock;
@@ -74,13 +74,13 @@ impl Worker {
     fn park_on_thread(&self, is_spare: bool, wakers: &mut Vec<Waker>) -> bool {
         let surplus = is_spare || self.shared.has_surplus_workers();
         let end = surplus
-            .then(|| Instant::now().checked_add(self.shared.keep_alive()))
+            .then(|| clock::now().checked_add(self.shared.keep_alive()))
             .flatten();
         loop {
             let timeout = match (end, self.shared.services.timers.parked_timeout()) {
                 (None, timer) => timer,
                 (Some(end), timer) => {
-                    let end = end.saturating_duration_since(Instant::now());
+                    let end = end.saturating_duration_since(clock::now());
                     Some(timer.map_or(end, |timer| timer.min(end)))
                 }
             };
@@ -96,7 +96,7 @@ impl Worker {
                     return false;
                 }
             }
-            if end.is_some_and(|end| Instant::now() >= end) {
+            if end.is_some_and(|end| clock::now() >= end) {
                 return true;
             }
         }

@@ -3,8 +3,8 @@
 //! A process: a checker that has found a deadlock may abort while it cleans up, and the others must go on.
 //!
 //! ```text
-//! models [FILTER...]    all of them, or those whose name contains one of these
-//! models --only NAME    this one, in this process
+//! models [FILTER...] [-NAME...]    all of them, or those whose name contains one of these; without these, twins aside
+//! models --only NAME               this one, in this process
 //! ```
 
 use std::process::{Command, ExitCode, Stdio};
@@ -84,9 +84,8 @@ pub(crate) fn run(checks: &[Check]) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        [] => run_all(checks, &[""]),
         ["--only", ..] => {
-            eprintln!("usage: models [FILTER... | --only NAME]");
+            eprintln!("usage: models [FILTER...] [-NAME...] | --only NAME");
             ExitCode::FAILURE
         }
         ref filters => run_all(checks, filters),
@@ -102,9 +101,21 @@ struct Tally {
 }
 
 fn run_all(checks: &[Check], filters: &[&str]) -> ExitCode {
+    let (without, with): (Vec<&str>, Vec<&str>) =
+        filters.iter().copied().partition(|filter: &&str| filter.starts_with('-'));
+    if let Some(unknown) = (without.iter().map(|name| &name[1..]))
+        .find(|name| checks.iter().all(|check| check.name != *name))
+    {
+        eprintln!("there is no model `{unknown}`");
+        return ExitCode::FAILURE;
+    }
+    let is_wanted = |name: &str| {
+        let is_named = with.is_empty() || with.iter().any(|filter| name.contains(filter));
+        is_named && without.iter().all(|other| other[1..] != *name)
+    };
     let chosen: Vec<&Check> = checks
         .iter()
-        .filter(|check| check.here && filters.iter().any(|filter| check.name.contains(filter)))
+        .filter(|check| check.here && is_wanted(check.name))
         .collect();
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());

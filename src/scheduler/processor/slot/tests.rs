@@ -125,6 +125,30 @@ fn incarnations_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
     }
     let spawned = |slot: &ProcessorSlot| slot.sum(|processor| processor.counters.spawned.get());
     assert_eq!((spawned(&slot), spawned(&other_slot)), (10, 5));
-    slot.reset();
+    slot.reset(7);
     assert_eq!((spawned(&slot), spawned(&other_slot)), (0, 5));
+}
+
+/// So that what a runtime did can be done again, whatever its scheduler was used for before.
+#[test]
+fn cores_draw_the_same_numbers_from_the_same_seed() {
+    let numbers = |core: &Core| [(); 20].map(|()| core.rng.below(1000));
+    let draw = || {
+        let (slot, first) = ProcessorSlot::new(3);
+        let second = slot.replace();
+        slot.put_free(second);
+        slot.reset(7);
+        first.seed(7);
+        let second = slot.replace();
+        let third = slot.replace();
+        [first, second, third].map(|core| numbers(keep_core(core)))
+    };
+    let drawn = draw();
+    assert_eq!(drawn, draw());
+    assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2] && drawn[0] != drawn[2]);
+}
+
+/// Never dropped, as no core of a processor is.
+fn keep_core(core: Box<Core>) -> &'static Core {
+    Box::leak(core)
 }

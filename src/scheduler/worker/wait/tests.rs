@@ -1,5 +1,7 @@
 //! One wait of one worker: what ends it, and what the worker is afterwards.
 
+use std::time::Instant;
+
 use std::task::Wake;
 
 use super::*;

@@ -477,7 +477,7 @@ fn instance(index: usize) -> (Box<Core>, NonNull<Processor>) {
     let processor = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
     // SAFETY: it is freed when the yard is dropped, when all cores are gone.
     (
-        Core::new(index, unsafe { processor.as_ref() }, queue),
+        Core::new(index, unsafe { processor.as_ref() }, queue, 1),
         processor,
     )
 }

@@ -1,0 +1,124 @@
+//! The integration tests, in one program: to link the crate once for each of these files took longer than most of them run.
+//!
+//! Tests run beside each other in one process, a few at a time. So a test may not count what is the whole process's (threads,
+//! descriptors, CPU time, memory), change it (limits, variables, the global subscriber) or end it. One that has to runs itself
+//! again as a child: `common::alone`, or `common::run_ignored` for a body that is told something by a variable or is read on
+//! standard error. What cannot share a process with others at all is in `tests/alone/`, and `tests/deadlock.rs` has not even the
+//! threads of the usual harness.
+//!
+//! A test is called by its file: `cargo test --test it stall::report::` runs those of `stall/report.rs`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+// The interface, and what a program sets.
+#[cfg(all(unix, feature = "net", feature = "time"))]
+mod api;
+mod builder;
+mod compat;
+mod context;
+#[cfg(feature = "time")]
+mod durations;
+
+// Tasks and those who wait for them.
+mod block_on;
+mod blocking;
+mod join_set;
+mod tasks;
+#[cfg(feature = "time")]
+mod timers;
+
+/// A child made by `fork`.
+#[cfg(all(target_os = "linux", feature = "net", feature = "time"))]
+mod fork;
+
+/// How executors have failed; `docs/failures.md` lists it.
+mod hazards {
+    #[cfg(all(feature = "time", feature = "net", unix))]
+    mod blocked;
+    mod depth;
+    #[cfg(all(target_os = "linux", feature = "time", feature = "net"))]
+    mod flags;
+    mod large;
+    #[cfg(all(feature = "time", feature = "net", unix))]
+    mod sockets;
+    mod spawn;
+    #[cfg(all(unix, feature = "time", feature = "net"))]
+    mod stale_wakers;
+    #[cfg(all(target_os = "linux", feature = "time", feature = "net"))]
+    mod stopped;
+    #[cfg(all(feature = "time", feature = "net", unix))]
+    mod wakers;
+    mod wakes;
+}
+
+/// The rules of the house: source, documents and tests say the same.
+mod house {
+    mod failures;
+    mod layering;
+    mod promises;
+}
+
+/// What is told of a runtime, to whom, and what that may cost.
+mod instruments {
+    mod hooks;
+    mod metrics;
+    mod observed;
+    mod schedtrace;
+    #[cfg(target_os = "linux")]
+    mod stderr;
+    mod task_dump;
+}
+
+/// Sockets.
+#[cfg(all(unix, feature = "net"))]
+mod net {
+    mod budget;
+    #[cfg(all(target_os = "linux", feature = "time"))]
+    mod close_on_exec;
+    mod io_async;
+    mod limits;
+    mod tcp;
+    mod udp;
+    mod unix;
+}
+
+/// Panics of foreign code.
+mod panics {
+    mod contained;
+    #[cfg(any(feature = "time", all(feature = "net", unix)))]
+    mod wakers;
+}
+
+/// Who runs, where, and who waits for how long.
+mod scheduling {
+    #[cfg(all(target_os = "linux", feature = "time"))]
+    mod crowd;
+    mod fairness;
+    #[cfg(feature = "time")]
+    mod go;
+    mod handoff;
+    mod parallelism;
+}
+
+/// The end of a runtime.
+mod shutdown {
+    mod circles;
+    mod drops;
+    mod lifetimes;
+    mod report;
+}
+
+/// Tasks that block their thread, or compute without an end.
+mod stall {
+    #[cfg(feature = "time")]
+    mod between;
+    mod busy;
+    mod ends;
+    #[cfg(feature = "time")]
+    mod mix;
+    mod report;
+    #[cfg(all(unix, feature = "net", feature = "time"))]
+    mod retakes;
+    mod shutdown;
+}
