@@ -1,4 +1,4 @@
-//! The one door to the clock: nobody else reads it (`tests/layering.rs`).
+//! The one door to the clock: nobody else reads it (the layering test).
 //!
 //! Reading costs about 23 ns, so what was read is kept until the next poll begins: [`recent`] serves checks for which an
 //! old value is merely cautious ("is this deadline past?").
@@ -14,7 +14,7 @@ enum Recent {
     /// Not in a poll of ours: nothing is kept, since nothing would end its life.
     Off,
     Unread,
-    ProcessorRef(Instant),
+    At(Instant),
 }
 
 std::thread_local! {
@@ -26,7 +26,7 @@ std::thread_local! {
 pub(crate) fn now() -> Instant {
     let now = Instant::now();
     if !matches!(RECENT.get(), Recent::Off) {
-        RECENT.set(Recent::ProcessorRef(now));
+        RECENT.set(Recent::At(now));
     }
     now
 }
@@ -40,7 +40,7 @@ pub(crate) fn elapsed(since: Instant) -> Duration {
 #[inline]
 pub(crate) fn recent() -> Instant {
     match RECENT.get() {
-        Recent::ProcessorRef(instant) => instant,
+        Recent::At(instant) => instant,
         Recent::Off | Recent::Unread => now(),
     }
 }
