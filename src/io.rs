@@ -163,7 +163,7 @@ impl<T: AsFd> Async<T> {
     ///
     /// If a socket reports an error, a hang-up or urgent data but has nothing to read, this method
     /// returns once per event that the system reports. Such a report may last while reads would
-    /// block, for example that of an error queue that nobody empties.
+    /// block, for example that of an error queue that is never emptied.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 //! # What it guarantees
 //!
 //! - A waiter is woken after its fd becomes ready or the runtime shuts down, however many wait on
-//!   one fd and direction. Wakers that nobody removes stay few all the same (see `waiters.rs`).
+//!   one fd and direction. Wakers that are never removed stay few all the same (see `waiters.rs`).
 //! - The reactor returns wakers to its caller. It never wakes, clones or drops one under one of its
 //!   locks.
 //! - An event never reaches an fd registered after the event was generated: keys carry a generation

@@ -7,7 +7,7 @@
 //! 2. Otherwise poll the future inside `catch_unwind`. If it returns `Ready` or panics: drop it,
 //!    again inside `catch_unwind`, and complete. The future is dropped before the handle resolves.
 //! 3. If it returns `Pending` for the first time: [`register`] the task. If the runtime is closed,
-//!    or an abort arrived during the poll, nobody would wake the task later, so end it as in step
+//!    or an abort arrived during the poll, nothing would wake the task later, so end it as in step
 //!    1.
 //!
 //! `register` and a handle's `abort` both change `Meta::registration` with a read-modify-write, so
@@ -255,7 +255,7 @@ pin_project! {
                 // drop it. After the last poll, async-task drops the wrapper at once, with the same
                 // metadata in place, and that poll has set `FINISHED`. `with_meta` gives the
                 // metadata of this task: async-task drops the wrapper while it runs the task, or
-                // when it drops a runnable that nobody ran. The second never happens, since the
+                // when it drops a runnable that was not run. The second never happens, since the
                 // destructor of `Runnable` runs the task.
                 if let Err(payload) = unsafe { this.end() } {
                     drop_catching(payload);
@@ -357,7 +357,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
     }
 }
 
-/// The result of a task that was aborted, or that nobody would have woken again.
+/// The result of a task that was aborted, or that nothing would have woken again.
 #[cold]
 fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
     drop_catching(dropped);
@@ -381,7 +381,7 @@ fn asked_to_stop(seen: u32) -> bool {
                 .is_some_and(|control| control.is_aborted()))
 }
 
-/// Step 3 of a poll. `false`: nobody would wake this task, so it must end now.
+/// Step 3 of a poll. `false`: nothing would wake this task, so it must end now.
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {

@@ -26,7 +26,7 @@ static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
 static ABORTS: AtomicUsize = AtomicUsize::new(0);
 
 /// A copy of [`Ended::keepers`]. [`keep_names`] writes it under the lock of [`ENDED`].
-/// [`Control::remove`] reads it without the lock, to skip the lock when nobody keeps names.
+/// [`Control::remove`] reads it without the lock, to skip the lock when no names are kept.
 /// `Relaxed`: [`Ended::keep`] asks again under the lock.
 static KEEPERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -64,7 +64,7 @@ impl Ended {
 
     fn keep(&mut self, id: Id, name: &Arc<str>) {
         if self.keepers == 0 {
-            // The last keeper has gone since the caller read `KEEPERS`: nobody would clear this
+            // The last keeper has gone since the caller read `KEEPERS`: nothing would clear this
             // name.
             return;
         }

@@ -163,7 +163,7 @@ pub struct AbortHandle(Aborts);
 
 /// How an abort handle reaches its task.
 enum Aborts {
-    /// Through the task's own handle, which nobody awaits. It costs nothing, but a task has only
+    /// Through the task's own handle, which nothing awaits. It costs nothing, but a task has only
     /// one.
     Handle(JoinHandle<()>),
     /// Through the control, which the task and all its other abort handles share.
