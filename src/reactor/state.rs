@@ -100,11 +100,12 @@ struct Lists {
 
 pub(super) struct State {
     /// The bits and the tick above. [`State::deliver`], on the thread that holds the driver, sets
-    /// bits and adds to the tick, before it takes the waiters under the lock of `lists`.
-    /// [`State::clear`] clears bits, [`State::tell`], [`State::close`] and [`State::fail`] set
-    /// some. All of these are read-modify-writes (AcqRel). Operations load it (Acquire):
-    /// [`State::check`] without the lock, and [`State::wait`] again under the lock before it stores
-    /// a waker. So either `wait` sees the new bits, or `deliver` finds the waker.
+    /// the ready bits, clears the told bits and adds to the tick, before it takes the waiters under
+    /// the lock of `lists`. [`State::clear`] clears ready bits; [`State::tell`], [`State::close`]
+    /// and [`State::fail`] set the others. All of these are read-modify-writes (AcqRel). Operations
+    /// load it (Acquire): [`State::check`] without the lock, and [`State::wait`] again under the
+    /// lock before it stores a waker. So either `wait` sees the new bits, or `deliver` finds the
+    /// waker.
     word: AtomicUsize,
     lists: Mutex<Lists>,
 }

@@ -17,16 +17,13 @@ use crate::scheduler::{
 use crate::sync::{Arc, thread};
 use crate::tasks::catch_panic;
 
-/// The most processors a runtime can have. The scheduler's counts have room for so many, far more
-/// than any machine has.
+/// The most processors of a runtime: within the scheduler's counts, and far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
 
-/// Threads for tasks that block, beyond the number of processors: as many as blocking jobs by
-/// default.
+/// Threads for tasks that block, beyond the processors: by default as many as blocking jobs.
 const SPARE_THREADS: usize = 512;
 
-/// Default threshold of a stall. A person does not notice a shorter stall, so it is not worth a
-/// report.
+/// Default threshold of a stall: people do not notice a shorter one, so it is not reported.
 const STALL_THRESHOLD: Duration = Duration::from_millis(100);
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -102,28 +99,24 @@ impl Builder {
     }
 
     /// The most threads that run tasks: those that hold a processor, those that are stuck in a task
-    /// or block in one, and spare ones. The threads of `spawn_blocking` have a limit of their own,
-    /// and the monitor's thread is not counted.
+    /// or block in one, and spare ones. Threads of `spawn_blocking` have a limit of their own, and
+    /// the monitor's thread is not counted.
     ///
-    /// Default: 512 more than the number of processors. At the limit, a task that blocks keeps its
-    /// processor, and other tasks may have to wait for it, until a thread becomes free again. The
-    /// runtime reports that once on standard error, unless the limit equals the number of
-    /// processors. [`build`](Builder::build) fails if the limit is less than
-    /// [`worker_threads`](Builder::worker_threads).
+    /// Default: 512 more than the number of processors; fewer than that number is an error. At the
+    /// limit, a task that blocks keeps its processor until a thread is free, and others may wait
+    /// for it. A line on standard error says so once, unless the limit equals that number.
     pub fn max_threads(mut self, count: usize) -> Builder {
         self.max_threads = Some(count);
         self
     }
 
-    /// The most threads that run `spawn_blocking` jobs at the same time. Default 512; zero is an
-    /// error.
+    /// The most threads that run `spawn_blocking` jobs at a time. Default 512; zero is an error.
     pub fn max_blocking_threads(mut self, count: usize) -> Builder {
         self.max_blocking_threads = count;
         self
     }
 
-    /// How long a thread beyond the number of processors stays without work. Default 10 s; with
-    /// zero it ends at once.
+    /// How long a thread beyond the processors stays idle. Default 10 s; zero ends it at once.
     pub fn thread_keep_alive(mut self, duration: Duration) -> Builder {
         self.thread_keep_alive = duration;
         self
@@ -135,8 +128,7 @@ impl Builder {
         self
     }
 
-    /// The stack size of all threads of the runtime, in bytes. Default: that of the standard
-    /// library. Zero is an error.
+    /// The stack size of all threads of the runtime, in bytes. Default: `std`'s. Zero is an error.
     pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
         self.thread_stack_size = Some(bytes);
         self
@@ -155,16 +147,14 @@ impl Builder {
         self
     }
 
-    /// Called once for each poll that occupies its thread for
-    /// [`stall_threshold`](Builder::stall_threshold): blocked that long, or running for that much
-    /// CPU time.
+    /// Called once for each poll that blocks for [`stall_threshold`](Self::stall_threshold), or
+    /// runs for that much CPU time.
     ///
     /// The report names the task. The hook runs on a thread of the blocking pool; a panic in it is
-    /// caught and ignored. Without a hook, the runtime writes a line to standard error, unless the
-    /// environment variable `EXECUTOR_DEBUG` contains `stall=0`. It names each spawn location once,
-    /// and again only when its count has doubled;
-    /// [`RuntimeMetrics::stall_count`](super::RuntimeMetrics::stall_count) counts all stalls. If
-    /// standard error accepts nothing, lines are dropped, and counted.
+    /// caught and ignored. Without a hook, a line goes to standard error, unless the environment
+    /// variable `EXECUTOR_DEBUG` contains `stall=0`. It names each spawn location once, and again
+    /// only when its count has doubled; [`stall_count`](super::RuntimeMetrics::stall_count) counts
+    /// all stalls. If standard error accepts nothing, lines are dropped, and counted.
     ///
     /// # Examples
     ///
@@ -186,18 +176,15 @@ impl Builder {
         self
     }
 
-    /// How long a poll occupies its thread before it is reported: to
-    /// [`on_stall`](Builder::on_stall) or else on standard error, and to the
-    /// [`flight_recorder`](Builder::flight_recorder). Default 100 ms.
+    /// How long a poll occupies its thread until [`on_stall`](Self::on_stall), or else a line on
+    /// standard error, and [`flight_recorder`](Self::flight_recorder) report it. Default 100 ms.
     ///
     /// Time in which the thread waits for a CPU does not count. The monitor looks once a
-    /// millisecond, so it does not find a shorter poll, whatever the threshold. With
-    /// [`Duration::MAX`] nothing is reported. [`build`](Builder::build) fails if the threshold is
-    /// zero, which every poll would exceed.
+    /// millisecond and does not find a shorter poll, whatever the threshold. [`Duration::MAX`]
+    /// reports nothing. Zero, which every poll would exceed, is an error of [`build`](Self::build).
     ///
-    /// The threshold changes nothing for the tasks: if other tasks wait, the monitor retakes the
-    /// processor of a poll that blocks for 0.1 ms or runs for 10 ms, whether or not the poll is
-    /// reported.
+    /// The threshold changes nothing for the tasks: if others wait, the monitor retakes the
+    /// processor of a poll that blocks for 0.1 ms or runs for 10 ms, reported or not.
     ///
     /// # Examples
     ///
@@ -216,19 +203,16 @@ impl Builder {
         self
     }
 
-    /// Called whenever a task or a blocking job is spawned, on the thread that spawns it, before it
-    /// can run.
+    /// Called when a task or a blocking job is spawned, on the spawning thread, before it can run.
     ///
-    /// This and the three hooks that follow cost nothing if they are not set. A panic in one is
-    /// caught and ignored. No hook is called for local tasks and for the futures of `block_on`,
-    /// which do not belong to the runtime.
+    /// This hook and the next three cost nothing unless set. A panic in one is caught and ignored.
+    /// No hook is called for local tasks and futures of `block_on`: they are not the runtime's.
     pub fn on_task_spawn<F: Fn(&TaskMeta) + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.hooks.spawned = Some(Arc::new(f));
         self
     }
 
-    /// Called before each poll of a task, on the thread that polls it. The task is not the current
-    /// one yet.
+    /// Called before each poll of a task, on the polling thread. It is not the current task yet.
     pub fn on_before_task_poll<F: Fn(&TaskMeta) + Send + Sync + 'static>(
         mut self,
         f: F,
@@ -244,8 +228,8 @@ impl Builder {
     }
 
     /// Called when a task has ended: finished, panicked or cancelled. Called once for each call of
-    /// [`on_task_spawn`](Builder::on_task_spawn)'s hook. The future has been dropped by then. A
-    /// thread that joins the task may learn of the end earlier.
+    /// [`on_task_spawn`](Self::on_task_spawn)'s hook. The future has been dropped by then. A thread
+    /// that joins the task may learn of the end earlier.
     ///
     /// # Examples
     ///
@@ -271,15 +255,13 @@ impl Builder {
     /// runnable, no timer is armed, no socket is waited for, no blocking job is queued or running,
     /// and there is no other thread.
     ///
-    /// [`OnDeadlock::Report`] reports that on standard error with a list of the tasks, like Go's
-    /// "all goroutines are asleep - deadlock!", one and a half seconds after the standstill. It is
-    /// the default in builds with debug assertions. [`OnDeadlock::Ignore`] is the default in other
-    /// builds, so that a `block_on` that waits costs nothing more there. The environment variable
-    /// `EXECUTOR_DEBUG` changes the default: `deadlock=1`, `deadlock=0` or `deadlock=panic`.
-    ///
-    /// There are no false alarms. Therefore there is no alarm while any thread exists that could
-    /// wake a task: a thread of another runtime, of a library, or of the program. It needs `/proc`,
-    /// so it works on Linux only.
+    /// [`OnDeadlock::Report`] prints that with a list of the tasks on standard error, as Go does
+    /// ("all goroutines are asleep - deadlock!"), one and a half seconds after the standstill. It
+    /// is the default with debug assertions; without them [`OnDeadlock::Ignore`] is, so that a
+    /// `block_on` that waits costs no more. The environment variable `EXECUTOR_DEBUG` changes the
+    /// default: `deadlock=1`, `deadlock=0` or `deadlock=panic`. There are no false alarms, and so
+    /// none while a thread exists that could wake a task: another runtime's, a library's, or the
+    /// program's own. It needs `/proc`: Linux only.
     pub fn on_deadlock(mut self, what: OnDeadlock) -> Builder {
         self.on_deadlock = Some(what);
         self
@@ -306,21 +288,20 @@ impl Builder {
         self
     }
 
-    /// Records a timeline from the beginning, and writes it to this file when the runtime is shut
+    /// Records a timeline from the beginning, and writes it to this file when the runtime shuts
     /// down: see [`trace::stop`](crate::trace::stop).
     ///
-    /// Default: the file that the environment variable `EXECUTOR_TRACE` names. A second runtime of
-    /// the process writes to another file, with `-2` in its name. The default runtime is never shut
-    /// down; on Linux its timeline is written when the process exits. [`build`](Builder::build)
-    /// fails if the file cannot be created.
+    /// Default: the file that the environment variable `EXECUTOR_TRACE` names; a second runtime's
+    /// has `-2` in its name. The default runtime is never shut down; on Linux its timeline is
+    /// written when the process exits. [`build`](Self::build) fails if the file cannot be created.
     pub fn trace_to(mut self, path: impl Into<PathBuf>) -> Builder {
         self.trace_to = Some(path.into());
         self
     }
 
     /// Records a timeline all the time. Writes its last part to this file when a poll occupies its
-    /// thread for [`stall_threshold`](Builder::stall_threshold) or a task panics, to show what led
-    /// to it and what else ran. See [`trace::stop`](crate::trace::stop) for the contents.
+    /// thread for [`stall_threshold`](Self::stall_threshold) or a task panics, to show what led to
+    /// it and what else ran. See [`trace::stop`](crate::trace::stop) for the contents.
     ///
     /// Writes at most one file per 10 s, and 16 in all, the second with `-2` in its name and so on.
     /// A line on standard error names each. [`trace::snapshot`](crate::trace::snapshot) writes one
@@ -330,20 +311,17 @@ impl Builder {
         self
     }
 
-    /// How many events of the timeline each processor keeps, of 16 bytes each. Default 262,144,
-    /// which are 4 MiB; the memory is allocated as it fills. The number is rounded up to a power of
-    /// two; zero and more than 16,777,216 are errors.
+    /// How many events of 16 bytes each processor's timeline keeps. Default 262,144: 4 MiB, taken
+    /// as they fill. Rounded up to a power of two; zero and more than 16,777,216 are errors.
     pub fn trace_events(mut self, count: usize) -> Builder {
         self.trace_events = count;
         self
     }
 
-    /// The tokio runtime whose context the threads of this runtime enter, and the callers of its
-    /// `block_on`.
+    /// The tokio runtime whose context the runtime's threads and callers of `block_on` enter.
     ///
     /// Default: one for the whole process, with one thread, started with the first runtime and
-    /// never dropped. The handle's runtime must live as long as this one: code that needs it
-    /// afterwards panics, as tokio specifies.
+    /// never dropped. The handle's runtime must outlive this one, or code that needs it panics.
     ///
     /// # Examples
     ///
@@ -365,9 +343,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, if a setting is unusable.
-    /// Otherwise what the system says when threads or the reactor cannot be created; threads
-    /// started by then have ended again.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, if one is unusable; else
+    /// the system's, if it refuses threads or the reactor. Threads started by then have ended.
     pub fn build(mut self) -> io::Result<Runtime> {
         fork::watch()?;
         let trace_to = self.trace_to.take();
