@@ -1,17 +1,18 @@
-//! The one door to the clock: nobody else reads it (the layering test).
+//! Reads the clock. No other module does (`tests/it/house/layering.rs`).
 //!
-//! Reading costs about 23 ns, so what was read is kept until the next poll begins: [`recent`] serves checks for which an
-//! old value is merely cautious ("is this deadline past?").
+//! A reading costs about 23 ns, so each thread keeps its last one until the next poll begins.
+//! [`recent`] returns it to checks that an old value only makes more cautious ("is this deadline
+//! past?").
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::sync::OnceLock;
 
-/// What a thread remembers of its last reading.
+/// The last reading of a thread.
 #[derive(Clone, Copy)]
 enum Recent {
-    /// Not in a poll of ours: nothing is kept, since nothing would end its life.
+    /// The thread polls no task, so no reading is kept: nothing would discard it.
     Off,
     Unread,
     At(Instant),
@@ -21,7 +22,7 @@ std::thread_local! {
     static RECENT: Cell<Recent> = const { Cell::new(Recent::Off) };
 }
 
-/// The time now.
+/// Reads the clock, and keeps the reading during a poll.
 #[inline]
 pub(crate) fn now() -> Instant {
     let now = Instant::now();
@@ -31,12 +32,12 @@ pub(crate) fn now() -> Instant {
     now
 }
 
-/// How long ago that was.
+/// The time since `since`.
 pub(crate) fn elapsed(since: Instant) -> Duration {
     now().saturating_duration_since(since)
 }
 
-/// The last reading in this poll, a fresh one if there was none. Never later than now.
+/// The last reading in this poll, or a fresh one if there was none. Never later than the present.
 #[inline]
 pub(crate) fn recent() -> Instant {
     match RECENT.get() {
@@ -45,13 +46,13 @@ pub(crate) fn recent() -> Instant {
     }
 }
 
-/// A poll begins.
+/// Discards the reading, since a poll begins.
 #[inline]
 pub(crate) fn forget() {
     RECENT.set(Recent::Unread);
 }
 
-/// A tick of the timer wheels is 2^14 ns, 16.384 µs.
+/// Ticks of the timer wheels have 2^14 ns, 16.384 µs.
 const TICK_SHIFT: u32 = 14;
 
 /// Tick 0 of every wheel.
@@ -60,7 +61,8 @@ fn start() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
-/// Sees to it that nobody is about to choose tick 0, for a fork: in the child nobody would complete that.
+/// Fixes tick 0 before a fork. If another thread were fixing it during the fork, nothing would
+/// complete that in the child.
 pub(crate) fn prepare() {
     start();
 }
@@ -70,18 +72,18 @@ pub(crate) fn tick_at(instant: Instant) -> u64 {
     nanos(instant) >> TICK_SHIFT
 }
 
-/// The first tick that begins at `deadline` or after it: what fires there is never early.
+/// The first tick that begins at `deadline` or later: a timer that fires at it is never early.
 pub(crate) fn tick_after(deadline: Instant) -> u64 {
     (nanos(deadline) + ((1 << TICK_SHIFT) - 1)) >> TICK_SHIFT
 }
 
-/// When a tick begins; `None` when that is beyond what the clock can express.
+/// When a tick begins; `None` if the clock cannot express that.
 pub(crate) fn instant_of(tick: u64) -> Option<Instant> {
     let nanos = tick.checked_mul(1 << TICK_SHIFT)?;
     start().checked_add(Duration::from_nanos(nanos))
 }
 
-/// Nanoseconds since the start, at most half of what a `u64` holds (292 years).
+/// Nanoseconds since the start, at most half of the range of `u64` (292 years).
 pub(crate) fn nanos(instant: Instant) -> u64 {
     let nanos = instant.saturating_duration_since(start()).as_nanos();
     u64::try_from(nanos).unwrap_or(u64::MAX).min(u64::MAX / 2)

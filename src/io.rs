@@ -2,12 +2,14 @@
 //!
 //! Every operation of this module and of `net` has one shape, `Async::poll_io`:
 //!
-//! 1. take a unit of the task's budget;
-//! 2. wait until the source is worth a try (a fresh one is);
-//! 3. make the system call: interrupted, again from 3; would block, clear the readiness that step 2 saw, again from 2
-//!    (which now leaves the waker behind); anything else, success or error, goes to the caller.
+//! 1. Take a unit of the task's budget.
+//! 2. Wait until the source is worth an attempt. A new source is.
+//! 3. Make the system call. If it was interrupted, repeat step 3. If it would block, clear the
+//!    readiness that step 2 saw and go to step 2, which now stores the waker. Any other result,
+//!    success or error, goes to the caller.
 //!
-//! An error never leads back to the wait, so one that persists (no more descriptors, no memory) is seen each time.
+//! An error never leads back to the wait. So the caller sees an error that persists (no descriptors
+//! or memory left) each time.
 
 mod level;
 mod traits;
@@ -28,20 +30,24 @@ pub(crate) use self::level::{Level, level};
 
 /// An I/O object in non-blocking mode, registered with the reactor of a runtime.
 ///
-/// It makes any pollable file descriptor asynchronous: pipes, sockets, timers, `inotify` instances, terminals, what a
-/// C library hands out. Operations are tried first and wait only if they would block.
+/// It makes any pollable file descriptor asynchronous: pipes, sockets, timers, `inotify` instances,
+/// terminals, the descriptors of a C library. An operation first makes an attempt, and waits only
+/// if that would block.
 ///
-/// Several tasks may wait for one object, in each direction; all of them are woken when it becomes ready. The object
-/// works on the runtime that registered it and can be polled from any thread. When that runtime has shut down,
-/// operations that need not wait go on working, and one that would wait is an error.
+/// Several tasks may wait for one object in each direction. All of them are woken when it becomes
+/// ready. The object works on the runtime that registered it, and any thread may poll it. After
+/// that runtime has shut down, operations that need not wait still work, and one that would wait is
+/// an error.
 ///
-/// An `async` method takes its waker back when its future is dropped. The `poll_*` methods and the traits, which no drop
-/// follows, keep the wakers of the last sixteen tasks that waited, in each direction. One more task takes the place of
-/// another, which is woken and thus polls again: no task is forgotten, but more than sixteen that poll one object at a
-/// time keep each other awake, and do better with the `async` methods.
+/// When the future of an `async` method is dropped, it removes its waker. The `poll_*` methods and
+/// the traits have no such drop, so the object keeps the wakers of the last sixteen tasks that
+/// waited through them in each direction. One more task takes the entry of another, which is woken
+/// and so polls again. No task is forgotten, but if more than sixteen tasks poll one object at a
+/// time, they keep each other awake. Use the `async` methods then.
 ///
-/// [`AsyncRead`] and [`AsyncWrite`] are there for `Async<T>` and `&Async<T>` if `&T` is [`io::Read`] or [`io::Write`],
-/// as it is for [`File`](std::fs::File) (into which any `OwnedFd` converts) and for the standard sockets.
+/// `Async<T>` and `&Async<T>` implement [`AsyncRead`] and [`AsyncWrite`] if `&T` implements
+/// [`io::Read`] or [`io::Write`]. [`File`](std::fs::File), into which any `OwnedFd` converts, and
+/// the standard sockets do.
 ///
 /// [`AsyncRead`]: futures_io::AsyncRead
 /// [`AsyncWrite`]: futures_io::AsyncWrite
@@ -72,16 +78,17 @@ pub struct Async<T: AsFd> {
 }
 
 impl<T: AsFd> Async<T> {
-    /// Sets `io` to non-blocking mode and registers it with the runtime the calling thread is in, outside any with the
-    /// default runtime.
+    /// Sets `io` to non-blocking mode and registers it with the runtime of the calling thread, or
+    /// with the default runtime if the thread is in none.
     ///
-    /// The file descriptor of `io` must stay the same as long as it is in here, and be registered once only.
+    /// The file descriptor of `io` must stay the same while it is in the `Async`, and must not be
+    /// registered a second time.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported) for a regular file or a directory, which cannot be waited on;
-    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) for a descriptor that is registered; an error if the runtime
-    /// has shut down; else what the operating system says.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a regular file or a directory, which cannot
+    /// be waited on; [`AlreadyExists`](io::ErrorKind::AlreadyExists) for a descriptor that is
+    /// registered; an error if the runtime has shut down; otherwise what the operating system says.
     pub fn new(io: T) -> io::Result<Async<T>> {
         let fd = io.as_fd();
         let flags = rustix::fs::fcntl_getfl(fd)?;
@@ -91,7 +98,7 @@ impl<T: AsFd> Async<T> {
         Async::register(io, &crate::runtime::context::reactor()?)
     }
 
-    /// Registers what is in non-blocking mode already.
+    /// Registers an object that is in non-blocking mode already.
     pub(crate) fn register(io: T, reactor: &Arc<Reactor>) -> io::Result<Async<T>> {
         Ok(Async {
             source: Reactor::register(reactor, io.as_fd())?,
@@ -99,7 +106,7 @@ impl<T: AsFd> Async<T> {
         })
     }
 
-    /// The reactor it is registered with.
+    /// The reactor that the object is registered with.
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
         self.source.reactor()
     }
@@ -119,8 +126,8 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Safety
     ///
-    /// The object must not be replaced or dropped, nor its file descriptor exchanged: the registration belongs to the
-    /// descriptor it was made with.
+    /// The caller must not replace or drop the object, nor exchange its file descriptor: the
+    /// registration belongs to the descriptor it was made with.
     pub unsafe fn get_mut(&mut self) -> &mut T {
         match &mut self.io {
             Some(io) => io,
@@ -128,17 +135,17 @@ impl<T: AsFd> Async<T> {
         }
     }
 
-    /// Ends the registration and gives the I/O object back, still in non-blocking mode.
+    /// Ends the registration and returns the I/O object, still in non-blocking mode.
     ///
     /// # Errors
     ///
-    /// When the operating system fails to end the registration; the object is closed then.
+    /// When the operating system fails to end the registration. The object is then closed.
     pub fn into_inner(self) -> io::Result<T> {
         let (io, deregistered) = self.take();
         deregistered.map(|()| io)
     }
 
-    /// [`Async::into_inner`] that keeps the object in any case.
+    /// Like [`Async::into_inner`], but returns the object even if the operating system fails.
     pub(crate) fn take(mut self) -> (T, io::Result<()>) {
         match self.io.take() {
             Some(io) => {
@@ -151,12 +158,12 @@ impl<T: AsFd> Async<T> {
 
     /// Waits until the object can be read.
     ///
-    /// It asks the operating system before it returns. Another task may still be faster at the data:
-    /// [`read_with`](Async::read_with) is the form that copes with that.
+    /// It asks the operating system before it returns. Another task may still read the data first;
+    /// [`read_with`](Async::read_with) handles that.
     ///
-    /// A socket that reports an error, a hang-up or urgent data and has nothing to read makes it return once for each
-    /// time that the system reports something: such a report may last while reads would block, as does that of an error
-    /// queue that nobody empties.
+    /// If a socket reports an error, a hang-up or urgent data but has nothing to read, this method
+    /// returns once per event that the system reports. Such a report may last while reads would
+    /// block, for example that of an error queue that is never emptied.
     ///
     /// # Errors
     ///
@@ -169,10 +176,11 @@ impl<T: AsFd> Async<T> {
         self.direction(Direction::Read).await
     }
 
-    /// Waits until the object can be written to, or a connection in progress has been made or refused.
+    /// Waits until the object can be written to, or until a connection in progress is established
+    /// or refused.
     ///
-    /// A socket that reports an error or a hang-up and has no room makes it return once for each time that the system
-    /// reports something, as with [`readable`](Async::readable).
+    /// If a socket reports an error or a hang-up but has no room, this method returns once per
+    /// event that the system reports, as [`readable`](Async::readable) does.
     ///
     /// # Errors
     ///
@@ -207,7 +215,8 @@ impl<T: AsFd> Async<T> {
         self.poll_direction(OBJECT, Direction::Write, &mut Asked::First, cx)
     }
 
-    /// Runs a non-blocking read operation until it does not fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Runs a non-blocking read operation until it does not fail with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
     /// # Errors
     ///
@@ -215,12 +224,13 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe if the operation is: it is not called again once it has succeeded.
+    /// Cancel safe if the operation is: it is not called again after it has succeeded.
     pub async fn read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.run(Direction::Read, op).await
     }
 
-    /// Runs a non-blocking write operation until it does not fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Runs a non-blocking write operation until it does not fail with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
     /// # Errors
     ///
@@ -268,14 +278,16 @@ impl<T: AsFd> Async<T> {
         poll_fn(|cx| self.poll_io(waiting.owner(), direction, cx, &mut op, |_| false)).await
     }
 
-    /// Runs an operation that does not wait, once. It takes part in the task's budget like those that may wait.
+    /// Runs an operation that never waits, once. It takes a unit of the task's budget, as
+    /// operations that may wait do.
     pub(crate) async fn now<R>(&self, op: impl FnOnce(&T) -> R) -> R {
         poll_fn(budget::poll_proceed).await.made();
         op(self.get_ref())
     }
 
-    /// The one shape of all operations (see the module's head). `owner` is whose waiter is left when it has to wait.
-    /// `drained` tells of a result after which a byte stream has nothing left to read.
+    /// The shape of all operations (see the module's documentation). `owner` owns the waker that is
+    /// stored for a wait. `drained` says whether a result proves that a byte stream has nothing
+    /// left to read.
     #[inline]
     pub(crate) fn poll_io<R>(
         &self,
@@ -318,9 +330,10 @@ impl<T: AsFd> Async<T> {
         poll_fn(|cx| self.poll_direction(waiting.owner(), direction, &mut asked, cx)).await
     }
 
-    /// Waits for readiness as such. The state word only says that an attempt is worth while; with no attempt to make,
-    /// the operating system is asked, else a caller who reads by other means would be told "ready" for ever. For the same
-    /// reason flags that may stay up are told once for each event.
+    /// Waits for readiness without an attempt. The state word only says that an attempt is worth
+    /// while. Since no attempt follows here, this asks the operating system; otherwise a caller
+    /// that reads by other means would be told "ready" for ever. For the same reason, flags that
+    /// may persist are reported once per event.
     pub(crate) fn poll_direction(
         &self,
         mut owner: Owner<'_>,
@@ -361,7 +374,7 @@ impl<T: AsFd> Async<T> {
         }
     }
 
-    /// One more handle of the object: see [`Owner`].
+    /// Adds a handle of the object: see [`Owner`].
     pub(crate) fn new_handle(&self) -> Handle {
         self.source.new_handle()
     }
@@ -370,20 +383,21 @@ impl<T: AsFd> Async<T> {
         self.source.remove_handle(handle);
     }
 
-    /// Takes the waiter of a future back that has no owner any more.
+    /// Removes the waiter of a future that has no owner any more.
     #[cfg(feature = "quinn-0-11")]
     pub(crate) fn remove_waiter(&self, direction: Direction, name: crate::reactor::Name) {
         self.source.remove_waiter(direction, name);
     }
 }
 
-/// What somebody who waits for readiness knows so far. An event after that is news to it, whoever else was told before.
+/// What a call of [`Async::poll_direction`] knows so far. An event after that is news to it, even
+/// if another caller was told of the event before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     First,
     /// Nothing was ready.
     Waits,
-    /// There were flags, of which another had been told.
+    /// There were flags, but another caller had been told of them.
     Saw(Readiness),
 }
 
@@ -397,19 +411,20 @@ impl Asked {
     }
 }
 
-/// Whoever polls the object itself.
+/// The owner of waiters that poll the object itself.
 const OBJECT: Owner<'static> = Owner::Handle(Handle::OBJECT);
 
 impl<T: AsFd> Drop for Async<T> {
     fn drop(&mut self) {
         if let Some(io) = self.io.take() {
-            // Before the descriptor closes. Nobody is left to tell of a failure, and the registration is over anyway.
+            // Before the descriptor closes. There is no caller to return an error to, and the
+            // registration is over anyway.
             let _ = self.source.deregister(io.as_fd());
         }
     }
 }
 
-/// The object inside is never pinned.
+/// `io` is never pinned.
 impl<T: AsFd> Unpin for Async<T> {}
 
 impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {

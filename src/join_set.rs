@@ -1,28 +1,38 @@
 //! [`JoinSet`]: many tasks, joined in the order in which they finish.
 //!
-//! It guarantees that a join costs the same however many tasks are in the set: nothing is polled without a reason.
+//! A join costs the same however many tasks are in the set: the set polls no task that has not
+//! finished.
 //!
 //! # How it works
-//! 1. Each task has a reference to what it shares with its set, the [`Group`].
-//! 2. The task finishes: its last poll puts what it came to there, and wakes the task that waits for the set.
-//! 3. `join_next` takes all that is there at once, and gives it out one by one.
-//! 4. A task that has to wait leaves its waker there, so that the set can abort it. One that finishes at its first poll never does.
-//! 5. The set lets its tasks go, or ends: it closes the group, and what comes there later is dropped.
+//! 1. Each task has a reference to the [`Group`], which it shares with its set.
+//! 2. A task finishes: its last poll puts its [`Completion`] into the group and wakes the task that
+//!    waits for the set.
+//! 3. `join_next` takes all completions from the group at once, and returns them one by one.
+//! 4. A task that has to wait puts its waker into the group, so that the set can abort it. A task
+//!    that finishes at its first poll never does.
+//! 5. When the set detaches its tasks, or is dropped, it closes the group. Completions that arrive
+//!    later are dropped.
 //!
-//! No task has a handle that waits for it, so that none is polled, and none is told a waker: what a set adds to a task is a
-//! reference to the group and one critical section, two if it waits.
+//! No handle waits for a task of the set, so none is polled and none registers a waker with it. A
+//! set adds to a task one reference to the group and one critical section, or two if the task
+//! waits.
 //!
 //! # What it costs
-//! 10,000 empty tasks, beside as many plain spawns and joins in the same run (two CPUs, 2026-11-29, medians): 1.09 times as long with
-//! two workers, 1.23 with one, where nothing is in parallel; tokio's set beside its own joins 1.4 and 1.1, at four times the time.
+//! 10,000 empty tasks, beside as many plain spawns and joins in the same run (two CPUs, 2026-11-29,
+//! medians), take 1.09 times as long with two workers, and 1.23 times with one, where nothing is in
+//! parallel. tokio's set takes 1.4 and 1.1 times as long as its own joins, which is four times the
+//! time.
 //!
-//! What brought it there, with two workers: a task that spawns meets those that finish on another CPU in three places, and each was
-//! worth 10 to 50 ns. (1) Memory is freed by who joins, who mostly has allocated it: a completion keeps its task's. (2) The group is
-//! counted up for many tasks at once ([`JoinSet::reference`]). (3) A spawn reads nothing in the group. Forms that were given up: a handle
-//! that is polled and a waker of each slot's own, 2.0 to 2.3; a queue of completions, but an abort handle kept for each task, 1.7.
+//! The causes of this, with two workers: a task that spawns meets the tasks that finish on another
+//! CPU in three places, and each of the following was worth 10 to 50 ns. (1) The joining task frees
+//! a task's memory, which it has mostly allocated itself: a completion keeps its task's memory. (2)
+//! A set counts the group's references up for many tasks at once ([`JoinSet::reference`]). (3) A
+//! spawn reads nothing in the group. Earlier forms: a handle that is polled and a waker per slot
+//! took 2.0 to 2.3 times as long; a queue of completions, but with an abort handle kept for each
+//! task, 1.7.
 //!
 //! # What it does not do
-//! It bounds nothing, neither tasks nor results: results stay in the set until they are joined.
+//! It limits neither tasks nor results: results stay in the set until they are joined.
 
 mod group;
 
@@ -65,27 +75,28 @@ use crate::tasks::{AbortHandle, Id, JoinError, Membership, Outcome, budget};
 /// ```
 #[must_use = "dropping a JoinSet aborts its tasks"]
 pub struct JoinSet<T> {
-    /// Tasks whose completion has not been given out.
+    /// Number of tasks whose completion has not been returned.
     len: usize,
-    /// What was taken out of the group and has not been given out. The lock is never taken: it makes a set of results that are not
-    /// `Sync` shareable nevertheless.
+    /// Completions taken from the group and not yet returned. The lock is never taken. It makes the
+    /// set `Sync` even if its results are not.
     taken: Mutex<VecDeque<Completion<T>>>,
     group: Arc<Group<Completion<T>>>,
-    /// For tasks to come; see [`JoinSet::reference`].
+    /// References for tasks to come; see [`JoinSet::reference`].
     references: Vec<Arc<Group<Completion<T>>>>,
-    /// For tasks to come: [`Group::place`] without a look at the group.
+    /// The place of tasks to come: the value of [`Group::place`], kept so that a spawn need not
+    /// read the group.
     place: Place,
 }
 
-/// What a task came to.
+/// The outcome of a task.
 struct Completion<T> {
     id: Id,
     outcome: Outcome<T>,
-    /// Keeps the task's memory until it is joined.
+    /// Keeps the task's memory until the completion is joined.
     _task: Waker,
 }
 
-/// What a task of the set has of it.
+/// A task's membership of the set.
 struct Member<T> {
     place: Place,
     group: Arc<Group<Completion<T>>>,
@@ -126,12 +137,12 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// How many tasks are in the set: those that run and those whose results have not been taken.
+    /// Number of tasks in the set: those that run and those whose results have not been taken.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the set holds no task.
+    /// Whether the set contains no task.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -159,8 +170,8 @@ impl<T> JoinSet<T> {
         boxing!(F, future => spawn_member_on(shared, future, size_of::<F>(), member))
     }
 
-    /// Runs a closure that may block, as [`spawn_blocking`](crate::spawn_blocking) does. Once it has begun, aborting it
-    /// has no effect.
+    /// Runs a closure that may block, as [`spawn_blocking`](crate::spawn_blocking) does. After the
+    /// closure has begun, aborting it has no effect.
     #[track_caller]
     pub fn spawn_blocking<F>(&mut self, f: F) -> AbortHandle
     where
@@ -172,34 +183,36 @@ impl<T> JoinSet<T> {
         boxing!(closure F, f => spawn_blocking_member_on(shared, f, size_of::<F>(), member))
     }
 
-    /// Waits for the next task to finish and takes it out of the set. `None` when the set is empty.
+    /// Waits for the next task to finish and removes it from the set. `None` if the set is empty.
     ///
-    /// A task that panicked or was aborted gives a [`JoinError`].
+    /// If the task panicked or was aborted, returns a [`JoinError`].
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a future that is dropped has taken no result.
+    /// Cancel safe: a future that is dropped has removed no task.
     pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](JoinSet::join_next), with the id of the task; an error carries the id itself.
+    /// Like [`join_next`](JoinSet::join_next), and also returns the id of the task; an error
+    /// contains the id itself.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a future that is dropped has taken no result.
+    /// Cancel safe: a future that is dropped has removed no task.
     pub async fn join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
         let Completion { id, outcome, .. } = poll_fn(|cx| self.poll_next(cx)).await?;
         Some(outcome.into_result().map(|output| (id, output)))
     }
 
-    /// The poll of [`join_next`](JoinSet::join_next).
+    /// The poll form of [`join_next`](JoinSet::join_next).
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         self.poll_next(cx)
             .map(|next| next.map(|completion| completion.outcome.into_result()))
     }
 
-    /// Takes the result of a task that has finished, without waiting. `None` when there is none yet, or the set is empty.
+    /// Takes the result of a task that has finished, without waiting. `None` if no task has
+    /// finished yet, or the set is empty.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         let taken = self.taken.get_mut();
         if taken.is_empty() && !self.group.try_take(taken) {
@@ -232,13 +245,14 @@ impl<T> JoinSet<T> {
     ///
     /// # Cancel safety
     ///
-    /// The tasks are aborted at the first poll. Dropped later, the future leaves the remaining ones in the set.
+    /// The first poll aborts the tasks. If the future is dropped later, the tasks that are left
+    /// stay in the set.
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
     }
 
-    /// Takes every task out of the set and lets it run on.
+    /// Removes every task from the set and lets it run on.
     pub fn detach_all(&mut self) {
         let group = Arc::new(Group::new());
         self.place = group.place();
@@ -248,7 +262,7 @@ impl<T> JoinSet<T> {
         self.len = 0;
     }
 
-    /// A task is about to be spawned.
+    /// Counts a task that is about to be spawned.
     fn join(&mut self) -> Member<T> {
         self.len += 1;
         Member {
@@ -257,8 +271,10 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Tasks that finish count down, often on other CPUs than this counts up. So it does that for several tasks to come, for more the
-    /// more there are, and the count changes hands the less often.
+    /// A reference to the group, for a task. Tasks that finish decrement the reference count, often
+    /// on another CPU than the one that spawns. So this takes references for several tasks to come
+    /// at once, for more if the set is larger, and the count's cache line moves between CPUs less
+    /// often.
     fn reference(&mut self) -> Arc<Group<Completion<T>>> {
         self.references.pop().unwrap_or_else(|| {
             let more = (self.len / 4).min(64);
@@ -363,11 +379,12 @@ mod tests {
 
     #[test]
     fn neither_a_spawn_nor_a_join_nor_an_abort_waits_for_a_lock_of_the_whole_process() {
-        // A report of a stall looks the task's name up, under one of the locks.
+        // Without this, a report of a stall would look up the task's name, under one of the locks.
         let builder = Builder::new().worker_threads(2);
         let runtime = builder.stall_threshold(Duration::MAX).build().unwrap();
         let runtime = Arc::new(runtime);
-        // Both times by the same code: a copy of it may have spawn sites of its own, which are new.
+        // Both threads run the same code: a copy of it might have spawn sites of its own, which
+        // would be new.
         let in_task = || {
             let runtime = runtime.clone();
             thread::spawn(move || runtime.block_on(runtime.spawn(use_a_set())).unwrap())

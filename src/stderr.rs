@@ -1,46 +1,51 @@
-//! What the crate says on standard error, which can harm nobody.
+//! Writes the crate's messages to standard error, without harm to any other thread.
 //!
-//! Standard error may be closed, or a full pipe that nobody reads, where a write waits for ever; and it is shared with
-//! others, so it is not ours to make it non-blocking.
+//! Standard error may be closed, or a full pipe that no process reads, where a write waits for
+//! ever. Other processes may share it, so this module must not make it non-blocking.
 //!
 //! # What it guarantees
 //!
-//! - Whoever has something to say is not held up: no task, worker, monitor or thread of the blocking pool writes, and no end
-//!   of a runtime waits for a write.
-//! - A closed standard error is neither a panic nor a signal.
-//! - At most [`CAPACITY`] bytes wait, or one longer message. What comes when they are full, or cannot be written, is dropped
-//!   and counted, and the count is said after the next message that could be written.
+//! - A caller with a message does not wait: no task, worker, monitor or thread of the blocking pool
+//!   writes, and the end of a runtime waits for no write.
+//! - A closed standard error causes neither a panic nor a signal.
+//! - At most [`CAPACITY`] bytes wait, or one longer message. A message that comes when they are
+//!   full, or cannot be written, is dropped and counted. The count is written after the next
+//!   message that could be written.
 //! - A message is written in one piece.
-//! - No lock is held during a write, not even that of [`std::io::stderr`]: a program that writes there itself, or a child that
-//!   is forked meanwhile, does not wait for ours.
+//! - No lock is held during a write, not even that of [`std::io::stderr`]. So a program that writes
+//!   there itself, or a child forked meanwhile, does not wait for this module's write.
 //!
 //! # Protocol
 //!
-//! 1. [`write()`] puts the message into the queue, under its lock. If there is no writer, it starts one: a thread that nobody
-//!    joins.
-//! 2. The writer takes the first message and writes it, without the lock. It ends, under the lock, when there are none left.
-//!    So there is no thread while nothing is said.
-//! 3. When the process exits, [`flush`] waits for the writer, as long as that gets on: at most [`STUCK`] for one message, and
-//!    [`PATIENCE`] in all.
-//! 4. A fork holds the lock. The child has no writer, and its queue is emptied: what is in it is the parent's to write. In a
-//!    child that is about to be aborted no thread can be relied on ([`say_last`]).
+//! 1. [`write()`] puts the message into the queue, under its lock. If there is no writer, it starts
+//!    one: a thread that nothing joins.
+//! 2. The writer (`write_all`) takes the first message and writes it, without the lock. When no
+//!    message is left, it ends, under the lock. So there is no thread while there is nothing to
+//!    write.
+//! 3. When the process exits, [`flush`] waits for the writer while it makes progress: at most
+//!    [`STUCK`] for one message, and [`PATIENCE`] in all.
+//! 4. A fork holds the lock ([`hold`]). The child has no writer, and [`in_child`] empties its
+//!    queue, whose messages the parent writes. In a child that is about to be aborted no thread can
+//!    be relied on ([`say_last`]).
 //!
-//! The writer holds no waker and runs no foreign code, so the [deadlock detector](crate::scheduler::deadlock) counts it as
-//! one that can wake nobody.
+//! The writer holds no waker and runs no foreign code, so the [deadlock
+//! detector](crate::scheduler::deadlock) counts it among the threads that can wake no task.
 //!
 //! # Rejected designs
 //!
-//! - *To ask `poll(2)` first.* A hint: another process may fill the pipe before the write.
-//! - *To open `/proc/self/fd/2` anew, without blocking.* Sockets cannot be opened so, another user's terminal neither, and
-//!   files would be overwritten from their beginning.
-//! - *A job of the blocking pool*, which this was once: with a full pipe it kept its thread for ever, and the drop of the
-//!   runtime waited for it.
-//! - *A thread that stays.* It saves 30 µs for a message, of which a program that is well has none.
+//! - *Asking `poll(2)` first.* The answer is a hint: another process may fill the pipe before the
+//!   write.
+//! - *Opening `/proc/self/fd/2` anew, without blocking.* Sockets and another user's terminal cannot
+//!   be opened this way, and files would be overwritten from their beginning.
+//! - *A job of the blocking pool*, the former design. With a full pipe it occupied its thread for
+//!   ever, and the drop of the runtime waited for it.
+//! - *A thread that stays.* It saves 30 µs per message, and a healthy program has no messages.
 //!
 //! # What it does not do
 //!
-//! Where the C library is not among our dependencies (see [`crate::sync::exit`]), nobody waits when the process exits, and the
-//! last messages may be lost; so they are after `abort` and `_exit`, everywhere.
+//! On systems where the crate does not depend on the C library (see [`crate::sync::exit`]), nothing
+//! waits when the process exits, and the last messages may be lost. After `abort` and `_exit` they
+//! may be lost everywhere.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -54,47 +59,49 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 #[cfg(test)]
 mod tests;
 
-/// So many bytes wait at most. Half a page of text in each second for an hour.
+/// The most bytes that may wait: half a page of text per second for an hour.
 const CAPACITY: usize = 1 << 20;
 
-/// A message that takes so long is not read by anybody, or not any more.
+/// If a write takes this long, nothing reads standard error, or not any more.
 const STUCK: Duration = Duration::from_millis(100);
 
-/// How long the end of a process waits at most. A busy machine may take a while to start the writer.
+/// How long the exit of the process waits at most. A busy machine may take a while to start the
+/// writer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
 
-/// The writer has ended.
+/// Notified when the writer has ended.
 static WRITTEN: Condvar = Condvar::new();
 
 /// See the module's documentation.
 struct Queue {
     messages: VecDeque<Message>,
-    /// Of all that wait.
+    /// Bytes of all messages that wait.
     bytes: usize,
-    /// Dropped, and not said to be.
+    /// Messages that were dropped and not yet reported.
     dropped: u64,
     /// The writer runs, or is about to.
     has_writer: bool,
-    /// The message that is being written, since then.
+    /// When the writer took its present message.
     since: Option<Instant>,
-    /// [`flush`] is called at the exit of the process.
+    /// [`flush`] is registered with the exit of the process.
     is_flushed: bool,
 }
 
 struct Message {
     text: String,
-    /// For whoever wants to know whether it still waits, or is being written.
+    /// Its count tells the caller of [`write()`] whether the message still waits or is being
+    /// written.
     _on_its_way: Option<Arc<()>>,
 }
 
-/// Says a line, with the name of the crate before it.
+/// Writes a line after the name of the crate.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
     write(format!("executor: {line}\n"), None);
 }
 
-/// Writes a text as it is.
+/// Writes a text as it is. The queue keeps `on_its_way` until the text is written or dropped.
 pub(crate) fn write(text: String, on_its_way: Option<Arc<()>>) {
     let (starts, registers) = {
         let mut queue = QUEUE.lock();
@@ -103,7 +110,7 @@ pub(crate) fn write(text: String, on_its_way: Option<Arc<()>>) {
         (starts, !std::mem::replace(&mut queue.is_flushed, true))
     };
     if registers {
-        // Before the writer starts, lest the process ends in between.
+        // Before the writer starts, so that the process cannot exit in between.
         at_exit(flush);
     }
     if starts {
@@ -111,8 +118,9 @@ pub(crate) fn write(text: String, on_its_way: Option<Arc<()>>) {
     }
 }
 
-/// Says a line in a process that is about to end, and in which no thread can be started: in a child of a fork. Only if there is
-/// room, which another process may take at the same moment; then the child waits for a reader.
+/// Writes a line in a process that is about to end and cannot start a thread: the child of a fork.
+/// Writes only if there is room. If another process takes that room at the same moment, the child
+/// waits for a reader.
 pub(crate) fn say_last(line: fmt::Arguments<'_>) {
     descriptor::block_signals();
     if descriptor::has_room() {
@@ -120,7 +128,7 @@ pub(crate) fn say_last(line: fmt::Arguments<'_>) {
     }
 }
 
-/// Waits until all is written, as long as there is hope.
+/// Waits until all messages are written, while the writer makes progress.
 pub(crate) extern "C" fn flush() {
     let begin = clock::now();
     let mut queue = QUEUE.lock();
@@ -134,12 +142,12 @@ pub(crate) extern "C" fn flush() {
     }
 }
 
-/// The threads of this process that are writers: none or one.
+/// Number of threads of this process that are writers: 0 or 1.
 pub(crate) fn num_threads() -> usize {
     usize::from(QUEUE.lock().has_writer)
 }
 
-/// The queue, taken for a fork.
+/// The lock of the queue, held for a fork.
 pub(crate) struct Held(MutexGuard<'static, Queue>);
 
 pub(crate) fn hold() -> Held {
@@ -154,14 +162,14 @@ pub(crate) fn in_child(held: &mut Held) {
 fn start_writer() {
     let builder = thread::Builder::new().name("executor-stderr".to_owned());
     if builder.spawn(write_all).is_err() {
-        // What waits is tried again with the next message.
+        // The next message tries to start a writer again.
         let mut queue = QUEUE.lock();
         queue.end_writer();
         WRITTEN.notify_all();
     }
 }
 
-/// The writer.
+/// The writer's thread.
 fn write_all() {
     descriptor::block_signals();
     let mut written = false;
@@ -174,7 +182,7 @@ fn write_all() {
     }
 }
 
-/// The next message. `written`: the last one could be.
+/// The next message. `written`: whether the last one could be written.
 fn next(written: bool) -> Option<Message> {
     let mut queue = QUEUE.lock();
     let message = queue.next(written, clock::now());
@@ -196,7 +204,8 @@ impl Queue {
         }
     }
 
-    /// A message that finds no room is the one that is dropped: what was said first says how it began.
+    /// Adds a message. If there is no room, drops this one: the earlier ones tell how the trouble
+    /// began.
     fn push(&mut self, text: String, on_its_way: Option<Arc<()>>) {
         let bytes = self.bytes + text.len();
         if bytes > CAPACITY && !self.messages.is_empty() {
@@ -233,7 +242,7 @@ impl Queue {
         self.since = None;
     }
 
-    /// Until when it is worth waiting for the writer, for who began at `begin`.
+    /// When to stop waiting for the writer, for a caller that began to wait at `begin`.
     fn end_of_hope(&self, begin: Instant) -> Instant {
         let stuck = self.since.map(|since| since + STUCK);
         stuck
@@ -243,7 +252,7 @@ impl Queue {
             .unwrap_or(begin)
     }
 
-    /// In a child: another process's writer writes all this.
+    /// In a child: empties the queue, which the parent's writer writes.
     fn forget(&mut self) {
         self.messages.clear();
         self.bytes = 0;
@@ -264,13 +273,14 @@ mod descriptor {
     /// Its number, by POSIX.
     const STDERR: i32 = 2;
 
-    /// Somebody else may have made it non-blocking: then it is asked again, each so often.
+    /// How often a write is repeated if another process has made standard error non-blocking.
     const RETRY: Duration = Duration::from_millis(20);
 
-    /// Not by [`io::stderr`], whose lock would be held for as long as it takes.
+    /// Does not use [`io::stderr`], whose lock would be held during the write.
     pub(super) fn write_all(mut bytes: &[u8]) -> io::Result<()> {
-        // SAFETY: the number is that of standard error, which this does not own and, being in `ManuallyDrop`, does not
-        // close. If the program has closed it, a write is an error.
+        // SAFETY: the number is that of standard error. `file` does not own it, and does not close
+        // it, since it is in `ManuallyDrop`. If the program has closed standard error, the write
+        // returns an error.
         let file = ManuallyDrop::new(unsafe { File::from_raw_fd(STDERR) });
         while !bytes.is_empty() {
             match (&*file).write(bytes) {
@@ -284,19 +294,21 @@ mod descriptor {
         Ok(())
     }
 
-    /// A write to a closed pipe raises `SIGPIPE` for the thread that writes, and ends a program that lets it. Nor shall any
-    /// handler of the program run on a thread of which it does not know.
+    /// Blocks all signals for this thread. A write to a closed pipe raises `SIGPIPE` for the
+    /// writing thread, and ends a program that does not ignore it. Nor may a handler of the program
+    /// run on a thread that the program does not know.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn block_signals() {
         let mut all = std::mem::MaybeUninit::uninit();
-        // SAFETY: `all` is valid for writes, and is written before it is read; the mask is that of the calling thread.
+        // SAFETY: `all` is valid for writes, and is written before it is read. The mask changes for
+        // the calling thread only.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
         }
     }
 
-    /// Whether a short write would not wait, at the moment.
+    /// Whether a short write would return without waiting at this moment.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn has_room() -> bool {
         let mut asked = libc::pollfd {
@@ -304,16 +316,16 @@ mod descriptor {
             events: libc::POLLOUT,
             revents: 0,
         };
-        // SAFETY: one entry, valid for reads and writes; it does not wait.
+        // SAFETY: there is one entry, valid for reads and writes. The call does not wait.
         let ready = unsafe { libc::poll(&mut asked, 1, 0) };
         ready == 1 && asked.revents & libc::POLLOUT != 0
     }
 
-    /// The standard library has `SIGPIPE` ignored.
+    /// Does nothing: the standard library ignores `SIGPIPE`.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) fn block_signals() {}
 
-    /// Forks are not seen here.
+    /// Not needed: this crate notices no forks here.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) fn has_room() -> bool {
         false

@@ -1,6 +1,6 @@
-//! The only door to atomics, locks and threads.
+//! Atomics, locks and threads. No other module imports them from elsewhere.
 //!
-//! Every other module takes its synchronisation from here, so that one switch decides what they run on:
+//! So one switch decides what all modules run on:
 //!
 //! | build | cfg | what the names mean |
 //! |---|---|---|
@@ -9,10 +9,11 @@
 //! | shuttle | `executor_shuttle` | shuttle's randomised twins |
 //! | thread sanitizer | `executor_tsan` | `std` atomics, `parking_lot` locks (the sanitizer cannot see into `std`'s) |
 //!
-//! The cfg names are our own: the well-known `--cfg loom` would also switch our dependencies.
+//! The cfg names belong to this crate: the usual `--cfg loom` would also switch its dependencies.
 //!
-//! [`Mutex::lock`] never reports poison. User code never runs under one of our locks, so a panic cannot leave a
-//! protected value half-changed; what remains of poisoning would only turn one panic into many.
+//! [`Mutex::lock`] never reports poison. User code never runs under a lock of this crate, so a
+//! panic cannot leave a protected value half-changed, and poison would only turn one panic into
+//! many.
 
 #[cfg(not(any(executor_loom, executor_shuttle)))]
 pub(crate) use std::{
@@ -40,7 +41,7 @@ pub(crate) use std::sync::atomic::compiler_fence;
 #[path = "sync/counter.rs"]
 pub(crate) mod counter;
 
-/// Models do not fork.
+// Models do not fork.
 #[cfg(not(any(executor_loom, executor_shuttle)))]
 #[path = "sync/fork.rs"]
 pub(crate) mod fork;
@@ -49,7 +50,7 @@ pub(crate) mod fork;
 #[path = "sync/exit.rs"]
 pub(crate) mod exit;
 
-/// `std`-shaped locks (normal, loom and shuttle builds) with poison taken out.
+/// Locks of `std`, loom or shuttle, without poison.
 #[cfg(not(executor_tsan))]
 mod lock {
     #[cfg(executor_loom)]
@@ -92,7 +93,7 @@ mod lock {
             }
         }
 
-        /// No model keeps a value in a lock for the sake of `Sync` alone.
+        /// No model needs it: `join_set` alone has a lock that only makes a value `Sync`.
         #[cfg(not(any(executor_loom, executor_shuttle)))]
         #[inline]
         pub(crate) fn get_mut(&mut self) -> &mut T {
@@ -118,7 +119,7 @@ mod lock {
             self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
         }
 
-        /// Waits at most `timeout`; the flag says whether it ran out.
+        /// Waits at most `timeout`. The flag says whether the time ran out.
         pub(crate) fn wait_timeout<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
@@ -141,7 +142,7 @@ mod lock {
     }
 }
 
-/// `parking_lot` locks, compiled by us and therefore instrumented.
+/// `parking_lot` locks: they are compiled with this crate, and so instrumented.
 #[cfg(executor_tsan)]
 mod lock {
     use std::time::Duration;

@@ -1,64 +1,83 @@
-//! The `spawn_blocking` pool: threads that run jobs which may block for as long as they like.
+//! The `spawn_blocking` pool: threads that run jobs which may block for any time.
 //!
 //! # What it guarantees
-//! - Every accepted job is run or cancelled, exactly once; a refused one is handed back.
-//! - Below the thread limit a queued job never waits for a running one: jobs may wait for each other.
-//! - Submitting while somebody is already on the way to the queue is a push, a fence and a load.
+//! - Every accepted job is run or cancelled, exactly once. A refused job is returned to its
+//!   submitter.
+//! - Below the thread limit a queued job never waits for a running one: jobs may wait for each
+//!   other.
+//! - While a thread is already on its way to the queue, submitting costs a push, a fence and a
+//!   load.
 //!
-//! # Words
-//! A thread is *idle* (parked, on the idle stack), *called* (taken off the stack, or started, and not yet back at the
-//! queue) or *working*. The **call** is a role: at most one thread is called at a time, and [`Shared::call`] says so:
+//! # States
+//! A thread is *idle* (parked, on the stack `Ledger::idle`), *called* (taken off the stack, or
+//! started, and not yet back at the queue) or *working*. At most one thread is called at a time.
+//! [`Shared::call`] holds the state of the **call**:
 //!
-//! | state | who answers for a queued job | submit |
+//! | state | responsible for a queued job | `submit` |
 //! |---|---|---|
 //! | `OPEN` | its submitter | takes the ledger's lock and calls a thread |
-//! | `CALLED` | the thread on its way, once it is there | does nothing |
-//! | `COVERED` | no call would help: all threads work and the limit is reached, or one is *on watch* | does nothing |
+//! | `CALLED` | the called thread, once it reaches the queue | does nothing |
+//! | `COVERED` | the working threads, or the one *on watch*: all threads work and the limit is reached, or a thread is on watch, so no call would help | does nothing |
 //!
-//! The state is written under the ledger's lock alone and read without it. All counts live in the ledger and are exact.
+//! The state is written under the ledger's lock only, and read without it. All counts are in the
+//! ledger, and are exact.
 //!
 //! # Protocol
-//! Submit:
-//! 1. Push the job. A closed queue refuses it (after shutdown), so nothing is pushed behind the last look of step 12.
-//! 2. Fence, then read the state; not `OPEN`: done.
-//! 3. Lock, look again, call: the youngest idle thread, else a new one below the limit, else write `COVERED`.
-//!    The thread counts from this moment, under the lock: two submitters at `max - 1` cannot both start one.
+//! Submitting ([`Pool::submit`]):
 //!
-//! A called thread, back at the queue, under the lock:
+//! 1. Push the job. A closed queue refuses it (after shutdown), so nothing is pushed after the last
+//!    look of step 12.
+//! 2. Fence, then read the state. If it is not `OPEN`: done.
+//! 3. Lock the ledger and read the state again (`call_if_open`). Call a thread (`call_next`): the
+//!    idle thread that parked last, or else, below the limit, a new one, or else write `COVERED`. A
+//!    new thread counts from this moment, under the lock, so two submitters at `max - 1` cannot
+//!    both start one.
 //!
-//! 4. Write `OPEN`, fence, take a job. A submitter whose step 2 came before this fence has its job seen here, one whose
-//!    step 2 came after sees `OPEN`. Without the pair, a job pushed behind the look waits beside idle threads.
-//! 5. Queue still not empty: pass the call on as in step 3, before the job runs. Without it, jobs which all wait for a
-//!    queued one would hold every thread. (A chain: one wake-up in flight, and no submitter pays for more than one.)
+//! A called thread, back at the queue, under the lock (`next_job`):
 //!
-//! A working thread takes jobs without the lock until it sees none. Then, under the lock:
+//! 4. Write `OPEN`, fence, take a job. If a submitter's fence of step 2 comes before this fence,
+//!    this thread sees its job; if it comes after, the submitter sees `OPEN`. Without the two
+//!    fences, a job pushed after this look would wait beside idle threads.
+//! 5. If the queue is still not empty, pass the call on as in step 3, before running the job.
+//!    Otherwise, jobs that all wait for a queued one would occupy every thread. (This makes a
+//!    chain: one wake-up is in flight at a time, and no submitter pays for more than one.)
 //!
-//! 6. Turn `COVERED` into `OPEN` (it will be free), fence, look once more (the pair of step 4). Found: work on.
-//! 7. Nothing: onto the stack, and wait on its own condition variable. Being on the stack decides a race between time-out
-//!    and call: whoever takes the thread off it, under the lock, was first. A called thread never times out.
-//! 8. Timed out: as 6, and if there is still nothing leave the ledger under the same lock. A job pushed at that moment is
-//!    either seen, or its submitter finds `OPEN` and a count that no longer holds the thread.
+//! A working thread takes jobs without the lock until it sees none. Then, under the lock
+//! (`next_job`):
 //!
-//! The watch (below the limit, none idle, more than one job queued), so that a burst of short jobs does not start a
-//! thread for each:
+//! 6. Turn `COVERED` into `OPEN`, since this thread becomes free. Fence, and look once more (the
+//!    pair of step 4). If there is a job, work on.
+//! 7. Otherwise go onto the stack, and wait on this thread's own condition variable (`wait`). The
+//!    stack decides a race between time-out and call: the side that takes the thread off the stack,
+//!    under the lock, came first. A called thread never times out.
+//! 8. After a time-out do as in step 6. If there is still no job, leave the ledger under the same
+//!    lock. If a job is pushed at that moment, either this thread sees it, or its submitter finds
+//!    `OPEN` and a count without this thread.
 //!
-//! 9. A called thread that sees the queue moving ([`HURRY`]) does not take a job, for then it would have to start
-//!    another thread first. It writes `COVERED` and waits for [`WATCH`] on the stack.
-//! 10. Afterwards, if the backlog is larger than what was taken meanwhile, it takes part (steps 4, 5); else it watches on.
-//!     So jobs that block all threads are noticed after `WATCH`, without a monitor. With a zero keep-alive there is
-//!     no watch, and nothing here depends on time.
+//! The watch keeps a burst of short jobs from starting a thread for each. It applies below the
+//! limit, when no thread is idle and more than one job is queued:
+//!
+//! 9. If a called thread sees that the queue moves ([`HURRY`]), it does not take a job, since it
+//!    would have to start another thread first (step 5). It writes `COVERED` and waits on the stack
+//!    for [`WATCH`].
+//! 10. If the backlog is then larger than the number of jobs taken meanwhile, it goes on with steps
+//!     4 and 5; otherwise it watches again. So the pool notices within `WATCH` that jobs block all
+//!     threads, without a monitor. With a zero keep-alive there is no watch, and nothing here
+//!     depends on time.
 //!
 //! Failures and the end:
 //!
-//! 11. A thread that cannot be started, or ends before it began: uncount it, write `OPEN`, fence, look. A job is there
-//!     (its submitter may have seen `CALLED`): call an idle thread, if there is one; if no thread is left at all, hand one
-//!     job back to the submitter and cancel the others; else the working threads will come to it, and the next
-//!     submit or [`Pool::tick`] tries again.
-//! 12. Shutdown: close the queue, mark the ledger (no thread is started any more), call all idle threads, cancel what is
-//!     queued. A job is popped by a thread or by this loop, never by both.
+//! 11. A thread cannot be started, or ends before it began: uncount it, write `OPEN`, fence, look
+//!     (`uncount_lost`). If a job is queued (its submitter may have seen `CALLED`), call an idle
+//!     thread if there is one. If no thread is left at all, return one job to the submitter and
+//!     cancel the others. Otherwise the working threads will take the job, and the next submit or
+//!     [`Pool::tick`] tries again.
+//! 12. Shutdown: close the queue, mark the ledger (no thread is started from now on), call all idle
+//!     threads, cancel the queued jobs. Either a thread or this loop pops a job, never both.
 //!
 //! # What it does not do
-//! It catches no panics and knows no futures; both are the job's business. It does not stop a job that has begun.
+//! It catches no panics and knows no futures; the job handles both. It does not stop a job that has
+//! begun.
 
 mod worker;
 
@@ -83,75 +102,78 @@ use crate::sync::{
     },
 };
 
-/// So many jobs taken while a thread was on its way (about 50 µs) say that a job is shorter than the start of a thread,
-/// which then is no help.
+/// If at least this many jobs were taken while a thread was on its way (about 50 µs), a job is
+/// shorter than the start of a thread, and another thread would not help.
 const HURRY: usize = 4;
 
-/// How long a thread on watch sleeps: what jobs that block every thread may cost the next one. Ten thread starts, so
-/// that a burst of short jobs adds at most one thread in the time of ten.
+/// How long a thread on watch sleeps: the time that a job may wait when other jobs block every
+/// thread. It is ten thread starts, so a burst of short jobs adds at most one thread in the time of
+/// ten.
 const WATCH: Duration = Duration::from_micros(500);
 
-/// Nobody is on the way: a submitter must call a thread.
+/// No thread is on its way: a submitter must call one.
 const OPEN: u8 = 0;
-/// A thread is on the way and will look at the queue.
+/// A thread is on its way and will look at the queue.
 const CALLED: u8 = 1;
 /// A call would not help: the limit is reached, or a thread is on watch.
 const COVERED: u8 = 2;
 
 /// What the pool runs. Neither method may unwind.
 pub(crate) trait Job: Send + 'static {
-    /// Runs on a pool thread.
+    /// Called on a pool thread.
     fn run(self);
-    /// The pool was shut down before the job began, or no thread could be started for it.
+    /// Called if the pool was shut down before the job began, or no thread could be started for it.
     fn cancel(self);
 }
 
-/// Starts an OS thread that runs the given body; an error means that the body will never run. It is called without a
-/// lock held.
+/// Starts an OS thread that runs the given body. An error means that the body will never run. The
+/// pool holds no lock when it calls this.
 pub(crate) type Spawner = Box<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
 pub(crate) struct Config {
     pub(crate) max_threads: usize,
-    /// How long a thread without work stays; zero: it ends at once.
+    /// How long a thread without work stays; with zero it ends at once.
     pub(crate) keep_alive: Duration,
     pub(crate) spawner: Spawner,
 }
 
-/// The pool; its threads keep the shared part alive.
+/// The pool. Its threads keep the shared part alive.
 pub(crate) struct Pool<J: Job> {
     shared: Arc<Shared<J>>,
 }
 
 struct Shared<J: Job> {
     queue: ConcurrentQueue<J>,
-    /// `OPEN`, `CALLED` or `COVERED`. Written under the ledger's lock; read by `submit` and `tick` without it. Each
-    /// `OPEN` is followed by a SeqCst fence and a look at the queue; it pairs with push and fence in `submit`, so
-    /// the accesses themselves are relaxed.
+    /// `OPEN`, `CALLED` or `COVERED`. Written under the ledger's lock (`call_next`, `ring`,
+    /// `next_job`, `watch`, `uncount_lost`); read by `submit` and `tick` without it. After each
+    /// store of `OPEN` come a SeqCst fence and a look at the queue. They pair with the push and the
+    /// fence in `submit`, so the accesses themselves are relaxed.
     call: CachePadded<AtomicU8>,
-    /// Jobs taken so far (wraps). Written by every thread that takes one, read by the watch; a guess about speed that
-    /// orders nothing: relaxed.
+    /// Number of jobs taken so far (wraps). Every thread that takes a job adds one (`take`);
+    /// `call_next`, `keeps_up` and `watch` read it to estimate speed. It orders nothing: relaxed.
     taken: CachePadded<AtomicUsize>,
     ledger: Mutex<Ledger>,
-    /// Rung when the last thread has left.
+    /// Notified when the last thread has left.
     ended: Condvar,
     config: Config,
 }
 
 struct Ledger {
-    /// Threads that are started or being started and have not left.
+    /// Threads that are running or being started.
     threads: usize,
-    /// Idle threads, the one that came last on top: the lower ones grow old and end.
+    /// Idle threads. The one that parked last is on top, so that the lower ones time out and end.
     idle: Vec<Arc<IdleThread>>,
-    /// `taken` when the last call was made or the watch began.
+    /// Value of `taken` when the last call was made or the watch began.
     mark: usize,
     shutdown: bool,
 }
 
-/// Where a thread waits.
+/// What an idle thread waits on.
 struct IdleThread {
-    /// Waits with the ledger's lock.
+    /// The thread waits here with the ledger's lock.
     bell: Condvar,
-    /// Written and read under the ledger's lock (relaxed); true once the thread was taken off the idle stack by a call.
+    /// True once a call or the shutdown has taken the thread off the idle stack. Written by `wait`,
+    /// `ring` and `shutdown`, read by `wait`, all under the ledger's lock: relaxed.
     called: AtomicBool,
 }
 
@@ -176,14 +198,15 @@ impl<J: Job> Pool<J> {
     /// Queues a job.
     ///
     /// # Errors
-    /// The pool is shut down, or it has no thread and none can be started. In the second case the job that comes back
-    /// may be that of another submitter who met the same failure; to cancel whatever comes back is right.
+    /// The pool is shut down, or it has no thread and none can be started. In the second case the
+    /// returned job may be that of another submitter that met the same failure. The caller cancels
+    /// whatever job it gets.
     pub(crate) fn submit(&self, job: J) -> Result<(), (J, io::Error)> {
         if let Err(refused) = self.shared.queue.push(job) {
             let error = io::Error::other("the runtime has shut down");
             return Err((refused.into_inner(), error));
         }
-        // Step 2: orders the push before the load; pairs with the fence after each store of OPEN.
+        // Step 2: orders the push before the load. Pairs with the fence after each store of OPEN.
         fence(SeqCst);
         if self.shared.call.load(Relaxed) != OPEN {
             return Ok(());
@@ -194,7 +217,7 @@ impl<J: Job> Pool<J> {
         }
     }
 
-    /// Tries again where a thread could not be started. Cheap when nothing is queued.
+    /// Tries again to start a thread after a failure. Cheap when nothing is queued.
     pub(crate) fn tick(&self) {
         if self.shared.queue.is_empty() || self.shared.call.load(Relaxed) != OPEN {
             return;
@@ -204,7 +227,7 @@ impl<J: Job> Pool<J> {
         }
     }
 
-    /// Takes no more jobs, cancels those that have not begun, lets idle threads end.
+    /// Accepts no more jobs, cancels those that have not begun, and lets idle threads end.
     pub(crate) fn shutdown(&self) {
         let shared = &self.shared;
         shared.queue.close();
@@ -223,8 +246,9 @@ impl<J: Job> Pool<J> {
         }
     }
 
-    /// After [`shutdown`](Self::shutdown): waits until every thread has left; false when the deadline passed first.
-    /// A job of this pool must not call it without a deadline: it would wait for itself.
+    /// Call it after [`shutdown`](Self::shutdown). Waits until every thread has left; false if the
+    /// deadline passed first. A job of this pool must not call it without a deadline: it would wait
+    /// for itself.
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>) -> bool {
         let mut ledger = self.shared.ledger.lock();
         while ledger.threads > 0 {
@@ -255,7 +279,7 @@ impl<J: Job> Pool<J> {
 }
 
 impl<J: Job> Shared<J> {
-    /// Step 3, from outside the pool. Gives a job back when there is no thread to run it.
+    /// Step 3, from outside the pool. Returns a job if there is no thread to run it.
     #[cold]
     fn call_if_open(shared: &Arc<Self>) -> Option<(J, io::Error)> {
         let ledger = shared.ledger.lock();
@@ -265,7 +289,8 @@ impl<J: Job> Shared<J> {
         Shared::call_next(shared, ledger)
     }
 
-    /// Calls one more thread; the state is `OPEN`, or the caller itself was the called thread.
+    /// Calls one more thread. The state must be `OPEN`, or the calling thread must itself be the
+    /// called one.
     fn call_next(shared: &Arc<Self>, mut ledger: MutexGuard<'_, Ledger>) -> Option<(J, io::Error)> {
         if ledger.shutdown {
             return None;
@@ -289,7 +314,7 @@ impl<J: Job> Shared<J> {
         Some((handed_back?, error))
     }
 
-    /// Wakes a thread that was just taken off the stack.
+    /// Wakes a thread that the caller has just taken off the stack.
     fn ring(&self, ledger: MutexGuard<'_, Ledger>, thread: &IdleThread) {
         self.call.store(CALLED, Relaxed);
         thread.called.store(true, Relaxed);
@@ -297,8 +322,8 @@ impl<J: Job> Shared<J> {
         thread.bell.notify_one();
     }
 
-    /// Step 11, for a thread that never reached the queue (or broke out of a job by unwinding). Returns the jobs
-    /// that no thread is left to run.
+    /// Step 11, for a thread that never reached the queue, or left a job by unwinding. Returns the
+    /// jobs that no thread is left to run.
     fn uncount_lost(&self) -> Vec<J> {
         let mut ledger = self.ledger.lock();
         self.uncount(&mut ledger);

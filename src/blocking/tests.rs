@@ -1,4 +1,5 @@
-//! Hazards of the pool, with numbers for jobs: each must be run, cancelled or handed back, exactly once.
+//! Hazards of the pool. Jobs are numbers here: each must be run, cancelled or returned, exactly
+//! once.
 
 use std::{
     io,
@@ -14,7 +15,7 @@ use crate::sync::{
 
 mod failures;
 
-/// Counts arrivals; a wait that takes too long panics instead of hanging.
+/// Counts arrivals. A wait that takes too long panics instead of hanging.
 #[derive(Default)]
 struct Gate {
     arrived: Mutex<usize>,
@@ -41,10 +42,10 @@ impl Gate {
     }
 }
 
-/// After this a job counts as lost.
+/// A job that takes longer counts as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where a job ended.
+/// How often a job was run and cancelled.
 #[derive(Default)]
 struct Fates {
     run: AtomicUsize,
@@ -53,7 +54,7 @@ struct Fates {
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// `fates[id]` counts what became of this job.
+/// A job that counts its end in `fates[id]`.
 struct TestJob {
     fates: Arc<Vec<Fates>>,
     id: usize,
@@ -141,7 +142,7 @@ impl Bench {
         self.total(|fates| &fates.run)
     }
 
-    /// Waits for `condition`; a lost job shows as a panic here, not as a hang.
+    /// Waits for `condition`. If a job is lost, this panics instead of hanging.
     fn wait_until(&self, what: &str, condition: impl Fn(&Bench) -> bool) {
         let give_up = Instant::now() + PATIENCE;
         while !condition(self) {
@@ -150,7 +151,7 @@ impl Bench {
         }
     }
 
-    /// Ends the pool and asserts that each job met exactly one fate.
+    /// Shuts the pool down and asserts that each job met exactly one fate.
     fn finish(&self) {
         self.pool.shutdown();
         let deadline = Instant::now() + PATIENCE;
@@ -209,7 +210,7 @@ fn the_thread_limit_holds() {
     bench.finish();
 }
 
-/// Job k waits for job k + 1: all of them must be running at once.
+/// Job k waits for job k + 1: all of them must run at once.
 fn dependent_chain(length: usize, keep_alive: Duration, noise: usize) {
     let bench = Bench::new(length + noise, length + 4, keep_alive);
     let gates: Vec<_> = (0..=length).map(|_| Gate::new()).collect();
@@ -239,7 +240,7 @@ fn dependent_jobs_get_their_threads_without_a_monitor() {
     }
 }
 
-/// The short jobs make the queue move, so that threads go on watch before everything blocks.
+/// The short jobs make the queue move, so that threads go on watch before the long ones block them.
 #[test]
 fn dependent_jobs_between_short_ones_get_their_threads() {
     for _ in 0..10 {
@@ -287,7 +288,7 @@ fn a_job_beside_a_thread_that_ends_is_not_lost() {
         let bench = Bench::new(5_000, 4, keep_alive);
         for id in 0..5_000 {
             bench.submit(id, || ());
-            // From "at once" to "just after the last thread ended".
+            // The pauses range from none to just over the end of the last thread.
             for _ in 0..id % 97 * 20 {
                 std::hint::spin_loop();
             }
@@ -330,7 +331,7 @@ fn an_endless_keep_alive_does_not_overflow() {
     bench.finish();
 }
 
-/// One call in flight and the watch: a burst must not start a thread per job.
+/// There is one call in flight, and the watch: so a burst does not start a thread per job.
 #[test]
 fn a_burst_of_short_jobs_starts_few_threads() {
     let bench = Bench::new(10_000, 512, LONG);

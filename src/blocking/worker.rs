@@ -1,5 +1,5 @@
-//! A thread of the blocking pool: how it is started, finds its next job, waits and leaves. The steps are numbered in
-//! the [parent module](super).
+//! A thread of the blocking pool: its start, its search for jobs, its wait and its end. The [parent
+//! module](super) numbers the steps.
 
 use std::{io, time::Duration};
 
@@ -14,14 +14,15 @@ use crate::sync::{
     },
 };
 
-/// Starts a thread that the ledger already counts and that holds the call.
+/// Starts a thread. The ledger counts it already, and it holds the call.
 pub(super) fn start<J: Job>(shared: &Arc<Shared<J>>) -> io::Result<()> {
     let place = Place {
         shared: shared.clone(),
         left: false,
     };
-    // The spawner drops the body both when it fails and when a start hook panics in the new thread. In the first case the
-    // place is taken back here, so that the submitter gets its job; in the second its drop cleans up.
+    // The spawner drops the body if it fails, and the new thread drops it if a start hook panics.
+    // After a failure this function takes `place` back, so that the submitter gets its job. After a
+    // panic the drop of `place` cleans up.
     let slot = Arc::new(Mutex::new(Some(place)));
     let body = {
         let slot = slot.clone();
@@ -42,7 +43,7 @@ pub(super) fn start<J: Job>(shared: &Arc<Shared<J>>) -> io::Result<()> {
     started
 }
 
-/// A place in the ledger's count of threads: given up exactly once, however the thread ends.
+/// One thread in the ledger's count. It is uncounted exactly once, however the thread ends.
 struct Place<J: Job> {
     shared: Arc<Shared<J>>,
     left: bool,
@@ -57,7 +58,7 @@ impl<J: Job> Drop for Place<J> {
 }
 
 impl<J: Job> Place<J> {
-    /// The life of a pool thread.
+    /// The loop of a pool thread.
     fn work(mut self) {
         let shared = self.shared.clone();
         let thread = Arc::new(IdleThread {
@@ -76,7 +77,7 @@ impl<J: Job> Place<J> {
     }
 }
 
-/// With what a thread comes to the ledger.
+/// Why a thread comes to the ledger.
 #[derive(Clone, Copy, PartialEq)]
 enum Arrival {
     /// It holds the call.
@@ -85,7 +86,7 @@ enum Arrival {
     Watched,
     /// It has worked and sees no more jobs.
     Working,
-    /// It has waited for work as long as it may.
+    /// Its keep-alive has expired.
     Expired,
 }
 
@@ -102,7 +103,7 @@ impl<J: Job> Shared<J> {
         Some(job)
     }
 
-    /// The next job, waited for if need be. `None`: the thread has left the ledger.
+    /// Returns the next job; waits for one. `None`: the thread has left the ledger.
     fn next_job(shared: &Arc<Self>, thread: &Arc<IdleThread>, mut arrival: Arrival) -> Option<J> {
         let mut ledger = shared.ledger.lock();
         loop {
@@ -110,7 +111,8 @@ impl<J: Job> Shared<J> {
                 (ledger, arrival) = shared.watch(ledger, thread);
                 continue;
             }
-            // Steps 4 and 6. A call that another thread holds stays: that thread will look, after us.
+            // Steps 4 and 6. If another thread holds the call, the state stays: that thread will
+            // look after this one.
             if arrival.holds_call() || shared.call.load(Relaxed) == COVERED {
                 shared.call.store(OPEN, Relaxed);
             }
@@ -139,11 +141,12 @@ impl<J: Job> Shared<J> {
         }
     }
 
-    /// Steps 9 and 10: whether the working threads get on with the queue so well that one more is not worth the start of
-    /// its successor.
+    /// Steps 9 and 10: whether the working threads keep up with the queue, so that one more is not
+    /// worth the start of another after it.
     fn keeps_up(&self, ledger: &Ledger, arrival: Arrival) -> bool {
         let backlog = self.queue.len();
-        // With one job there is no successor to start; an idle thread or the limit makes it free.
+        // With one job, no further thread has to start. With an idle thread, or at the limit, none
+        // would.
         let must_start = backlog > 1
             && ledger.idle.is_empty()
             && ledger.threads < self.config.max_threads
@@ -170,7 +173,7 @@ impl<J: Job> Shared<J> {
         let arrival = if called {
             Arrival::Called
         } else if self.call.load(Relaxed) == CALLED {
-            // A thread went idle meanwhile and was called: the queue is its to look after.
+            // A thread became idle meanwhile and was called: it looks after the queue.
             Arrival::Working
         } else {
             self.call.store(CALLED, Relaxed);
@@ -180,7 +183,8 @@ impl<J: Job> Shared<J> {
     }
 }
 
-/// Step 7: waits on the idle stack until called (true) or for `limit` (false; the driver is off the stack again).
+/// Step 7: waits on the idle stack until a call (true) or for `limit` (false; the thread has then
+/// taken itself off the stack).
 fn wait<'a>(
     mut ledger: MutexGuard<'a, Ledger>,
     thread: &Arc<IdleThread>,
@@ -188,7 +192,8 @@ fn wait<'a>(
 ) -> (MutexGuard<'a, Ledger>, bool) {
     thread.called.store(false, Relaxed);
     ledger.idle.push(thread.clone());
-    // The real clock, not the scheduler's: an OS thread waits. `None`: further away than the clock reaches.
+    // The real clock, not the scheduler's, since an OS thread waits. `None`: later than the clock
+    // can express.
     let deadline = clock::now().checked_add(limit);
     while !thread.called.load(Relaxed) {
         let Some(deadline) = deadline else {

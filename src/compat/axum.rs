@@ -1,7 +1,9 @@
-//! axum's `Listener` for our listeners, so that `axum::serve` takes them (feature `axum-0-8`).
+//! axum's `Listener` for the listeners of this crate, so that `axum::serve` accepts them (feature
+//! `axum-0-8`).
 //!
-//! Our listeners are axum's `Listener`. `axum::serve` itself calls `tokio::spawn`, so it needs a tokio context: turn on
-//! `tokio-compat`, or hand the future to another executor that has one. Without tokio, serve a `Router` through hyper-util.
+//! `axum::serve` itself calls `tokio::spawn`, so it needs a tokio context: turn on `tokio-compat`,
+//! or run the future on another executor that has one. To serve a `Router` without tokio, use
+//! hyper-util.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -15,8 +17,9 @@
 //! # }
 //! ```
 //!
-//! `axum::serve` spawns its connections onto that context, where they share few threads, by default one: a handler that blocks
-//! there holds up all of them. A layer hands each request to a task of ours, so that handlers run on all processors and may block:
+//! `axum::serve` spawns its connections onto that context, whose tasks share few threads, by
+//! default one. A handler that blocks there delays all of them. A layer can run each request in a
+//! task of this crate instead, so that handlers run on all processors and may block:
 //!
 //! ```
 //! use axum::{extract::Request, http::StatusCode, middleware::Next, response::Response};
@@ -30,9 +33,10 @@
 //! # ;
 //! ```
 //!
-//! Options of the accepted sockets are set by `tap_io`, of [`ListenerExt`](axum::serve::ListenerExt). It is also what gives handlers
-//! the peer's address: axum implements its `Connected` for that wrapper and for its own listeners, and we cannot for ours, since
-//! neither the trait nor `SocketAddr` is ours.
+//! Set options of the accepted sockets with `tap_io`, of [`ListenerExt`](axum::serve::ListenerExt).
+//! This wrapper also gives handlers the peer's address: axum implements its `Connected` for the
+//! wrapper and for its own listeners. This crate cannot implement it for its listeners, since
+//! neither the trait nor `SocketAddr` belongs to it.
 //!
 //! ```
 //! use axum::extract::ConnectInfo;
@@ -50,8 +54,8 @@
 //! }
 //! ```
 //!
-//! An error of `accept` that would come again at once, such as too many open files, is printed to standard error, and the next
-//! attempt made a second later, as axum's own listener does.
+//! After an error of `accept` that would repeat at once, such as too many open files, the listener
+//! prints the error to standard error and tries again a second later, as axum's own listener does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,7 +69,7 @@ use crate::net::{TcpListener, TcpStream};
 use crate::stderr;
 use crate::time::sleep;
 
-/// How long a listener waits after an error that would come again at once, such as too many open files.
+/// How long a listener waits after an error that would repeat at once, such as too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Listener for TcpListener {
@@ -104,7 +108,8 @@ impl Listener for UnixListener {
     }
 }
 
-/// The trait has no way to return an error: the server goes on, at once if only the one connection was concerned.
+/// Waits after an error of `accept`, unless the error concerns one connection only. The trait
+/// cannot return errors, so the server continues.
 async fn recover(error: io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(

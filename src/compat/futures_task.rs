@@ -1,6 +1,7 @@
-//! `futures`' own `Spawn` and `LocalSpawn`, for [`Handle`] (feature `futures-task`).
+//! The traits `Spawn` and `LocalSpawn` of `futures`, for [`Handle`] (feature `futures-task`).
 //!
-//! [`Handle`] is a `Spawn`, and a `LocalSpawn` for the innermost `block_on` of the calling thread.
+//! [`Handle`] implements `Spawn`, and `LocalSpawn` for the innermost `block_on` of the calling
+//! thread.
 //!
 //! ```
 //! use futures::task::{LocalSpawnExt, SpawnExt};
@@ -13,13 +14,14 @@
 //! });
 //! ```
 //!
-//! Where both are in sight, `handle.spawn(..)` is our own method; the trait's is `SpawnExt::spawn(&handle, ..)`.
+//! If both are in scope, `handle.spawn(..)` is the method of `Handle`; the trait's is
+//! `SpawnExt::spawn(&handle, ..)`.
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
 use crate::runtime::Handle;
 
-/// Spawns onto the runtime, detached. An error once that has shut down.
+/// Spawns onto the runtime, detached. An error if the runtime has shut down.
 impl Spawn for Handle {
     #[track_caller]
     fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
@@ -36,8 +38,8 @@ impl Spawn for Handle {
     }
 }
 
-/// Spawns onto the innermost `block_on` of the calling thread, whichever runtime that is of. An error where there is
-/// none, as [`spawn_local`](crate::spawn_local) would panic.
+/// Spawns onto the innermost `block_on` of the calling thread, whichever runtime that belongs to.
+/// An error outside `block_on`, where [`spawn_local`](crate::spawn_local) would panic.
 impl LocalSpawn for Handle {
     #[track_caller]
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {

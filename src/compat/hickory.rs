@@ -13,12 +13,13 @@ use hickory_net::runtime::{DnsTcpStream, DnsUdpSocket, RuntimeProvider, Spawn, T
 use crate::net::{TcpSocket, TcpStream, UdpSocket};
 use crate::time::{sleep, timeout};
 
-/// How long a connection may take to be made if the caller names no time: hickory's own figure.
+/// Limit for making a connection if the caller passes none: hickory's own figure.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs hickory's resolver and clients in the current runtime, else in the default one.
+/// Runs hickory's resolver and clients in the current runtime, or in the default one outside any.
 ///
-/// Plain DNS over UDP and TCP. hickory's features for TLS, HTTPS and QUIC bring tokio's runtime with them.
+/// Supports plain DNS over UDP and TCP. hickory's features for TLS, HTTPS and QUIC bring tokio's
+/// runtime with them.
 ///
 /// # Examples
 ///

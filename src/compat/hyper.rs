@@ -1,4 +1,5 @@
-//! hyper's runtime traits: [`Executor`](hyper::rt::Executor), [`Timer`], and its I/O traits on our streams.
+//! hyper's runtime traits: [`Executor`](hyper::rt::Executor), [`Timer`], and its I/O traits for
+//! this crate's streams.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,10 +13,12 @@ use crate::runtime::spawn::spawn_on;
 use crate::tasks::large::boxing;
 use crate::time::{self, Sleep};
 
-/// Runs hyper's tasks as tasks of the current runtime, else of the default one.
+/// Runs hyper's tasks as tasks of the current runtime, or of the default one outside any.
 ///
-/// hyper needs it for HTTP/2, where a connection runs tasks of its own: `http2::Builder::new(HyperExecutor)`, or
-/// `auto::Builder::new(HyperExecutor)` of hyper-util, with `.timer(HyperTimer)`; connections are our streams as they are.
+/// hyper needs it for HTTP/2, where a connection spawns tasks: pass it to
+/// `http2::Builder::new(HyperExecutor)`, or to `auto::Builder::new(HyperExecutor)` of hyper-util,
+/// and add `.timer(HyperTimer)`. hyper takes this crate's streams as connections without an
+/// adapter.
 ///
 /// # Examples
 ///
@@ -43,7 +46,8 @@ where
     }
 }
 
-/// hyper's timeouts by our timers. A reset moves the timer where it is: no allocation, also after it has fired.
+/// Implements hyper's timeouts with this crate's timers. A reset changes the existing timer,
+/// without an allocation, even after it has fired.
 ///
 /// # Examples
 ///
@@ -79,7 +83,7 @@ impl Timer for HyperTimer {
     fn reset(&self, sleep: &mut Pin<Box<dyn HyperSleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             Some(sleep) => sleep.reset(deadline),
-            // Another timer made it.
+            // Another `Timer` made this sleep.
             None => *sleep = self.sleep_until(deadline),
         }
     }
@@ -89,7 +93,7 @@ impl HyperSleep for Sleep {}
 
 #[cfg(unix)]
 mod io {
-    //! Reads go into hyper's buffer as it is, uninitialised; writes are vectored.
+    //! Reads fill hyper's uninitialised buffer directly; writes are vectored.
 
     use std::io::{self, IoSlice};
     use std::task::ready;
@@ -109,10 +113,11 @@ mod io {
                     cx: &mut Context<'_>,
                     mut buf: ReadBufCursor<'_>,
                 ) -> Poll<io::Result<()>> {
-                    // SAFETY: nothing is de-initialised: the socket's bytes are all that is written.
+                    // SAFETY: the call de-initialises nothing, since it writes nothing but bytes
+                    // from the socket.
                     let unfilled = unsafe { buf.as_mut() };
                     let read = ready!(stream::poll_read_uninit(self.io(), cx, unfilled))?;
-                    // SAFETY: the call says that it has initialised as many bytes, from the start.
+                    // SAFETY: `poll_read_uninit` has initialised the first `read` bytes.
                     unsafe { buf.advance(read) };
                     Poll::Ready(Ok(()))
                 }
@@ -139,7 +144,7 @@ mod io {
                     true
                 }
 
-                /// Ready at once: nothing is buffered here.
+                /// Ready at once: the stream has no buffer.
                 fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                     Poll::Ready(Ok(()))
                 }

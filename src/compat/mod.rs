@@ -1,17 +1,18 @@
-//! Adapters for libraries that need a runtime. Each is a feature of its own; none is on by default.
+//! Adapters for libraries that need a runtime. Each has a feature of its own; none is on by
+//! default.
 //!
 //! | feature | for | what to do |
 //! |---|---|---|
-//! | `tokio-io` | libraries over tokio's `AsyncRead` and `AsyncWrite` | hand them a stream, a half of one, or an `Async` |
-//! | `tokio-compat` | libraries that need a live tokio context | nothing: our tasks have one. `Compat` for a future elsewhere |
-//! | `hyper` | hyper 1, hyper-util | hand over the stream; `HyperExecutor`, `HyperTimer` |
-//! | `axum-0-8` | `axum::serve` | hand it a `TcpListener` or `UnixListener` |
-//! | `futures-task` | libraries that take a `futures` `Spawn` or `LocalSpawn` | hand them a [`Handle`](crate::Handle) |
+//! | `tokio-io` | libraries over tokio's `AsyncRead` and `AsyncWrite` | pass them a stream, a half of one, or an `Async` |
+//! | `tokio-compat` | libraries that need a live tokio context | nothing: this crate's tasks have one. `Compat` for a future elsewhere |
+//! | `hyper` | hyper 1, hyper-util | pass the stream; `HyperExecutor`, `HyperTimer` |
+//! | `axum-0-8` | `axum::serve` | pass it a `TcpListener` or `UnixListener` |
+//! | `futures-task` | libraries that take a `futures` `Spawn` or `LocalSpawn` | pass them a [`Handle`](crate::Handle) |
 //! | `quinn-0-11` | QUIC | `QuinnRuntime` |
 //! | `hickory-0-26` | DNS | `HickoryRuntime` |
 //!
-//! Libraries that only use the traits of `futures`, or have threads of their own (async-fs, async-process, zbus), need no
-//! feature.
+//! Libraries that only use the traits of `futures`, or have threads of their own (async-fs,
+//! async-process, zbus), need no feature.
 
 #[cfg(all(feature = "axum-0-8", unix))]
 pub mod axum;

@@ -16,7 +16,8 @@ use crate::reactor::{Direction, Name, Owner};
 use crate::sync::Arc;
 use crate::time::{self, Sleep};
 
-/// Runs quinn's endpoints and connections as tasks of the current runtime, else of the default one.
+/// Runs quinn's endpoints and connections as tasks of the current runtime, or of the default one
+/// outside any.
 ///
 /// An endpoint's socket belongs to the runtime in which the endpoint is made.
 ///
@@ -85,7 +86,7 @@ impl AsyncTimer for Sleep {
 #[derive(Debug)]
 struct Socket {
     io: Async<UdpSocket>,
-    /// What the system can do: segmentation offload, many datagrams per call.
+    /// What the system supports: segmentation offload, many datagrams per call.
     state: UdpSocketState,
 }
 
@@ -128,15 +129,16 @@ impl AsyncUdpSocket for Socket {
     }
 }
 
-/// One connection's wait for room to send. There is one per connection of an endpoint; all of them are woken.
+/// One connection's wait for room to send. Each connection of an endpoint has one, and all of them
+/// are woken.
 struct WritePoller {
     socket: Arc<Socket>,
-    /// Of its entry with the socket, once it has waited.
+    /// The name of its entry with the socket, once it has waited.
     name: Option<Name>,
 }
 
 impl UdpPoller for WritePoller {
-    /// Asks the system: `try_send` may have met a full socket without our knowing.
+    /// Asks the system: `try_send`, which the reactor does not see, may have met a full socket.
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let WritePoller { socket, name } = &mut *self;
         (socket.io).poll_direction(Owner::Future(name), Direction::Write, &mut Asked::First, cx)

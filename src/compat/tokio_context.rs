@@ -1,7 +1,8 @@
 //! [`Compat`]: a tokio context for a single future (feature `tokio-compat`).
 //!
-//! Every thread of a runtime (workers, spare and blocking threads) and every caller of `block_on` is in a tokio context, so
-//! libraries that call `tokio::spawn`, `tokio::time` or `tokio::net` work inside our tasks as they are.
+//! Every thread of a runtime (workers, spare and blocking threads) and every caller of `block_on`
+//! is in a tokio context. So libraries that call `tokio::spawn`, `tokio::time` or `tokio::net` work
+//! unchanged inside this crate's tasks.
 //!
 //! ```
 //! let sum = executor::block_on(executor::spawn(async {
@@ -14,16 +15,19 @@
 //! assert_eq!(sum.unwrap(), 2);
 //! ```
 //!
-//! - One tokio runtime with one worker thread (`executor-tokio`) is started with the first of our runtimes, for the whole
-//!   process, and is never dropped. [`Builder::tokio_handle`](crate::runtime::Builder::tokio_handle) brings another. A context that
-//!   happens to be around is not adopted.
-//! - What the library spawns runs on that thread, not on our processors, and its sockets and timers are tokio's; its futures that
-//!   our tasks await run in our tasks. A task there that blocks holds up the others there: for heavy use bring a handle with more
-//!   workers.
-//! - tokio's cooperative budget does not reach our tasks: a loop over a tokio socket that is always ready yields only where it does
-//!   so itself.
-//! - `tokio::task::spawn_local` and `tokio::task::LocalSet` need tokio's own `block_on`. `tokio::task::block_in_place` just
-//!   calls: our monitor notices a poll that blocks.
+//! - The first runtime of this crate starts one tokio runtime with one worker thread
+//!   (`executor-tokio`) for the whole process. It is never dropped.
+//!   [`Builder::tokio_handle`](crate::runtime::Builder::tokio_handle) sets another one instead. A
+//!   tokio context that the calling thread happens to be in is not used.
+//! - A task that the library spawns runs on that thread, not on this crate's processors, and its
+//!   sockets and timers are tokio's. If a task of this crate awaits one of the library's futures,
+//!   that future runs in this crate's task. A task on that thread that blocks delays the others on
+//!   it: for heavy use, set a handle with more workers.
+//! - tokio's cooperative budget does not apply to this crate's tasks. A loop over a tokio socket
+//!   that is always ready must yield by itself.
+//! - `tokio::task::spawn_local` and `tokio::task::LocalSet` need tokio's own `block_on`.
+//!   `tokio::task::block_in_place` only calls its closure; the monitor of this crate notices a poll
+//!   that blocks.
 //! - An entered [`Handle`](crate::Handle::enter) alone does not enter tokio.
 
 use std::fmt;
@@ -37,11 +41,12 @@ use pin_project_lite::pin_project;
 use crate::runtime::Foreign;
 
 pin_project! {
-    /// Gives one future a tokio context wherever it is polled: on another executor, or in a runtime of ours that works
-    /// without.
+    /// Gives one future a tokio context wherever it is polled: on another executor, or in a runtime
+    /// of this crate that was built without one.
     ///
-    /// Inside our own tasks it is not needed: their threads have entered a context. This one is entered for each poll and
-    /// for the drop of the future, and left again, so nothing else on the thread sees it.
+    /// Tasks of this crate do not need it, since their threads have entered a context. `Compat`
+    /// enters its context for each poll and for the drop of the future, and leaves it afterwards,
+    /// so nothing else on the thread sees it.
     ///
     /// # Examples
     ///
@@ -74,11 +79,12 @@ pin_project! {
 }
 
 impl<F> Compat<F> {
-    /// The context is that of the runtime the calling thread is in, else the one of the process.
+    /// Uses the context of the calling thread's runtime, or that of the process outside any.
     ///
     /// # Panics
     ///
-    /// When the tokio runtime of the process is needed and cannot be started. [`Compat::try_new`] returns that.
+    /// When the process's tokio runtime is needed and cannot be started. [`Compat::try_new`]
+    /// returns the error instead.
     pub fn new(future: F) -> Compat<F> {
         match Compat::try_new(future) {
             Ok(compat) => compat,
@@ -86,11 +92,11 @@ impl<F> Compat<F> {
         }
     }
 
-    /// As [`Compat::new`].
+    /// Like [`Compat::new`], but returns the error.
     ///
     /// # Errors
     ///
-    /// When the tokio runtime of the process is needed and cannot be started. The future is dropped.
+    /// When the process's tokio runtime is needed and cannot be started. The future is dropped.
     pub fn try_new(future: F) -> io::Result<Compat<F>> {
         Ok(Compat {
             context: Foreign::current()?,

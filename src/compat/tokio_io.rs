@@ -1,9 +1,9 @@
-//! tokio's I/O traits on our streams, their halves and [`Async`] (feature `tokio-io`).
+//! tokio's I/O traits for this crate's streams, their halves and [`Async`] (feature `tokio-io`).
 //!
-//! [`TcpStream`], [`UnixStream`], their owned halves and
-//! [`Async`] are tokio's `AsyncRead` and `AsyncWrite`, without tokio's runtime. Reads of sockets go into
-//! uninitialised memory, writes are vectored, and shutting down is `shutdown(Write)`. The traits of `futures` stay; where both
-//! `AsyncReadExt`s are imported, call the one you mean by its path.
+//! [`TcpStream`], [`UnixStream`], their owned halves and [`Async`] implement tokio's `AsyncRead`
+//! and `AsyncWrite`, without tokio's runtime. Reads of sockets fill uninitialised memory, writes
+//! are vectored, and shutting down calls `shutdown(Write)`. The traits of `futures` are implemented
+//! as well. If both traits `AsyncReadExt` are imported, call the one you mean by its path.
 //!
 //! ```
 //! use executor::net::{TcpListener, TcpStream};
@@ -39,10 +39,10 @@ fn poll_read<S: Socket>(
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
-    // SAFETY: nothing is de-initialised: the socket's bytes are all that is written.
+    // SAFETY: the call de-initialises nothing, since it writes nothing but bytes from the socket.
     let unfilled = unsafe { buf.unfilled_mut() };
     let read = ready!(stream::poll_read_uninit(io, cx, unfilled))?;
-    // SAFETY: the call says that it has initialised as many bytes, from the start of the unfilled part.
+    // SAFETY: `poll_read_uninit` has initialised the first `read` bytes of the unfilled part.
     unsafe { buf.assume_init(read) };
     buf.advance(read);
     Poll::Ready(Ok(()))
@@ -88,7 +88,7 @@ macro_rules! impl_write {
                 true
             }
 
-            /// Ready at once: nothing is buffered here.
+            /// Ready at once: the stream has no buffer.
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }
@@ -113,7 +113,7 @@ impl<T: AsFd> AsyncRead for Async<T>
 where
     for<'a> &'a T: Read,
 {
-    /// What the buffer has never held is cleared first: `T` may look at it.
+    /// Clears the uninitialised part of the buffer first, since `T` may read it.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -126,7 +126,7 @@ where
     }
 }
 
-/// As the `futures-io` traits do it, which stand beside these.
+/// Does what the `futures-io` impls do.
 impl<T: AsFd> AsyncWrite for Async<T>
 where
     for<'a> &'a T: Write,

@@ -1,4 +1,4 @@
-//! What the operating system says of a descriptor at this moment.
+//! What the operating system says about a descriptor at this moment.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,9 +13,10 @@ use crate::reactor::Direction;
 pub(crate) enum Level {
     /// An operation would block.
     Idle,
-    /// A socket has an error, a hang-up or urgent data to report, and else an operation would block. The report may stay
-    /// up when the operation has been made and has blocked: that of an error queue (`IP_RECVERR`, timestamps) until
-    /// somebody reads the queue, urgent data until it is read as such, the end of a datagram socket for ever.
+    /// A socket has an error, a hang-up or urgent data to report; otherwise an operation would
+    /// block. The report may persist after an operation was tried and blocked: for an error queue
+    /// (`IP_RECVERR`, timestamps) until the queue is read, for urgent data until it is read as
+    /// such, for the end of a datagram socket for ever.
     Flagged,
     Ready,
 }
@@ -25,7 +26,7 @@ const END: PollFlags = PollFlags::RDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const END: PollFlags = PollFlags::empty();
 
-/// Whether an operation is worth a try. One system call, unless there are flags.
+/// Whether an operation is worth an attempt. One system call, unless there are flags.
 pub(crate) fn level(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Level> {
     const NOW: Timespec = Timespec {
         tv_sec: 0,
@@ -45,12 +46,14 @@ pub(crate) fn level(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Leve
         return Ok(Level::Ready);
     }
     let Ok(kind) = sockopt::socket_type(fd) else {
-        // Of what is no socket (a pipe, a terminal, a file of /sys) each flag stands for a result.
+        // If the descriptor is not a socket (a pipe, a terminal, a file of /sys), each flag means
+        // that an operation has a result.
         return Ok(Level::Ready);
     };
     let mut ready = found.intersects(plain);
     if direction == Direction::Read && kind == SocketType::DGRAM && found.intersects(END) {
-        // No more will come, which Linux reports as something to read; a receive call would block all the same.
+        // No more datagrams will come. Linux reports that as readable, but a receive call would
+        // block.
         ready = rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0);
     }
     Ok(if ready { Level::Ready } else { Level::Flagged })

@@ -58,14 +58,14 @@ where
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What has nothing to flush must not wait for room to write.
+        // If there is nothing to flush, this must not wait for room to write.
         match self.get_ref().flush() {
             Err(error) if would_wait(&error) => self.poll_write_with(cx, |mut io| io.flush()),
             result => Poll::Ready(result),
         }
     }
 
-    /// Flushes; what else closing means depends on the object, and dropping it closes its descriptor.
+    /// Flushes. What else closing means depends on the object; dropping it closes its descriptor.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }

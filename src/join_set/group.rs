@@ -1,20 +1,25 @@
-//! What a `JoinSet` and its tasks share: what the tasks came to, and how to reach those that wait.
+//! What a `JoinSet` and its tasks share: the completions, and the wakers of the tasks that wait.
 //!
 //! # The protocol
-//! 1. A task finishes: [`Group::complete`] puts its completion behind the others, and takes its own waker and the waiter of the set, in
-//!    one critical section; then it wakes the waiter.
-//! 2. The set looks: [`Group::take`] takes all that is there. It leaves its waker behind only in the critical section in which
-//!    it has seen no completion. So a completion either comes before that look, or finds the waker: none is slept through.
-//! 3. A task is pending for the first time: [`Group::wait`] leaves its waker, in a critical section in which it sees that the set has
-//!    not been aborted since the task was spawned. Else the task ends at once.
-//! 4. The set is aborted: [`Group::abort`] counts up, and then wakes all who wait. So a task either finds the new count in step 3, or
-//!    is woken and finds it at the beginning of the poll that follows; one in a queue finds it there, too. Tasks that are spawned later
-//!    begin with the new count.
-//! 5. The set ends, or lets its tasks go: [`Group::close`] takes all that is here. A completion that comes later is dropped where it
-//!    comes from, and nobody leaves a waker any more. One that had come before is dropped by who closes: nobody else can take it.
+//! 1. A task finishes: [`Group::complete`] appends its completion and takes the task's own waker
+//!    and the set's waiter, in one critical section. Then it wakes the waiter.
+//! 2. The set looks: [`Group::take`] takes all completions. It stores its waker only in the
+//!    critical section in which it saw no completion. So a completion either comes before that
+//!    look, or finds the waker: the set sleeps through none.
+//! 3. A task is pending for the first time: [`Group::wait`] stores its waker, in a critical section
+//!    in which it sees that the set has not been aborted since the task was spawned. If the set has
+//!    been aborted, the task ends at once.
+//! 4. The set is aborted: [`Group::abort`] increments `aborts`, and then wakes all tasks that wait.
+//!    So a task either sees the new number in step 3, or is woken and sees it at the beginning of
+//!    the next poll. A task in a queue sees it there, too. Tasks spawned later begin with the new
+//!    number.
+//! 5. The set is dropped or detaches its tasks: [`Group::close`] takes everything out of the group.
+//!    The task of a later completion drops it, and no task stores a waker any more. `close` drops
+//!    the completions that came before, since nothing else can take them.
 //!
-//! Wakers of the set and completions are foreign code: they are cloned, woken and dropped outside the lock. Those of the tasks are
-//! ours: only waking them has to wait until then.
+//! The set's wakers and the completions are foreign code: they are cloned, woken and dropped
+//! outside the lock. The wakers of the tasks are this crate's own: they may be cloned and dropped
+//! under it, but not woken.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -25,18 +30,20 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::tasks::{catch_panic, drop_catching};
 
-/// `C` is a completion; dropping it does not panic.
+/// `C` is a completion; dropping it must not panic.
 pub(super) struct Group<C> {
-    /// How often the set was aborted. Written by [`Group::abort`], under the lock and before it wakes; read by [`Group::is_aborted`].
-    /// `Relaxed`: `wait_first` reads it under the lock, and a poll that [`Group::abort`] has caused comes after the wake by the task's
-    /// own state. A poll in between may read the old number, and its task is woken for another.
+    /// How often the set was aborted. Written by [`Group::abort`], under the lock and before it
+    /// wakes; read by [`Group::is_aborted`] and [`Group::place`]. `Relaxed`: `wait_first` reads it
+    /// under the lock. A poll that [`Group::abort`] has caused comes after the wake, through the
+    /// task's own state. A poll in between may read the old number, but then the wake causes
+    /// another poll.
     aborts: AtomicU32,
     state: Mutex<State<C>>,
 }
 
 struct State<C> {
     completions: VecDeque<C>,
-    /// Whoever saw no completion.
+    /// Waker of the last look that found no completion.
     waiter: Option<Waker>,
     waiting: Waiting,
     is_closed: bool,
@@ -48,12 +55,12 @@ struct Waiting {
     vacant: Vec<u32>,
 }
 
-/// What a task knows of its place in the group.
+/// A task's entry in the group.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     /// How often the set had been aborted when the task was spawned.
     aborts: u32,
-    /// Where its waker is: an index, or [`Place::NOWHERE`].
+    /// Index of its waker, or [`Place::NOWHERE`].
     index: u32,
 }
 
@@ -74,7 +81,7 @@ impl<C> Group<C> {
         }
     }
 
-    /// For a task that is about to be spawned.
+    /// The place of a task that is about to be spawned.
     pub(super) fn place(&self) -> Place {
         Place {
             aborts: self.aborts.load(Ordering::Relaxed),
@@ -102,12 +109,13 @@ impl<C> Group<C> {
         drop(state);
         drop(own);
         if let Some(waiter) = waiter {
-            // The task that ends here is not the one to bear it if the waker throws.
+            // Contained: a panic of the waker must not reach the task that ends here.
             catch_panic(|| waiter.wake());
         }
     }
 
-    /// Step 3. False: the task has to end. Only the first call leaves the waker, which is the task's own.
+    /// Step 3. `false`: the task has to end. Only the first call stores `waker`, which must be the
+    /// task's own.
     #[inline]
     pub(super) fn wait(&self, place: &mut Place, waker: &Waker) -> bool {
         place.index != Place::NOWHERE || self.wait_first(place, waker)
@@ -125,16 +133,18 @@ impl<C> Group<C> {
         true
     }
 
-    /// Takes all completions into `taken`, which is empty. False: there are none. The waiter stays.
+    /// Takes all completions into `taken`, which must be empty. `false`: there were none. The
+    /// waiter stays.
     pub(super) fn try_take(&self, taken: &mut VecDeque<C>) -> bool {
         mem::swap(&mut self.state.lock().completions, taken);
         !taken.is_empty()
     }
 
-    /// Step 2. False: there are none, and the caller's waker is left behind.
+    /// Step 2. `false`: there were none, and the caller's waker is stored.
     pub(super) fn take(&self, taken: &mut VecDeque<C>, cx: &mut Context<'_>) -> bool {
-        // Before it is known whether it is needed: who finds nothing needs one critical section so, and who finds something mostly
-        // finds much. A clone that throws is of no consequence then.
+        // Cloned before the look, so that a caller that finds nothing needs one critical section
+        // only; one that finds something mostly finds much. If the clone panics and there are
+        // completions, the panic is dropped.
         let mine = catch_unwind(AssertUnwindSafe(|| cx.waker().clone()));
         let mut state = self.state.lock();
         if !state.completions.is_empty() {
@@ -175,7 +185,8 @@ impl<C> Group<C> {
             mem::replace(&mut state.waiting, Waiting::new()),
         );
         drop(state);
-        // The waiter may be the task that owns the set: kept, each would keep the other alive.
+        // The waiter may be the task that owns the set: if it stayed, each would keep the other
+        // alive.
         drop_catching(unused);
     }
 }

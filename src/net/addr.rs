@@ -1,4 +1,4 @@
-//! Addresses: what can be turned into them, and how names are resolved.
+//! Socket addresses: the types that convert to them, and the resolution of names.
 
 use std::future::Future;
 use std::io;
@@ -6,23 +6,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use crate::tasks::budget::consume_budget;
 
-/// What can be turned into socket addresses: those of [`std::net::ToSocketAddrs`].
+/// Types that convert to socket addresses, as [`std::net::ToSocketAddrs`] does.
 ///
-/// An address, an IP address with a port, a host name with a port, a string `"host:port"`, a slice of addresses, and
-/// references to these. The trait cannot be implemented outside this crate.
+/// An address, an IP address with a port, a host name with a port, a string `"host:port"`, a slice
+/// of addresses, and references to these. The trait cannot be implemented outside this crate.
 pub trait ToSocketAddrs: sealed::Sealed {}
 
-/// Resolves a name, or whatever else is an address.
+/// Resolves a name, or any other [`ToSocketAddrs`].
 ///
-/// Numeric addresses are returned at once, names are resolved by the operating system on a thread for blocking work.
+/// Numeric addresses are returned at once. The operating system resolves names on a thread for
+/// blocking work.
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) for a string that is no address, else what the resolver says.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for a string that is not an address, otherwise
+/// what the resolver says.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. A lookup that has begun goes on, and its result is dropped.
+/// Cancel safe. A lookup that has begun continues, and its result is dropped.
 ///
 /// # Examples
 ///
@@ -42,7 +44,7 @@ pub async fn lookup_host(
     Ok(resolve(&host).await?.into_iter())
 }
 
-/// What is known of an address before anything has to block.
+/// What is known of an address before anything blocks.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
     Known(Vec<SocketAddr>),
@@ -56,7 +58,7 @@ mod sealed {
 }
 use sealed::Sealed;
 
-/// The addresses of `host`, resolved if need be. Looks at `host` at once and does not keep it.
+/// The addresses of `host`; looks a name up. Reads `host` at once and does not keep it.
 pub(super) fn resolve<A: ToSocketAddrs>(
     host: &A,
 ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + use<A> {
@@ -75,7 +77,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(
     }
 }
 
-/// Tries the addresses of `host` in turn; the first success counts, else the last error.
+/// Tries the addresses of `host` in turn. Returns the first success, or else the last error.
 pub(super) async fn try_each<T, F: Future<Output = io::Result<T>>>(
     host: impl ToSocketAddrs,
     attempt: impl Fn(SocketAddr) -> F,
@@ -103,7 +105,7 @@ fn known(address: impl Into<SocketAddr>) -> io::Result<Target> {
     Ok(Target::Known(vec![address.into()]))
 }
 
-/// The types that are one address as they stand.
+/// Implements the trait for types that are one address without a lookup.
 macro_rules! numeric {
     ($($Type:ty),*) => {$(
         impl ToSocketAddrs for $Type {}

@@ -1,22 +1,27 @@
 //! TCP, UDP and Unix sockets.
 //!
-//! The names are those of [`std::net`] and [`std::os::unix::net`], with `async` where an operation may wait. Streams
-//! implement [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and are [`Clone`]:
-//! a clone shares the socket.
+//! The names are those of [`std::net`] and [`std::os::unix::net`], with `async` where an operation
+//! may wait. Streams implement [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value
+//! and by reference, and are [`Clone`]: a clone shares the socket.
 //!
-//! - Several tasks may wait for one socket, in each direction; all are woken when it becomes ready. Futures take their
-//!   wakers back; of tasks that wait by the `poll_*` methods or the traits, each handle (a socket, a clone, a half)
-//!   remembers sixteen in each direction: see [`Async`](crate::io::Async).
-//! - A socket belongs to the runtime it was made in, outside any to the default runtime, and an accepted stream to
-//!   that of its listener. It can be polled from any thread, also inside another executor. When its runtime has shut
-//!   down, operations that need not wait go on working, and one that would wait is an error.
-//! - No operation retries an error. One that persists, like "too many open files" from `accept`, is reported each
-//!   time, so a loop that goes on after errors should wait a little in between.
-//! - Sockets are close-on-exec, and writing to one whose peer is gone is an error, never a signal.
-//! - Operations take part in the cooperative budget: a task that always finds data still yields. (Flushing and closing a
-//!   stream, which never wait, do not.)
+//! - Several tasks may wait for one socket in each direction. All are woken when it becomes ready.
+//!   A future that is dropped removes its waker. Of the tasks that wait through the `poll_*`
+//!   methods or the traits, each handle (a socket, a clone, a half) keeps sixteen wakers in each
+//!   direction: see [`Async`](crate::io::Async).
+//! - A socket belongs to the runtime in which it was made (outside a runtime, to the default
+//!   runtime), and an accepted stream to that of its listener. Any thread may poll it, even inside
+//!   another executor. After its runtime has shut down, operations that need not wait still work,
+//!   and one that would wait is an error.
+//! - No operation retries after an error. An error that persists, such as "too many open files"
+//!   from `accept`, is returned each time, so a loop that continues after errors should wait a
+//!   little in between.
+//! - Sockets are close-on-exec. A write to a socket whose peer has gone is an error, never a
+//!   signal.
+//! - Operations take part in the cooperative budget: a task that always finds data still yields.
+//!   (Flushing and closing a stream never wait, and take no unit.)
 //!
-//! Host names are resolved by the operating system on a thread for blocking work; numeric addresses are not.
+//! The operating system resolves host names on a thread for blocking work. Numeric addresses need
+//! no such thread.
 //!
 //! # Examples
 //!

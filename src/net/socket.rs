@@ -11,7 +11,7 @@ use crate::io::Async;
 
 use super::{TcpListener, TcpStream, sys};
 
-/// A TCP socket that is not connected yet, for options that `connect` and `bind` have no room for.
+/// A TCP socket that is not connected yet, for options that must be set before `connect` or `bind`.
 ///
 /// # Examples
 ///
@@ -75,13 +75,13 @@ impl TcpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the socket is closed.
+    /// Cancel safe: dropping the future closes the socket.
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
         TcpStream::connect_socket(StdTcpStream::from(self.fd), address).await
     }
 
-    /// Listens, and registers the listener with the runtime of the calling thread. At most `backlog` connections wait
-    /// to be accepted; the system lowers it to its own limit.
+    /// Listens, and registers the listener with the runtime of the calling thread. At most
+    /// `backlog` connections wait to be accepted; the system lowers the number to its own limit.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl TcpSocket {
         Ok(TcpListener { io })
     }
 
-    /// The address it is bound to.
+    /// The address that the socket is bound to.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl TcpSocket {
     }
 }
 
-/// The options: a getter and a setter each.
+/// Makes a getter and a setter for each option.
 macro_rules! options {
     ($(#[$doc:meta] $get:ident, $set:ident: $Value:ty = $os_get:ident, $os_set:ident;)*) => {
         impl TcpSocket {$(

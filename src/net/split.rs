@@ -7,7 +7,7 @@ use std::io;
 use super::stream::{self, Share, Socket};
 use super::tcp_stream::TcpStream;
 
-/// A stream whose socket clones and halves share.
+/// A stream that clones and halves may share.
 pub trait Shared: Unpin {
     type Socket: Socket;
 
@@ -16,21 +16,21 @@ pub trait Shared: Unpin {
 
 /// The reading half of a stream, made by `into_split`.
 ///
-/// Dropping it closes nothing: the other half goes on.
+/// Dropping it closes nothing; the other half still works.
 pub struct OwnedReadHalf<S: Shared = TcpStream> {
     stream: S,
 }
 
 /// The writing half of a stream, made by `into_split`.
 ///
-/// Dropping it shuts the sending side down, so that the peer reads the end of the stream, even if clones of the stream
-/// are left. [`forget`](OwnedWriteHalf::forget) drops it without that.
+/// Dropping it shuts the sending side down, so that the peer reads the end of the stream, even
+/// while clones of the stream exist. [`forget`](OwnedWriteHalf::forget) drops it without that.
 pub struct OwnedWriteHalf<S: Shared = TcpStream> {
-    /// `None` once it has been taken out.
+    /// `None` once `forget` has taken it.
     stream: Option<S>,
 }
 
-/// The error of putting together halves of different streams. It gives them back.
+/// The error of reuniting halves of different streams. It contains both halves.
 pub struct ReuniteError<S: Shared = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 pub(super) fn split<S: Shared + Clone>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
@@ -42,11 +42,11 @@ pub(super) fn split<S: Shared + Clone>(stream: S) -> (OwnedReadHalf<S>, OwnedWri
 }
 
 impl<S: Shared> OwnedReadHalf<S> {
-    /// Puts the halves of one stream together again.
+    /// Joins the two halves of one stream again.
     ///
     /// # Errors
     ///
-    /// Halves of different streams come back as they are.
+    /// If the halves belong to different streams, the error returns them.
     pub fn reunite(self, write: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !self.stream.io().is_of(write.as_ref().io()) {
             return Err(ReuniteError(self, write));
@@ -64,11 +64,11 @@ impl<S: Shared> AsRef<S> for OwnedReadHalf<S> {
 }
 
 impl<S: Shared> OwnedWriteHalf<S> {
-    /// Puts the halves of one stream together again.
+    /// Joins the two halves of one stream again.
     ///
     /// # Errors
     ///
-    /// Halves of different streams come back as they are.
+    /// If the halves belong to different streams, the error returns them.
     pub fn reunite(self, read: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
         read.reunite(self)
     }
@@ -92,7 +92,8 @@ impl<S: Shared> AsRef<S> for OwnedWriteHalf<S> {
 impl<S: Shared> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
-            // A connection that is broken already has nothing left to shut down.
+            // The error means that the connection is broken, and then there is nothing to shut
+            // down.
             let _ = stream::close(stream.io());
         }
     }

@@ -1,7 +1,8 @@
 //! What TCP and Unix streams have in common.
 //!
-//! A stream is a [`Share`] of one registered socket, so clones and halves are shares of the same. The operations are
-//! written once, for any [`Socket`]; the macro at the end only puts them on both public types.
+//! A stream is a [`Share`] of one registered socket; its clones and halves are further shares of
+//! that socket. The operations are written once, for any [`Socket`]. The macro at the end adds them
+//! to both public types.
 
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
@@ -19,9 +20,9 @@ use super::sys;
 
 /// A standard stream socket.
 pub trait Socket: AsFd {
-    /// Whether a read that gets less than it asked for, with no end or error due, has emptied the socket. True for
-    /// TCP (urgent data counts as more to come). Not for Unix sockets: there a read also stops behind a message that
-    /// carried file descriptors.
+    /// Whether a read that got less than it asked for has emptied the socket, if no end or error is
+    /// due. True for TCP (urgent data counts as more to come). False for Unix sockets: there a read
+    /// also stops after a message that carried file descriptors.
     const SHORT_READ_DRAINS: bool;
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()>;
@@ -43,8 +44,8 @@ impl Socket for std::os::unix::net::UnixStream {
     }
 }
 
-/// One handle of a socket: a stream, a clone of it, or a half. Tasks that wait by polling it are its own, and are taken
-/// back when it is dropped.
+/// One handle of a socket: a stream, a clone of it, or a half. It owns the wakers of tasks that
+/// wait by polling it, and removes them when it is dropped.
 pub struct Share<S: AsFd> {
     io: Arc<Async<S>>,
     handle: Handle,
@@ -63,7 +64,7 @@ impl<S: AsFd> Share<S> {
         Arc::ptr_eq(&self.io, &other.io)
     }
 
-    /// The standard socket, unless other handles share it.
+    /// The standard socket, or an error if other handles share it.
     pub(super) fn into_std(self) -> io::Result<S> {
         let io = Arc::clone(&self.io);
         drop(self);
@@ -101,7 +102,7 @@ impl<S: AsFd> Clone for Share<S> {
 
 impl<S: AsFd> Drop for Share<S> {
     fn drop(&mut self) {
-        // The last one's waiters go with the socket.
+        // The last handle's wakers are dropped with the socket.
         if Arc::strong_count(&self.io) > 1 {
             self.io.remove_handle(self.handle);
         }
@@ -126,7 +127,8 @@ pub(super) fn poll_read<S: Socket>(
     poll_recv(io, cx, buf.len(), |socket| sys::recv(socket, buf))
 }
 
-/// Reads into a buffer that nobody has cleared. Ready with `n`: its first `n` bytes are initialised.
+/// Reads into an uninitialised buffer. `Ready(Ok(n))` means that its first `n` bytes are
+/// initialised.
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 #[inline]
 pub(crate) fn poll_read_uninit<S: Socket>(
@@ -185,7 +187,8 @@ fn poll_send<S: Socket>(
     io.poll_io(io, Direction::Write, cx, op, |_| false)
 }
 
-/// Closing a stream is shutting its sending side down. A peer that is gone already is no failure.
+/// Closes a stream by shutting its sending side down. If the peer has gone already, that is no
+/// error.
 pub(crate) fn close<S: Socket>(io: &Async<S>) -> io::Result<()> {
     match io.get_ref().shut_down(Shutdown::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
@@ -205,7 +208,7 @@ pub(super) async fn finish_connect<S: Socket>(
     }
 }
 
-/// Puts the operations above on a stream type: a struct with the one field `io: Share<$Std>`.
+/// Adds the operations above to a stream type: a struct with the one field `io: Share<$Std>`.
 macro_rules! impl_stream {
     ($Stream:ident, $Std:ty) => {
         impl $Stream {
@@ -215,7 +218,7 @@ macro_rules! impl_stream {
                 }
             }
 
-            /// Waits until there is something to read, the end of the stream included.
+            /// Waits until there is something to read, or the end of the stream.
             ///
             /// # Errors
             ///
@@ -241,7 +244,8 @@ macro_rules! impl_stream {
                 self.io.writable().await
             }
 
-            /// Shuts down the reading side, the writing side or both, for all clones and halves of the stream.
+            /// Shuts down the reading side, the writing side or both, for all clones and halves of
+            /// the stream.
             ///
             /// # Errors
             ///
@@ -259,10 +263,10 @@ macro_rules! impl_stream {
                 self.io.get_ref().take_error()
             }
 
-            /// Splits the stream in two halves that can go to different tasks.
+            /// Splits the stream into two halves for different tasks.
             ///
-            /// Dropping the writing half shuts the sending side down, so that the peer sees the end; see
-            /// [`OwnedWriteHalf`](crate::net::OwnedWriteHalf).
+            /// Dropping the writing half shuts the sending side down, so that the peer sees the
+            /// end; see [`OwnedWriteHalf`](crate::net::OwnedWriteHalf).
             pub fn into_split(
                 self,
             ) -> (
@@ -272,11 +276,12 @@ macro_rules! impl_stream {
                 $crate::net::split::split(self)
             }
 
-            /// Gives the standard socket back, still in non-blocking mode.
+            /// Returns the standard socket, still in non-blocking mode.
             ///
             /// # Errors
             ///
-            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while a clone or a half shares the socket.
+            /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while a clone or a half shares
+            /// the socket.
             pub fn into_std(self) -> ::std::io::Result<$Std> {
                 self.io.into_std()
             }
@@ -296,7 +301,8 @@ macro_rules! impl_stream {
         $crate::net::traits::impl_write!([] &$Stream, |stream| &stream.io);
         $crate::net::traits::impl_fd!([] $Stream, |stream| &*stream.io);
 
-        /// Sets the socket to non-blocking mode and registers it with the runtime the thread is in.
+        /// Sets the socket to non-blocking mode and registers it with the runtime of the calling
+        /// thread.
         impl TryFrom<$Std> for $Stream {
             type Error = ::std::io::Error;
 

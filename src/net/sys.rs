@@ -1,7 +1,7 @@
-//! The system calls of sockets that `std` does not make as we need them.
+//! The system calls of sockets that `std` makes in another way.
 //!
-//! Sends never raise `SIGPIPE` (vectored ones neither, unlike `std`'s), new sockets are close-on-exec and non-blocking
-//! from the first, with no call in between where the system can do that.
+//! Sends never raise `SIGPIPE`; with `std`, vectored ones do. New sockets are close-on-exec and
+//! non-blocking from the start, without a second call where the system allows that.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,19 +10,20 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketType,
 };
 
-/// Systems whose sockets and accepted sockets take the flags in the same call.
+/// On these systems, `socket` and `accept` take the flags in the same call.
 #[cfg(not(target_vendor = "apple"))]
 const SOCKET_FLAGS: rustix::net::SocketFlags =
     rustix::net::SocketFlags::CLOEXEC.union(rustix::net::SocketFlags::NONBLOCK);
 
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
-/// Apple's sockets carry the wish as an option, set by `std` and by [`prepare`].
+/// Apple's sockets have an option for it instead, which `std` and [`prepare`] set.
 #[cfg(target_vendor = "apple")]
 const SEND_FLAGS: SendFlags = SendFlags::empty();
 
-/// Up to so many bytes are copied together rather than sent from where they are: `send` is spared what `sendmsg` begins with,
-/// fetching a header and the list of slices. hyper's "hello world" takes 4 % less CPU in all (medians of 15 rounds).
+/// Up to this many bytes are copied into one buffer before they are sent. `send` is cheaper than
+/// `sendmsg`, which first fetches a header and the list of slices. hyper's "hello world" takes 4 %
+/// less CPU in all (medians of 15 rounds).
 const FLAT: usize = 512;
 
 /// A new socket, close-on-exec and non-blocking.
@@ -34,7 +35,7 @@ pub(super) fn socket(family: AddressFamily, kind: SocketType) -> io::Result<Owne
     Ok(socket)
 }
 
-/// The socket of a connection, and its peer where the system told it.
+/// The socket of a connection, and its peer if the system reported it.
 pub(super) type Accepted = (OwnedFd, Option<SocketAddrAny>);
 
 /// Accepts a connection whose socket is close-on-exec and non-blocking.
@@ -57,7 +58,8 @@ fn prepare(socket: OwnedFd) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Starts to connect. `Ok` may mean "in progress": the socket becomes writable when it is decided.
+/// Starts to connect. `Ok` may mean "in progress": the socket becomes writable when the outcome is
+/// known.
 pub(super) fn start_connect(
     socket: impl AsFd,
     address: &impl rustix::net::addr::SocketAddrArg,
@@ -65,7 +67,7 @@ pub(super) fn start_connect(
     use rustix::io::Errno;
     loop {
         match rustix::net::connect(&socket, address) {
-            // Whether an interrupted attempt goes on by itself shows when it is made again.
+            // Repeating the call shows whether the interrupted attempt continues by itself.
             Err(Errno::INTR) => {}
             Ok(()) | Err(Errno::INPROGRESS | Errno::ALREADY | Errno::ISCONN) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -88,7 +90,7 @@ pub(super) fn send_vectored(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Resu
         }
         return send(socket, &flat[..len]);
     }
-    // The most that one call takes everywhere; the rest is a short write.
+    // The most that one call takes on every system; a longer list becomes a short write.
     const MAX_SLICES: usize = 1024;
     let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
     let mut control = SendAncillaryBuffer::default();
@@ -105,7 +107,7 @@ pub(super) fn recv(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
     Ok(len)
 }
 
-/// As [`recv`]; the bytes counted have been initialised.
+/// Like [`recv`]; as many bytes as it returns are initialised.
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 pub(super) fn recv_uninit(
     socket: impl AsFd,

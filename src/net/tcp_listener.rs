@@ -12,8 +12,9 @@ use crate::io::Async;
 use super::addr::{self, ToSocketAddrs};
 use super::{TcpSocket, TcpStream, sys, traits};
 
-/// How many connections may wait to be accepted; the system lowers it to its own limit. `std`'s 128 overflows in a
-/// burst of a thousand, and each connection beyond waits a second for its next attempt.
+/// How many connections may wait to be accepted; the system lowers it to its own limit. `std`'s 128
+/// overflows in a burst of a thousand, and each connection too many waits a second before it tries
+/// again.
 pub(super) const BACKLOG: u32 = 1024;
 
 /// A TCP socket that accepts connections.
@@ -42,15 +43,16 @@ pub struct TcpListener {
 traits::impl_owner!(TcpListener, StdTcpListener);
 
 impl TcpListener {
-    /// Binds to `address` and listens. Of several addresses the first that can be bound is taken; port 0 lets the
-    /// system choose one, which [`local_addr`](TcpListener::local_addr) tells.
+    /// Binds to `address` and listens. If there are several addresses, takes the first that can be
+    /// bound. Port 0 lets the system choose a port, which [`local_addr`](TcpListener::local_addr)
+    /// returns.
     ///
-    /// The socket gets `SO_REUSEADDR`, as with `std`, so that a server can be started again at once. For other options
-    /// see [`TcpSocket`].
+    /// The socket gets `SO_REUSEADDR`, as with `std`, so that a server can restart at once. For
+    /// other options see [`TcpSocket`].
     ///
     /// # Errors
     ///
-    /// That of the last address, or of resolving the name.
+    /// The error of the last address, or of resolving the name.
     ///
     /// # Cancel safety
     ///
@@ -74,10 +76,11 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the operating system says; the listener goes on working. "Too many open files" and "out of memory" leave
-    /// the connection where it is, so calling again at once gives the same error: wait a little first, or close
-    /// something. [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) is a peer that left before it was accepted.
-    /// A connection whose socket cannot be registered is closed.
+    /// What the operating system says; the listener still works. "Too many open files" and "out of
+    /// memory" leave the connection in the queue, so calling again at once gives the same error:
+    /// wait a little first, or close something.
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) means that a peer left before it was
+    /// accepted. A connection whose socket cannot be registered is closed.
     ///
     /// # Cancel safety
     ///
@@ -87,8 +90,8 @@ impl TcpListener {
         self.register(accepted)
     }
 
-    /// The poll form of [`accept`](TcpListener::accept). Different tasks may poll; see
-    /// [`Async`](crate::io::Async) for how many of them are remembered.
+    /// The poll form of [`accept`](TcpListener::accept). Different tasks may poll; see [`Async`]
+    /// for how many wakers are kept.
     ///
     /// # Errors
     ///
@@ -101,13 +104,14 @@ impl TcpListener {
 
     /// The connections, one after the other, as a stream that never ends.
     ///
-    /// Several tasks may take connections so; see [`Async`](crate::io::Async) for how many that wait are remembered. Errors
-    /// are items: see [`accept`](TcpListener::accept) for those that come back at once.
+    /// Several tasks may take connections this way; see [`Async`] for how many wakers are kept.
+    /// Errors are items: see [`accept`](TcpListener::accept) for those that repeat at once.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }
 
-    /// As [`incoming`](TcpListener::incoming), but the stream owns the listener and closes it when it is dropped.
+    /// Like [`incoming`](TcpListener::incoming), but the stream owns the listener and closes it
+    /// when it is dropped.
     pub fn into_incoming(self) -> IntoIncoming {
         IntoIncoming { listener: self }
     }
@@ -116,14 +120,14 @@ impl TcpListener {
         let socket = StdTcpStream::from(socket);
         let peer = match peer.map(SocketAddr::try_from) {
             Some(Ok(peer)) => peer,
-            // Some systems leave it out for a peer that is gone again.
+            // Some systems omit the address of a peer that has gone already.
             _ => socket.peer_addr()?,
         };
         let io = Async::register(socket, self.io.reactor())?;
         Ok((TcpStream::from_async(io), peer))
     }
 
-    /// The address it listens on.
+    /// The address that the listener listens on.
     ///
     /// # Errors
     ///
@@ -132,7 +136,7 @@ impl TcpListener {
         self.io.get_ref().local_addr()
     }
 
-    /// The time to live, in hops, of packets from here.
+    /// The time to live, in hops, of packets sent from this socket.
     ///
     /// # Errors
     ///
@@ -141,7 +145,7 @@ impl TcpListener {
         self.io.get_ref().ttl()
     }
 
-    /// Sets the time to live, in hops, of packets from here.
+    /// Sets the time to live, in hops, of packets sent from this socket.
     ///
     /// # Errors
     ///

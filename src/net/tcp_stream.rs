@@ -13,11 +13,13 @@ use super::{stream, sys};
 
 /// A TCP connection.
 ///
-/// It reads and writes through [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and
-/// closing it shuts the sending side down. A clone shares the socket, which closes when the last clone or half is gone.
+/// It reads and writes through [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value
+/// and by reference. Closing it shuts the sending side down. A clone shares the socket, which
+/// closes when the last clone or half is dropped.
 ///
-/// Several tasks may wait at one time: each clone and half remembers up to sixteen per direction that wait through these
-/// traits, as [`Async`](crate::io::Async) does, and forgets them when it is dropped. So a clone per task is never too few.
+/// Several tasks may wait at one time. Each clone and each half keeps the wakers of up to sixteen
+/// tasks per direction that wait through these traits, as [`Async`] does, and removes them when it
+/// is dropped. So a clone per task always suffices.
 ///
 /// # Examples
 ///
@@ -43,15 +45,15 @@ pub struct TcpStream {
 stream::impl_stream!(TcpStream, StdTcpStream);
 
 impl TcpStream {
-    /// Connects to `address`. Of several addresses the first that answers is taken.
+    /// Connects to `address`. If there are several addresses, takes the first that answers.
     ///
     /// # Errors
     ///
-    /// That of the last address, or of resolving the name.
+    /// The error of the last address, or of resolving the name.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the attempt is given up.
+    /// Cancel safe: dropping the future gives the attempt up.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         addr::try_each(address, TcpStream::connect_to).await
     }
@@ -61,7 +63,8 @@ impl TcpStream {
         TcpStream::connect_socket(socket.into(), address).await
     }
 
-    /// Connects a fresh, non-blocking socket. Registered only then: an unconnected one reports a hang-up.
+    /// Connects a new, non-blocking socket. Registers it only after the connect has begun, since an
+    /// unconnected socket reports a hang-up.
     pub(super) async fn connect_socket(
         socket: StdTcpStream,
         address: SocketAddr,
@@ -91,7 +94,8 @@ impl TcpStream {
         self.io.get_ref().peer_addr()
     }
 
-    /// Reads without taking the data out: the next read gets the same. 0 is the end of the stream.
+    /// Reads without removing the data: the next read gets the same bytes. 0 means the end of the
+    /// stream.
     ///
     /// # Errors
     ///
@@ -122,7 +126,7 @@ impl TcpStream {
         self.io.get_ref().set_nodelay(nodelay)
     }
 
-    /// The time to live, in hops, of packets from here.
+    /// The time to live, in hops, of packets sent from this socket.
     ///
     /// # Errors
     ///
@@ -131,7 +135,7 @@ impl TcpStream {
         self.io.get_ref().ttl()
     }
 
-    /// Sets the time to live, in hops, of packets from here.
+    /// Sets the time to live, in hops, of packets sent from this socket.
     ///
     /// # Errors
     ///
@@ -140,7 +144,8 @@ impl TcpStream {
         self.io.get_ref().set_ttl(hops)
     }
 
-    /// How long closing the socket blocks for data not yet sent; `None` sends it in the background.
+    /// How long closing the socket blocks for data not yet sent. `None`: it does not block, and the
+    /// system sends the data in the background.
     ///
     /// # Errors
     ///
@@ -149,8 +154,9 @@ impl TcpStream {
         Ok(rustix::net::sockopt::socket_linger(&*self.io)?)
     }
 
-    /// Sets how long closing the socket blocks for data not yet sent, in whole seconds. Zero throws the data away and
-    /// resets the connection; more than that blocks the thread that drops the stream.
+    /// Sets how long closing the socket blocks for data not yet sent, in whole seconds. Zero
+    /// discards the data and resets the connection. A longer time blocks the thread that drops the
+    /// stream.
     ///
     /// # Errors
     ///

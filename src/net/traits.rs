@@ -1,4 +1,5 @@
-//! Trait impls that every socket type has, as macros: each takes `[generics] Type` and where its [`Async`] is.
+//! Trait impls that every socket type has, as macros: each takes `[generics] Type` and an
+//! expression for its [`Async`].
 //!
 //! [`Async`]: crate::io::Async
 
@@ -49,7 +50,7 @@ macro_rules! impl_write {
                 $crate::net::stream::poll_write_vectored($io, cx, bufs)
             }
 
-            /// Ready at once: nothing is buffered here.
+            /// Ready at once: a stream has no buffer.
             fn poll_flush(
                 self: ::std::pin::Pin<&mut Self>,
                 _: &mut ::std::task::Context<'_>,
@@ -88,16 +89,16 @@ macro_rules! impl_fd {
     };
 }
 
-/// What sockets that are not shared have beyond that: `Debug`, the way from and to the standard type, `IntoRawFd`.
-/// The type is a struct with the one field `io: Async<$Std>`.
+/// What sockets that cannot be shared have besides: `Debug`, conversions from and to the standard
+/// type, `IntoRawFd`. The type is a struct with the one field `io: Async<$Std>`.
 macro_rules! impl_owner {
     ($Type:ident, $Std:ty) => {
         impl $Type {
-            /// Gives the standard socket back, still in non-blocking mode.
+            /// Returns the standard socket, still in non-blocking mode.
             ///
             /// # Errors
             ///
-            /// When the operating system fails to end the registration; the socket is closed then.
+            /// When the operating system fails to end the registration. The socket is then closed.
             pub fn into_std(self) -> ::std::io::Result<$Std> {
                 self.io.into_inner()
             }
@@ -118,7 +119,8 @@ macro_rules! impl_owner {
             }
         }
 
-        /// Sets the socket to non-blocking mode and registers it with the runtime the thread is in.
+        /// Sets the socket to non-blocking mode and registers it with the runtime of the calling
+        /// thread.
         impl TryFrom<$Std> for $Type {
             type Error = ::std::io::Error;
 
@@ -138,7 +140,7 @@ macro_rules! impl_owner {
 
         impl From<$Type> for ::std::os::fd::OwnedFd {
             fn from(socket: $Type) -> ::std::os::fd::OwnedFd {
-                // The registration is over whatever the operating system says to it.
+                // The registration is over even if the operating system returned an error.
                 socket.io.take().0.into()
             }
         }

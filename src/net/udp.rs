@@ -38,11 +38,12 @@ pub struct UdpSocket {
 traits::impl_owner!(UdpSocket, StdUdpSocket);
 
 impl UdpSocket {
-    /// Binds to `address`. Of several addresses the first that can be bound is taken; port 0 lets the system choose.
+    /// Binds to `address`. If there are several addresses, takes the first that can be bound. Port
+    /// 0 lets the system choose a port.
     ///
     /// # Errors
     ///
-    /// That of the last address, or of resolving the name.
+    /// The error of the last address, or of resolving the name.
     ///
     /// # Cancel safety
     ///
@@ -52,11 +53,12 @@ impl UdpSocket {
         addr::try_each(address, bind_to).await
     }
 
-    /// Sets the peer: [`send`](UdpSocket::send) goes there, and only what comes from there is received.
+    /// Sets the peer: [`send`](UdpSocket::send) sends to it, and the socket receives only datagrams
+    /// from it.
     ///
     /// # Errors
     ///
-    /// That of the last address, or of resolving the name.
+    /// The error of the last address, or of resolving the name.
     ///
     /// # Cancel safety
     ///
@@ -66,11 +68,13 @@ impl UdpSocket {
         addr::try_each(address, connect).await
     }
 
-    /// Sends a datagram to `address`, the first if there are several. Returns the bytes sent.
+    /// Sends a datagram to `address`, the first if there are several. Returns the number of bytes
+    /// sent.
     ///
     /// # Errors
     ///
-    /// That of resolving the name, else what the operating system says; it may belong to an earlier datagram.
+    /// The error of resolving the name, otherwise what the operating system says, which may concern
+    /// an earlier datagram.
     ///
     /// # Cancel safety
     ///
@@ -85,7 +89,8 @@ impl UdpSocket {
             .await
     }
 
-    /// Receives a datagram: its length and sender. What does not fit into `buf` is lost.
+    /// Receives a datagram. Returns its length and its sender. Bytes that do not fit into `buf` are
+    /// lost.
     ///
     /// # Errors
     ///
@@ -111,11 +116,12 @@ impl UdpSocket {
         self.io.read_with(|socket| socket.peek_from(buf)).await
     }
 
-    /// Sends a datagram to the peer set by [`connect`](UdpSocket::connect). Returns the bytes sent.
+    /// Sends a datagram to the peer set by [`connect`](UdpSocket::connect). Returns the number of
+    /// bytes sent.
     ///
     /// # Errors
     ///
-    /// What the operating system says; it may belong to an earlier datagram (a refused one).
+    /// What the operating system says, which may concern an earlier datagram (a refused one).
     ///
     /// # Cancel safety
     ///
@@ -124,7 +130,7 @@ impl UdpSocket {
         self.io.write_with(|socket| socket.send(buf)).await
     }
 
-    /// Receives a datagram from the peer. What does not fit into `buf` is lost.
+    /// Receives a datagram from the peer. Bytes that do not fit into `buf` are lost.
     ///
     /// # Errors
     ///
@@ -150,8 +156,8 @@ impl UdpSocket {
         self.io.read_with(|socket| socket.peek(buf)).await
     }
 
-    /// The poll form of [`send_to`](UdpSocket::send_to). Different tasks may poll; see [`Async`] for how many of them are
-    /// remembered.
+    /// The poll form of [`send_to`](UdpSocket::send_to). Different tasks may poll; see [`Async`]
+    /// for how many wakers are kept.
     ///
     /// # Errors
     ///
@@ -166,8 +172,8 @@ impl UdpSocket {
             .poll_write_with(cx, |socket| socket.send_to(buf, address))
     }
 
-    /// The poll form of [`recv_from`](UdpSocket::recv_from). Different tasks may poll; see [`Async`] for how many of them are
-    /// remembered.
+    /// The poll form of [`recv_from`](UdpSocket::recv_from). Different tasks may poll; see
+    /// [`Async`] for how many wakers are kept.
     ///
     /// # Errors
     ///
@@ -207,7 +213,7 @@ impl UdpSocket {
     }
 }
 
-/// What `std` does without waiting, passed on.
+/// Passes calls on to methods of `std` that do not wait.
 macro_rules! delegate {
     ($($(#[$doc:meta])* fn $name:ident(&self $(, $arg:ident: $Arg:ty)*) -> $Output:ty;)*) => {
         impl UdpSocket {$(
@@ -224,35 +230,35 @@ macro_rules! delegate {
 }
 
 delegate! {
-    /// The address it is bound to.
+    /// The address that the socket is bound to.
     fn local_addr(&self) -> SocketAddr;
     /// The address of the peer set by [`connect`](UdpSocket::connect).
     fn peer_addr(&self) -> SocketAddr;
-    /// Whether it may send to broadcast addresses.
+    /// Whether the socket may send to broadcast addresses.
     fn broadcast(&self) -> bool;
-    /// Sets whether it may send to broadcast addresses.
+    /// Sets whether the socket may send to broadcast addresses.
     fn set_broadcast(&self, on: bool) -> ();
-    /// The time to live, in hops, of datagrams from here.
+    /// The time to live, in hops, of datagrams sent from this socket.
     fn ttl(&self) -> u32;
-    /// Sets the time to live, in hops, of datagrams from here.
+    /// Sets the time to live, in hops, of datagrams sent from this socket.
     fn set_ttl(&self, hops: u32) -> ();
-    /// Whether IPv4 multicast datagrams from here come back to this host.
+    /// Whether IPv4 multicast datagrams sent from this socket come back to this host.
     fn multicast_loop_v4(&self) -> bool;
-    /// Sets whether IPv4 multicast datagrams from here come back to this host.
+    /// Sets whether IPv4 multicast datagrams sent from this socket come back to this host.
     fn set_multicast_loop_v4(&self, on: bool) -> ();
-    /// The time to live, in hops, of IPv4 multicast datagrams from here.
+    /// The time to live, in hops, of IPv4 multicast datagrams sent from this socket.
     fn multicast_ttl_v4(&self) -> u32;
-    /// Sets the time to live, in hops, of IPv4 multicast datagrams from here.
+    /// Sets the time to live, in hops, of IPv4 multicast datagrams sent from this socket.
     fn set_multicast_ttl_v4(&self, hops: u32) -> ();
-    /// Whether IPv6 multicast datagrams from here come back to this host.
+    /// Whether IPv6 multicast datagrams sent from this socket come back to this host.
     fn multicast_loop_v6(&self) -> bool;
-    /// Sets whether IPv6 multicast datagrams from here come back to this host.
+    /// Sets whether IPv6 multicast datagrams sent from this socket come back to this host.
     fn set_multicast_loop_v6(&self, on: bool) -> ();
-    /// Joins an IPv4 multicast group on the interface that has the given address, or any.
+    /// Joins an IPv4 multicast group on the interface that has the given address, or on any.
     fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
     /// Leaves an IPv4 multicast group.
     fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-    /// Joins an IPv6 multicast group on the interface of the given index, 0 for any.
+    /// Joins an IPv6 multicast group on the interface of the given index; 0 means any.
     fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
     /// Leaves an IPv6 multicast group.
     fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();

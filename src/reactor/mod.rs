@@ -1,34 +1,44 @@
-//! The reactor: turns what the operating system says about file descriptors into wakers to wake.
+//! The reactor: turns the events of file descriptors into wakers to wake.
 //!
 //! # What it guarantees
 //!
-//! - A waiter is woken after its fd became ready, or the runtime shut down; none is forgotten, however many wait on one
-//!   fd and direction. Wakers that nobody takes back are few all the same (see `waiters.rs`).
-//! - Wakers are handed out and never woken, cloned or dropped under one of the reactor's locks.
-//! - An event never reaches an fd registered after it was generated: keys carry a generation (see `registry.rs`).
-//! - An error of the operating system goes to the caller; an interrupted wait is an empty one.
-//! - In a child made by `fork` an inherited reactor refuses whatever would touch the poller, which is its parent's too.
+//! - A waiter is woken after its fd becomes ready or the runtime shuts down, however many wait on
+//!   one fd and direction. Wakers that are never removed stay few all the same (see `waiters.rs`).
+//! - The reactor returns wakers to its caller. It never wakes, clones or drops one under one of its
+//!   locks.
+//! - An event never reaches an fd registered after the event was generated: keys carry a generation
+//!   (see `registry.rs`).
+//! - An error of the operating system goes to the caller. An interrupted wait counts as an empty
+//!   one.
+//! - In a child made by `fork`, an inherited reactor refuses every operation that would touch the
+//!   poller, which the child shares with its parent.
 //!
 //! # Protocol
 //!
-//! 1. [`Reactor::register`] adds an fd once, edge-triggered, for both directions. The new source counts as ready, so
-//!    that the first operation tries its system call at once.
-//! 2. An operation looks at the source's state word; if it is ready it makes its system call. "Would block" clears the
-//!    readiness it had seen, and only if no event has come in since.
-//! 3. Not ready: the task leaves its waker with the source (under the source's lock, looking at the state again).
-//! 4. Whoever takes the one [`Driver`] waits for a batch of events. Under the registry's lock, taken once a batch, each
-//!    event first sets the state word of its source and then takes the wakers left there (step 3 and this order make
-//!    a lost wake-up impossible: one of the two sees the other).
-//! 5. The wakers go to the caller, who wakes them after all locks are gone.
-//! 6. Who wants to know whether an attempt is worth while, and makes it behind the reactor's back, asks the operating
-//!    system as well. An error or a hang-up that it reports may stay up although the attempt would block, so that is
-//!    told once for each event ([`Source::tell`]), and whoever was told waits for the next event
-//!    ([`Source::poll_news_for`]). Else a loop of asking and trying would never wait.
+//! 1. [`Reactor::register`] adds an fd once, edge-triggered, for both directions. The new source
+//!    counts as ready, so that the first operation tries its system call at once.
+//! 2. An operation reads the source's state word ([`Source::check`]). If the source is ready, the
+//!    operation makes its system call. If that would block, [`Source::clear_ready`] clears the
+//!    readiness, unless an event has come since the operation read the word.
+//! 3. If the source is not ready, [`Source::poll_ready_for`] takes the source's lock, reads the
+//!    word again, and stores the task's waker.
+//! 4. The thread that holds the one [`Driver`] waits for a batch of events ([`Driver::poll`]). It
+//!    takes the registry's lock once per batch. For each event it first sets the state word of the
+//!    source, and then takes the wakers stored there. With this order and step 3 no wake-up is
+//!    lost: either the operation sees the new word, or the driver sees the waker.
+//! 5. `Driver::poll` returns the wakers to its caller, which wakes them after it has released all
+//!    locks.
+//! 6. A user that asks for readiness and makes its attempt outside the reactor asks the operating
+//!    system as well (`io::Async::readable`). The system may go on reporting an error or a hang-up
+//!    although the attempt would block, so such flags count once per event ([`Source::tell`]). A
+//!    user that has been told waits for the next event ([`Source::poll_news_for`]). Otherwise a
+//!    loop of asking and trying would never wait.
 //! 7. [`Reactor::close`] marks every source, takes all wakers, and refuses new registrations.
 //!
 //! # What it does not do
 //!
-//! It has no thread and knows no scheduler: its users decide who takes the driver, and for how long. It does not
+//! It has no thread and knows no scheduler: its users decide which thread holds the driver, and for
+//! how long. It does not own file descriptors; their owner deregisters before it closes one.
 //! own file descriptors; an owner deregisters before it closes.
 
 mod event;
@@ -57,7 +67,7 @@ use self::state::State;
 
 pub(crate) use self::source::Source;
 pub(crate) use self::state::{Direction, Readiness};
-// An adapter names its own futures.
+// Public within the crate since an adapter has to name the futures it makes.
 #[allow(unused_imports)]
 pub(crate) use self::waiters::Name;
 pub(crate) use self::waiters::{AsOwner, Handle, Owner};
@@ -65,14 +75,16 @@ pub(crate) use self::waiters::{AsOwner, Handle, Owner};
 /// The poller and its registrations; one per runtime.
 pub(crate) struct Reactor {
     poller: Poller,
-    /// Locked once per batch of events, per registration and per deregistration. A source's own lock may be taken
-    /// under it, never the other way round.
+    /// Locked once per batch of events, per registration and per deregistration. A source's own
+    /// lock may be taken under it, never the other way round.
     registry: Mutex<Registry>,
-    /// The one driver, and the buffer that whoever holds it fills.
+    /// The lock of this buffer is the right to wait: its holder is the driver, and fills the
+    /// buffer.
     driver: Mutex<Vec<Event>>,
-    /// How many sources are registered. Written under the registry's lock; read without it by [`has_sources`], a hint
-    /// that pairs with nothing.
+    /// Number of registered sources. [`register`] and `remove` write it under the registry's lock;
+    /// [`has_sources`] reads it without the lock, as a hint. It pairs with nothing.
     ///
+    /// [`register`]: Reactor::register
     /// [`has_sources`]: Reactor::has_sources
     sources: AtomicUsize,
 }
@@ -95,7 +107,7 @@ impl Reactor {
         }))
     }
 
-    /// Takes the one driver, unless another thread holds it.
+    /// Takes the driver, unless another thread holds it.
     #[inline]
     pub(crate) fn try_driver(&self) -> Option<Driver<'_>> {
         let events = self.driver.try_lock()?;
@@ -105,30 +117,33 @@ impl Reactor {
         })
     }
 
-    /// Ends the wait of whoever holds the driver; if nobody does, the next wait ends at once.
+    /// Ends the wait of the thread that holds the driver. If no thread waits, the next wait ends at
+    /// once.
     ///
     /// # Errors
     ///
-    /// The operating system refuses, which means that it will for ever: whoever waits there is not reached.
+    /// What the operating system says. It will refuse for ever, so no notification reaches the
+    /// thread that waits there.
     #[inline]
     pub(crate) fn notify(&self) -> io::Result<()> {
         self.poller.notify()
     }
 
-    /// Whether anything is registered. A hint: the answer may be old.
+    /// Whether any source is registered. A hint: the answer may be old.
     #[inline]
     pub(crate) fn has_sources(&self) -> bool {
-        // Relaxed: decides only whether looking at the poller is worth its price.
+        // Relaxed: it only decides whether a look at the poller is worth its cost.
         self.sources.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether anybody waits for a source, so that the kernel may have somebody to wake.
+    /// Whether any task waits for a source, so that an event may wake one.
     pub(crate) fn has_waiters(&self) -> bool {
         self.registry.lock().iter().any(|state| state.has_waiters())
     }
 
-    /// Ends all waiting for good: every waker left with a source goes to `wakers`, and from now on waiting on a source
-    /// of this reactor, or registering one, is an error. What need not wait goes on working.
+    /// Ends all waiting for good, because the runtime shuts down. Every stored waker goes to
+    /// `wakers`. From now on, waiting on a source of this reactor, or registering one, is an error.
+    /// Operations that need not wait still work.
     pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
         let mut registry = self.registry.lock();
         registry.end(End::Closed);
@@ -137,7 +152,8 @@ impl Reactor {
         }
     }
 
-    /// Ends all waiting for good, as nobody can wait for events any more.
+    /// Ends all waiting for good, because the poller has failed: no thread can wait for events any
+    /// more.
     pub(crate) fn fail(&self, wakers: &mut Vec<Waker>) {
         let mut registry = self.registry.lock();
         registry.end(End::Failed);
@@ -148,11 +164,13 @@ impl Reactor {
 
     /// Registers an open, non-blocking fd.
     ///
-    /// The caller keeps it open until the source is deregistered.
+    /// The caller keeps the fd open until the source is deregistered.
     ///
     /// # Errors
     ///
-    /// `Unsupported` for what cannot be waited on (a regular file), an error of its own once the reactor is closed,
+    /// `Unsupported` if the fd cannot be waited on (a regular file). An error of this module if the
+    /// reactor is closed, has failed, or belongs to the parent process. Otherwise what the
+    /// operating system says (out of memory or of watches, registered already).
     /// else what the operating system says (out of memory or of watches, registered already).
     pub(crate) fn register(this: &Arc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<Source> {
         if this.poller.in_forked_child() {
@@ -169,7 +187,8 @@ impl Reactor {
             this.sources.store(registry.len(), Ordering::Relaxed);
             entry
         };
-        // In the registry first: the poller may report the fd before `add` returns.
+        // The registry has the source before the poller does: the poller may report the fd before
+        // `add` returns.
         if let Err(error) = this.poller.add(fd, key) {
             this.remove(key);
             return Err(unpollable(error));
@@ -177,7 +196,7 @@ impl Reactor {
         Ok(Source::new(Arc::clone(this), key, state))
     }
 
-    /// Takes a source out of the registry; events on their way to it are dropped from here on.
+    /// Removes a source from the registry. Events on their way to it are dropped from here on.
     fn remove(&self, key: usize) {
         let mut registry = self.registry.lock();
         registry.remove(key);
@@ -198,15 +217,17 @@ impl std::fmt::Debug for Driver<'_> {
 }
 
 impl Driver<'_> {
-    /// Waits for events and pushes the wakers they make ready; returns how many. `None` waits for ever, zero only
-    /// looks. A wait ends early on [`Reactor::notify`] and on a signal, with `Ok(0)`.
+    /// Waits for events, pushes the wakers of the tasks that they make ready to `wakers`, and
+    /// returns their number. A `timeout` of `None` waits for ever, zero only looks.
+    /// [`Reactor::notify`] and a signal end the wait early, with `Ok(0)`.
     ///
     /// # Errors
     ///
-    /// What the operating system says. No kind of error is known that passes; see [`Reactor::fail`].
+    /// What the operating system says. No kind of error is known that passes; see
+    /// [`Reactor::fail`].
     ///
-    /// The caller wakes what it was given after it has dropped the driver, and looks at its queues again: a
-    /// notification that came while this ran has been used up.
+    /// After this the caller drops the driver, wakes the wakers and looks at its queues again,
+    /// since this call may have consumed a notification.
     pub(crate) fn poll(
         &mut self,
         timeout: Option<Duration>,
@@ -239,14 +260,15 @@ fn failed() -> io::Error {
     )
 }
 
-/// The error of waiting on, or registering with, the reactor of another process.
+/// The error of waiting on, or registering with, the reactor of the parent process.
 fn inherited() -> io::Error {
     io::Error::other(
         "the runtime of this i/o source belongs to the process that this one was forked from; register it anew",
     )
 }
 
-/// Explains the one errno whose text misleads: `EPERM` means that this kind of file has no readiness.
+/// Explains the one errno whose text misleads: `EPERM` means that this kind of file has no
+/// readiness.
 fn unpollable(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;

@@ -1,9 +1,10 @@
-//! The wait itself, on Linux and Android: epoll in edge mode.
+//! The wait itself, on Linux and Android: epoll in edge-triggered mode.
 //!
-//! `polling::Poller` makes and owns the epoll instance; the rest goes to its fd directly. One `Poller::wait` is five
-//! system calls whatever its timeout (it arms its timer and its notifier anew each time), and `polling` neither asks
-//! for `RDHUP` nor reports it, which `state.rs` wants. So timer and notifier are our own, both in edge mode, which has
-//! nothing to read and nothing to arm again. Measured on a 2-CPU machine:
+//! `polling::Poller` makes and owns the epoll instance; this module uses the epoll fd directly for
+//! all else. One `Poller::wait` makes five system calls whatever its timeout, since it arms its
+//! timer and its notifier anew each time. And `polling` neither asks for `RDHUP`, which `state.rs`
+//! needs, nor reports it. So timer and notifier are made here. Both are edge-triggered, which
+//! leaves nothing to read and nothing to arm again. Measured on a 2-CPU machine:
 //!
 //! | | through `Poller` | here |
 //! |---|---|---|
@@ -27,13 +28,13 @@ use crate::sync::fork::Birth;
 
 use super::event::{Event, RESERVED};
 
-/// Events taken in one wait. More than 8 no longer shows in echo throughput; 256 take 3 KiB of stack and let one lock of
-/// the registry serve a burst.
+/// Events per wait. Beyond 8, more no longer shows in echo throughput. 256 take 3 KiB of stack, and
+/// let one lock of the registry serve a burst.
 const BATCH: usize = 256;
 
-/// A timed wait ends by itself so long after the timer should have ended it. When somebody closes all descriptors of the
-/// process, a wait goes on that the timer cannot end any more. Costs nothing that can be measured (19 µs of CPU time per
-/// timed wait with it and without).
+/// `epoll_wait` gets a timeout this much longer than the timer's. If the program closes all
+/// descriptors of the process, the timer can no longer end the wait, but this timeout still does.
+/// Its cost cannot be measured (19 µs of CPU time per timed wait with it and without).
 const NET: Duration = Duration::from_millis(100);
 
 const TIMER_KEY: usize = RESERVED;
@@ -48,16 +49,19 @@ pub(super) struct Poller {
     epoll: polling::Poller,
     /// An eventfd, never read: every write is a new edge.
     notifier: OwnedFd,
-    /// A timerfd, never read: every setting takes the last one's expiry back.
+    /// A timerfd, never read: each setting clears the expiry of the one before.
     timer: OwnedFd,
-    /// Set by [`notify`] before it writes, so that a second one can leave it out; cleared by the wait that saw the
-    /// edge. Both are read-modify-writes (AcqRel): who leaves the write out is seen by the clearing, so the waiter
-    /// returns after what that notifier published.
+    /// A notification is on its way. [`notify`] sets it before it writes to `notifier`, so that a
+    /// second `notify` can leave its write out; [`wait`] clears it when it sees the edge. Both are
+    /// read-modify-writes (AcqRel): the clearing swap in `wait` sees the swap of a `notify` that
+    /// left its write out, so after `wait` returns its thread sees what that notifier published
+    /// before.
     ///
     /// [`notify`]: Poller::notify
+    /// [`wait`]: Poller::wait
     notified: AtomicBool,
-    /// An epoll instance is shared with a child of the process: what that registers or takes out, it does for both, and an
-    /// event that it receives the parent does not.
+    /// A forked child shares the epoll instance with its parent: if the child registers or removes
+    /// an fd, it does so for both, and an event that the child receives does not reach the parent.
     birth: Birth,
 }
 
@@ -82,7 +86,7 @@ impl Poller {
         })
     }
 
-    /// Whether it belongs to the process that this one was forked from.
+    /// Whether this poller was made by the process that this one was forked from.
     #[inline]
     pub(super) fn in_forked_child(&self) -> bool {
         self.birth.in_forked_child()
@@ -104,7 +108,7 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    /// Edge mode is armed once and for all.
+    /// Does nothing: edge mode needs no rearming.
     #[inline]
     pub(super) fn rearm(&self, _key: usize, _read: bool, _write: bool) -> io::Result<()> {
         Ok(())
@@ -112,12 +116,13 @@ impl Poller {
 
     pub(super) fn notify(&self) -> io::Result<()> {
         if self.notified.swap(true, Ordering::AcqRel) {
-            // Seldom, so there is time to ask whether the one that was written can have come through.
+            // This happens seldom, so there is time to check that the descriptor, which the other
+            // notification was written to, is still open.
             rustix::io::fcntl_getfd(&self.notifier)?;
             return Ok(());
         }
-        // Linux interrupts no write that need not wait, but a debugger or another kernel may; a notification that is
-        // announced and not written would be the last one.
+        // Linux interrupts no write that need not wait, but a debugger or another kernel may. If
+        // `notified` stayed set without a write, no later notification would be written either.
         let one = 1u64.to_ne_bytes();
         match rustix::io::retry_on_intr(|| rustix::io::write(&self.notifier, &one)) {
             Ok(_) => Ok(()),
@@ -127,7 +132,8 @@ impl Poller {
         }
     }
 
-    /// Puts what happened into `events`, which stays empty when the time is up or a signal or a notification came.
+    /// Waits, and puts what happened into `events`, which stays empty after a timeout, a signal or
+    /// a notification.
     pub(super) fn wait(
         &self,
         events: &mut Vec<Event>,
@@ -139,10 +145,10 @@ impl Poller {
             Some(timeout) => {
                 let net = match self.set_timer(timeout) {
                     Ok(()) => timeout.saturating_add(NET),
-                    // Whatever forbids the timer, the wait has one of its own.
+                    // Without the timer, the timeout of `epoll_wait` ends the wait.
                     Err(_) => timeout,
                 };
-                // More seconds than can be counted is for ever.
+                // A number of seconds too large to convert means for ever.
                 Timespec::try_from(net).ok()
             }
             None => None,
@@ -165,12 +171,13 @@ impl Poller {
         Ok(())
     }
 
-    /// Lets the timer end the wait that follows. One that ends earlier leaves the timer set: at worst a later wait
-    /// ends for nothing, once.
+    /// Sets the timer that ends the following wait. A wait that ends earlier leaves the timer set:
+    /// at worst that ends one later wait for nothing.
     fn set_timer(&self, timeout: Duration) -> io::Result<()> {
         let set = Itimerspec {
             it_interval: NO_WAIT,
-            // More seconds than the kernel can count is for ever: a timer set to zero never fires.
+            // A number of seconds too large to convert means for ever: a timer set to zero never
+            // fires.
             it_value: Timespec::try_from(timeout).unwrap_or(NO_WAIT),
         };
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &set)?;
@@ -185,7 +192,7 @@ fn translate(key: usize, flags: epoll::EventFlags) -> Event {
         key,
         read: flags.intersects(F::IN | F::PRI | F::RDHUP | end),
         write: flags.intersects(F::OUT | end),
-        // After the last byte comes an end, an error or urgent data: there is more to learn from a read.
+        // An end, an error or urgent data follows the last byte, so another read learns more.
         more: flags.intersects(F::PRI | F::RDHUP | end),
     }
 }

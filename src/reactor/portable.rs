@@ -1,7 +1,8 @@
-//! The wait itself, where there is no epoll: whatever `polling` uses there.
+//! The wait itself on systems without epoll: whatever `polling` uses there.
 //!
-//! Edge mode with both directions registered once where the system has it (kqueue); elsewhere one-shot interest that
-//! is armed again for the directions that have waiters.
+//! Where the system has edge-triggered mode (kqueue), a source is registered once for both
+//! directions. Elsewhere its interest is one-shot, and `rearm` sets it again for the directions
+//! that have waiters.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,16 +17,16 @@ use crate::sync::fork::Birth;
 
 use super::event::Event;
 
-/// As many as with epoll, see `poller.rs`.
+/// The same as with epoll, see `poller.rs`.
 const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 pub(super) struct Poller {
     inner: polling::Poller,
-    /// Used by whoever holds the driver, hence never contended.
+    /// Only the thread that holds the driver locks it, so it is never contended.
     buffer: Mutex<polling::Events>,
-    /// Whether sources are armed once and for all.
+    /// Whether the system has edge-triggered mode.
     edge: bool,
-    /// One-shot mode: the fd of each key, for arming it again.
+    /// One-shot mode: the fd of each key, for `rearm`.
     armed: Mutex<HashMap<usize, RawFd>>,
     birth: Birth,
 }
@@ -42,7 +43,7 @@ impl Poller {
         })
     }
 
-    /// Whether it belongs to the process that this one was forked from.
+    /// Whether this poller was made by the process that this one was forked from.
     pub(super) fn in_forked_child(&self) -> bool {
         self.birth.in_forked_child()
     }
@@ -55,8 +56,8 @@ impl Poller {
             self.armed.lock().insert(key, raw);
             (polling::Event::none(key), PollMode::Oneshot)
         };
-        // SAFETY: `Reactor::register` asks its caller to keep the fd open until the source is deregistered, which
-        // deletes it here first.
+        // SAFETY: the caller of `Reactor::register` keeps the fd open until the source is
+        // deregistered, and deregistering deletes the fd here first.
         let added = unsafe { self.inner.add_with_mode(raw, interest, mode) };
         if added.is_err() {
             self.armed.lock().remove(&key);
@@ -81,8 +82,8 @@ impl Poller {
         let Some(&raw) = armed.get(&key) else {
             return Ok(());
         };
-        // SAFETY: an fd is in the map from `add` to `delete`, and open that long (see `add`). The lock is held, so
-        // that `delete` cannot come in between.
+        // SAFETY: an fd is in the map from `add` to `delete`, and open that long (see `add`). This
+        // thread holds the lock, so `delete` cannot run in between.
         let fd = unsafe { BorrowedFd::borrow_raw(raw) };
         let interest = polling::Event::new(key, read, write);
         self.inner.modify_with_mode(fd, interest, PollMode::Oneshot)
@@ -92,7 +93,8 @@ impl Poller {
         self.inner.notify()
     }
 
-    /// Puts what happened into `events`, which stays empty when the time is up or a notification came.
+    /// Waits, and puts what happened into `events`, which stays empty after a timeout or a
+    /// notification.
     pub(super) fn wait(
         &self,
         events: &mut Vec<Event>,
@@ -106,7 +108,8 @@ impl Poller {
             key: event.key,
             read: event.readable,
             write: event.writable,
-            // `polling` does not tell the end of a stream on every system: read until it would block.
+            // `polling` does not report the end of a stream on every system, so reads go on until
+            // they would block.
             more: true,
         }));
         Ok(())

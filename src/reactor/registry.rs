@@ -1,8 +1,9 @@
-//! Which source an event is for: a slab whose keys carry a generation.
+//! Finds the source of an event: a slab whose keys carry a generation.
 //!
-//! A key is `generation << INDEX_BITS | index`. Removing a source changes the generation of its slot, so an event
-//! that was on its way finds nothing instead of the slot's next owner. The generation wraps; an event outlives its
-//! source by one batch at most, in which a slot cannot be reused that often.
+//! A key is `generation << INDEX_BITS | index`. Removing a source changes the generation of its
+//! slot, so an event on its way to that source finds nothing, and not the slot's next owner. The
+//! generation wraps. That does no harm: an event outlives its source by one batch at most, and a
+//! slot cannot be reused that often during a batch.
 
 use std::io;
 
@@ -12,11 +13,13 @@ use crate::sync::Arc;
 use super::event::RESERVED;
 use super::state::State;
 
-/// Half of a key for each: four billion sources, four billion generations. (A 32-bit system: 65 thousand of each.)
+/// Half of a key each: four billion sources, four billion generations (65 thousand of each on a
+/// 32-bit system).
 const INDEX_BITS: u32 = usize::BITS / 2;
 const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 
-/// The indices above are never given out, so that no source has one of the keys from [`RESERVED`] on.
+/// Indices from here on are never given out, so that no source has one of the keys from
+/// [`RESERVED`] on.
 const MAX_SOURCES: usize = INDEX_MASK - 1;
 
 #[derive(Default)]
@@ -35,7 +38,7 @@ pub(super) enum End {
 }
 
 struct Slot {
-    /// Counts the owners this slot has had; its low bits are in the key.
+    /// Number of owners that this slot has had; its low bits are in the key.
     generation: usize,
     state: Option<Arc<State>>,
 }
@@ -45,7 +48,7 @@ fn key(index: usize, generation: usize) -> usize {
 }
 
 impl Registry {
-    /// Puts a source in and tells its key.
+    /// Adds a source and returns its key.
     pub(super) fn insert(&mut self, state: State) -> io::Result<(usize, Arc<State>)> {
         let index = match self.vacant.pop() {
             Some(index) => index,
@@ -95,7 +98,7 @@ impl Registry {
         self.slots.iter().filter_map(|slot| slot.state.as_ref())
     }
 
-    /// The first reason stays.
+    /// Ends registration. The first reason stays.
     pub(super) fn end(&mut self, end: End) {
         self.end.get_or_insert(end);
     }

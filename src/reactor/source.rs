@@ -1,4 +1,4 @@
-//! The handle on a registration, held by whoever owns the fd.
+//! A registration, held by the owner of the fd.
 
 use std::fmt;
 use std::io;
@@ -11,10 +11,10 @@ use super::Reactor;
 use super::state::{Direction, Readiness, State};
 use super::waiters::{Handle, Name, Owner, wake};
 
-/// One fd's registration with a reactor. Does not own the fd.
+/// One fd's registration with a reactor. It does not own the fd.
 ///
-/// Dropping it ends the registration as far as events are concerned; [`Source::deregister`] also tells the operating
-/// system, and goes first.
+/// Dropping it removes the source from the reactor, but not the fd from the poller.
+/// [`Source::deregister`] does both; call it before the drop.
 pub(crate) struct Source {
     reactor: Arc<Reactor>,
     key: usize,
@@ -40,12 +40,12 @@ impl Source {
         }
     }
 
-    /// The reactor it is registered with.
+    /// The reactor that the source is registered with.
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
         &self.reactor
     }
 
-    /// Ready, or the task's waker is left here, as polled through the object itself.
+    /// [`Source::poll_ready_for`] with the object itself as the owner.
     #[cfg_attr(not(test), allow(dead_code, reason = "for tests and models"))]
     pub(crate) fn poll_ready(
         &self,
@@ -55,13 +55,14 @@ impl Source {
         self.poll_ready_for(Owner::Handle(Handle::OBJECT), direction, cx)
     }
 
-    /// Whether `direction` is worth a try.
+    /// The readiness, if an operation in `direction` is worth an attempt.
     #[inline]
     pub(crate) fn check(&self, direction: Direction) -> Option<Readiness> {
         self.state.check(direction)
     }
 
-    /// Ready, or the task's waker is left here until the next event, or until its owner takes it back.
+    /// Returns the readiness, or stores the task's waker until the next event, or until `owner`
+    /// removes it.
     #[inline]
     pub(crate) fn poll_ready_for(
         &self,
@@ -73,7 +74,8 @@ impl Source {
             .poll_ready(&self.reactor.poller, self.key, direction, owner, cx)
     }
 
-    /// For somebody who has `seen` flags that [`Source::tell`] knew: ready with the next event.
+    /// For a caller to which [`Source::tell`] has said `false` for `seen`: ready with the next
+    /// event.
     pub(crate) fn poll_news_for(
         &self,
         owner: Owner<'_>,
@@ -85,12 +87,12 @@ impl Source {
         (self.state).poll_news(poller, self.key, direction, seen, owner, cx)
     }
 
-    /// Whether nobody was told yet of the flags that were `seen`. From now on somebody was.
+    /// Whether the flags `seen` are news in `direction`. From now on they are not.
     pub(crate) fn tell(&self, direction: Direction, seen: Readiness) -> bool {
         self.state.tell(direction, seen)
     }
 
-    /// One more handle, with waiters of its own. It is removed before the source.
+    /// Adds a handle with waiters of its own. The caller removes it before the source.
     pub(crate) fn new_handle(&self) -> Handle {
         self.state.new_handle()
     }
@@ -101,14 +103,14 @@ impl Source {
         }
     }
 
-    /// Takes the waiter of a future back.
+    /// Removes the waiter of a future.
     pub(crate) fn remove_waiter(&self, direction: Direction, name: Name) {
         if !self.reactor.poller.in_forked_child() {
             drop(self.state.remove_waiter(direction, name));
         }
     }
 
-    /// A waiter that takes its waker back when it is dropped.
+    /// A waiter that removes its waker when it is dropped.
     #[inline]
     pub(crate) fn waiting(&self, direction: Direction) -> Waiting<'_> {
         Waiting {
@@ -118,19 +120,22 @@ impl Source {
         }
     }
 
-    /// The operation would have blocked. Does nothing if an event came after what it had `seen`.
+    /// Clears the readiness after an operation would have blocked. Does nothing if an event came
+    /// after `seen` was read.
     #[inline]
     pub(crate) fn clear_ready(&self, direction: Direction, seen: Readiness) {
         self.state.clear(direction, seen);
     }
 
-    /// A read of a byte stream got less than it asked for: as good as "would block" unless more than data is due.
+    /// Clears the readiness after a read of a byte stream got less than it asked for. That means
+    /// the same as "would block", unless an end, an error or urgent data is due.
     #[inline]
     pub(crate) fn clear_after_short_read(&self, seen: Readiness) {
         self.state.clear_after_short_read(seen);
     }
 
-    /// Ends the registration and wakes whoever still waits. `fd` is the one that was registered.
+    /// Ends the registration and wakes the tasks that still wait. `fd` must be the one that was
+    /// registered.
     ///
     /// # Errors
     ///
@@ -171,7 +176,7 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// As the owner of its entry.
+    /// This future as the owner of its entry.
     #[inline]
     pub(crate) fn owner(&mut self) -> Owner<'_> {
         Owner::Future(&mut self.name)

@@ -1,7 +1,8 @@
-//! What is known about one registered fd: one word of readiness, and who waits.
+//! What is known about one registered fd: a word of readiness, and the waiters.
 //!
-//! The word is read by every operation without a lock. It holds a *tick* that counts the events, so that "would block"
-//! takes back only the readiness the operation had seen: an event that came in between keeps its readiness.
+//! Every operation reads the word without a lock. The word holds a *tick* that counts the events,
+//! so that "would block" clears only the readiness that the operation has seen: if an event came in
+//! between, its readiness stays.
 
 use std::io;
 use std::task::{Context, Poll, Waker};
@@ -13,24 +14,26 @@ use super::event::Event;
 use super::poller::Poller;
 use super::waiters::{Handle, Name, Names, Owner, Waiters};
 
-/// Worth trying to read.
+/// A read is worth an attempt.
 const READ: usize = 1;
-/// Worth trying to write.
+/// A write is worth an attempt.
 const WRITE: usize = 2;
-/// A short read does not prove that nothing is left: an end, an error or urgent data may stand behind it.
+/// A short read does not prove that nothing is left: an end, an error or urgent data may follow.
 const MORE: usize = 4;
 /// The reactor is closed: waiting is an error. Set once.
 const CLOSED: usize = 8;
-/// Of the events so far somebody was told who asked whether to read, though they were mere flags; see [`State::tell`].
+/// A caller was told to read because of flags alone, and no event has come since; see
+/// [`State::tell`].
 const TOLD_READ: usize = 16;
 /// The same for writing.
 const TOLD_WRITE: usize = 32;
 /// The poller has failed for good: waiting is an error. Set once.
 const FAILED: usize = 64;
-/// The tick begins here. It wraps after 2^57 events (2^25 on a 32-bit system), between two looks of one operation.
+/// The tick begins here. It wraps after 2^57 events (2^25 on a 32-bit system), which would have to
+/// come between two reads of the word by one operation to do harm.
 const TICK: usize = 128;
 
-/// The half of a source that an operation is about.
+/// The direction of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Read,
@@ -55,23 +58,24 @@ impl Direction {
     }
 }
 
-/// What an operation saw before it made its system call.
+/// The word that an operation read before it made its system call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness(usize);
 
 impl Readiness {
-    /// Whether an event came between the two looks.
+    /// Whether an event came between the two readings.
     pub(crate) fn is_newer_than(self, other: Readiness) -> bool {
         self.0 / TICK != other.0 / TICK
     }
 }
 
-/// What must be so for [`State::wait`] not to wait.
+/// The condition on which [`State::wait`] does not wait.
 #[derive(Clone, Copy)]
 enum Until {
     /// An attempt is worth while.
     Ready,
-    /// The same, and that is news: an event has come since this look, or nobody was told of the last one.
+    /// An attempt is worth while, and that is news: an event has come since this reading, or nobody
+    /// was told of the last one.
     News(Readiness),
 }
 
@@ -95,16 +99,20 @@ struct Lists {
 }
 
 pub(super) struct State {
-    /// The bits and the tick above. Set by the thread with the driver ([`State::deliver`], Release) before it takes the
-    /// waiters; cleared by operations that would block; loaded (Acquire) by every operation, and again under the lock
-    /// of `lists` before one waits.
+    /// The bits and the tick above. [`State::deliver`], on the thread that holds the driver, sets
+    /// the ready bits, clears the told bits and adds to the tick, before it takes the waiters under
+    /// the lock of `lists`. [`State::clear`] clears ready bits; [`State::tell`], [`State::close`]
+    /// and [`State::fail`] set the others. All of these are read-modify-writes (AcqRel). Operations
+    /// load it (Acquire): [`State::check`] without the lock, and [`State::wait`] again under the
+    /// lock before it stores a waker. So either `wait` sees the new bits, or `deliver` finds the
+    /// waker.
     word: AtomicUsize,
     lists: Mutex<Lists>,
 }
 
 impl State {
-    /// A fresh source counts as ready: its first operation tries at once. What the fd was ready for when it was
-    /// registered comes as an event of its own.
+    /// A new source counts as ready, so its first operation makes its attempt at once. If the fd is
+    /// ready when it is registered, the poller reports that as an event.
     pub(super) fn new() -> State {
         State {
             word: AtomicUsize::new(READ | WRITE),
@@ -112,14 +120,14 @@ impl State {
         }
     }
 
-    /// Whether `direction` is worth a try.
+    /// The readiness, if an operation in `direction` is worth an attempt.
     #[inline]
     pub(super) fn check(&self, direction: Direction) -> Option<Readiness> {
         let word = self.word.load(Ordering::Acquire);
         (word & direction.bit() != 0).then_some(Readiness(word))
     }
 
-    /// Ready, or the task's waker is left here.
+    /// Returns the readiness, or stores the task's waker.
     #[inline]
     pub(super) fn poll_ready(
         &self,
@@ -135,7 +143,8 @@ impl State {
         self.wait(poller, key, direction, Until::Ready, owner, cx)
     }
 
-    /// For somebody who has `seen` flags that others were told of before: ready with the next event.
+    /// For a caller to which [`State::tell`] has said `false` for `seen`: ready with the next
+    /// event.
     pub(super) fn poll_news(
         &self,
         poller: &Poller,
@@ -148,7 +157,8 @@ impl State {
         self.wait(poller, key, direction, Until::News(seen), owner, cx)
     }
 
-    /// Not ready at first sight. Out of the way of operations that are.
+    /// The slow path of [`State::poll_ready`]. Not inlined, so that operations that are ready do
+    /// not carry it.
     #[inline(never)]
     fn wait(
         &self,
@@ -162,7 +172,8 @@ impl State {
         if poller.in_forked_child() {
             return Poll::Ready(Err(super::inherited()));
         }
-        // Cloned before the lock and dropped after it: both are foreign code.
+        // Cloned before the lock is taken and dropped after it is released: both may be foreign
+        // code.
         let waker = cx.waker().clone();
         let mut lists = self.lists.lock();
         let word = self.word.load(Ordering::Acquire);
@@ -193,7 +204,7 @@ impl State {
         self.lists.lock().names.handle()
     }
 
-    /// Takes a handle's waiters back; the caller drops what it gets.
+    /// Removes a handle's waiters, for the caller to drop.
     pub(super) fn remove_handle(&self, handle: Handle) -> Vec<Waker> {
         let mut removed = Vec::new();
         let mut lists = self.lists.lock();
@@ -203,33 +214,35 @@ impl State {
         removed
     }
 
-    /// Takes a future's waiter back; the caller drops what it gets.
+    /// Removes a future's waiter, for the caller to drop.
     pub(super) fn remove_waiter(&self, direction: Direction, name: Name) -> Option<Waker> {
         self.lists.lock().waiters[direction as usize].remove(name)
     }
 
-    /// What was `seen` is worth a try, but by flags alone, like an error, that may stay up when an operation would block
-    /// again. True: nobody was told of it yet. So who asks for readiness and then tries is told once for each event, and
-    /// then waits for the next.
+    /// Whether the flags `seen` are news. The caller has found that an attempt is worth while
+    /// because of flags alone, such as an error, which the system may go on reporting although an
+    /// operation would block. `true`: nobody was told of the last event yet. So a loop that asks
+    /// for readiness and then tries is told once for each event, and waits for the next one.
     pub(super) fn tell(&self, direction: Direction, seen: Readiness) -> bool {
         let mark = |word: usize| {
             let is_old = word / TICK == seen.0 / TICK && word & direction.told() != 0;
             (!is_old).then_some(word | direction.told())
         };
-        // Relaxed failure: nothing is done with the word.
+        // Relaxed failure: the word is not used.
         (self.word)
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, mark)
             .is_ok()
     }
 
-    /// The operation would have blocked: nothing is left of what it had `seen`.
+    /// Clears the readiness after an operation would have blocked, unless an event came after
+    /// `seen` was read.
     #[inline]
     pub(super) fn clear(&self, direction: Direction, seen: Readiness) {
         let bits = match direction {
             Direction::Read => READ | MORE,
             Direction::Write => WRITE,
         };
-        // Relaxed failure: nothing is done with the word but compare its tick.
+        // Relaxed failure: only the tick of the word is compared.
         let _ = self
             .word
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
@@ -237,7 +250,8 @@ impl State {
             });
     }
 
-    /// A read got less than it asked for. Where that proves that nothing is left, it saves the call that would say so.
+    /// Clears the readiness after a read got less than it asked for. If that proves that nothing is
+    /// left, it saves the system call that would say so.
     #[inline]
     pub(super) fn clear_after_short_read(&self, seen: Readiness) {
         if seen.0 & MORE == 0 {
@@ -245,13 +259,14 @@ impl State {
         }
     }
 
-    /// Takes in an event: first the word, then the waiters of the directions that became ready.
+    /// Takes in an event: first changes the word, then takes the waiters of the directions that
+    /// became ready.
     pub(super) fn deliver(&self, poller: &Poller, event: Event, ready: &mut Vec<Waker>) {
         let flag = |set: bool, bit: usize| if set { bit } else { 0 };
         let bits = flag(event.read, READ) | flag(event.write, WRITE) | flag(event.more, MORE);
         let told = flag(event.read, TOLD_READ) | flag(event.write, TOLD_WRITE);
         let update = |word: usize| Some((word & !told | bits).wrapping_add(TICK));
-        // The closure never says no.
+        // `update` always returns `Some`.
         let _ = self
             .word
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
@@ -263,18 +278,19 @@ impl State {
             waiters[Direction::Write as usize].take(ready);
         }
         if rearm(poller, event.key, waiters).is_err() {
-            // Whoever still waits would wait for ever; it finds the error itself when it tries to wait again.
+            // A task that still waits would wait for ever. Woken, it finds the error when it tries
+            // to wait again.
             waiters.iter_mut().for_each(|list| list.take(ready));
         }
     }
 
-    /// From now on waiting is an error. Takes everybody who waits.
+    /// Makes waiting an error from now on, and takes all waiters.
     pub(super) fn close(&self, ready: &mut Vec<Waker>) {
         self.word.fetch_or(CLOSED, Ordering::AcqRel);
         self.take_waiters(ready);
     }
 
-    /// The same since the poller has failed.
+    /// The same after the poller has failed.
     pub(super) fn fail(&self, ready: &mut Vec<Waker>) {
         self.word.fetch_or(FAILED, Ordering::AcqRel);
         self.take_waiters(ready);
@@ -291,7 +307,8 @@ impl State {
     }
 }
 
-/// One-shot pollers forget a source with each event: ask again for the directions that have waiters.
+/// A one-shot poller forgets a source with each event: this asks again for the directions that have
+/// waiters.
 #[inline]
 fn rearm(poller: &Poller, key: usize, waiters: &[Waiters; 2]) -> io::Result<()> {
     let [read, write] = [!waiters[0].is_empty(), !waiters[1].is_empty()];

@@ -1,4 +1,4 @@
-//! The reactor by itself: one thread, which takes the driver when it wants to.
+//! A reactor without a scheduler: the test's thread takes the driver when it needs it.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -40,7 +40,7 @@ fn look(reactor: &Reactor) -> Vec<Waker> {
     wakers
 }
 
-/// Uses the readiness up that comes with registration, so that the next wait is a real one.
+/// Clears the readiness that a registration begins with, so that the next wait really waits.
 fn settle(reactor: &Reactor, source: &Source, direction: Direction) {
     look(reactor);
     let mut cx = Context::from_waker(Waker::noop());
@@ -68,7 +68,7 @@ fn every_notification_ends_a_wait() {
         let mut driver = reactor.try_driver().unwrap();
         assert_eq!(driver.poll(None, &mut wakers).unwrap(), 0);
     }
-    // A timed wait likewise, and only once per notification.
+    // A notification also ends a timed wait, and only one wait.
     reactor.notify().unwrap();
     let start = Instant::now();
     let mut driver = reactor.try_driver().unwrap();
@@ -190,7 +190,7 @@ fn a_short_read_does_not_hide_the_end_of_the_stream() {
     source.clear_after_short_read(seen);
     assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
 
-    // Data and the end in one event: it does not.
+    // Data and the end in one event: a short read proves nothing.
     peer.write_all(b"x").unwrap();
     drop(peer);
     let end = rustix::event::PollFlags::RDHUP;
@@ -239,7 +239,7 @@ fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
     };
     assert!(error.to_string().contains("shut down"));
     assert!(Reactor::register(&reactor, b.as_fd()).is_err());
-    // What need not wait goes on.
+    // Operations that need not wait still work.
     assert!(source.poll_ready(Direction::Write, &mut cx).is_ready());
 }
 
@@ -278,7 +278,8 @@ fn a_late_event_does_not_reach_the_next_owner() {
     let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
     settle(&reactor, &source, Direction::Read);
     b.write_all(b"x").unwrap();
-    // The event has been fetched; before it is delivered, the slot changes hands.
+    // The poller has returned the event. Before the reactor delivers it, the slot gets another
+    // owner.
     let mut late = Vec::new();
     reactor.poller.wait(&mut late, None).unwrap();
     source.deregister(a.as_fd()).unwrap();
@@ -342,7 +343,7 @@ fn a_handle_that_goes_takes_its_waiters_along_and_no_other_s() {
     assert_eq!(Arc::strong_count(&tasks[1].0), 2);
 }
 
-/// An error that stays up.
+/// The flag is an error that the system goes on reporting.
 #[test]
 fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
     let reactor = Reactor::new().unwrap();
@@ -367,7 +368,7 @@ fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
                 .poll_news_for(owner(), Direction::Read, seen, &mut cx)
                 .is_pending()
         );
-        // An operation is none the wiser.
+        // An operation still counts as worth an attempt.
         assert!(source.poll_ready(Direction::Read, &mut cx).is_ready());
         b.write_all(b"x").unwrap();
         look(&reactor).into_iter().for_each(Waker::wake);
@@ -407,7 +408,7 @@ fn the_reactor_knows_whether_there_are_sources_and_whether_anybody_waits() {
     let (_count, waker) = task();
     let polled = source.poll_ready(Direction::Read, &mut Context::from_waker(&waker));
     assert!(polled.is_pending() && reactor.has_waiters());
-    // Dropped without being deregistered.
+    // The source is dropped without being deregistered.
     drop(source);
     assert!(!reactor.has_sources() && !reactor.has_waiters());
 }
@@ -434,7 +435,7 @@ fn a_registration_ends_once() {
     assert!(source.check(Direction::Read).is_some());
     source.deregister(a.as_fd()).unwrap();
     source.deregister(a.as_fd()).unwrap();
-    // It has the place of the first.
+    // The new registration uses the slot of the first.
     let next = Reactor::register(&reactor, a.as_fd()).unwrap();
     drop(source);
     assert!(reactor.has_sources());

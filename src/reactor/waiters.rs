@@ -1,28 +1,32 @@
-//! Who waits for one direction of one source.
+//! The tasks that wait for one direction of one source.
 //!
-//! Usually one task, seldom more: the first waiter needs no allocation, and each of `n` costs `O(log n)`. Every entry has
-//! an owner that takes it back, so that a source nobody hears of for years holds no more entries than it has owners:
+//! Usually one task waits, seldom more. The first waiter needs no allocation, and with `n` waiters
+//! each operation takes `O(log n)`. Every entry has an owner that removes it, so a source without
+//! events for years holds no more entries than its owners may have:
 //!
-//! - A *future* has one ([`Owner`]), from its first wait until it is dropped.
-//! - A *handle* is what `poll_*` methods are called on: the object itself, a clone of a stream, a half. No drop follows
-//!   such a poll, and one handle may be polled by several tasks through references. So a handle has [`PER_HANDLE`]
-//!   entries in each direction, until it is dropped. A task that polls again finds its own entry; one task more than
-//!   there are entries takes the place of another, which is woken. A task that still waits polls again then, and so is
-//!   not forgotten; of a task that has lost interest nothing is left.
+//! - A *future* has one entry ([`Owner::Future`]), from its first wait until it is dropped.
+//! - A *handle* is the object on which `poll_*` methods are called: the object itself, a clone of a
+//!   stream, or a half. No drop follows such a poll, and several tasks may poll one handle through
+//!   references. So a handle has [`PER_HANDLE`] entries in each direction, until it is dropped. A
+//!   task that polls again finds its own entry. If there are more tasks than entries, a new task
+//!   takes the entry of another and wakes it. If that task still waits, it polls again and is not
+//!   forgotten. If it has lost interest, nothing of it is left.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-/// Tasks that wait at one time by polling one handle in one direction. One is usual, as a stream has one reader; a
-/// listener may have one for each CPU. Each may be a task that has gone and whose memory its waker holds, so there are few.
+/// How many tasks may wait at one time by polling one handle in one direction. One is usual, as a
+/// stream has one reader; a listener may have one for each CPU. The number is small since the task
+/// of an entry may have ended, and its waker keeps the task's memory.
 pub(super) const PER_HANDLE: u64 = 16;
 
 /// Names the entry of a future; never used twice within a source.
 pub(crate) type Name = NonZeroU64;
 
-/// Names the entries of a handle: as many names from this one on. Never used twice within a source.
+/// Names the entries of a handle: [`PER_HANDLE`] names from this one on. Never used twice within a
+/// source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle(u64);
 
@@ -31,7 +35,7 @@ impl Handle {
     pub(crate) const OBJECT: Handle = Handle(0);
 }
 
-/// Gives out names: [`PER_HANDLE`] apart, whoever they are for.
+/// Generates names, each [`PER_HANDLE`] after the one before, for handles and for futures.
 #[derive(Default)]
 pub(super) struct Names(u64);
 
@@ -51,12 +55,12 @@ impl Names {
 #[derive(Debug)]
 pub(crate) enum Owner<'a> {
     Handle(Handle),
-    /// A future, with its name once it has one.
+    /// A future. The name is `None` until it first waits.
     Future(&'a mut Option<Name>),
 }
 
 impl Owner<'_> {
-    /// The same once more.
+    /// The same owner, borrowed again.
     #[inline]
     pub(crate) fn reborrow(&mut self) -> Owner<'_> {
         match self {
@@ -66,8 +70,8 @@ impl Owner<'_> {
     }
 }
 
-/// Whoever waits as an [`Owner`], and is asked for it only then: one that is kept at hand costs each operation that is ready four
-/// instructions.
+/// A value that can act as an [`Owner`]. The [`Owner`] is made only for a wait: one that is always
+/// at hand costs each operation that is ready four instructions.
 pub(crate) trait AsOwner {
     fn as_owner(&mut self) -> Owner<'_>;
 }
@@ -79,13 +83,13 @@ impl AsOwner for Owner<'_> {
     }
 }
 
-/// A waker that has lost its place, for the caller to deal with after unlocking.
+/// A waker that has lost its entry. The caller settles it after unlocking.
 #[must_use]
 pub(super) enum Displaced {
     Nothing,
-    /// Nobody needs it.
+    /// A replaced waker of the same owner.
     Drop(Waker),
-    /// Another task's, which may still wait.
+    /// The waker of another task, which may still wait.
     Wake(Waker),
 }
 
@@ -101,15 +105,17 @@ impl Displaced {
 
 #[derive(Default)]
 pub(super) struct Waiters {
-    /// In use only while it came first; others go to `rest` until all are gone.
+    /// Used only by a waiter that comes while the list is empty. Others go to `rest` until the list
+    /// is empty again.
     first: Option<(u64, Waker)>,
     rest: BTreeMap<u64, Waker>,
-    /// Which entry of a handle that has no more is given away next: the one that was filled first.
+    /// The entry that [`Waiters::add_polled`] replaces next when a handle has no free one: the one
+    /// that was filled first.
     turn: u64,
 }
 
 impl Waiters {
-    /// Adds whoever waits, or changes its waker.
+    /// Adds a waiter, or replaces its waker.
     pub(super) fn add(&mut self, owner: Owner<'_>, names: &mut Names, waker: Waker) -> Displaced {
         match owner {
             Owner::Handle(handle) => self.add_polled(handle, waker),
@@ -127,7 +133,7 @@ impl Waiters {
         let names = handle.0..handle.0 + PER_HANDLE;
         let mut used = 0;
         let first = self.first.iter().map(|(name, waker)| (name, waker));
-        // Most lists end with their first entry.
+        // Most lists end with `first`.
         let mut known = first.chain(self.rest.range(names.clone()));
         let waits = known.any(|(name, known)| {
             let own = names.contains(name);
@@ -161,12 +167,12 @@ impl Waiters {
         }
     }
 
-    /// Takes a future's entry back.
+    /// Removes a future's entry.
     pub(super) fn remove(&mut self, name: Name) -> Option<Waker> {
         self.remove_named(name.get())
     }
 
-    /// Takes a handle's entries back.
+    /// Removes a handle's entries.
     pub(super) fn remove_handle(&mut self, handle: Handle, into: &mut Vec<Waker>) {
         let names = handle.0..handle.0 + PER_HANDLE;
         into.extend(names.filter_map(|name| self.remove_named(name)));
@@ -184,7 +190,7 @@ impl Waiters {
         Some(removed)
     }
 
-    /// Takes everybody.
+    /// Takes all wakers.
     pub(super) fn take(&mut self, into: &mut Vec<Waker>) {
         into.extend(self.first.take().map(|(_, waker)| waker));
         if !self.rest.is_empty() {
@@ -197,10 +203,12 @@ impl Waiters {
     }
 }
 
-/// Wakes a foreign waker. One that panics must not keep the others asleep, nor the socket from closing.
+/// Wakes a foreign waker. If it panics, the others must be woken all the same, and the socket must
+/// close.
 pub(super) fn wake(waker: Waker) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Its destructor is foreign, too, and may panic again; what comes out of that is not dropped.
+        // The payload's destructor is foreign code too and may panic; that second payload is
+        // leaked.
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
             std::mem::forget(again);
         }

@@ -1,10 +1,12 @@
-//! Waiting for a future on the calling thread.
+//! Waits for a future on the calling thread.
 //!
-//! The future is polled here and nowhere else, so it need not be `Send`. Between polls the thread runs the local tasks of
-//! this `block_on`, then parks. It runs no tasks of the runtime: they could hold up its own future, which cannot move.
+//! Only the calling thread polls the future, so the future need not be `Send`. Between polls the
+//! thread runs the local tasks of this `block_on`, and then parks. It runs no tasks of the runtime:
+//! a long poll of one would delay the future, which no other thread may poll.
 //!
-//! On a worker the processor is handed over first ([`enter_blocking`]), so any number of workers may do this at once, nested
-//! however deeply: for each, another thread runs the tasks that it waits for.
+//! A worker first hands its processor over ([`enter_blocking`]), so any number of workers may call
+//! `block_on` at once, nested to any depth. For each, another thread runs the tasks that its future
+//! waits for.
 
 use std::future::Future;
 use std::panic::Location;
@@ -23,8 +25,9 @@ use crate::tasks::{self, budget, wakers};
 
 /// Runs a future to completion on the calling thread.
 ///
-/// The thread is in the current runtime meanwhile, else in the process-wide default one. On a worker the processor is
-/// given away first, so it neither deadlocks the runtime nor panics, however deeply nested.
+/// During the call the thread is in the current runtime, or in the default one of the process if it
+/// was in none. A worker first hands its processor over, so the call neither deadlocks the runtime
+/// nor panics, however deeply it is nested.
 ///
 /// # Panics
 ///
@@ -42,7 +45,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     boxing!(on_stack F, future => block_on_in(handle, future, size_of::<F>()))
 }
 
-/// A `block_on`'s part in finding deadlocks: see [`deadlock`]. From its first parking on.
+/// The part of one `block_on` in finding deadlocks, from its first park on: see [`deadlock`].
 struct Lookout {
     shared: &'static Shared,
     looks: bool,
@@ -51,9 +54,9 @@ struct Lookout {
 }
 
 impl Lookout {
-    /// Parks; `has_work` says whether there is no need to.
+    /// Parks until a wake.
     ///
-    /// Panics when all is deadlocked, and the runtime's builder has asked for that.
+    /// Panics if the process is deadlocked and the runtime's builder has asked for that.
     #[track_caller]
     fn park(&mut self, signal: &Arc<Signal>, frame: &Frame) {
         if !self.looks {
@@ -72,7 +75,8 @@ impl Lookout {
                     deadlock::report(&before);
                 }
             }
-            // The end of a timed wait takes the thread's token: whatever has left one has pushed before, and is seen here.
+            // The timed park may have consumed the thread's token. A thread that set the token has
+            // pushed or woken before, and `must_go_on` sees that.
             if !waiting.must_go_on() {
                 signal.park();
             }
@@ -104,7 +108,8 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
     let signal = Arc::new(Signal::of_this_thread());
     let waker = Waker::from(signal.clone());
     wakers::note_own(&waker);
-    // Ends the local tasks, also when the future panics; after the future, which may own their handles.
+    // Its drop ends the local tasks, even if the future panics. It comes after the future's drop,
+    // since the future may own their handles.
     let frame = Frame::enter(signal.clone());
     let mut lookout = Lookout {
         shared,
@@ -120,7 +125,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
         }
         while !signal.take() {
             if !frame.run_local_tasks() && !tasks::end_put_off() {
-                // In a child that was forked meanwhile, who should wake it is not there.
+                // In a forked child, the threads that would wake this one do not exist.
                 shared.assert_not_forked();
                 lookout.park(&signal, &frame);
             }

@@ -1,4 +1,4 @@
-//! Settings of a runtime, checked before anything is started.
+//! The settings of a runtime, checked before anything is started.
 
 use std::fmt;
 use std::fs::File;
@@ -17,19 +17,19 @@ use crate::scheduler::{
 use crate::sync::{Arc, thread};
 use crate::tasks::catch_panic;
 
-/// Most processors a runtime can have: what the scheduler's counts have room for, far beyond any machine.
+/// The most processors of a runtime: within the scheduler's counts, and far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
 
-/// Threads for tasks that block, beyond the number of processors. As many as blocking jobs by default.
+/// Threads for tasks that block, beyond the processors: by default as many as blocking jobs.
 const SPARE_THREADS: usize = 512;
 
-/// A shorter stall harms nobody who watches, and is no reason to say anything.
+/// Default threshold of a stall: people do not notice a shorter one, so it is not reported.
 const STALL_THRESHOLD: Duration = Duration::from_millis(100);
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 type StallHook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 
-/// Builds a [`Runtime`] with settings of one's own.
+/// Builds a [`Runtime`] with custom settings.
 ///
 /// # Examples
 ///
@@ -91,32 +91,32 @@ impl Builder {
 
     /// The number of processors: how many tasks run in parallel.
     ///
-    /// Default: the environment variable `EXECUTOR_WORKER_THREADS`, else
-    /// [`std::thread::available_parallelism`]. Zero is an error of [`build`](Builder::build).
+    /// Default: the environment variable `EXECUTOR_WORKER_THREADS`, or else
+    /// [`std::thread::available_parallelism`]. [`build`](Builder::build) fails if it is zero.
     pub fn worker_threads(mut self, count: usize) -> Builder {
         self.worker_threads = Some(count);
         self
     }
 
-    /// The most threads that run tasks: those that hold a processor, those that are stuck in a task or block in one, and
-    /// spare ones. The threads of `spawn_blocking` have a limit of their own, and the reactor's is not counted.
+    /// The most threads that run tasks: those that hold a processor, those that are stuck in a task
+    /// or block in one, and spare ones. Threads of `spawn_blocking` have a limit of their own, and
+    /// the monitor's thread is not counted.
     ///
-    /// Default: 512 more than the number of processors. At the limit a task that blocks keeps its processor, so that
-    /// others may wait for it; that is said once on standard error, unless there are no more than processors, and ends when a
-    /// thread is free again. Less than
-    /// [`worker_threads`](Builder::worker_threads) is an error of [`build`](Builder::build).
+    /// Default: 512 more than the number of processors; fewer than that number is an error. At the
+    /// limit, a task that blocks keeps its processor until a thread is free, and others may wait
+    /// for it. A line on standard error says so once, unless the limit equals that number.
     pub fn max_threads(mut self, count: usize) -> Builder {
         self.max_threads = Some(count);
         self
     }
 
-    /// The most threads that run `spawn_blocking` jobs at the same time. Default 512; zero is an error.
+    /// The most threads that run `spawn_blocking` jobs at a time. Default 512; zero is an error.
     pub fn max_blocking_threads(mut self, count: usize) -> Builder {
         self.max_blocking_threads = count;
         self
     }
 
-    /// How long a thread beyond the number of processors stays without work. Default 10 s; zero ends it at once.
+    /// How long a thread beyond the processors stays idle. Default 10 s; zero ends it at once.
     pub fn thread_keep_alive(mut self, duration: Duration) -> Builder {
         self.thread_keep_alive = duration;
         self
@@ -128,34 +128,33 @@ impl Builder {
         self
     }
 
-    /// The stack size of all threads of the runtime, in bytes. Default: what the standard library takes. Zero is an
-    /// error.
+    /// The stack size of all threads of the runtime, in bytes. Default: `std`'s. Zero is an error.
     pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
         self.thread_stack_size = Some(bytes);
         self
     }
 
-    /// Called on each thread of the runtime (workers, the reactor's, blocking ones) before it does anything. A panic in
-    /// it is caught and ignored.
+    /// Called on each thread of the runtime (workers, the monitor, blocking threads) before the
+    /// thread does anything else. A panic in `f` is caught and ignored.
     pub fn on_thread_start<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.on_thread_start = Some(Arc::new(f));
         self
     }
 
-    /// Called on each thread of the runtime when it has done everything. A panic in it is caught and ignored.
+    /// Called on each thread of the runtime at its end. A panic in `f` is caught and ignored.
     pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.on_thread_stop = Some(Arc::new(f));
         self
     }
 
-    /// Called once for each poll that keeps its thread for [`stall_threshold`](Builder::stall_threshold): blocked that long,
-    /// or running for that much CPU time.
+    /// Called once for each poll that blocks for [`stall_threshold`](Self::stall_threshold), or
+    /// runs for that much CPU time.
     ///
-    /// The report names the task. The hook runs on a thread of the blocking pool; a panic in it is caught and ignored.
-    /// Without a hook a line goes to standard error, unless the environment variable `EXECUTOR_DEBUG` contains `stall=0`.
-    /// The place where the task was spawned is named once, and again only when its count has doubled;
-    /// [`RuntimeMetrics::stall_count`](super::RuntimeMetrics::stall_count) has them all. If standard error takes nothing, lines
-    /// are dropped, and counted.
+    /// The report names the task. The hook runs on a thread of the blocking pool; a panic in it is
+    /// caught and ignored. Without a hook, a line goes to standard error, unless the environment
+    /// variable `EXECUTOR_DEBUG` contains `stall=0`. It names each spawn location once, and again
+    /// only when its count has doubled; [`stall_count`](super::RuntimeMetrics::stall_count) counts
+    /// all stalls. If standard error accepts nothing, lines are dropped, and counted.
     ///
     /// # Examples
     ///
@@ -177,15 +176,15 @@ impl Builder {
         self
     }
 
-    /// How long a poll keeps its thread before it is reported: to [`on_stall`](Builder::on_stall), else on standard error, and to
-    /// the [`flight_recorder`](Builder::flight_recorder). Default 100 ms.
+    /// How long a poll occupies its thread until [`on_stall`](Self::on_stall), or else a line on
+    /// standard error, and [`flight_recorder`](Self::flight_recorder) report it. Default 100 ms.
     ///
-    /// Time in which the thread waits for a CPU does not count. What counts is seen once a millisecond, so a poll shorter than
-    /// that is not found, whatever is set here. [`Duration::MAX`] reports nothing. Zero is an error of
-    /// [`build`](Builder::build), as it would be every poll.
+    /// Time in which the thread waits for a CPU does not count. The monitor looks once a
+    /// millisecond and does not find a shorter poll, whatever the threshold. [`Duration::MAX`]
+    /// reports nothing. Zero, which every poll would exceed, is an error of [`build`](Self::build).
     ///
-    /// It changes nothing for the tasks: a processor is taken from a poll that blocks for 0.1 ms or runs for 10 ms while
-    /// others wait, reported or not.
+    /// The threshold changes nothing for the tasks: if others wait, the monitor retakes the
+    /// processor of a poll that blocks for 0.1 ms or runs for 10 ms, reported or not.
     ///
     /// # Examples
     ///
@@ -204,16 +203,16 @@ impl Builder {
         self
     }
 
-    /// Called whenever a task or a blocking job is spawned, on the thread that spawns it, before it can run.
+    /// Called when a task or a blocking job is spawned, on the spawning thread, before it can run.
     ///
-    /// This and the three hooks that follow cost nothing where they are not set. A panic in one is caught and ignored.
-    /// Local tasks, and the futures of `block_on`, are not the runtime's, and no hook is called for them.
+    /// This hook and the next three cost nothing unless set. A panic in one is caught and ignored.
+    /// No hook is called for local tasks and futures of `block_on`: they are not the runtime's.
     pub fn on_task_spawn<F: Fn(&TaskMeta) + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.hooks.spawned = Some(Arc::new(f));
         self
     }
 
-    /// Called before each poll of a task, on the thread that polls it. The task is not the current one yet.
+    /// Called before each poll of a task, on the polling thread. It is not the current task yet.
     pub fn on_before_task_poll<F: Fn(&TaskMeta) + Send + Sync + 'static>(
         mut self,
         f: F,
@@ -222,15 +221,15 @@ impl Builder {
         self
     }
 
-    /// Called after each poll of a task, on the thread that has polled it, also after the last one.
+    /// Called after each poll of a task, including the last one, on the thread that has polled it.
     pub fn on_after_task_poll<F: Fn(&TaskMeta) + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.hooks.after_poll = Some(Arc::new(f));
         self
     }
 
-    /// Called when a task has ended, whether it has finished, panicked or was cancelled: once for each time that
-    /// [`on_task_spawn`](Builder::on_task_spawn)'s was called. The future is gone by then, and who joins the task may
-    /// know of its end before.
+    /// Called when a task has ended: finished, panicked or cancelled. Called once for each call of
+    /// [`on_task_spawn`](Self::on_task_spawn)'s hook. The future has been dropped by then. A thread
+    /// that joins the task may learn of the end earlier.
     ///
     /// # Examples
     ///
@@ -252,14 +251,17 @@ impl Builder {
         self
     }
 
-    /// What to do when a `block_on` waits and nothing in the process could ever wake it: no task is runnable, no timer armed, no
-    /// socket waited for, no blocking job queued or running, and there is no other thread.
+    /// What to do when a `block_on` waits and nothing in the process could ever wake it: no task is
+    /// runnable, no timer is armed, no socket is waited for, no blocking job is queued or running,
+    /// and there is no other thread.
     ///
-    /// [`OnDeadlock::Report`] says so on standard error with the list of tasks, as Go's "all goroutines are asleep - deadlock!",
-    /// one and a half seconds after the standstill. Default: that in builds with debug assertions, and
-    /// [`OnDeadlock::Ignore`] in others, where a `block_on` that waits shall cost nothing more; or what the environment variable
-    /// `EXECUTOR_DEBUG` says: `deadlock=1`, `deadlock=0` or `deadlock=panic`. There are no false alarms, and so there is none while any thread exists that could
-    /// wake somebody: one of another runtime, of a library, or the program's own. It needs `/proc`, so it is for Linux.
+    /// [`OnDeadlock::Report`] prints that with a list of the tasks on standard error, as Go does
+    /// ("all goroutines are asleep - deadlock!"), one and a half seconds after the standstill. It
+    /// is the default with debug assertions; without them [`OnDeadlock::Ignore`] is, so that a
+    /// `block_on` that waits costs no more. The environment variable `EXECUTOR_DEBUG` changes the
+    /// default: `deadlock=1`, `deadlock=0` or `deadlock=panic`. There are no false alarms, and so
+    /// none while a thread exists that could wake a task: another runtime's, a library's, or the
+    /// program's own. It needs `/proc`: Linux only.
     pub fn on_deadlock(mut self, what: OnDeadlock) -> Builder {
         self.on_deadlock = Some(what);
         self
@@ -269,55 +271,57 @@ impl Builder {
     /// [`RuntimeMetrics::poll_time_histogram`](super::RuntimeMetrics::poll_time_histogram) and
     /// [`schedule_latency_histogram`](super::RuntimeMetrics::schedule_latency_histogram).
     ///
-    /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `histograms=1`. It costs some 40 ns per poll.
+    /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `histograms=1`. It
+    /// costs some 40 ns per poll.
     pub fn histograms(mut self, measure: bool) -> Builder {
         self.histograms = Some(measure);
         self
     }
 
-    /// Whether to keep note of each task: how old it is, how often it was polled and for how long. See
-    /// [`Handle::dump_tasks`](super::Handle::dump_tasks).
+    /// Whether to record details of each task: how old it is, how often it was polled and for how
+    /// long. See [`Handle::dump_tasks`](super::Handle::dump_tasks).
     ///
-    /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `tasks=1`. It costs about 100 bytes per task, and
-    /// some 200 ns per spawn and per poll.
+    /// Default: no, unless the environment variable `EXECUTOR_DEBUG` contains `tasks=1`. It costs
+    /// about 100 bytes per task, and some 200 ns per spawn and per poll.
     pub fn task_details(mut self, keep: bool) -> Builder {
         self.task_details = Some(keep);
         self
     }
 
-    /// Records a timeline from the beginning and writes it to this file when the runtime is shut down: see
-    /// [`trace::stop`](crate::trace::stop).
+    /// Records a timeline from the beginning, and writes it to this file when the runtime shuts
+    /// down: see [`trace::stop`](crate::trace::stop).
     ///
-    /// Default: what the environment variable `EXECUTOR_TRACE` names; a second runtime of the process writes to another file,
-    /// with `-2` in its name. The default runtime is never shut down; on Linux its timeline is written when the process exits.
-    /// [`build`](Builder::build) fails if the file cannot be made.
+    /// Default: the file that the environment variable `EXECUTOR_TRACE` names; a second runtime's
+    /// has `-2` in its name. The default runtime is never shut down; on Linux its timeline is
+    /// written when the process exits. [`build`](Self::build) fails if the file cannot be created.
     pub fn trace_to(mut self, path: impl Into<PathBuf>) -> Builder {
         self.trace_to = Some(path.into());
         self
     }
 
-    /// Records a timeline all the time, and writes the last of it to this file when a poll keeps its thread for
-    /// [`stall_threshold`](Builder::stall_threshold) or a task panics: what led to it, and who else was at work. See [`trace::stop`](crate::trace::stop) for what is in it.
+    /// Records a timeline all the time. Writes its last part to this file when a poll occupies its
+    /// thread for [`stall_threshold`](Self::stall_threshold) or a task panics, to show what led to
+    /// it and what else ran. See [`trace::stop`](crate::trace::stop) for the contents.
     ///
-    /// At most one file each 10 s, and 16 in all, the second with `-2` in its name and so on; a line on standard error names
-    /// it. [`trace::snapshot`](crate::trace::snapshot) writes it on demand. Default: what the environment variable
-    /// `EXECUTOR_FLIGHT_RECORDER` names.
+    /// Writes at most one file per 10 s, and 16 in all, the second with `-2` in its name and so on.
+    /// A line on standard error names each. [`trace::snapshot`](crate::trace::snapshot) writes one
+    /// on demand. Default: the file that the environment variable `EXECUTOR_FLIGHT_RECORDER` names.
     pub fn flight_recorder(mut self, path: impl Into<PathBuf>) -> Builder {
         self.flight_recorder = Some(path.into());
         self
     }
 
-    /// How many events of the timeline each processor keeps, of 16 bytes each. Default 262,144, which are 4 MiB; memory is
-    /// taken as it fills. Rounded up to a power of two; zero and more than 16,777,216 are errors.
+    /// How many events of 16 bytes each processor's timeline keeps. Default 262,144: 4 MiB, taken
+    /// as they fill. Rounded up to a power of two; zero and more than 16,777,216 are errors.
     pub fn trace_events(mut self, count: usize) -> Builder {
         self.trace_events = count;
         self
     }
 
-    /// The tokio runtime whose context the threads of this one are in, and the callers of its `block_on`.
+    /// The tokio runtime whose context the runtime's threads and callers of `block_on` enter.
     ///
-    /// Default: one for the whole process, with one thread, started with the first runtime and never dropped. The
-    /// handle's runtime has to live as long as this one: what needs it afterwards panics, as tokio has it.
+    /// Default: one for the whole process, with one thread, started with the first runtime and
+    /// never dropped. The handle's runtime must outlive this one, or code that needs it panics.
     ///
     /// # Examples
     ///
@@ -339,8 +343,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, when one is unusable; else what the system
-    /// says when threads or the reactor cannot be created. Threads that were started by then have ended again.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, if one is unusable; else
+    /// the system's, if it refuses threads or the reactor. Threads started by then have ended.
     pub fn build(mut self) -> io::Result<Runtime> {
         fork::watch()?;
         let trace_to = self.trace_to.take();
@@ -449,7 +453,7 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// What each thread of the runtime is wrapped in: its contexts and the user's hooks.
+/// Wraps each thread of the runtime: enters its contexts, and calls the user's hooks.
 fn wrap_thread(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> ThreadWrapper {
     fn call(hook: &Option<Hook>) {
         if let Some(hook) = hook {

@@ -1,7 +1,8 @@
-//! Which runtime is this thread in?
+//! The runtime that a thread is in.
 //!
-//! The threads of a runtime enter it for good; others by [`Handle::enter`] or inside a `block_on`. Free functions such as
-//! `executor::spawn` act on the innermost runtime entered, else on the process-wide default one.
+//! The threads of a runtime enter it for good. Other threads enter one by [`Handle::enter`] or
+//! inside a `block_on`. Free functions such as `executor::spawn` act on the innermost runtime
+//! entered, or else on the default one of the process.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -14,26 +15,27 @@ use crate::sync::fork::PerProcess;
 use crate::tasks::catch_panic;
 
 std::thread_local! {
-    /// The runtime entered, for the hot paths: no destructor, one load.
+    /// The innermost runtime entered, for the hot paths: no destructor, one load.
     static SHARED: Cell<Option<&'static Shared>> = const { Cell::new(None) };
 
-    /// All that were entered and not left yet, the innermost last: `SHARED` is its scheduler, and never outlives it.
+    /// All runtimes that were entered and not left yet, the innermost last. `SHARED` is the
+    /// scheduler of the last one, and never outlives it.
     static STACK: RefCell<Stack> = const { RefCell::new(Stack { entries: Vec::new(), entered: 0 }) };
 }
 
 struct Stack {
     entries: Vec<(u64, Handle)>,
-    /// How many there have ever been: the number of the next.
+    /// Number of entries ever made, which is the number of the next one.
     entered: u64,
 }
 
-/// The scheduler of the runtime this thread is in.
+/// The scheduler of the runtime that this thread is in.
 #[inline]
 pub(crate) fn current() -> Option<&'static Shared> {
     SHARED.get()
 }
 
-/// The scheduler of the runtime this thread is in, else of the default runtime.
+/// The scheduler of the runtime that this thread is in, or else of the default runtime.
 #[inline]
 pub(crate) fn current_or_default() -> &'static Shared {
     match current() {
@@ -42,8 +44,10 @@ pub(crate) fn current_or_default() -> &'static Shared {
     }
 }
 
-/// As [`current_or_default`], but never one that has shut down: for what must go on working elsewhere. The first time that the
-/// current one has, there is none, and `refused` keeps that in mind: one of its own tasks will not ask again.
+/// Like [`current_or_default`], but never a runtime that has shut down: for timers, which must go
+/// on elsewhere. The first time that the caller finds the current runtime shut down, returns `None`
+/// and sets `refused`. A task of that runtime will not ask again; any other caller then gets the
+/// default runtime.
 #[cfg(feature = "time")]
 #[inline]
 pub(crate) fn alive_or_default(refused: &mut bool) -> Option<&'static Shared> {
@@ -80,7 +84,7 @@ pub(super) fn hold() -> impl Sized + 'static {
 
 /// The handle of the default runtime, which is built on first use and never dropped.
 ///
-/// Panics when it cannot be built: the free functions have no way to return an error.
+/// Panics if it cannot be built: the free functions have no way to return an error.
 fn default_handle() -> &'static Handle {
     DEFAULT
         .get_or_init(|| match Builder::new().build() {
@@ -95,8 +99,8 @@ fn default_handle() -> &'static Handle {
         .handle()
 }
 
-/// The default runtime is never dropped; so its timeline is written when the process exits. Its workers wait meanwhile, or the
-/// process would not end for minutes.
+/// Writes the timeline of the default runtime when the process exits, since that runtime is never
+/// dropped. Its workers wait meanwhile. If they went on, the process might not end for minutes.
 extern "C" fn end_default() {
     catch_panic(|| {
         if let Some(runtime) = DEFAULT.get() {
@@ -104,11 +108,11 @@ extern "C" fn end_default() {
             runtime.end_recording();
         }
     });
-    // It may have had something to say.
+    // `end_recording` may have written a message.
     stderr::flush();
 }
 
-/// The reactor of the runtime this thread is in, else of the default runtime.
+/// The reactor of the runtime that this thread is in, or else of the default runtime.
 #[cfg(all(feature = "net", unix))]
 pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reactor>> {
     let shared = current_or_default();
@@ -137,15 +141,15 @@ pub(super) fn enter(handle: Handle) -> Entered {
     }
 }
 
-/// Takes its entry out of [`STACK`]; the innermost of those that are left is the current one then.
+/// Removes its entry from [`STACK`]. The innermost entry left becomes the current runtime.
 ///
-/// A guard that restored what was current when it was made would bring back a runtime that has been left, if guards are not
-/// dropped in the reverse order of their making.
+/// A guard that restored the runtime which was current when the guard was made would bring back a
+/// runtime that has been left, if guards are not dropped in the reverse order of their making.
 #[derive(Debug)]
 pub(super) struct Entered {
-    /// `None`: the thread is ending, and `STACK` is gone already.
+    /// `None` if the thread was exiting and `STACK` had been destroyed.
     number: Option<u64>,
-    /// What was current before, for when `STACK` is gone.
+    /// The runtime that was current before, for the case that `STACK` has been destroyed.
     before: Option<&'static Shared>,
     not_send: PhantomData<*const ()>,
 }
@@ -163,17 +167,17 @@ impl Drop for Entered {
             Some(left)
         });
         match left {
-            // The handle may be the last of its runtime: it is dropped outside the borrow.
+            // The handle may be the last of its runtime, so it is dropped outside the borrow.
             Ok(left) => drop(left),
             Err(_) => SHARED.set(self.before),
         }
     }
 }
 
-/// The runtime is entered while this is alive. Made by [`Handle::enter`].
+/// Keeps the runtime entered while it exists. Made by [`Handle::enter`].
 ///
-/// Guards may be dropped in any order: the current runtime is that of the guard made last among those that are left. A guard
-/// that is leaked leaves the thread in its runtime.
+/// Guards may be dropped in any order: of the guards left, the one made last determines the current
+/// runtime. A guard that is leaked leaves the thread in its runtime.
 #[derive(Debug)]
 #[must_use = "the runtime is left when the guard is dropped"]
 pub struct EnterGuard<'a> {

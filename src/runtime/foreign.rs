@@ -1,25 +1,30 @@
-//! The contexts of other runtimes that our threads are in. Empty without the features that ask for one.
+//! The contexts of other runtimes that the threads of a runtime enter. Empty without the features
+//! that ask for one.
 //!
-//! Feature `tokio-compat`: a tokio context is a thread-local handle on a tokio runtime. `tokio::spawn`, tokio's sockets and
-//! timers look for it when they are made, and some when they are polled or dropped. So each thread that runs foreign code
-//! on our behalf has one:
+//! Feature `tokio-compat`: a tokio context is a thread-local handle of a tokio runtime.
+//! `tokio::spawn` looks for it, and so do tokio's sockets and timers when they are made, some also
+//! when they are polled or dropped. So each thread that runs foreign code for a runtime of this
+//! crate enters one:
 //!
-//! 1. The first of our runtimes starts one tokio runtime for the whole process, with one worker; it is never dropped. A
-//!    runtime that was given a handle by [`Builder::tokio_handle`](super::Builder::tokio_handle) uses that.
-//! 2. Each thread of a runtime enters the handle once, before anything else, and leaves it last: workers, spare threads
-//!    that take over a processor, blocking threads, the reactor's. Nothing is paid per poll.
-//! 3. So does the caller of each `block_on`, for as long as that takes. What it had entered before is there again
-//!    afterwards, also when the future panics.
+//! 1. The first runtime of this crate starts one tokio runtime for the whole process, with one
+//!    worker; it is never dropped. A runtime that was given a handle by
+//!    [`Builder::tokio_handle`](super::Builder::tokio_handle) uses that one.
+//! 2. Each thread of a runtime enters the handle once, before anything else, and leaves it last:
+//!    workers, spare threads that take over a processor, blocking threads, the monitor. A poll
+//!    costs nothing more.
+//! 3. The caller of each `block_on` enters it for the time of the call. Afterwards the context that
+//!    it had entered before is current again, even if the future panics.
 //!
-//! A context that happens to be around is never adopted: it belongs to a runtime that may end before ours does.
+//! A context that the thread happens to be in is never used: it belongs to a runtime that may end
+//! before this crate's runtime does.
 //!
-//! [`Handle::enter`](super::Handle::enter) does not enter it: tokio panics when guards are dropped out of order, and ours
-//! do not.
+//! [`Handle::enter`](super::Handle::enter) does not enter the context: tokio panics if guards are
+//! dropped out of order, and this crate's guards do not.
 
 use std::io;
 use std::marker::PhantomData;
 
-/// Which contexts a runtime gives to its threads.
+/// The contexts that a runtime gives to its threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Foreign {
     /// `None` until the runtime is built.
@@ -27,7 +32,7 @@ pub(crate) struct Foreign {
     tokio: Option<tokio::runtime::Handle>,
 }
 
-/// The contexts are entered while this is alive.
+/// Keeps the contexts entered while it exists.
 #[derive(Debug)]
 pub(crate) struct Entered<'a> {
     #[cfg(feature = "tokio-compat")]
@@ -36,7 +41,7 @@ pub(crate) struct Entered<'a> {
 }
 
 impl Foreign {
-    /// With this tokio runtime instead of the one of the process.
+    /// Contexts with this tokio runtime instead of the one of the process.
     #[cfg(feature = "tokio-compat")]
     pub(super) fn with_tokio(handle: tokio::runtime::Handle) -> Foreign {
         Foreign {
@@ -44,7 +49,7 @@ impl Foreign {
         }
     }
 
-    /// Those of the runtime this thread is in, else of the process.
+    /// The contexts of the runtime that this thread is in, or else those of the process.
     #[cfg(feature = "tokio-compat")]
     pub(crate) fn current() -> io::Result<Foreign> {
         match super::context::current_handle() {
@@ -110,7 +115,8 @@ fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
         Some(runtime) => runtime,
         None => unreachable!("an initialiser runs once"),
     });
-    // Of two threads that came here at once, one is late. A plain drop would wait, which panics inside a tokio task.
+    // If two threads come here at once, one of them is late. A plain drop of its runtime would
+    // wait, and that panics inside a tokio task.
     if let Some(late) = built {
         late.shutdown_background();
     }

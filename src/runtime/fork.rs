@@ -1,4 +1,4 @@
-//! What a `fork` means for all that the runtimes of a process share; see [`crate::sync::fork`].
+//! Handles a `fork` for everything that the runtimes of a process share; see [`crate::sync::fork`].
 
 use std::any::Any;
 use std::io;
@@ -10,14 +10,14 @@ use crate::sync::fork::{self, Watch};
 use crate::tasks;
 use crate::timeline::stamp;
 
-/// The locks of the process, while one of its threads forks.
+/// The process-wide locks, held while a thread forks.
 struct Held {
     schedulers: Free,
     stderr: stderr::Held,
     _others: Box<dyn Any>,
 }
 
-/// From now on forks are seen.
+/// Watches forks from now on.
 ///
 /// # Errors
 ///
@@ -26,7 +26,8 @@ pub(super) fn watch() -> io::Result<()> {
     fork::watch(Watch { hold, in_child })
 }
 
-/// That of the default runtime first: while it is made, the others are taken now and then.
+/// Takes the lock of the default runtime first: a thread that makes the default runtime takes some
+/// of the other locks under it.
 fn hold() -> Box<dyn Any> {
     let others = (
         context::hold(),

@@ -1,15 +1,19 @@
-//! Tasks that are not `Send`: they belong to one `block_on` and run between the polls of its future.
+//! Tasks that are not `Send`: they belong to one `block_on` and run between the polls of its
+//! future.
 //!
 //! # Guarantees
 //!
-//! A local task is polled and dropped on its thread only. It may be woken from any: its schedule function owns the queue
-//! and wakes the `block_on`. When the `block_on` ends, tasks that have not finished are cancelled, there and then.
+//! Only the thread of the `block_on` polls and drops a local task. Any thread may wake it: the
+//! task's schedule function owns the queue and wakes the `block_on`. When the `block_on` ends, its
+//! thread cancels the tasks that have not finished.
 //!
 //! # Ending
 //!
-//! 1. The set's registry is closed: every task that waits is woken into the queue, one that begins to wait ends itself.
-//! 2. The queue is emptied by cancelling, until no task is alive. A remote thread may be between its wake and its push;
-//!    the number of live tasks says so, and its push wakes us.
+//! 1. The drop of [`Frame`] closes the registry of the set. This wakes every waiting task into the
+//!    queue. A task that begins to wait later ends itself.
+//! 2. It cancels the tasks in the queue until no task is alive. A remote thread may be between its
+//!    wake and its push. Then the number of live tasks is not zero yet, and the push wakes this
+//!    thread.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -26,15 +30,16 @@ use crate::tasks::large::boxing;
 use crate::tasks::registry::Registry;
 use crate::tasks::{self, JoinHandle, Runnable};
 
-/// Local tasks run in a row before the future has its turn. The worker's figure for the same question.
+/// Local tasks run in a row before the future is polled again. A worker looks into the global queue
+/// after as many polls.
 const TURN: usize = 61;
 
 std::thread_local! {
-    /// The `block_on`s of this thread, the innermost last.
+    /// The sets of the `block_on`s of this thread, the innermost last.
     static FRAMES: RefCell<Vec<Rc<Set>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The local tasks of one `block_on`. The registry is leased with the first of them.
+/// The local tasks of one `block_on`. The first of them leases the registry.
 struct Set {
     queue: Arc<Queue>,
     registry: Cell<Option<&'static Registry>>,
@@ -57,7 +62,7 @@ impl Queue {
     }
 }
 
-/// The place of one `block_on` on this thread's stack.
+/// One `block_on` on this thread's stack.
 pub(super) struct Frame {
     set: Rc<Set>,
 }
@@ -83,12 +88,13 @@ impl Frame {
             registry: Cell::new(None),
             alive: Rc::default(),
         });
-        // A destructor of another thread-local may come here after this one is gone: then there is no `spawn_local`.
+        // The destructor of another thread-local may come here after `FRAMES` was destroyed: then
+        // there is no `spawn_local`.
         let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(set.clone()));
         Frame { set }
     }
 
-    /// Runs some local tasks. False: there was none.
+    /// Runs some local tasks. `false`: there was none.
     pub(super) fn run_local_tasks(&self) -> bool {
         let mut any = false;
         for _ in 0..TURN {
@@ -108,7 +114,8 @@ impl Drop for Frame {
             registry.close();
             let queue = &self.set.queue;
             while self.set.alive.get() != 0 {
-                // Before the look: a push that comes after it then wakes this thread, whatever woke it before.
+                // Before the pop: a push after the pop wakes this thread from `park`, even if an
+                // earlier wake had set the signal.
                 queue.signal.take();
                 match queue.runnables.pop() {
                     Ok(runnable) => {
@@ -123,13 +130,16 @@ impl Drop for Frame {
     }
 }
 
-/// Runs a future that need not be `Send` on this thread, between the polls of the innermost `block_on`.
+/// Runs a future that need not be `Send` on this thread, between the polls of the innermost
+/// `block_on`.
 ///
-/// It never leaves the thread. Tasks that have not finished when the `block_on` returns are cancelled.
+/// The future never leaves the thread. When the `block_on` returns, it cancels local tasks that
+/// have not finished.
 ///
 /// # Panics
 ///
-/// Outside a `block_on` of this thread: a task on a worker moves between threads, so nothing there could run it.
+/// Outside a `block_on` of this thread. A worker does not count: its tasks move between threads, so
+/// nothing there could run the future.
 ///
 /// # Examples
 ///
@@ -167,7 +177,8 @@ pub(crate) fn in_block_on() -> bool {
         .unwrap_or(false)
 }
 
-/// As [`spawn_local`], with the reason if that is not possible. `bytes`: the size of the future before it was boxed, if it was.
+/// Like [`spawn_local`], but returns the reason if that is not possible. `bytes`: the size of the
+/// future before it was boxed, if it was.
 #[track_caller]
 pub(crate) fn try_spawn_local<F>(
     future: F,
@@ -206,8 +217,8 @@ where
 }
 
 pin_project! {
-    /// A local future and its count. Not an `async` block: that would drop the future while a panic of it unwinds, and a
-    /// second panic then would end the process.
+    /// A local future and its count. Not an `async` block: if the future panicked, that would drop
+    /// it during the unwinding, and a second panic then would abort the process.
     struct Counted<F> {
         #[pin]
         future: F,

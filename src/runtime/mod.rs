@@ -1,4 +1,4 @@
-//! The runtime: what a user holds.
+//! The runtime, as a user holds it.
 //!
 //! A [`Runtime`] owns its threads and ends them when it is dropped; a [`Handle`] spawns onto it from anywhere. Most
 //! programs need neither: the functions at the crate root use a process-wide default runtime.
@@ -98,13 +98,16 @@ pub use crate::scheduler::dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
 pub use crate::scheduler::instruments::{Histogram, TaskMeta};
 pub use crate::scheduler::stall::StallReport;
 
-/// A runtime of one's own.
+/// A runtime that the program owns.
 ///
-/// Dropping it cancels every task, each future being dropped exactly once, and waits for the workers and for blocking
-/// jobs that have begun. Where that would be waiting for itself it shuts down in the background instead: dropped inside one of
-/// its own tasks or jobs, or inside one of another runtime that is being dropped by one of this runtime's, round a circle of
-/// any length. The last drop of the circle is the one that does not wait. Dropped inside a task of another runtime otherwise,
-/// it waits, and that task's processor goes to another thread meanwhile.
+/// Dropping it cancels every task, drops each future exactly once, and waits for the workers and
+/// for blocking jobs that have begun.
+///
+/// If the drop would wait for itself, the runtime shuts down in the background instead: when it is
+/// dropped inside one of its own tasks or jobs, or inside a task of another runtime that is itself
+/// being dropped by a task of this one, and so on round a circle of any length. The last drop of
+/// the circle is the one that does not wait. Dropped inside a task of another runtime in any other
+/// case, it waits, and another thread takes over that task's processor meanwhile.
 ///
 /// # Examples
 ///
@@ -117,7 +120,7 @@ pub use crate::scheduler::stall::StallReport;
 #[must_use = "dropping a runtime cancels its tasks"]
 pub struct Runtime {
     handle: Handle,
-    /// The drop does not wait.
+    /// Whether the drop does not wait.
     background: bool,
     /// The timeline, if one is to be written at the end.
     recording: Mutex<Option<Recording>>,
@@ -150,14 +153,14 @@ impl Runtime {
         &self.handle
     }
 
-    /// As [`executor::block_on`](crate::block_on), on this runtime.
+    /// Like [`executor::block_on`](crate::block_on), on this runtime.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let handle = self.handle.clone();
         boxing!(on_stack F, future => block_on::block_on_in(handle, future, size_of::<F>()))
     }
 
-    /// As [`executor::spawn`](crate::spawn), on this runtime.
+    /// Like [`executor::spawn`](crate::spawn), on this runtime.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -168,7 +171,7 @@ impl Runtime {
         boxing!(F, future => spawn::spawn_on(shared, future, size_of::<F>()))
     }
 
-    /// As [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
+    /// Like [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -179,15 +182,16 @@ impl Runtime {
         boxing!(closure F, f => spawn::spawn_blocking_on(shared, f, size_of::<F>()))
     }
 
-    /// Figures about this runtime, as of now.
+    /// Figures about this runtime at this moment.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.handle.metrics()
     }
 
-    /// Shuts down as dropping does, but waits no longer than `timeout`, and says what became of the tasks.
+    /// Shuts down as a drop does, but waits at most for `timeout`, and reports how the tasks ended.
     ///
-    /// A poll or a blocking job that is still running then goes on until it returns; its thread ends after it. The report names
-    /// it. Where dropping would not wait, since it would be waiting for itself, this does not either.
+    /// A poll or a blocking job that still runs then goes on until it returns, and its thread ends
+    /// after it. The report names it. If a drop would not wait, since it would wait for itself,
+    /// this does not wait either.
     ///
     /// # Examples
     ///
@@ -224,7 +228,7 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         let shared = self.handle.shared();
         if shared.in_forked_child() {
-            // There are no threads to wait for, and what they held is theirs for ever.
+            // The child has no threads to wait for. Locks that they held are never released.
             return;
         }
         shared.close();
@@ -245,8 +249,8 @@ impl fmt::Debug for Runtime {
 
 /// Spawns onto a runtime, from any thread. Cheap to clone.
 ///
-/// A handle does not keep its runtime running: once that has shut down, what is spawned resolves to a cancelled
-/// [`JoinError`](crate::JoinError).
+/// A handle does not keep its runtime running. After the runtime has shut down, a spawned task
+/// resolves to a cancelled [`JoinError`](crate::JoinError).
 ///
 /// # Examples
 ///
@@ -277,7 +281,8 @@ impl Handle {
         self.lease.shared()
     }
 
-    /// The handle of the runtime this thread is in: a task, a blocking job, a `block_on`, an entered handle.
+    /// The handle of the runtime that this thread is in: through a task, a blocking job, a
+    /// `block_on` or an entered handle.
     ///
     /// # Panics
     ///
@@ -290,7 +295,7 @@ impl Handle {
         }
     }
 
-    /// The handle of the runtime this thread is in.
+    /// The handle of the runtime that this thread is in.
     ///
     /// # Errors
     ///
@@ -299,14 +304,14 @@ impl Handle {
         context::current_handle().ok_or(NoRuntime(()))
     }
 
-    /// As [`executor::block_on`](crate::block_on), on this runtime.
+    /// Like [`executor::block_on`](crate::block_on), on this runtime.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let handle = self.clone();
         boxing!(on_stack F, future => block_on::block_on_in(handle, future, size_of::<F>()))
     }
 
-    /// As [`executor::spawn`](crate::spawn), on this runtime.
+    /// Like [`executor::spawn`](crate::spawn), on this runtime.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -317,7 +322,7 @@ impl Handle {
         boxing!(F, future => spawn::spawn_on(shared, future, size_of::<F>()))
     }
 
-    /// As [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
+    /// Like [`executor::spawn_blocking`](crate::spawn_blocking), on this runtime.
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -328,7 +333,7 @@ impl Handle {
         boxing!(closure F, f => spawn::spawn_blocking_on(shared, f, size_of::<F>()))
     }
 
-    /// Enters the runtime on this thread: until the guard is dropped, free functions such as
+    /// Enters the runtime on this thread. Until the guard is dropped, free functions such as
     /// [`executor::spawn`](crate::spawn) act on it.
     ///
     /// # Examples
@@ -343,11 +348,11 @@ impl Handle {
         EnterGuard::new(self)
     }
 
-    /// What the live tasks of this runtime are doing, as of now.
+    /// What the live tasks of this runtime are doing at this moment.
     ///
-    /// Tasks that have waited, or are being polled, are listed with their id, name, spawn location and state; blocking jobs that
-    /// run, too. For all of them, and with their age, polls and time: [`Builder::task_details`]. It takes about 50 ns per
-    /// task, and a tenth of a millisecond.
+    /// Lists the tasks that have waited or are being polled, and the blocking jobs that run, with
+    /// id, name, spawn location and state. To list all tasks, with age, polls and time, set
+    /// [`Builder::task_details`]. It takes about 50 ns per task, and a tenth of a millisecond.
     ///
     /// # Examples
     ///
@@ -364,7 +369,7 @@ impl Handle {
         self.shared().dump_tasks()
     }
 
-    /// Figures about this runtime, as of now.
+    /// Figures about this runtime at this moment.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.shared().assert_not_forked();
         RuntimeMetrics::new(self.shared().snapshot())

@@ -1,4 +1,4 @@
-//! How a thread in `block_on` is woken.
+//! Wakes a thread in `block_on`.
 
 use std::task::Wake;
 use std::time::Duration;
@@ -11,12 +11,15 @@ use crate::sync::thread::{self, Thread};
 /// The waker of one `block_on`.
 pub(super) struct Signal {
     thread: Thread,
-    /// Set by wakers (release), taken by the waiting thread (acquire): what was done before the wake is seen after it.
+    /// Set by wakers (`wake_by_ref`, release), taken by the waiting thread ([`Signal::take`],
+    /// acquire): after a `take` that returns true, the thread sees what the waker wrote before the
+    /// wake.
     woken: AtomicBool,
 }
 
-/// How often a waiting thread looks before it parks: about 1 µs. A wake-up costs the waker 12 µs and arrives 25 µs later,
-/// so answers that come at once are worth a short wait; longer ones only burn the other worker's CPU.
+/// How often a waiting thread looks before it parks: about 1 µs. A wake-up costs the waker 12 µs
+/// and arrives 25 µs later, so a short wait pays for answers that come at once. A longer one would
+/// only take CPU from the worker that computes the answer.
 const SPINS: u32 = 50;
 
 impl Signal {
@@ -40,7 +43,8 @@ impl Signal {
             }
             std::hint::spin_loop();
         }
-        // A wake between the look and the park leaves the thread's token set: no wake is lost.
+        // A wake between the last look and the park leaves the thread's token set, so it is not
+        // lost.
         thread::park();
     }
 
@@ -49,7 +53,7 @@ impl Signal {
         self.woken.load(Ordering::Relaxed)
     }
 
-    /// Waits, at most for so long. False: something may have happened.
+    /// Waits for at most `time`. `false`: there may have been a wake or a nudge.
     pub(super) fn park_for(&self, time: Duration) -> bool {
         let begin = clock::now();
         for _ in 0..SPINS {
@@ -62,8 +66,9 @@ impl Signal {
         clock::elapsed(begin) >= time && !self.is_woken()
     }
 
-    /// Ends the thread's wait without waking its future: there is a local task to run. Whoever waits looks for one after
-    /// each wait, and the thread's token makes a nudge that comes before it count.
+    /// Ends the thread's wait without a poll of its future, because there is a local task to run.
+    /// The waiting thread looks for local tasks after each wait. A nudge that comes before the wait
+    /// sets the thread's token, so it counts too.
     pub(super) fn nudge(&self) {
         self.thread.unpark();
     }

@@ -1,4 +1,4 @@
-//! Binds futures and closures to a scheduler.
+//! Makes futures and closures tasks of a scheduler.
 
 use std::fmt;
 use std::future::Future;
@@ -23,7 +23,7 @@ where
     handle
 }
 
-/// [`spawn_on`] for a task of a group, with a handle that can abort it.
+/// [`spawn_on`] for a task of a group. The handle can abort it.
 #[track_caller]
 #[inline]
 pub(crate) fn spawn_member_on<F, M>(
@@ -43,7 +43,7 @@ where
     abort
 }
 
-/// [`spawn_blocking_on`] for a job of a group, with a handle that can abort it until it begins.
+/// [`spawn_blocking_on`] for a job of a group. The handle can abort it until it begins.
 #[track_caller]
 pub(crate) fn spawn_blocking_member_on<F, T, M>(
     shared: &'static Shared,
@@ -75,11 +75,11 @@ where
 
 /// Runs a future as a task of the current runtime, as `go f()` does.
 ///
-/// The task runs on a worker, in parallel with the caller. Dropping the handle detaches it. Outside any runtime it goes to
-/// the process-wide default one.
+/// The task runs on a worker, in parallel with the caller. Dropping the handle detaches it. Outside
+/// a runtime, the task goes to the default runtime of the process.
 ///
-/// Spawned inside a task, the new task is put into the next slot of the processor and runs there soon; others may steal
-/// what that displaces.
+/// If a task spawns it, the new task goes into the next slot of the processor and runs there soon.
+/// A task that this displaces goes to the run queue, from which other workers may steal it.
 ///
 /// # Panics
 ///
@@ -106,9 +106,10 @@ where
 
 /// Runs a closure that may block on a thread of the current runtime's blocking pool.
 ///
-/// For many or long blocking calls: up to 512 at a time by default, each on a thread of its own, jobs may wait for each
-/// other. Aborting the handle has an effect only before the job begins. When no thread can be created for it, and none
-/// exists, the handle resolves to a cancelled [`JoinError`](crate::JoinError) whose source is the system's error.
+/// Use it for many or long blocking calls. Up to 512 jobs run at a time by default, each on a
+/// thread of its own, and jobs may wait for each other. Aborting the handle has an effect only
+/// before the job begins. If no thread can be created for the job, and none exists, the handle
+/// resolves to a cancelled [`JoinError`](crate::JoinError) whose source is the system's error.
 ///
 /// # Panics
 ///
@@ -130,11 +131,12 @@ where
     boxing!(closure F, f => spawn_blocking_on(shared, f, size_of::<F>()))
 }
 
-/// Runs a closure that may block, here and now.
+/// Runs a closure that may block, on the calling thread.
 ///
-/// Go's `entersyscall` and `exitsyscall`: on a worker the processor is handed over first, so the other tasks of this
-/// thread go on elsewhere. Afterwards the thread takes a free processor back; if there is none it finishes the poll
-/// without one. Outside a worker it only calls `f`.
+/// It does what Go's `entersyscall` and `exitsyscall` do. A worker first hands its processor over,
+/// so that another thread runs the other tasks of that processor. Afterwards the worker acquires an
+/// idle processor. If there is none, it finishes the poll without one. Outside a worker, this only
+/// calls `f`.
 ///
 /// # Examples
 ///
@@ -152,15 +154,17 @@ where
     f()
 }
 
-/// [`block_on`](crate::block_on) for a main future that is `Send`: it runs as a task on a worker.
+/// Like [`block_on`](crate::block_on), but for a main future that is `Send`: it runs as a task on a
+/// worker.
 ///
-/// So what it spawns and wakes stays local to that worker; a `block_on` future is polled on the calling thread, one hop
-/// away from all tasks. A panic of the future goes on in the caller.
+/// So the tasks that it spawns and wakes stay local to that worker. The future of a `block_on` is
+/// polled on the calling thread instead, one hop away from all tasks. A panic of the future
+/// continues in the caller.
 ///
 /// # Panics
 ///
-/// With the future's panic; when the runtime shuts down before the future has completed; and when the default runtime
-/// is needed and cannot be started.
+/// With the future's panic, when the runtime shuts down before the future has completed, and when
+/// the default runtime is needed and cannot be started.
 ///
 /// # Examples
 ///
@@ -208,13 +212,13 @@ impl TaskBuilder {
         TaskBuilder::default()
     }
 
-    /// The name, as reports show it and [`task::name`](crate::task::name) returns it.
+    /// The name, which reports show and [`task::name`](crate::task::name) returns.
     pub fn name(mut self, name: impl Into<String>) -> TaskBuilder {
         self.name = Some(name.into());
         self
     }
 
-    /// As [`executor::spawn`](crate::spawn).
+    /// Like [`executor::spawn`](crate::spawn).
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
     where

@@ -47,7 +47,7 @@ fn the_end_of_a_process_waits_for_a_writer_that_gets_on() {
     let mut queue = Queue::new();
     let begin = Instant::now();
     assert_eq!(queue.end_of_hope(begin), begin + PATIENCE);
-    // A write that has lasted for long already.
+    // A write that has lasted long already.
     queue.since = begin.checked_sub(STUCK);
     assert!(queue.end_of_hope(begin) <= begin);
     queue.since = Some(begin + PATIENCE);

@@ -1,15 +1,17 @@
-//! Counts that one thread at a time writes and any reads.
+//! Counts that one thread at a time writes and any thread reads.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// Load, add, store; no read-modify-write. Its writer is whoever holds what it belongs to.
+/// A count with one writer: the thread that holds the object to which the counter belongs. Any
+/// thread may read it.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     #[inline]
     pub(crate) fn add(&self, n: u64) {
-        // Single writer, and readers want a count, not an order: relaxed, and no atomic addition.
+        // A load and a store instead of an atomic addition, since there is one writer. Relaxed:
+        // readers want a count, not an order.
         self.0.store(
             self.0.load(Ordering::Relaxed).wrapping_add(n),
             Ordering::Relaxed,

@@ -1,10 +1,10 @@
-//! The end of the process.
+//! Calls a function at the exit of the process.
 
-/// What is called then. It must not unwind: that would abort the process.
+/// A function to call at exit. It must not unwind: that would abort the process.
 pub(crate) type AtExit = extern "C" fn();
 
-/// Calls `f` when the process exits: `main` has returned, or somebody has called `exit`. Other threads may still run. False:
-/// that cannot be had here.
+/// Registers `f`, to be called when the process exits: after `main` has returned, or in `exit`.
+/// Other threads may still run then. `false`: this is not possible here.
 pub(crate) fn at_exit(f: AtExit) -> bool {
     imp::ask(f)
 }
@@ -14,7 +14,8 @@ mod imp {
     use super::AtExit;
 
     pub(super) fn ask(f: AtExit) -> bool {
-        // SAFETY: a function of this program that takes nothing and does not unwind, as its type says.
+        // SAFETY: `f` is a function of this program that takes nothing and does not unwind, as its
+        // type says.
         unsafe { libc::atexit(f) == 0 }
     }
 }

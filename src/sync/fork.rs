@@ -1,25 +1,30 @@
-//! A child made by `fork` without `exec`: it has the memory of its parent and one thread of it.
+//! A child made by `fork` without `exec`: it has its parent's memory, and one of its parent's
+//! threads.
 //!
 //! # What it guarantees
 //!
-//! - Nothing that a process inherits is taken for its own: a [`Birth`] tells, for a load and a comparison.
-//! - A lock of the whole process is free in the child, whatever other threads did when it was forked.
-//! - A [`PerProcess`] value is made anew in the child.
+//! - A process can tell what it has inherited from what it has made: a [`Birth`] says so, for a
+//!   load and a comparison.
+//! - The process-wide locks are free in the child, whatever other threads did at the fork.
+//! - A child makes its own [`PerProcess`] values.
 //!
 //! # Protocol
 //!
-//! 1. [`watch`] asks the C library, once, to call the three handlers below around every `fork`. Until then nothing exists
-//!    that could be inherited.
-//! 2. Before: the forking thread takes all locks of the process (`Watch::hold`). They are leaves and held for moments.
-//! 3. In the parent: it gives them back.
-//! 4. In the child: the number of forks goes up, so that every [`Birth`] before is another process's; then
-//!    `Watch::in_child` sees to what is inherited, and the locks are given back.
+//! 1. [`watch`] asks the C library, once, to call the three handlers below around every `fork`.
+//!    Before that, nothing exists that could be inherited.
+//! 2. Before a fork (`before`), the forking thread takes all process-wide locks (`Watch::hold`).
+//!    Threads hold them for moments only, and take no other lock under them.
+//! 3. In the parent (`in_parent`), it releases them.
+//! 4. In the child (`in_child`), it increments [`FORKS`], so that every earlier [`Birth`] belongs
+//!    to another process. Then `Watch::in_child` handles what is inherited, and the locks are
+//!    released.
 //!
 //! # What it does not do
 //!
-//! Locks of one runtime are not held: its threads may have them for long. Whoever finds that a runtime is inherited leaves
-//! its locks alone. A child of a bare `clone` system call is not seen, as the C library is not asked; nor is any child
-//! outside Linux and Android.
+//! It does not hold the locks of one runtime, whose threads may hold them for long. A thread that
+//! finds that a runtime is inherited does not touch its locks. The child of a bare `clone` system
+//! call goes unnoticed, since the C library does not make that call; so does any child outside
+//! Linux and Android.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -28,27 +33,28 @@ use std::io;
 use super::atomic::{AtomicU32, Ordering};
 use super::{Mutex, OnceLock};
 
-/// How many forks lie between the first process and this one. Written by the only thread of a new child, read by all that
-/// it starts afterwards: `Relaxed`.
+/// Number of forks between the first process and this one. `imp::in_child` increments it on the
+/// only thread of a new child; [`Birth`] reads it on that thread and on those that it starts
+/// afterwards. `Relaxed`: starting a thread orders the two.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 std::thread_local! {
-    /// What this thread holds while it forks.
+    /// The locks that this thread holds while it forks.
     static HELD: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
-/// What is done around a fork.
+/// The handlers that are called around a fork.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
-    /// Takes every lock that is not a runtime's own.
+    /// Takes every lock that does not belong to one runtime.
     pub(crate) hold: fn() -> Box<dyn Any>,
-    /// In the child, with what `hold` has taken.
+    /// Called in the child, with the result of `hold`.
     pub(crate) in_child: fn(&mut dyn Any),
 }
 
 static WATCH: OnceLock<(Watch, i32)> = OnceLock::new();
 
-/// From now on forks are seen. Later calls do nothing.
+/// Watches forks from now on. Later calls do nothing.
 ///
 /// # Errors
 ///
@@ -60,7 +66,7 @@ pub(crate) fn watch(watch: Watch) -> io::Result<()> {
     }
 }
 
-/// The process that something was made in.
+/// The process in which a value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Birth(u32);
 
@@ -69,7 +75,7 @@ impl Birth {
         Birth(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Whether this process is a child of that one.
+    /// Whether this process was forked from that one, directly or not.
     #[inline]
     pub(crate) fn in_forked_child(self) -> bool {
         self.0 != FORKS.load(Ordering::Relaxed)
@@ -79,7 +85,7 @@ impl Birth {
 /// A value that each process makes for itself when it first needs it. It is never dropped.
 pub(crate) struct PerProcess<T: 'static> {
     first: OnceLock<T>,
-    /// That of a child, with its birth.
+    /// The value of a child, with its birth.
     later: Mutex<Option<(Birth, &'static T)>>,
 }
 
@@ -108,7 +114,7 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// `None` until it is made.
+    /// `None` until this process has made the value.
     pub(crate) fn get(&'static self) -> Option<&'static T> {
         let birth = Birth::here();
         if birth == Birth(0) {
@@ -120,7 +126,7 @@ impl<T> PerProcess<T> {
             .map(|(_, value)| value)
     }
 
-    /// For `Watch::hold`.
+    /// Takes the lock, for `Watch::hold`.
     pub(crate) fn hold(&'static self) -> Box<dyn Any>
     where
         T: Sync,
@@ -133,18 +139,20 @@ impl<T> PerProcess<T> {
 mod imp {
     use super::{FORKS, HELD, Ordering, WATCH};
 
-    /// The C library's answer: zero, or an error number.
+    /// Registers the handlers. Returns the C library's answer: zero, or an error number.
     pub(super) fn ask() -> i32 {
-        // SAFETY: the three are functions of this program, which take nothing and do not unwind: a panic would abort.
-        // They are called on the thread that forks. The parent's may do anything; the child's only takes memory from
-        // the C library, which sees to its own locks first, and locks that `before` has taken.
+        // SAFETY: the three handlers are functions of this program that take nothing and do not
+        // unwind: a panic would abort. The C library calls them on the thread that forks. Those in
+        // the parent may do anything. `in_child` uses only memory of the C library, which releases
+        // its own locks first, and locks that `before` has taken.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) }
     }
 
     extern "C" fn before() {
         if let Some((watch, _)) = WATCH.get() {
             let held = (watch.hold)();
-            // Fails while the thread's locals are destroyed: then a child may find a lock taken.
+            // Fails while the thread's locals are being destroyed: then a child may find a lock
+            // taken.
             let _ = HELD.try_with(|place| place.replace(Some(held)));
         }
     }
@@ -164,7 +172,7 @@ mod imp {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod imp {
-    /// Nobody is asked: elsewhere the C library is not among our dependencies.
+    /// Does nothing: here the crate does not depend on the C library.
     pub(super) fn ask() -> i32 {
         0
     }

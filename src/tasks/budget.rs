@@ -1,11 +1,12 @@
-//! The cooperative budget: how a task that never waits still yields.
+//! The cooperative budget: a task that never has to wait still yields.
 //!
-//! A task that finds data ready at every read would never return from its poll. So each poll begins with
-//! [`BUDGET`] operations; our own I/O, timers and joins take one each, and when none is left they return `Pending`
-//! after waking their task, which then goes to the back of the queue. Only operations that made progress count: one
-//! that had to wait anyway gives its unit back.
+//! A task that finds data ready at every read would never return from its poll. So each poll begins
+//! with [`BUDGET`] units. Our I/O, timers and joins take one unit per operation. When no unit is
+//! left, an operation wakes its task and returns `Pending`, and the task goes to the back of the
+//! run queue. An operation that has to wait anyway gives its unit back, so only operations that
+//! make progress count.
 //!
-//! Outside a task there is no budget and nothing ever yields for its sake.
+//! Code that runs outside a task has no budget and never yields because of it.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -14,40 +15,42 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-/// Operations per poll. tokio's figure: large enough to vanish in the cost of the operations, small enough that a
-/// poll of socket reads (about 1 µs each) stays near 100 µs.
+/// Units per poll. 128 is tokio's figure. It is large enough that the cost of a yield disappears in
+/// the cost of the operations, and small enough that a poll of socket reads (about 1 µs each) takes
+/// about 100 µs.
 pub(crate) const BUDGET: u8 = 128;
 
-/// Stands for "no limit".
+/// Value of [`LEFT`] outside a task and under [`unlimited`].
 const UNLIMITED: u8 = u8::MAX;
 
 std::thread_local! {
-    /// Units left in the poll that runs on this thread.
+    /// Units left for the poll that runs on this thread.
     static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
 }
 
-/// Starts a poll's budget; the result goes to [`restore`] at its end.
+/// Begins a poll with [`BUDGET`] units. The caller passes the result to [`restore`] when the poll
+/// ends.
 #[inline]
 pub(crate) fn refill() -> u8 {
     LEFT.replace(BUDGET)
 }
 
-/// Ends a poll's budget.
+/// Ends a poll: restores the budget of the poll around it.
 #[inline]
 pub(crate) fn restore(outer: u8) {
     LEFT.set(outer);
 }
 
-/// One unit taken from the budget. Given back on drop unless [`Progress::made`] was called.
+/// One unit taken from the budget. Dropping it gives the unit back; [`Progress::made`] spends it.
 #[derive(Debug)]
 #[must_use = "dropping it gives the unit back"]
 pub(crate) struct Progress {
-    /// What to reset the budget to.
+    /// Value that dropping this writes back to [`LEFT`].
     before: u8,
 }
 
 impl Progress {
-    /// The operation completed: the unit is spent.
+    /// Spends the unit: the operation has completed.
     #[inline]
     pub(crate) fn made(self) {
         std::mem::forget(self);
@@ -61,7 +64,7 @@ impl Drop for Progress {
     }
 }
 
-/// Takes one unit. `Pending` when the budget is used up; the task has been woken already.
+/// Takes one unit. When none is left, wakes the task and returns `Pending`.
 #[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Progress> {
     let before = LEFT.get();
@@ -75,14 +78,14 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Progress> {
     Poll::Ready(Progress { before })
 }
 
-/// No budget until the guard is dropped: nothing yields for fairness alone.
+/// Lifts the budget on this thread until the guard is dropped.
 pub(crate) fn unlimited() -> Unlimited {
     Unlimited {
         outer: LEFT.replace(UNLIMITED),
     }
 }
 
-/// See [`unlimited`].
+/// Guard of [`unlimited`].
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Unlimited {
@@ -97,8 +100,8 @@ impl Drop for Unlimited {
 
 /// Takes one unit from the task's budget and yields if none is left.
 ///
-/// For loops that do a lot of work between two real waits. Each poll of a task begins with 128 units. Outside a
-/// task it does nothing.
+/// Call it in a loop that does much work between two real waits. Each poll of a task begins with
+/// 128 units. Outside a task it does nothing.
 ///
 /// # Cancel safety
 ///
@@ -133,8 +136,8 @@ pin_project! {
 
 /// Exempts a future from the cooperative budget.
 ///
-/// Its operations then never yield for fairness alone. Use it for a future that is known to be short: one that is
-/// always ready would hold its processor as long as it likes.
+/// The future's operations never yield for fairness alone. Use it for a future that is known to be
+/// short: one that is always ready would keep its processor for as long as it runs.
 ///
 /// # Examples
 ///

@@ -1,16 +1,18 @@
-//! The wrapper around every future: panics stay inside, registration and abort happen here.
+//! The wrapper around every future. It catches panics, registers the task and carries out aborts.
 //!
 //! # One poll
 //!
-//! 1. A cancellation, or an abort that has arrived, drops the future and completes with "cancelled".
-//! 2. The future is polled inside a panic boundary. `Ready`, or a panic: it is dropped, again inside a boundary, and
-//!    the task completes. The future is gone before the handle resolves.
-//! 3. `Pending` for the first time: register. If the runtime is closed, or an abort came in the meantime, nobody would
-//!    wake us for it: as in 1.
+//! 1. If the poll is a cancellation, or an abort has arrived: drop the future and complete with
+//!    "cancelled".
+//! 2. Otherwise poll the future inside `catch_unwind`. If it returns `Ready` or panics: drop it,
+//!    again inside `catch_unwind`, and complete. The future is dropped before the handle resolves.
+//! 3. If it returns `Pending` for the first time: [`register`] the task. If the runtime is closed,
+//!    or an abort arrived during the poll, nothing would wake the task later, so end it as in step
+//!    1.
 //!
-//! Step 3 and a handle's abort both change `Meta::registration` by a read-modify-write, so the later one sees the
-//! earlier one: a registration that comes second finds the abort bit, an abort that comes second finds the key and
-//! wakes the task.
+//! `register` and a handle's `abort` both change `Meta::registration` with a read-modify-write, so
+//! the later of the two sees the earlier one. If `register` is later, it sees the abort bit and
+//! ends the task. If `abort` is later, it sees the key and wakes the task.
 
 use std::any::Any;
 use std::future::Future;
@@ -30,18 +32,20 @@ use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, registration, sp
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
-/// Who runs a kind of task. A type without values: see "why the schedule function captures nothing" in [`super`].
+/// What schedules a kind of task. Implemented by types without values: see "Why the schedule
+/// function captures nothing" in [`super`].
 pub(crate) trait Schedule: 'static {
-    /// The task is ready to be polled.
+    /// Called when the task becomes runnable.
     fn schedule(runnable: Runnable, info: ScheduleInfo);
 
-    /// A poll of the task has panicked. Called before the future is dropped.
+    /// Called when a poll of the task has panicked, before the future is dropped.
     fn panicked(_: &Meta) {}
 
-    /// The task is not polled any more because it was asked to stop, or its runtime is closed. Called before the future is dropped.
+    /// Called when the task ends because of an abort or because its runtime is closed, before the
+    /// future is dropped.
     fn cancelled(_: &Meta) {}
 
-    /// The task's future has been dropped. Called once per task, on the thread that dropped it.
+    /// Called once per task, when its future has been dropped, on the thread that dropped it.
     fn finished(meta: &Meta);
 }
 
@@ -50,7 +54,7 @@ pub(super) fn schedule<H: Schedule>(runnable: async_task::Runnable<Meta>, info: 
     H::schedule(Runnable::new(runnable), info);
 }
 
-/// A task that may be polled on any thread. `bytes`: see [`observed`].
+/// A task that any thread may poll. `bytes`: see [`observed`].
 #[track_caller]
 #[inline]
 pub(crate) fn create<F, H>(
@@ -88,7 +92,7 @@ where
     (Runnable::new(runnable), JoinHandle::new(task))
 }
 
-/// Of a task of this runtime that the caller spawns.
+/// The spawn site of a task that the caller spawns on the runtime of `registry`.
 #[track_caller]
 #[inline]
 pub(super) fn spawn_site_of(registry: &Registry) -> u32 {
@@ -132,7 +136,8 @@ where
     F::Output: 'static,
     S: Fn(Runnable) + Send + Sync + 'static,
 {
-    /// Local tasks are counted by their set, not by a runtime.
+    /// Does nothing: a local set counts its own tasks, and `schedule` of [`create_local`] queues
+    /// them.
     struct Local;
     impl Schedule for Local {
         fn schedule(_: Runnable, _: ScheduleInfo) {}
@@ -148,7 +153,7 @@ where
     (Runnable::new(runnable), JoinHandle::new(task))
 }
 
-/// A closure as a task that completes at its first poll.
+/// A task that calls a closure at its first poll, and completes.
 #[track_caller]
 pub(crate) fn create_ready<F, T, H>(
     f: F,
@@ -163,7 +168,8 @@ where
     create_as::<_, H>(Call::new(f), bytes, registry, Kind::Blocking)
 }
 
-/// The future of [`create_ready`]. Not an `async` block: that would keep a state beside the closure.
+/// The future of [`create_ready`]. Not an `async` block, which would keep a state beside the
+/// closure.
 pub(super) struct Call<F>(Option<F>);
 
 impl<F> Call<F> {
@@ -183,7 +189,8 @@ impl<F: FnOnce() -> T, T> Future for Call<F> {
     }
 }
 
-/// A task's output. Its destructor is contained too: a handle that is dropped may leave it to a worker.
+/// A task's output. Its destructor catches panics of the output's destructor: if the handle is
+/// dropped, the destructor may run on a worker.
 pub(crate) struct Outcome<T>(Option<Result<T, JoinError>>);
 
 impl<T> Outcome<T> {
@@ -208,7 +215,8 @@ impl<T> Drop for Outcome<T> {
     }
 }
 
-/// Calls foreign code; a panic of it ends here, and so does one of that panic's payload.
+/// Calls user code and catches its panic. If the destructor of the panic's payload panics too, that
+/// second payload is leaked.
 pub(crate) fn catch_panic(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -217,14 +225,14 @@ pub(crate) fn catch_panic(f: impl FnOnce()) {
     }
 }
 
-/// Drops a foreign value, contained.
+/// Drops a value of the user's and catches a panic of its destructor.
 pub(crate) fn drop_catching<T>(value: T) {
     catch_panic(|| drop(value));
 }
 
 pin_project! {
-    /// Whether the future is still there is told by `FINISHED` in the task's metadata: a tag of its own would cost eight
-    /// bytes per task, and often the allocator's next size class.
+    /// `FINISHED` in the task's metadata says whether the future has been dropped. A flag in this
+    /// struct would cost eight bytes per task, and often the allocator's next size class.
     pub(super) struct Contained<F, H>
     where
         H: Schedule,
@@ -243,10 +251,12 @@ pin_project! {
                 meta.registration.load(Ordering::Relaxed) & registration::FINISHED != 0
             });
             if is_finished != Some(true) {
-                // SAFETY: the future has not been dropped: only a poll that completes does that, and then async-task
-                // drops the wrapper at once, with the same metadata in place, where that poll has set `FINISHED`. The
-                // metadata is this task's: async-task drops the wrapper while it runs the task, or with a runnable that
-                // nobody runs, and a `Runnable` is always run, be it by its destructor.
+                // SAFETY: the future has not been dropped. Only the last poll and this destructor
+                // drop it. After the last poll, async-task drops the wrapper at once, with the same
+                // metadata in place, and that poll has set `FINISHED`. `with_meta` gives the
+                // metadata of this task: async-task drops the wrapper while it runs the task, or
+                // when it drops a runnable that was not run. The second never happens, since the
+                // destructor of `Runnable` runs the task.
                 if let Err(payload) = unsafe { this.end() } {
                     drop_catching(payload);
                 }
@@ -265,14 +275,16 @@ impl<F, H: Schedule> Contained<F, H> {
         }
     }
 
-    /// Drops the future, and tells everybody. The error is what its destructor threw.
+    /// Drops the future, then removes the task from its registry, the scheduler's counts and the
+    /// control table. The error is the payload of a panic in the future's destructor.
     ///
     /// # Safety
     ///
-    /// At most once, and the future is not used afterwards.
+    /// Call at most once, and do not use the future afterwards.
     #[inline]
     unsafe fn end(self: Pin<&mut Self>) -> Result<(), Box<dyn Any + Send>> {
-        // SAFETY: the future stays where it is until it is dropped in place, the caller says for the first time.
+        // SAFETY: the future does not move before it is dropped in place, and the caller ensures
+        // that this is the first drop.
         let drop = || unsafe { ManuallyDrop::drop(self.project().future.get_unchecked_mut()) };
         let dropped = match std::mem::needs_drop::<F>() {
             true => catch_unwind(AssertUnwindSafe(drop)),
@@ -281,10 +293,11 @@ impl<F, H: Schedule> Contained<F, H> {
         current::with_meta(|meta| {
             let control = leave(meta);
             H::finished(meta);
-            // Release pairs with the acquire of `AbortHandle::is_finished`.
+            // Release: pairs with the acquire load in `AbortHandle::is_finished`.
             let counted = registration::COUNTED;
             meta.registration.store(counted, Ordering::Release);
-            // Last: who sees by an abort handle that the task has finished finds it gone from the counts, too.
+            // Last: a thread that sees through an abort handle that the task has finished must not
+            // find it in the scheduler's counts.
             if let Some(control) = control {
                 control.finish();
             }
@@ -297,7 +310,8 @@ impl<F: Future, H: Schedule> Contained<F, H> {
     #[inline]
     fn poll_future(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let future = self.project().future;
-        // SAFETY: a projection, and the future is there: the task has not finished.
+        // SAFETY: a pin projection. The future has not been dropped, since the task has not
+        // finished.
         unsafe { future.map_unchecked_mut(|future| &mut **future) }.poll(cx)
     }
 }
@@ -326,7 +340,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
             }
             polled
         };
-        // SAFETY: this poll is the last one, and the destructor will see that the task has finished.
+        // SAFETY: this is the last poll, and the destructor sees `FINISHED`.
         let dropped = unsafe { self.end() };
         Poll::Ready(Outcome::new(match (polled, dropped) {
             (Ok(Poll::Ready(output)), Ok(())) => Ok(output),
@@ -343,7 +357,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
     }
 }
 
-/// The task was asked to stop, or nobody would have woken it again.
+/// The result of a task that was aborted, or that nothing would have woken again.
 #[cold]
 fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
     drop_catching(dropped);
@@ -367,7 +381,7 @@ fn asked_to_stop(seen: u32) -> bool {
                 .is_some_and(|control| control.is_aborted()))
 }
 
-/// Step 3 of a poll. `false`: nobody would wake this task, it must end now.
+/// Step 3 of a poll. `false`: nothing would wake this task, so it must end now.
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
@@ -379,7 +393,8 @@ fn register(waker: &Waker) -> bool {
         let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
         if seen & registration::CONTROLLED != 0 {
             if let Some(control) = Control::find(meta.id()) {
-                // Both ways of aborting may have come before.
+                // An abort through the control and one through the join handle may both have come
+                // before.
                 return control.attach(waker.clone()) && seen & registration::ABORTED == 0;
             }
         }
@@ -388,7 +403,8 @@ fn register(waker: &Waker) -> bool {
     .unwrap_or(true)
 }
 
-/// The counterpart of [`register`]: the future is gone. Gives back the control that is still to be told, if there is one.
+/// Undoes [`register`] after the future was dropped. Returns the task's control, if it has one: the
+/// caller must call its `finish`.
 #[inline]
 fn leave(meta: &Meta) -> Option<Arc<Control>> {
     let seen = meta

@@ -1,7 +1,9 @@
-//! What an [`AbortHandle`](super::AbortHandle) and a named task need beyond the task's own allocation.
+//! What an [`AbortHandle`](super::AbortHandle) and a named task need beyond the task's own
+//! allocation.
 //!
-//! Most tasks have neither, and pay nothing: a control is made on demand and found by the task's id in a table that
-//! all runtimes share. A bit in `Meta::registration` says that there is one.
+//! Most tasks have neither and pay nothing. A [`Control`] is made on demand and kept in [`TABLE`],
+//! which all runtimes share, under the task's id. `registration::CONTROLLED` in
+//! `Meta::registration` says that there is one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
@@ -15,12 +17,17 @@ const SHARDS: usize = 16;
 static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
     [const { Mutex::new(BTreeMap::new()) }; SHARDS];
 
-/// Aborts that were asked for through a control and have not been carried out. While it is zero, polls of controlled
-/// tasks need not look into the table. Raised before the wake that follows it, hence seen by the poll that the wake
-/// causes: the task's own state orders them, `Relaxed` suffices.
+/// Aborts requested through a control whose tasks have not ended yet. [`Control::abort`] adds one,
+/// [`Control::finish`] subtracts it, and [`aborts_outstanding`] reads it at the start of a
+/// controlled task's poll: while it is zero, the poll need not look into [`TABLE`].
+///
+/// `Relaxed`: `Control::abort` adds before it wakes the task, and the task's own state in
+/// async-task orders that wake before the poll that it causes.
 static ABORTS: AtomicUsize = AtomicUsize::new(0);
 
-/// As many as there are [`Ended::keepers`], for those who have no name to keep. `Relaxed`: asked again under the lock.
+/// A copy of [`Ended::keepers`]. [`keep_names`] writes it under the lock of [`ENDED`].
+/// [`Control::remove`] reads it without the lock, to skip the lock when no names are kept.
+/// `Relaxed`: [`Ended::keep`] asks again under the lock.
 static KEEPERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Names of tasks that have ended.
@@ -29,9 +36,9 @@ static ENDED: Mutex<Ended> = Mutex::new(Ended::NONE);
 const KEPT: usize = 1 << 16;
 
 struct Ended {
-    /// Recordings that will want them.
+    /// Number of recordings that will ask for the names.
     keepers: usize,
-    /// The last [`KEPT`].
+    /// The last [`KEPT`] names.
     names: VecDeque<(Id, Arc<str>)>,
 }
 
@@ -41,7 +48,8 @@ impl Ended {
         names: VecDeque::new(),
     };
 
-    /// Gives the names that nobody wants any more.
+    /// Counts one keeper more or less. Returns the names when no keeper is left, for the caller to
+    /// drop outside the lock.
     fn keep_names(&mut self, keep: bool) -> VecDeque<(Id, Arc<str>)> {
         if keep {
             self.keepers += 1;
@@ -56,7 +64,8 @@ impl Ended {
 
     fn keep(&mut self, id: Id, name: &Arc<str>) {
         if self.keepers == 0 {
-            // The last keeper has just gone, and nobody would clear it.
+            // The last keeper has gone since the caller read `KEEPERS`: nothing would clear this
+            // name.
             return;
         }
         if self.names.len() == KEPT {
@@ -66,7 +75,8 @@ impl Ended {
     }
 }
 
-/// From now on, or no longer, the names of tasks that end are kept. Each who asks for it must take it back.
+/// Starts or stops keeping the names of tasks that end. Each call with `true` needs a later call
+/// with `false`.
 pub(crate) fn keep_names(keep: bool) {
     let unwanted = {
         let mut ended = ENDED.lock();
@@ -93,11 +103,11 @@ pub(crate) struct Control {
 struct State {
     aborted: bool,
     finished: bool,
-    /// Present once the task is registered.
+    /// Set by [`Control::attach`] once the task is registered.
     waker: Option<Waker>,
 }
 
-/// Takes the whole table, and the names of the ended, for a fork.
+/// Takes every lock of this module, for a fork.
 pub(super) fn hold() -> impl Sized + 'static {
     let table: Vec<_> = TABLE.iter().map(Mutex::lock).collect();
     (table, ENDED.lock())
@@ -113,7 +123,7 @@ pub(super) fn aborts_outstanding() -> bool {
 }
 
 impl Control {
-    /// The control of this task, made if there is none.
+    /// The control of task `id`; makes it if there is none.
     pub(super) fn insert(id: Id, name: Option<Arc<str>>) -> Arc<Control> {
         shard(id)
             .lock()
@@ -168,7 +178,7 @@ impl Control {
         }
     }
 
-    /// Gives the control the means to wake its task. `false` when the task was aborted before that.
+    /// Gives the control a waker of its task. `false` if the task was aborted before.
     pub(super) fn attach(&self, waker: Waker) -> bool {
         let mut state = self.state.lock();
         let unused = if state.finished {
@@ -194,7 +204,7 @@ impl Control {
     }
 }
 
-/// The name given to this task.
+/// The name given to task `id`.
 pub(super) fn name_of(id: Id) -> Option<Arc<str>> {
     Control::find(id).and_then(|control| control.name())
 }
@@ -226,7 +236,7 @@ mod tests {
         assert!(ended.keep_names(true).is_empty());
         assert!(ended.keep_names(false).is_empty(), "one keeper is left");
         assert_eq!(ended.keep_names(false).len(), 1);
-        // By a task that saw that there was a keeper.
+        // A task saw a keeper in `KEEPERS` before the last one left.
         keep(&mut ended, 2);
         assert!(ended.names.is_empty());
     }
@@ -281,7 +291,7 @@ mod tests {
             Control::remove(id);
         }
         assert_eq!(count.0.load(Ordering::SeqCst), 1000);
-        // Other tests abort some, too.
+        // Other tests abort tasks, too.
         assert!(ABORTS.load(Ordering::SeqCst) < 250);
     }
 }

@@ -1,4 +1,4 @@
-//! The task a thread is polling right now, and the two ways to poll one: [`run`] and [`cancel`].
+//! The task that a thread polls right now, and the two ways to poll one: [`run`] and [`cancel`].
 
 use std::cell::Cell;
 use std::io;
@@ -7,14 +7,15 @@ use std::ptr;
 use super::{Id, Meta, Runnable, budget};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// What a thread knows about the task it polls. Plain cells without a destructor: one fixed offset from the thread
-/// pointer, usable even while thread-locals are being destroyed.
+/// What a thread knows about the task that it polls. Plain cells without a destructor: they are at
+/// one fixed offset from the thread pointer, and usable even while thread-locals are being
+/// destroyed.
 struct Current {
     /// The task being polled or dropped; null outside. Points into the task's allocation.
     meta: Cell<*const Meta>,
-    /// What the poll in progress is for.
+    /// What the current poll is for.
     purpose: Cell<Purpose>,
-    /// Ids this thread may hand out: the next and the end of the block.
+    /// Ids that this thread may hand out: the next one, and the end of its block.
     ids: Cell<(u64, u64)>,
 }
 
@@ -22,9 +23,9 @@ struct Current {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Progress,
-    /// The wrapper drops its future instead of polling it.
+    /// End the task: the wrapper drops its future instead of polling it.
     Cancel,
-    /// The same, and the handle is told why.
+    /// End the task, and tell its handle why.
     Refuse(io::ErrorKind),
 }
 
@@ -36,31 +37,32 @@ std::thread_local! {
 
 /// Polls the task once, with a fresh budget.
 ///
-/// Never unwinds: the wrapper in [`super::contain`] catches what the future throws.
+/// Never unwinds: the wrapper in [`super::contain`] catches panics of the future.
 #[inline]
 pub(crate) fn run(runnable: Runnable) -> Polled {
     poll(runnable, Purpose::Progress)
 }
 
-/// Ends the task: its future is dropped on this thread and its handle resolves to "cancelled".
+/// Ends the task: drops its future on this thread, and resolves its handle to "cancelled".
 ///
-/// The task is *polled* to that end and not dropped: so it completes like any other, and a `JoinHandle` sees one
-/// kind of ending only.
+/// This *polls* the task instead of dropping it. So the task completes like any other, and a
+/// `JoinHandle` handles one kind of end only.
 pub(crate) fn cancel(runnable: Runnable) -> Polled {
     poll(runnable, Purpose::Cancel)
 }
 
-/// [`cancel`] for a task that never began because the system refused something; the handle's error names it.
+/// Like [`cancel`], for a task that never began because the system refused `reason`. The handle's
+/// error names `reason`.
 pub(crate) fn refuse(runnable: Runnable, reason: io::ErrorKind) {
     poll(runnable, Purpose::Refuse(reason));
 }
 
-/// What became of a task in a poll.
+/// What a poll did to its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Polled {
-    /// Its future has been dropped.
+    /// The task's future has been dropped.
     pub(crate) has_ended: bool,
-    /// It was woken meanwhile, and is in a queue.
+    /// The task was woken during the poll, and is in a queue.
     pub(crate) is_queued: bool,
 }
 
@@ -74,7 +76,7 @@ fn poll(runnable: Runnable, purpose: Purpose) -> Polled {
         let is_queued = runnable.run();
         budget::restore(outer_budget);
         current.purpose.set(outer_purpose);
-        // See `task_is_gone`.
+        // `task_is_gone` has set it to null if the future was dropped.
         let has_ended = current.meta.replace(outer).is_null();
         Polled {
             has_ended,
@@ -83,13 +85,13 @@ fn poll(runnable: Runnable, purpose: Purpose) -> Polled {
     })
 }
 
-/// Whether the poll in progress is a cancellation.
+/// Whether the current poll has to end the task.
 #[inline]
 pub(super) fn is_cancelling() -> bool {
     CURRENT.with(|current| current.purpose.get() != Purpose::Progress)
 }
 
-/// Why the system refused the task that is being cancelled, if it did.
+/// What the system refused, if that is why the current poll ends the task.
 pub(super) fn refusal() -> Option<io::ErrorKind> {
     CURRENT.with(|current| match current.purpose.get() {
         Purpose::Refuse(kind) => Some(kind),
@@ -102,20 +104,23 @@ pub(super) fn refusal() -> Option<io::ErrorKind> {
 pub(super) fn with_meta<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
     CURRENT.with(|current| {
         let meta = current.meta.get();
-        // SAFETY: non-null only from the beginning of `poll` until the task's future has been dropped (`task_is_gone`) or
-        // `Runnable::run` has returned, on this very thread, further up this stack. `run` holds a reference to the
-        // task until the future is dropped or has returned `Pending`; after that it frees the task at the earliest,
-        // and calls no foreign code while `meta` is set except the scheduler's own `schedule`, which does not ask.
+        // SAFETY: `meta` is non-null only between the beginning of `poll` and the moment when the
+        // task's future has been dropped (`task_is_gone`) or `Runnable::run` has returned. That
+        // call of `poll` is on this thread, further up this stack. `run` holds a reference to the
+        // task until the future is dropped or has returned `Pending`. After that it frees the task
+        // at the earliest. While `meta` is set it calls no foreign code then, only the scheduler's
+        // own `schedule`, which does not call `with_meta`.
         unsafe { meta.as_ref() }.map(f)
     })
 }
 
-/// The current task's future has been dropped: its allocation may go, and wakers of whoever awaits it run next.
+/// Clears the current task, whose future has been dropped: async-task may free its allocation, and
+/// next runs the wakers of tasks that await it.
 pub(super) fn task_is_gone() {
     CURRENT.with(|current| current.meta.set(ptr::null()));
 }
 
-/// See [`Meta::tag`].
+/// The tag of the current task: see [`Meta::tag`].
 pub(crate) fn current_tag() -> Option<u64> {
     with_meta(Meta::tag)
 }
@@ -124,12 +129,13 @@ pub(crate) fn current_id() -> Option<Id> {
     with_meta(Meta::id)
 }
 
-/// Ids are drawn in blocks, so that spawning shares no cache line (Go draws 16 at a time; a larger block makes the
-/// shared counter invisible even in a spawn storm).
+/// Ids per block. Threads draw ids in blocks, so that spawning shares no cache line. Go draws 16 at
+/// a time; with 256 the shared counter costs nothing that can be measured even in a spawn storm.
 const ID_BLOCK: u64 = 256;
 
 pub(super) fn next_id() -> Id {
-    /// Start of the next block. Only uniqueness matters, so `Relaxed`. Ids start at 1.
+    /// Start of the next block. Every thread whose block is used up adds [`ID_BLOCK`] and reads the
+    /// old value. `Relaxed`: only uniqueness matters. Ids start at 1.
     static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
 
     CURRENT.with(|current| {

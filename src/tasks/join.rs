@@ -1,4 +1,4 @@
-//! The two handles of a task, and how a task can end badly.
+//! The two handles of a task, and the error of a task that gave no output.
 
 use std::any::Any;
 use std::fmt;
@@ -12,19 +12,21 @@ use super::{Id, Meta, Outcome, budget, registration};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 
-/// Waits for a task and can abort it.
+/// Waits for a task, and can abort it.
 ///
-/// Dropping the handle detaches the task: it goes on, and its output is dropped when it ends. Awaiting it gives the
-/// output, or a [`JoinError`] when the task panicked or was cancelled. By then the task's future has been dropped.
+/// Awaiting the handle gives the task's output, or a [`JoinError`] if the task panicked or was
+/// cancelled. The task's future has been dropped by then.
+///
+/// Dropping the handle detaches the task: it runs on, and its output is dropped when it ends.
 ///
 /// # Cancel safety
 ///
-/// Awaiting `&mut handle` is cancel safe: the output stays with the task until it is taken.
+/// Awaiting `&mut handle` is cancel safe: the task keeps the output until the handle takes it.
 ///
 /// # Panics
 ///
-/// When polled after it has given its result. A waker that awaits the handle and panics when it is woken aborts the
-/// process.
+/// When polled after it has given its result. If a waker that awaits the handle panics when it is
+/// woken, the process aborts.
 ///
 /// # Examples
 ///
@@ -50,9 +52,9 @@ impl<T> JoinHandle<T> {
 
     /// Asks the task to stop.
     ///
-    /// It ends at its next suspension point: its future is dropped on its own executor and the handle resolves to a
-    /// cancelled [`JoinError`]. A task that has finished keeps its output; an abort that races with completion gives
-    /// either. A blocking job that has begun runs on.
+    /// The task ends at its next suspension point: its executor drops the future, and the handle
+    /// resolves to a cancelled [`JoinError`]. A task that has finished keeps its output. If an
+    /// abort races with completion, the handle gives either. A blocking job that has begun runs on.
     ///
     /// # Examples
     ///
@@ -74,7 +76,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// A handle that can abort the task and nothing else.
+    /// A handle that can abort the task but not wait for it.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle(self.controlled())
     }
@@ -98,7 +100,7 @@ impl<T> JoinHandle<T> {
         Aborts::Controlled(id, control)
     }
 
-    /// Whether the task has finished: its output, or the reason why there is none, is ready to be taken.
+    /// Whether the task has finished: its output or its error can be taken without waiting.
     pub fn is_finished(&self) -> bool {
         self.task().is_finished()
     }
@@ -161,9 +163,10 @@ pub struct AbortHandle(Aborts);
 
 /// How an abort handle reaches its task.
 enum Aborts {
-    /// As the task's own handle, which nobody awaits: it costs nothing, but there is one.
+    /// Through the task's own handle, which nothing awaits. It costs nothing, but a task has only
+    /// one.
     Handle(JoinHandle<()>),
-    /// By what all other handles and the task share.
+    /// Through the control, which the task and all its other abort handles share.
     Controlled(Id, Arc<Control>),
 }
 
@@ -177,13 +180,13 @@ impl Clone for Aborts {
 }
 
 impl AbortHandle {
-    /// Of a task whose output goes elsewhere.
+    /// The abort handle of a task whose output does not go to its join handle.
     #[inline]
     pub(super) fn new(handle: JoinHandle<()>) -> AbortHandle {
         AbortHandle(Aborts::Handle(handle))
     }
 
-    /// As [`JoinHandle::abort`].
+    /// Asks the task to stop, like [`JoinHandle::abort`].
     pub fn abort(&self) {
         match &self.0 {
             Aborts::Handle(handle) => handle.abort(),
@@ -240,9 +243,9 @@ struct Inner {
 
 enum Kind {
     Cancelled,
-    /// The task never began, because of this.
+    /// The task never began, because of this error.
     Refused(io::Error),
-    /// The lock makes the payload `Sync`; it is never contended.
+    /// The lock makes the payload `Sync`; no two threads ever contend for it.
     Panic(Mutex<Box<dyn Any + Send>>),
 }
 
@@ -271,38 +274,40 @@ impl JoinError {
         }))
     }
 
-    /// The task was cancelled: aborted, ended by its runtime's shutdown, or never begun because no thread could be
-    /// created for it (then [`source`](std::error::Error::source) says why).
+    /// Whether the task was cancelled: it was aborted, or its runtime shut down, or it never began
+    /// because no thread could be created for it. In the last case
+    /// [`source`](std::error::Error::source) says why.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
 
-    /// The task panicked.
+    /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.0.kind, Kind::Panic(_))
     }
 
-    /// What the task panicked with.
+    /// The payload of the task's panic.
     ///
     /// # Panics
     ///
-    /// When it did not panic. [`try_into_panic`](JoinError::try_into_panic) gives the error back instead.
+    /// When the task did not panic. [`try_into_panic`](JoinError::try_into_panic) returns the error
+    /// instead.
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         self.try_into_panic()
             .expect("JoinError::into_panic called on a task that was cancelled")
     }
 
-    /// What the task panicked with.
+    /// The payload of the task's panic.
     ///
     /// # Errors
     ///
-    /// The error itself, when the task was cancelled.
+    /// The error itself, if the task was cancelled.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         let Inner { id, kind } = *self.0;
         match kind {
             Kind::Panic(payload) => {
-                // A lock cannot be taken apart without poison in every build: swap the payload out.
+                // Swapped out: not every build's lock can be taken apart without poisoning.
                 let empty: Box<dyn Any + Send> = Box::new(());
                 Ok(std::mem::replace(&mut *payload.lock(), empty))
             }
@@ -315,7 +320,7 @@ impl JoinError {
         self.0.id
     }
 
-    /// The panic's message, when it was a string as `panic!` makes them.
+    /// The panic's message, if it is a string as `panic!` makes them.
     fn message(&self) -> Option<String> {
         let Kind::Panic(payload) = &self.0.kind else {
             return None;

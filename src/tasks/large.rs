@@ -1,20 +1,22 @@
 //! Large futures and closures are boxed before they pass through the layers.
 //!
-//! A spawn passes its future on by value, from one function to the next, and without optimisation each of them keeps a copy on
-//! its stack: a dozen in all, so that a future of 100 KiB overflowed the 2 MiB of a thread. Boxed, a pointer is passed on. It
-//! must be the *outermost* function that boxes, the one that the user calls: then there are two copies on the stack, the caller's
-//! and that function's argument to `Box::pin`.
+//! A spawn passes its future by value from one function to the next. Without optimisation each of
+//! them keeps a copy on its stack, a dozen in all, and a future of 100 KiB overflowed the 2 MiB
+//! stack of a thread. A boxed future is passed as a pointer. The *outermost* function, which the
+//! user calls, must make the box. Then there are two copies on the stack: the caller's, and that
+//! function's argument to `Box::pin`.
 //!
-//! Whether to box is a constant of the type, asked for by the macro [`boxing`]: only the branch that is taken is compiled, and a
-//! small future costs no instruction.
+//! Whether to box is a constant of the type, which the macro [`boxing`] evaluates. Only the branch
+//! that is taken is compiled, and a small future costs no instruction.
 
 use std::marker::PhantomData;
 
-/// A task's future of this size is boxed. `async-task` boxes from the same size on, after the last of the copies, so that this
-/// is no allocation more.
+/// A task's future of at least this size is boxed. `async-task` boxes from the same size on, but
+/// only after the last copy, so that boxing here adds no allocation.
 pub(crate) const LARGE_TASK: usize = 2048;
 
-/// The future of a `block_on` need not be allocated at all, so that a box is worth it only to save the stack. As in tokio.
+/// The future of a `block_on` at least this large is boxed. It needs no allocation otherwise, so a
+/// box is worth its cost only to save stack. The sizes are tokio's.
 pub(crate) const LARGE_ON_STACK: usize = if cfg!(debug_assertions) {
     2048
 } else {
@@ -29,7 +31,8 @@ impl<T> Size<T> {
     pub(crate) const IS_LARGE_ON_STACK: bool = size_of::<T>() >= LARGE_ON_STACK;
 }
 
-/// `boxing!(F, future => call(future))` evaluates the call with the variable `future`, of type `F`, in a box if it is large.
+/// `boxing!(F, future => call(future))` evaluates the call; the variable `future`, of type `F`, is
+/// boxed if it is large.
 macro_rules! boxing {
     ($IsLarge:ident, $new:path, $F:ty, $value:ident => $call:expr) => {
         if $crate::tasks::large::Size::<$F>::$IsLarge {
@@ -57,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    /// The sizes are constants, so this is a test of the compiler: no small future is boxed.
+    /// The sizes are constants, so this tests at compile time that no small future is boxed.
     const _: () = {
         assert!(!Size::<[u8; 0]>::IS_LARGE);
         assert!(!Size::<[u8; LARGE_TASK - 1]>::IS_LARGE);

@@ -1,9 +1,12 @@
-//! Tasks that belong to a group, a `JoinSet`: the group aborts them together, and their outcome goes to it instead of to a handle.
+//! Tasks of a group, such as a `JoinSet`. The group aborts its tasks together, and receives their
+//! outcomes instead of a handle.
 //!
-//! * Each poll begins with the question whether the group was aborted.
-//! * Each poll that is pending tells the group the task's waker, until it knows it.
-//! * The last poll hands the outcome over, when the future has been dropped and the task no longer counts. Every task has such a poll,
-//!   and be it the one that cancels it, since a [`Runnable`] is always run.
+//! * Each poll begins by asking [`Membership::is_aborted`].
+//! * Each poll that is pending passes the task's waker to [`Membership::wait`]; the group keeps it
+//!   the first time.
+//! * The last poll passes the outcome to [`Membership::complete`], after the future was dropped and
+//!   the task left the scheduler's counts. Every task has a last poll, even if it is the one that
+//!   cancels the task, since a [`Runnable`] is always run.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,19 +21,20 @@ use super::registry::Registry;
 use super::{AbortHandle, Id, JoinHandle, Meta, Runnable, current, registration};
 use crate::sync::atomic::Ordering;
 
-/// A task's part in its group. What is called here is called inside the task's poll: it must not panic.
+/// A task's membership of its group. The task's poll calls these functions: they must not panic.
 pub(crate) trait Membership<T>: Send + 'static {
     /// Whether the task has to end.
     fn is_aborted(&self) -> bool;
 
-    /// The task is pending, and this wakes it. False: it has to end.
+    /// Called when the task is pending; `waker` wakes it. `false`: the task has to end.
     fn wait(&mut self, waker: &Waker) -> bool;
 
-    /// What the task came to. As long as a copy of its waker is there, so is its memory.
+    /// Called with the task's outcome. A clone of `waker` keeps the task's memory for as long as it
+    /// exists.
     fn complete(self, id: Id, outcome: Outcome<T>, waker: &Waker);
 }
 
-/// [`create`](super::create) for a task of a group, with a handle that can abort it.
+/// [`create`](super::create) for a task of a group. The handle can abort it.
 #[track_caller]
 #[inline]
 pub(crate) fn create_member<F, H, M>(
@@ -48,7 +52,7 @@ where
     create_as::<F, H, M>(future, bytes, registry, Kind::Task, membership)
 }
 
-/// [`create_ready`](super::create_ready), likewise.
+/// [`create_ready`](super::create_ready) for a task of a group. The handle can abort it.
 #[track_caller]
 pub(crate) fn create_ready_member<F, T, H, M>(
     f: F,
@@ -111,7 +115,7 @@ where
     H: Schedule,
     M: Membership<F::Output>,
 {
-    /// Of no use to the handle, which aborts and does nothing else.
+    /// Empty: the handle only aborts.
     type Output = Outcome<()>;
 
     #[inline]
@@ -138,7 +142,8 @@ where
     }
 }
 
-/// As the abort of a handle, from inside the task's poll. Relaxed: the same poll reads it.
+/// Does what `JoinHandle::abort` does, inside the task's poll. Relaxed: the same poll reads the
+/// bit.
 #[cold]
 fn abort_current() {
     current::with_meta(|meta| {

@@ -1,22 +1,27 @@
-//! What a task is: the binding to `async-task`, which knows no scheduler.
+//! Tasks: the binding to `async-task`, which knows no scheduler.
 //!
-//! A task is one allocation: header, [`Meta`], and a union of the future and its output. Three things are added to
-//! what `async-task` gives:
+//! A task is one allocation: header, [`Meta`], and a union of the future and its output. This
+//! module adds three things to what `async-task` gives:
 //!
-//! * **Containment** ([`contain`]): a panic in the future, in its destructor or in the destructor of its output
-//!   becomes a [`JoinError`] or is swallowed; it never reaches the thread that polls.
-//! * **Registration** ([`registry`]): a task that returned `Pending` for the first time leaves its waker in the
-//!   registry of its runtime, so that shutdown and `abort` can reach it. A task that finishes at its first poll never
-//!   touches the registry: it was in a queue all its life, and queues are drained.
-//! * **The current task** ([`current`]): while a task is polled or dropped, its thread knows which one it is.
+//! * **Containment** ([`contain`]): if the future, its destructor or the destructor of its output
+//!   panics, the panic becomes a [`JoinError`] or is dropped. It never reaches the thread that
+//!   polls.
+//! * **Registration** ([`registry`]): a task that returns `Pending` for the first time puts its
+//!   waker into the registry of its runtime, so that shutdown and `abort` can reach it. A task that
+//!   finishes at its first poll never touches the registry. It was always in a queue, and shutdown
+//!   drains the queues.
+//! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one.
 //!
 //! # Why the schedule function captures nothing
 //!
-//! `async-task` protects a capturing schedule function with a temporary reference to the task: two contended atomic
-//! operations per wake. A zero-sized one needs none. So a task does not hold its runtime; it holds a number, the
-//! [`spawn_site`], which stands for its runtime and for the line that spawned it, packed beside its id. Registries are leaked and used again, never freed, therefore a
-//! waker that outlives its runtime finds valid memory, and since a runtime does not end before all its tasks have
-//! completed, such a waker has nothing left to schedule.
+//! `async-task` protects a schedule function that captures something with a temporary reference to
+//! the task: two contended atomic operations per wake. A zero-sized schedule function needs none.
+//! So a task does not hold its runtime. It holds a number, the [`spawn_site`], packed beside its
+//! id, which stands for its runtime and for the line that spawned it.
+//!
+//! Registries are leaked and reused, never freed, so a waker that outlives its runtime still finds
+//! valid memory. A runtime does not end before all its tasks have completed, so such a waker has
+//! nothing left to schedule.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -51,7 +56,8 @@ pub(crate) use reject::{end_put_off, reject};
 pub(crate) use runnable::Runnable;
 pub use yield_now::{YieldNow, yield_now};
 
-/// Takes every lock that the tasks of all runtimes share, for a fork. Each is a leaf.
+/// Takes every lock that the tasks of all runtimes share, for a fork. No other lock is taken under
+/// them.
 pub(crate) fn hold() -> impl Sized + 'static {
     (registry::hold(), spawn_site::hold(), control::hold())
 }
@@ -61,8 +67,8 @@ use spawn_site::SPAWN_SITE_BITS;
 
 /// Identifies a task.
 ///
-/// Unique among the tasks of the process that are alive at the same time; numbers are handed to threads in blocks,
-/// so they do not tell the order of spawning.
+/// Unique among the tasks of the process that are alive at the same time. Threads draw ids in
+/// blocks, so ids do not tell the order of spawning.
 ///
 /// # Examples
 ///
@@ -101,38 +107,50 @@ impl fmt::Display for Id {
     }
 }
 
-/// What every task carries beside its future: 12 bytes, so that they fit in the padding of `async-task`'s header
-/// with 4 bytes to spare for its own flag (48 bytes in all; a pointer here would cost 8 more per task).
+/// What every task carries beside its future. 12 bytes fit into the padding of `async-task`'s
+/// header, with 4 bytes left for a flag of its own: the header takes 48 bytes in all. A pointer
+/// here would cost 8 bytes more per task.
 pub(crate) struct Meta {
     /// The spawn site in the low [`SPAWN_SITE_BITS`] bits, then the low bits of the id.
     low: u32,
     /// The high 32 bits of the id.
     high: u32,
-    /// Written by the task's own poll (registration) and by handles (abort). See [`registration`].
+    /// Flags and registry key, see [`registration`]. Written by the task's own polls (`register`,
+    /// `leave`, `Contained::end`, `abort_current`) and by its handles (`abort`, `controlled`); read
+    /// by both.
     registration: AtomicU32,
 }
 
-/// 16,384 runtimes (runtimes and local task sets) can exist at once.
+/// 16,384 runtimes and local sets can exist at once.
 pub(crate) const RUNTIME_BITS: u32 = 14;
 
-/// What the spawn site leaves of 64 bits: at a million spawns a second, enough for two years before the first number comes
-/// again, and then only a task that has lived for so long could meet its double.
+/// The bits that the spawn site leaves of 64. At a million spawns a second, the ids last two years
+/// before the first comes again, and even then only a task that has lived for two years could meet
+/// one with its id.
 const ID_BITS: u32 = 64 - SPAWN_SITE_BITS;
 
 /// The bits of [`Meta::registration`].
 ///
-/// All changes are single read-modify-writes, so whoever comes second sees what the first has done: a task that
-/// registers sees an earlier abort, an abort sees an earlier registration.
+/// Until the task has finished, all changes are read-modify-writes, so the later of two changes
+/// sees the earlier one: a task that registers sees an earlier abort, and an abort sees an earlier
+/// registration. The last change is the store of [`COUNTED`](registration::COUNTED) by
+/// `Contained::end`. It may overwrite a bit that a handle has set meanwhile, but that handle saw
+/// [`FINISHED`](registration::FINISHED), which `leave` had set, and relies on no other bit.
 pub(crate) mod registration {
-    /// The task was asked to stop. Set by handles; read at the start of each poll and when registering.
+    /// The task was asked to stop. Set by its handles, and by the task's poll for its group
+    /// (`abort_current`). Read at the start of each poll and by `register`.
     pub(crate) const ABORTED: u32 = 1 << 31;
-    /// A [`super::control::Control`] exists for this task. Set by whoever made it; never cleared.
+    /// A [`super::control::Control`] exists for this task. Set at its creation (`create_named`) or
+    /// by `JoinHandle::controlled`; remains until the task has finished.
     pub(crate) const CONTROLLED: u32 = 1 << 30;
-    /// The future has been dropped. Set by the wrapper's destructor; never cleared.
+    /// The future has been dropped. Set by `leave`, which clears all other bits; never cleared.
     pub(crate) const FINISHED: u32 = 1 << 29;
-    /// Key in the runtime's registry, 0 while the task has never been pending.
+    /// The task's key in the registry of its runtime; 0 while the task has never been pending. Set
+    /// by `register`.
     pub(crate) const KEY: u32 = FINISHED - 1;
-    /// The whole word when the end of the task has been counted, too. Stored last; [`FINISHED`] alone means that it is about to be.
+    /// The whole word once the end of the task has been counted, too. Stored last, by
+    /// `Contained::end`; read by `AbortHandle::is_finished`. [`FINISHED`] alone means that the
+    /// count is still to come.
     pub(crate) const COUNTED: u32 = FINISHED | 1;
 }
 
@@ -146,7 +164,8 @@ impl Meta {
         }
     }
 
-    /// What the task is, as one word that can be published and read without touching the task. See [`describe`].
+    /// Id and spawn site as one word, which can be published, and read without touching the task.
+    /// See [`describe`].
     #[inline]
     pub(crate) fn tag(&self) -> u64 {
         u64::from(self.high) << 32 | u64::from(self.low)
@@ -175,7 +194,8 @@ pub(crate) fn id_in(tag: u64) -> Id {
     Id::from_number(tag >> SPAWN_SITE_BITS)
 }
 
-/// A number of the place where the task of a [`Meta::tag`] was spawned. Another place may have it, too.
+/// The number of the spawn site in a [`Meta::tag`]. Spawn sites without an entry of their own share
+/// the number of their runtime.
 #[inline]
 pub(crate) fn site_number(tag: u64) -> usize {
     spawn_site_in(tag)
@@ -192,13 +212,13 @@ impl fmt::Debug for Meta {
     }
 }
 
-/// What can be told of a task from its [`Meta::tag`], whether or not it still exists.
+/// What is known about a task from its [`Meta::tag`], even after it has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     pub(crate) id: Id,
-    /// `None`: it was given none, or has ended.
+    /// `None` if the task was given no name, or has ended.
     pub(crate) name: Option<Arc<str>>,
-    /// Where it was spawned. `None`: too many other places came before.
+    /// Where the task was spawned. `None` if too many other locations came before.
     pub(crate) location: Option<&'static Location<'static>>,
 }
 
@@ -242,7 +262,7 @@ pub fn id() -> Id {
     try_id().expect("task::id() called outside a task")
 }
 
-/// The id of the task that is being polled on this thread, `None` outside a task.
+/// The id of the task that is being polled on this thread; `None` outside a task.
 ///
 /// # Examples
 ///
@@ -253,8 +273,8 @@ pub fn try_id() -> Option<Id> {
     current_id()
 }
 
-/// Where the task that is being polled on this thread was spawned. `None` outside a task, and for tasks of places beyond
-/// the first 245,760 of a process.
+/// Where the task that is being polled on this thread was spawned. `None` outside a task, and for
+/// locations beyond the first 245,760 of a process.
 ///
 /// # Examples
 ///

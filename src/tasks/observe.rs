@@ -1,25 +1,30 @@
-//! What subscribers of `tracing` are told of a task (feature `tracing`; without it a future stays as it is).
+//! What subscribers of `tracing` are told about a task (feature `tracing`; without it a future
+//! stays as it is).
 //!
-//! In the dialect that tokio-console reads:
+//! The spans and events are those that tokio-console reads:
 //!
-//! * A span `runtime.spawn` per task, at level TRACE, from its spawn until its future has been dropped. Its fields: `kind`
-//!   (task, blocking, local, block_on), `task.name`, `task.id`, `size.bytes` of the future, `loc.file`, `loc.line`, `loc.col`
-//!   of the spawn. It has no parent: who spawned a task does not wait for it.
-//! * The span is entered for each poll and for nothing else: the console counts entries as polls, and the time from the poll
-//!   before as waiting for a processor. The future is dropped in a span `drop` inside it.
-//! * An event of target `runtime::waker` for whatever happens to a waker of the task: `op` is `waker.clone`, `waker.wake`,
-//!   `waker.wake_by_ref` or `waker.drop`, `task.id` the number of the span. A wake is told before it has an effect: one that
-//!   is told after the poll it leads to has begun looks as if another poll were due. `async-task`'s wakers cannot tell, so the
-//!   future gets one of ours around them: one allocation per task that is traced, at its first poll.
+//! * A span `runtime.spawn` per task, at level TRACE, from its spawn until its future has been
+//!   dropped. Its fields: `kind` (task, blocking, local, block_on), `task.name`, `task.id`,
+//!   `size.bytes` of the future, and `loc.file`, `loc.line`, `loc.col` of the spawn. It has no
+//!   parent, since the task that spawns another does not wait for it.
+//! * Each poll enters the span, and nothing else does: the console counts entries as polls, and the
+//!   time since the last poll as waiting for a processor. The future is dropped in a span `drop`
+//!   inside it.
+//! * An event of target `runtime::waker` for each operation on a waker of the task: `op` is
+//!   `waker.clone`, `waker.wake`, `waker.wake_by_ref` or `waker.drop`, and `task.id` is the number
+//!   of the span. The event of a wake comes before the wake takes effect: if it came after the
+//!   beginning of the poll that the wake causes, the console would show that another poll is due.
+//!   `async-task`'s wakers cannot emit events, so the future gets a waker of this module around
+//!   them. This costs one allocation per traced task, at its first poll.
 //!
-//! Where no subscriber is interested the span is empty, and a poll looks at that and nothing else.
+//! If no subscriber is interested, the span is empty, and a poll only checks that.
 
 #[cfg(feature = "tracing")]
 pub(crate) use traced::{Observed, observed};
 
 use super::Id;
 
-/// The kind of a task, as tokio-console names them.
+/// The kinds of task, as tokio-console names them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Task,
@@ -66,7 +71,8 @@ mod traced {
         /// A future and its span.
         pub(crate) struct Observed<F> {
             span: Span,
-            // What the future sees of the task's waker. `None` until a poll that somebody wants to know of.
+            // The waker that the future sees. `None` until the first poll that a subscriber is
+            // interested in.
             waker: Option<Arc<Watched>>,
             // `None` once it has been dropped.
             #[pin]
@@ -84,7 +90,7 @@ mod traced {
         }
     }
 
-    /// `bytes`: the size of the future as the user gave it, which may have been boxed.
+    /// `bytes`: the size of the future as the user passed it; it may have been boxed since.
     #[track_caller]
     pub(crate) fn observed<F>(
         future: F,
@@ -132,14 +138,15 @@ mod traced {
                     &*stale.insert(Arc::new(Watched { waker, span }))
                 }
             };
-            // A waker on loan: neither its making nor its end is an event.
-            // SAFETY: the reference that `this` holds keeps what it points to, as the functions of `WATCHED` ask.
+            // Borrowed, so that making and dropping it emits no event.
+            // SAFETY: `this.waker` holds a reference to `watched` while this waker exists, as the
+            // functions of `WATCHED` require.
             let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(Arc::as_ptr(watched))) });
             future.poll(&mut Context::from_waker(&waker))
         }
     }
 
-    /// A task's waker that says what is done to it.
+    /// A task's waker that emits an event for each operation.
     struct Watched {
         waker: Waker,
         span: tracing::span::Id,
@@ -150,7 +157,7 @@ mod traced {
             tracing::trace!(target: "runtime::waker", op, task.id = self.span.into_u64());
         }
 
-        /// Says so, and wakes, also when the subscriber panics.
+        /// Emits the event, then wakes, even if the subscriber panics.
         fn wake(&self, op: &'static str) {
             struct Wakes<'a>(&'a Waker);
             impl Drop for Wakes<'_> {
@@ -163,8 +170,8 @@ mod traced {
         }
     }
 
-    /// Each function takes a pointer that came from an `Arc<Watched>` which is still there; `wake` and `drop` use up one
-    /// reference to it, also when the subscriber panics.
+    /// Each function takes a pointer from an `Arc<Watched>` that still has a reference. `wake` and
+    /// `drop_waker` consume one reference, even if the subscriber panics.
     static WATCHED: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
     fn raw(watched: *const Watched) -> RawWaker {
@@ -173,25 +180,25 @@ mod traced {
 
     unsafe fn clone(watched: *const ()) -> RawWaker {
         let watched = watched.cast::<Watched>();
-        // SAFETY: it is there, see `WATCHED`.
+        // SAFETY: the waker holds a reference, see `WATCHED`.
         unsafe { &*watched }.say("waker.clone");
-        // SAFETY: likewise; the new waker owns the new reference.
+        // SAFETY: as above; the new waker owns the new reference.
         unsafe { Arc::increment_strong_count(watched) };
         raw(watched)
     }
 
     unsafe fn wake(watched: *const ()) {
-        // SAFETY: the waker owned a reference, and is gone.
+        // SAFETY: `wake` consumes the waker, and with it the waker's reference.
         unsafe { Arc::from_raw(watched.cast::<Watched>()) }.wake("waker.wake");
     }
 
     unsafe fn wake_by_ref(watched: *const ()) {
-        // SAFETY: it is there, see `WATCHED`.
+        // SAFETY: the waker holds a reference, see `WATCHED`.
         unsafe { &*watched.cast::<Watched>() }.wake("waker.wake_by_ref");
     }
 
     unsafe fn drop_waker(watched: *const ()) {
-        // SAFETY: the waker owned a reference, and is gone.
+        // SAFETY: the waker is dropped, and with it its reference.
         unsafe { Arc::from_raw(watched.cast::<Watched>()) }.say("waker.drop");
     }
 }

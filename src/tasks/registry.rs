@@ -1,19 +1,23 @@
-//! The live tasks of one runtime (a runtime, or the local set of a `block_on`), so that shutdown can end them all.
+//! The live tasks of one runtime or local set, so that shutdown can end them all.
 //!
-//! A task comes here when it returns `Pending` for the first time and leaves when its future is dropped. What is
-//! kept is its waker: waking is all that shutdown and abort need, the task then ends itself on its own executor.
+//! A task is added when it returns `Pending` for the first time, and removed when its future is
+//! dropped. The registry keeps the task's waker. Shutdown and abort only have to wake the task; it
+//! then ends itself on its own executor.
 //!
 //! # Closing
 //!
-//! 1. `close` marks each shard closed and takes copies of its wakers, in one critical section per shard.
-//! 2. A task that registered before it is among the copies; one that comes later is refused and cancels itself on
-//!    the spot. So after `close` and a drain of the queues, no task of this runtime waits anywhere unseen.
-//! 3. The wakers are woken after the locks are released.
+//! 1. [`Registry::close`] marks each shard closed and clones its wakers, in one critical section
+//!    per shard.
+//! 2. A task that registered before `close` is among the clones. One that registers later is
+//!    refused, and cancels itself at once. So after `close` and a drain of the queues, no task of
+//!    this runtime waits unseen.
+//! 3. `close` wakes the clones after it has released the lock.
 //!
 //! # Lifetime
 //!
-//! Registries are leaked and used again. Their index travels in each task ([`super::Meta`]), so that reaching one
-//! costs a load and no reference count. 16 bytes per pending task; sharded by thread, so that two workers rarely meet.
+//! Registries are leaked and reused. Each task carries the index of its registry ([`super::Meta`]),
+//! so that reaching the registry costs a load and no reference count. A pending task takes 16 bytes
+//! in its registry. Threads are spread over the shards, so that two workers rarely contend.
 
 use std::cell::Cell;
 use std::fmt;
@@ -27,25 +31,27 @@ use super::{Id, Meta, RUNTIME_BITS, registration};
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 
-/// Three bits of a key name the shard. More shards than workers of a large machine would be of no use: a shard is
-/// held for about 20 ns.
+/// Three bits of a key name the shard. More shards would not help even on a large machine: a thread
+/// holds a shard's lock for about 20 ns.
 const SHARD_BITS: u32 = 3;
 pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
 const RUNTIMES: usize = 1 << RUNTIME_BITS;
 
-/// All registries ever made, by index. Written once each, in [`Registry::lease`]; never cleared.
+/// All registries ever made, by index. [`Registry::lease`] writes each entry once, with release;
+/// [`Registry::at`] reads it with acquire. Entries are never cleared.
 static TABLE: [AtomicPtr<Registry>; RUNTIMES] =
     [const { AtomicPtr::new(ptr::null_mut()) }; RUNTIMES];
 
-/// Registries that nobody uses at the moment.
+/// Registries that are not in use.
 static FREE: Mutex<Vec<&'static Registry>> = Mutex::new(Vec::new());
 
-/// Takes the list of free registries, for a fork.
+/// Takes the lock of [`FREE`], for a fork.
 pub(super) fn hold() -> impl Sized + 'static {
     FREE.lock()
 }
 
-/// How many registries were ever made; their indices are below. Only uniqueness matters: `Relaxed`.
+/// Number of registries ever made; their indices are below it. [`Registry::lease`] adds one;
+/// [`made`] reads it. `Relaxed`: only uniqueness matters.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
 /// See [`MADE`].
@@ -58,7 +64,7 @@ pub(crate) struct Registry {
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
 }
 
-/// Slots of one shard, with a free list threaded through them.
+/// Slots of one shard. The free ones form a list through [`Slot::Free`].
 struct Shard {
     closed: bool,
     live: usize,
@@ -67,14 +73,14 @@ struct Shard {
     slots: Slots,
 }
 
-/// A vector in pieces: when it grows nothing moves, so nobody waits for the lock while megabytes are copied, and the
-/// allocator is not left with the old copies.
+/// A vector in pieces. When it grows nothing moves, so no thread waits for the lock while megabytes
+/// are copied, and no old copy is left to the allocator.
 struct Slots {
-    /// All but the last are full.
+    /// All pieces but the last are full.
     pieces: Vec<Vec<Slot>>,
 }
 
-/// Slots of a piece: 4 KiB.
+/// Slots per piece: 4 KiB.
 const PIECE: usize = 256;
 
 impl Slots {
@@ -115,7 +121,7 @@ impl Slots {
     }
 }
 
-/// 16 bytes: `Free` lives in the niche of the waker's vtable reference.
+/// 16 bytes: `Free` uses the niche of the waker's vtable reference.
 enum Slot {
     Live(Waker),
     Free(u32),
@@ -139,7 +145,8 @@ impl Registry {
                     index: index as u16,
                     shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
                 }));
-                // Release pairs with the load in `at`: who reads an index out of a task sees the registry whole.
+                // Release: pairs with the acquire load in `at`, so a thread that reads the index in
+                // a task sees a complete registry.
                 TABLE[index].store(ptr::from_ref(registry).cast_mut(), Ordering::Release);
                 registry
             }
@@ -148,25 +155,26 @@ impl Registry {
         Some(registry)
     }
 
-    /// Takes tasks again after `close`.
+    /// Accepts tasks again after `close`.
     pub(crate) fn reopen(&self) {
         for shard in &self.shards {
             shard.lock().closed = false;
         }
     }
 
-    /// Gives a registry back. All its tasks must have finished.
+    /// Returns a registry to [`FREE`]. All its tasks must have finished.
     pub(crate) fn release(&'static self) {
         debug_assert_eq!(self.len(), 0, "a registry was released with tasks in it");
         FREE.lock().push(self);
     }
 
-    /// The registry with this index, which must have come from a task.
+    /// The registry with this index, which must come from a task.
     #[inline]
     pub(crate) fn at(index: usize) -> &'static Registry {
         let registry = TABLE[index].load(Ordering::Acquire);
-        // SAFETY: entries are null or point to a leaked, hence immortal, registry, and are only read here through a
-        // shared reference. Null is excluded: the index was taken from a registry that had been stored before.
+        // SAFETY: entries are null or point to a registry that was leaked, so it is never freed,
+        // and all access is through shared references. The entry is not null: the index comes from
+        // a task, whose registry `lease` had stored before.
         unsafe { registry.as_ref() }.expect("a task names a runtime that was never made")
     }
 
@@ -180,9 +188,11 @@ impl Registry {
         self.shards.iter().map(|shard| shard.lock().live).sum()
     }
 
-    /// Adds a task by its waker. The key is never 0 and fits [`registration::KEY`]. `None` when closed.
+    /// Adds a task by its waker. `None` when closed. The key is never 0 and fits
+    /// [`registration::KEY`].
     ///
-    /// The waker must be one of our own tasks': it may be cloned under the lock.
+    /// The waker must belong to a task of this crate, so that cloning it under the lock runs no
+    /// foreign code.
     pub(super) fn insert(&self, waker: &Waker) -> Option<u32> {
         let first = thread_shard();
         for index in (first..SHARDS).chain(0..first) {
@@ -198,14 +208,14 @@ impl Registry {
         panic!("half a billion tasks wait in one runtime: more cannot be registered")
     }
 
-    /// Removes a task; the waker comes back to be dropped outside the lock.
+    /// Removes a task. Returns its waker, for the caller to drop outside the lock.
     pub(super) fn remove(&self, key: u32) -> Option<Waker> {
         let (shard, slot) = self.slot(key);
         let mut shard = shard.lock();
         shard.remove(slot)
     }
 
-    /// A copy of the waker under this key.
+    /// A clone of the waker under this key.
     pub(super) fn waker(&self, key: u32) -> Option<Waker> {
         let (shard, slot) = self.slot(key);
         match shard.lock().slots.get(slot) {
@@ -214,19 +224,19 @@ impl Registry {
         }
     }
 
-    /// The [words](Meta::tag) of all tasks that are here.
+    /// The [tags](Meta::tag) of all registered tasks.
     pub(crate) fn tags(&self) -> Vec<u64> {
         let mut tags = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
             tags.reserve(shard.live);
-            // Under the lock: a waker that is here keeps its task's memory.
+            // Under the lock: while a waker is registered, it keeps its task's memory.
             tags.extend(shard.slots.iter().filter_map(Slot::waker).map(tag_of));
         }
         tags
     }
 
-    /// Refuses new tasks and wakes all that are here.
+    /// Refuses new tasks and wakes all registered ones.
     pub(crate) fn close(&self) {
         for shard in &self.shards {
             let wakers: Vec<Waker> = {
@@ -257,10 +267,10 @@ impl Shard {
         slots: Slots::new(),
     };
 
-    /// A shard that has been this large and is empty again gives its memory back.
+    /// A shard with more slots than this gives its memory back when it becomes empty.
     const KEEP: usize = 1024;
 
-    /// Slots whose keys fit [`registration::KEY`].
+    /// Number of slots whose keys fit [`registration::KEY`].
     const SLOTS: usize = (registration::KEY >> SHARD_BITS) as usize;
 
     fn has_room(&self) -> bool {
@@ -310,15 +320,20 @@ impl Slot {
     }
 }
 
-/// How far from the beginning of a task its metadata lies. `async-task` does not promise that this is the same for all tasks,
-/// so it is asserted: of some unlike tasks before the first registry is given out ([`learn_offset`]), and of each task when it
-/// registers ([`assert_offset`]). Zero before.
+/// Offset of a task's metadata from the task's beginning. Zero until `learn_offset` has run.
 ///
-/// Relaxed: a registry, and a task, comes from whoever has written it, by the lock of a list at least. Written once, so that the
-/// line stays with all who read it.
+/// `async-task` does not promise that the offset is the same for all tasks, so two functions assert
+/// it: [`learn_offset`] for some unlike tasks, before the first registry is given out, and
+/// [`assert_offset`] for each task that registers.
+///
+/// [`Registry::lease`] writes it by way of `learn_offset`; [`assert_offset`] and `tag_of` read it.
+/// `Relaxed`: their thread got its registry or its task from the thread that wrote the offset,
+/// through the lock of a list at least. `lease` writes it only if it reads zero, so that the cache
+/// line stays shared among the readers.
 static META_OFFSET: AtomicUsize = AtomicUsize::new(0);
 
-/// Asserts that tasks with unlike futures, outputs and schedule functions have their metadata at one place.
+/// Asserts that tasks with unlike futures, outputs and schedule functions have their metadata at
+/// the same offset, and stores the offset.
 fn learn_offset() {
     #[repr(align(64))]
     struct Wide;
@@ -353,22 +368,23 @@ where
     offset_of(&runnable.waker(), runnable.metadata())
 }
 
-/// `waker` is the task's own, and `meta` its metadata.
+/// `waker` must be the task's own waker, and `meta` the task's metadata.
 fn offset_of(waker: &Waker, meta: &Meta) -> usize {
     ptr::from_ref(meta).addr() - waker.data().addr()
 }
 
-/// A task registers: what [`learn_offset`] found is true of this one, too.
+/// Asserts for a task that registers what [`learn_offset`] found.
 pub(super) fn assert_offset(waker: &Waker, meta: &Meta) {
     let known = META_OFFSET.load(Ordering::Relaxed);
     assert_eq!(known, offset_of(waker, meta), "tasks have unlike headers");
 }
 
-/// The word of the task that a waker in a registry belongs to.
+/// The tag of the task that a waker in a registry belongs to.
 fn tag_of(waker: &Waker) -> u64 {
     let offset = META_OFFSET.load(Ordering::Relaxed);
-    // SAFETY: the waker is that of a task of ours, as `Registry::insert` asks, and that task has registered, so `assert_offset` was
-    // called for it. Such a waker points to its task's beginning and keeps its memory, and the metadata lies there.
+    // SAFETY: the waker belongs to a task of this crate, as `Registry::insert` requires. That task
+    // has registered, so `assert_offset` has checked that its metadata is at `offset` from the
+    // task's beginning. The waker points to that beginning and keeps the task's memory.
     let meta = unsafe { &*waker.data().byte_add(offset).cast::<Meta>() };
     meta.tag()
 }
@@ -381,12 +397,12 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// The shard of this thread, below [`SHARDS`]: threads are dealt over the shards in turn.
+/// The shard of this thread, below [`SHARDS`]. Threads get the shards in turn.
 pub(crate) fn thread_shard() -> usize {
     thread_number() as usize % SHARDS
 }
 
-/// A number of our own for this thread, from 1.
+/// A number for this thread, from 1.
 pub(crate) fn thread_number() -> u64 {
     std::thread_local! {
         static NUMBER: Cell<u64> = const { Cell::new(0) };

@@ -1,15 +1,19 @@
-//! Tasks that nobody takes: spawned onto a runtime that has ended, or refused by a pool without threads. They end at once, on
-//! the thread that spawned them.
+//! Ends tasks that no queue accepts: spawned onto a runtime that has ended, or refused by a pool
+//! without threads. They end at once, on the thread that spawned them.
 //!
-//! To end is to drop the future, and its destructor may spawn the next one. A chain of such destructors needs no stack on a
-//! runtime that is open, where each only pushes; here each would end inside the one before. So:
+//! To end a task means to drop its future, and the future's destructor may spawn the next task. On
+//! an open runtime a chain of such destructors needs no stack, since each spawn only pushes. Here
+//! each task would end inside the end of the one before. So:
 //!
-//! 1. The first [`DEEPEST`] of them do end inside each other: whoever spawns and then waits finds the task ended.
-//! 2. What comes deeper is put off. The frame at that depth ends it, one after the other, when its own has ended.
-//! 3. A destructor down there may wait, in `block_on`, for what was put off on its own thread: so `block_on` ends it before
-//!    it parks ([`end_put_off`]).
+//! 1. The first [`DEEPEST`] of them do end inside each other. A thread that spawns a task and then
+//!    waits for it finds the task ended.
+//! 2. A deeper one is put off ([`put_off`]). The call of [`reject`] at depth [`DEEPEST`] ends the
+//!    put-off tasks one after the other, when its own task has ended.
+//! 3. A destructor at that depth may call `block_on` to wait for a task that its own thread has put
+//!    off. So `block_on` calls [`end_put_off`] before it parks.
 //!
-//! A destructor that deep which waits in another way for a task that it has spawned onto an ended runtime waits for ever.
+//! If a destructor at that depth waits in another way for a task that it has spawned onto an ended
+//! runtime, it waits for ever.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,29 +21,31 @@ use std::io;
 
 use super::{Runnable, current};
 
-/// A level takes about half a kilobyte of stack besides what the destructor takes.
+/// Each level takes about half a kilobyte of stack besides what the destructor takes.
 const DEEPEST: u32 = 32;
 
-/// What is to be done when a task has ended. It must not unwind.
+/// Called after a task has ended. It must not unwind.
 pub(crate) type Afterwards = Box<dyn FnOnce()>;
 
 /// A task to be ended.
 struct Rejected {
     runnable: Runnable,
-    /// What the system refused, if that is why.
+    /// What the system refused, if that is the reason.
     refused: Option<io::ErrorKind>,
     afterwards: Option<Afterwards>,
 }
 
 std::thread_local! {
-    /// Rejections that have begun on this thread and not returned.
+    /// Calls of [`reject`] that have begun on this thread and not returned.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static PUT_OFF: RefCell<VecDeque<Rejected>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Ends a task that was never queued: its handle resolves to "cancelled", or to what the system refused.
+/// Ends a task that was never queued. Its handle resolves to "cancelled", or to what the system
+/// refused.
 ///
-/// What is to be done afterwards is done when the task's future has been dropped, which may be after this returns.
+/// Calls `afterwards` when the task's future has been dropped, which may be after this function
+/// returns.
 pub(crate) fn reject(
     runnable: Runnable,
     refused: Option<io::ErrorKind>,
@@ -62,7 +68,7 @@ pub(crate) fn reject(
     DEPTH.set(depth);
 }
 
-/// Ends one task that was put off on this thread. False: there is none.
+/// Ends one task that was put off on this thread. `false`: there was none.
 pub(crate) fn end_put_off() -> bool {
     let next = PUT_OFF.try_with(|put_off| put_off.borrow_mut().pop_front());
     match next {
@@ -77,7 +83,7 @@ pub(crate) fn end_put_off() -> bool {
 fn put_off(rejected: Rejected) {
     let mut rejected = Some(rejected);
     let _ = PUT_OFF.try_with(|put_off| put_off.borrow_mut().extend(rejected.take()));
-    // The thread is ending and has no list any more.
+    // The thread is exiting and its list has been destroyed, so end the task here.
     rejected.into_iter().for_each(end);
 }
 
@@ -103,7 +109,7 @@ mod tests {
     use crate::tasks::registry::Registry;
     use crate::tasks::tests::{ENDED, by_hand};
 
-    /// How many rejections are inside each other, at most so many so far, and how many have come.
+    /// How many rejections are nested now, how many were at most, and how many have ended.
     #[derive(Default)]
     struct Depth {
         now: Cell<u32>,
@@ -112,7 +118,7 @@ mod tests {
     }
 
     impl Depth {
-        /// Rejects a task, after whose end `next` is called.
+        /// Rejects a task; `next` runs after the task has ended.
         fn reject(self: &Rc<Depth>, registry: &'static Registry, next: impl FnOnce() + 'static) {
             let (runnable, handle) = by_hand(registry, pending::<()>());
             drop(handle);
@@ -127,7 +133,7 @@ mod tests {
             reject(runnable, None, Some(Box::new(afterwards)));
         }
 
-        /// Each rejects the next one.
+        /// Rejects `left` tasks, each from the end of the one before; the last one calls `last`.
         fn chain(self: &Rc<Depth>, registry: &'static Registry, left: u32, last: fn()) {
             let depth = self.clone();
             self.reject(registry, move || match left {
@@ -151,7 +157,7 @@ mod tests {
         registry.release();
     }
 
-    /// Who waits down there for what it has put off ends it.
+    /// A destructor at the deepest level that waits for a task it has put off ends that task.
     #[test]
     fn what_was_put_off_can_be_ended_before_its_turn() {
         let registry = Registry::lease().unwrap();

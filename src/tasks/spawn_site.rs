@@ -1,26 +1,34 @@
-//! Where tasks come from: their runtime and the line that spawned them, as one small number.
+//! Spawn sites: a task's runtime and the line that spawned it, as one small number.
 //!
-//! A task has room for 18 bits that say which runtime it belongs to, and a pointer to its spawn location would cost 8 bytes
-//! per task. But a program has few lines that spawn and few runtimes. So each pair is **interned**: it gets a number, the
-//! spawn site, the first time it is seen, and keeps it for the life of the process.
+//! A pointer to its spawn location would cost 8 bytes per task, and a task has room for 18 bits
+//! beside its id. But a program spawns from few lines and onto few runtimes. So each pair of
+//! runtime id and location is **interned**: it gets a number, the spawn site, the first time it is
+//! seen, and keeps it for the life of the process.
 //!
-//! 1. The first `RUNTIMES` spawn sites are the runtimes themselves, with an unknown location: so there is always one to fall back to.
-//! 2. A spawn looks its pair up in the [`index`](SpawnSites::index), a hash table with open addressing that all threads read without a lock. A pair never
-//!    moves and never goes, so the first empty place that is met says that it is not there.
-//! 3. Then it is looked up once more under a lock, and if it is still not there the next number is given out. Its [`Entry`] is
-//!    written first, then its place in the index (release): whoever reads the number there (acquire) finds the entry written.
-//! 4. When all numbers are given out, the location of new pairs stays unknown. No lock is taken any more.
+//! 1. The first `RUNTIMES` spawn sites stand for the runtimes themselves, with an unknown location.
+//!    So there is always one to fall back to.
+//! 2. A spawn looks its pair up in [`index`](SpawnSites::index), a hash table with open addressing
+//!    that all threads read without a lock ([`SpawnSites::look_up`]). A pair never moves and is
+//!    never removed, so the first empty place on the way means that the pair is not in the table.
+//! 3. If it is not, [`SpawnSites::add`] looks it up once more under a lock, and if it is still
+//!    missing gives it the next number. `add` writes the [`Entry`] first and then the place in the
+//!    index (release). A thread that reads the number there (acquire) finds the entry written.
+//! 4. When all numbers are in use, the location of new pairs stays unknown. `add` takes no lock
+//!    from then on.
 //!
-//! The number of pairs is bounded by lines times runtimes, and runtimes are used again.
+//! The number of pairs is at most lines times runtimes, and runtime ids are reused.
 //!
 //! # Rejected
 //!
-//! * **A cache for each thread before a map behind a lock**, as it was: 16 lines of a cache that did not tell runtimes apart. One line
-//!   that spawns onto two runtimes in turn, or a program with more than a dozen hot lines, took the lock of the whole process for each
-//!   spawn: with two threads a remote spawn took 160 to 260 ns for two runtimes and 270 to 380 for eight, instead of 130 to 190 and 150 to
-//!   190 (2026-11-29, 2 virtual CPUs). The table costs as many instructions as a hit of that cache, and a new thread finds it filled.
-//! * **The location as a pointer in the task**, beside the runtime's number. That needs no table here, but 8 bytes more for each task (105
-//!   instead of 97 for one that waits), and what a monitor reads of a task must remain one word.
+//! * **A cache per thread before a map behind a lock**, the former design. The cache had 16 lines
+//!   and did not tell runtimes apart. So one line that spawned onto two runtimes in turn, or a
+//!   program with more than a dozen hot lines, took the process-wide lock for each spawn. With two
+//!   threads, a remote spawn took 160 to 260 ns for two runtimes and 270 to 380 for eight, instead
+//!   of 130 to 190 and 150 to 190 (2026-11-29, 2 virtual CPUs). The table costs as many
+//!   instructions as a hit in that cache, and a new thread finds it filled.
+//! * **The location as a pointer in the task**, beside the runtime id. That needs no table, but 8
+//!   bytes more per task (105 instead of 97 for one that waits), and what a monitor reads of a task
+//!   must remain one word.
 
 use std::panic::Location;
 use std::ptr;
@@ -29,37 +37,41 @@ use super::RUNTIME_BITS;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-/// 262,144 spawn sites; see [`super::Meta`] for what is left to the id.
+/// 262,144 spawn sites. [`super::Meta`] gives the other bits to the id.
 pub(crate) const SPAWN_SITE_BITS: u32 = 18;
 
 const RUNTIMES: usize = 1 << RUNTIME_BITS;
 const SPAWN_SITES: usize = 1 << SPAWN_SITE_BITS;
 
-/// More than twice as many as there can be pairs, so that a look meets its pair, or an empty place, soon.
+/// More than twice the number of possible pairs, so that a look-up soon meets its pair or an empty
+/// place.
 const PLACES: usize = 1 << (SPAWN_SITE_BITS + 1);
 const _: () = assert!(PLACES > 2 * (SPAWN_SITES - RUNTIMES));
 
-/// 6 MB of zeros, of which the system gives out the pages that are touched.
+/// 6 MB of zeros; the system backs only the pages that are touched.
 static TABLE: SpawnSites<PLACES, SPAWN_SITES> = SpawnSites::new();
 
-/// All pairs of runtime and location.
+/// All pairs of runtime id and location.
 struct SpawnSites<const PLACES: usize, const SPAWN_SITES: usize> {
-    /// Spawn sites by the hash of their pair; 0 where there is none yet. Each is written once, under `writer`, with release, and read
-    /// without it, with acquire.
+    /// Spawn sites by the hash of their pair; 0 in an empty place. [`SpawnSites::add`] writes each
+    /// place once, under `writer`, with release; [`SpawnSites::look_up`] reads it without the lock,
+    /// with acquire.
     index: [AtomicU32; PLACES],
-    /// What a spawn site stands for; those of the runtimes themselves remain as they are.
+    /// The pair of each spawn site. Those of the runtimes themselves are never written.
     entries: [Entry; SPAWN_SITES],
-    /// The next number, less [`RUNTIMES`]. Changes under `writer`. `Relaxed`: read without it only to see that there is no room, which
-    /// remains so.
+    /// Number of pairs: the next spawn site less [`RUNTIMES`]. [`SpawnSites::add`] writes it under
+    /// `writer`, and reads it without the lock only to see that no number is left, which stays
+    /// true. `Relaxed`.
     count: AtomicUsize,
     writer: Mutex<()>,
 }
 
-/// Both are written once, before the entry's number is given out.
+/// [`SpawnSites::add`] writes both fields once, before it gives the number out.
 ///
-/// Who has the number out of the index or out of a task has it by way of a release of the writer's: `Relaxed`. Only the
-/// monitor reads numbers that nothing has brought, and only for the location, which is a constant of the program: its
-/// pointer is all that must be seen, and null means unknown.
+/// `Relaxed`: a thread that got the number from the index or from a task got it through `add`'s
+/// release store. The monitor alone reads numbers that no such chain has brought to it. It reads
+/// only the location, which is a constant of the program: nothing but the pointer has to be
+/// visible, and null means unknown.
 struct Entry {
     runtime: AtomicU32,
     location: AtomicPtr<Location<'static>>,
@@ -73,11 +85,13 @@ impl Entry {
     }
 }
 
-/// Where the search for a pair begins. Locations that lie together have places that lie together, so that few pages are touched
-/// (three places apart at least: no two of the first 4 MiB meet), and runtimes are spread.
+/// Where the look-up of a pair begins. Locations near each other in memory begin near each other,
+/// so that few pages are touched. They are at least three places apart, so no two locations in the
+/// same 4 MiB begin at one place. Runtimes are spread by `STRIDE`.
 #[inline]
 fn first_place(runtime: u16, location: &'static Location<'static>) -> usize {
-    /// Odd, and the golden section of [`PLACES`]: any number of runtimes in a row divide them evenly.
+    /// Odd, and [`PLACES`] divided by the golden ratio: consecutive runtime ids, however many, are
+    /// spread evenly.
     const STRIDE: usize = 324_027;
 
     (ptr::from_ref(location).addr() >> 3) + usize::from(runtime) * STRIDE
@@ -107,13 +121,14 @@ impl<const PLACES: usize, const SPAWN_SITES: usize> SpawnSites<PLACES, SPAWN_SIT
         }
     }
 
-    /// The pair's number, else the empty place where it would be.
+    /// The pair's spawn site, or else the empty place where it would be.
     #[inline]
     fn look_up(&self, runtime: u16, location: &'static Location<'static>) -> Result<u32, usize> {
         let mut place = first_place(runtime, location) % PLACES;
         loop {
             let spawn_site = self.index[place].load(Ordering::Acquire);
-            // The remainder says to the compiler what is so anyway. Entry 0, of an empty place, is no pair's.
+            // The remainder changes nothing, and spares the bounds check. Entry 0, which an empty
+            // place names, belongs to no pair.
             if self.entries[spawn_site as usize % SPAWN_SITES].is(runtime, location) {
                 return Ok(spawn_site);
             }
@@ -149,18 +164,18 @@ impl<const PLACES: usize, const SPAWN_SITES: usize> SpawnSites<PLACES, SPAWN_SIT
     }
 }
 
-/// Takes the lock of who adds pairs, for a fork.
+/// Takes the lock of the writers, for a fork.
 pub(super) fn hold() -> impl Sized + 'static {
     TABLE.writer.lock()
 }
 
-/// The spawn site of a task of this runtime that is spawned there.
+/// The spawn site of a task of this runtime that is spawned at `location`.
 #[inline]
 pub(super) fn intern(runtime: u16, location: &'static Location<'static>) -> u32 {
     TABLE.intern(runtime, location)
 }
 
-/// The scheduler of a spawn site that came out of a task.
+/// The runtime id of a spawn site that came from a task.
 #[inline]
 pub(crate) fn runtime_of(spawn_site: usize) -> usize {
     match spawn_site < RUNTIMES {
@@ -169,10 +184,10 @@ pub(crate) fn runtime_of(spawn_site: usize) -> usize {
     }
 }
 
-/// Where the tasks of a spawn site were spawned.
+/// The location of a spawn site; `None` if it is unknown.
 pub(super) fn location_of(spawn_site: usize) -> Option<&'static Location<'static>> {
     let location = TABLE.entries[spawn_site].location.load(Ordering::Relaxed);
-    // SAFETY: null, or made from a `&'static Location` by `add`.
+    // SAFETY: the pointer is null, or `add` made it from a `&'static Location`.
     unsafe { location.as_ref() }
 }
 
@@ -188,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_pair_keeps_its_number_and_no_other_gets_it() {
-        // All pairs but one begin where another lies.
+        // In a table this small, all pairs but one begin at a place that another pair takes.
         static SMALL: SpawnSites<8, { RUNTIMES + 3 }> = SpawnSites::new();
         let (one, two, three) = (here(), here(), here());
         let number = |index: usize| (RUNTIMES + index) as u32;
@@ -202,7 +217,7 @@ mod tests {
         drop(held);
     }
 
-    /// The search goes on from place to place, past the last one to the first.
+    /// The look-up continues from place to place, and after the last one at the first.
     #[test]
     fn pairs_that_fill_all_places_but_one_are_found() {
         const PAIRS: u16 = 15;

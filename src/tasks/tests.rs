@@ -1,4 +1,5 @@
-//! Tasks without a scheduler: what becomes ready is kept on the thread of the test, which runs it by hand.
+//! Tasks without a scheduler: runnables go into a list on the thread of the test, which runs them
+//! by hand.
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
@@ -51,7 +52,7 @@ where
     create::<F, ByHand>(future, size_of::<F>(), registry)
 }
 
-/// What became ready last.
+/// The task that became runnable last.
 pub(super) fn woken() -> Option<Runnable> {
     QUEUE.with_borrow_mut(Vec::pop)
 }
@@ -67,7 +68,7 @@ pub(super) fn result<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
     }
 }
 
-/// Panics when it is dropped, as often as that happens.
+/// Panics each time it is dropped.
 struct Throws;
 
 impl Drop for Throws {
@@ -76,7 +77,8 @@ impl Drop for Throws {
     }
 }
 
-/// The same, thrown: what its destructor throws is forgotten, as the suppressions of the leak checkers know.
+/// A panic payload whose destructor panics. That second payload is leaked, as the suppressions of
+/// the leak checkers expect.
 struct Payload;
 
 impl Drop for Payload {
@@ -85,7 +87,7 @@ impl Drop for Payload {
     }
 }
 
-/// Pending so many times, and wakes itself.
+/// A future that is pending `times` times and wakes itself each time.
 fn yields(mut times: u32) -> impl Future<Output = u32> + Send {
     poll_fn(move |cx| {
         if times == 0 {
@@ -128,7 +130,7 @@ fn what_is_contained_does_not_come_out_and_neither_does_a_payload_that_throws() 
     catch_panic(|| std::panic::panic_any(Payload));
     drop_catching(Throws);
     drop(Outcome::new(Ok(Throws)));
-    // The output needs no destructor, and the error has one that throws.
+    // The output needs no destructor, but the destructor of the error panics.
     drop(Outcome::<u8>::new(Err(JoinError::panic(
         Id::next(),
         Box::new(Payload),
@@ -191,7 +193,7 @@ fn a_task_that_waits_when_its_home_closes_or_later_is_cancelled() {
     let (late, two) = by_hand(registry, pending::<()>());
     assert!(!run(waits).has_ended);
     registry.close();
-    // Who runs it knows that its runtime is closed.
+    // As a runtime does that knows that it is closed.
     cancel(woken().expect("closing wakes"));
     assert!(run(late).has_ended, "nobody would wake it");
     assert_eq!(CANCELLED.take(), [one.id(), two.id()]);
@@ -223,7 +225,7 @@ fn a_registry_names_the_tasks_that_wait() {
     registry.release();
 }
 
-/// A panic in the poll, in the destructor of the future, and both.
+/// A panic in the poll, in the future's destructor, and in both.
 #[test]
 fn each_panic_of_a_task_is_told_to_its_handle() {
     let registry = Registry::lease().unwrap();
@@ -327,7 +329,7 @@ fn handles_show_themselves() {
     registry.release();
 }
 
-/// What a task sees of itself.
+/// What [`try_id`] and [`location`] return inside a task.
 #[test]
 fn a_task_knows_who_it_is_while_it_is_polled_and_while_it_is_dropped() {
     struct Asks(Arc<Mutex<Vec<Option<Id>>>>);

@@ -1,31 +1,34 @@
-//! Whose waker is it? For a thread that must not run code of others.
+//! Tells whether a waker is one of this crate's, for a thread that must not run foreign code.
 //!
-//! A waker of our own does a few known things when it is called: it queues a task, or ends a thread's wait. Any other may block,
-//! or do anything. What tells them apart is the address of the waker's table of functions. Of those there is one per type of
-//! future, so they cannot be listed beforehand; each is noted when the first task of its type waits.
+//! A waker of this crate does one of a few known things: it queues a task, or ends a thread's wait.
+//! Any other waker may block, or do anything else. The address of the waker's vtable tells them
+//! apart. There is one vtable per type of future, so they cannot be listed beforehand. Each is
+//! recorded when the first task of its type waits.
 //!
-//! The notes are a hint in one direction only: a table that is found here is one of ours. One that is not found may be ours
-//! too, if another has taken its place or no task of its type has waited yet.
+//! The record is right in one direction only. A vtable found in it is ours. One that is missing may
+//! be ours too, if another vtable has taken its place or no task of its type has waited yet.
 
 use std::ptr;
 use std::task::Waker;
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// A few more than a program has types of tasks that wait for timers or sockets while all workers are busy.
+/// A few more than a program has types of tasks that wait for timers or sockets while all workers
+/// are busy.
 const PLACES: usize = 256;
 
-/// Addresses of tables, each in the place that it is mapped to. `Relaxed`: nothing but the address is wanted. Written only
-/// where it changes, so that the lines stay with all who read them.
+/// Addresses of vtables, each at the place that [`table_and_place`] computes. [`note_own`] writes,
+/// [`is_own`] reads. `Relaxed`: only the address itself matters. `note_own` writes only a change,
+/// so that the cache lines stay shared among the readers.
 static KNOWN: [AtomicUsize; PLACES] = [const { AtomicUsize::new(0) }; PLACES];
 
 fn table_and_place(waker: &Waker) -> (usize, &'static AtomicUsize) {
     let table = ptr::from_ref(waker.vtable()).addr();
-    // A table is of four words.
+    // A vtable has four words: 32 bytes.
     (table, &KNOWN[table / 32 % PLACES])
 }
 
-/// This is a waker of our own: all that have the same table are.
+/// Records that this waker, and so each with the same vtable, is one of ours.
 #[inline]
 pub(crate) fn note_own(waker: &Waker) {
     let (table, place) = table_and_place(waker);
@@ -34,7 +37,7 @@ pub(crate) fn note_own(waker: &Waker) {
     }
 }
 
-/// Whether it is known to be one of our own.
+/// Whether this waker is known to be one of ours.
 pub(crate) fn is_own(waker: &Waker) -> bool {
     let (table, place) = table_and_place(waker);
     place.load(Ordering::Relaxed) == table
@@ -65,7 +68,7 @@ mod tests {
         assert!(!is_own(&theirs));
     }
 
-    /// Tables lie side by side.
+    /// Eight vtables that are adjacent in memory.
     #[test]
     fn some_kinds_are_known_at_once() {
         struct Kind<const N: usize>;

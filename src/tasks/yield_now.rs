@@ -1,4 +1,4 @@
-//! Giving the processor to somebody else.
+//! Yielding to other tasks.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 /// Lets the other runnable tasks of this processor go first.
 ///
-/// The task is put at the back of its processor's queue, never into the next slot.
+/// The task goes to the back of its processor's run queue, never into the next slot.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: it holds no state of interest.
+/// Cancel safe: a new call only yields once more.
 ///
 /// # Examples
 ///

@@ -1,7 +1,8 @@
 //! [`Interval`]: an endless series of ticks.
 //!
-//! It is one [`Sleep`], set to the next tick whenever one has been delivered. The series is kept in scheduled instants,
-//! not in those at which ticks were seen, so that small delays do not add up.
+//! It contains one [`Sleep`], and sets it to the next tick when it returns a tick. The series
+//! counts from the instants at which ticks were due, not from those at which they were returned, so
+//! that small delays do not add up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,8 +13,9 @@ use futures_core::Stream;
 use super::sleep::{Sleep, sleep_until};
 use crate::clock;
 
-/// A tick delivered no later than this is on time for [`MissedTickBehavior::Delay`], else the scheduler's everyday noise
-/// would shift the series a little at each tick. It is tokio's figure too.
+/// A tick that is returned at most this late is on time for [`MissedTickBehavior::Delay`].
+/// Otherwise the usual delays of scheduling would shift the series a little at each tick. The
+/// figure is tokio's.
 const ON_TIME: Duration = Duration::from_millis(5);
 
 /// Ticks now, and then every `period`.
@@ -63,9 +65,9 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval::new(sleep_until(start), period)
 }
 
-/// When an [`Interval`] goes on after ticks were missed, because nobody asked for them in time.
+/// How an [`Interval`] continues after ticks were missed, because no task polled it in time.
 ///
-/// With a period of 50 ms, and nobody asking for 120 ms after the tick at 50:
+/// With a period of 50 ms, and no poll for 120 ms after the tick at 50:
 ///
 /// ```text
 /// scheduled   0    50   100   150   200   250   300
@@ -75,23 +77,25 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MissedTickBehavior {
-    /// Deliver all that were missed at once, then go on as planned: the number of ticks is right.
+    /// Return all missed ticks at once, then continue as planned: the number of ticks is right.
     #[default]
     Burst,
-    /// Shift the series: the next tick comes a period after the late one was delivered. Late is what comes more than
-    /// 5 ms, or more than a period, after its instant; less does not shift the series.
+    /// Shift the series: the next tick comes a period after the late one was returned. A tick is
+    /// late if it is returned more than 5 ms, or more than a period, after its instant. Less does
+    /// not shift the series.
     Delay,
-    /// Leave out those missed: the next tick is the first one still to come, in step with the start.
+    /// Leave out the missed ticks: the next tick is the first one still to come, in step with the
+    /// start.
     Skip,
 }
 
 /// The series of ticks made by [`interval`] and [`interval_at`].
 ///
-/// Also an endless [`Stream`]. A period that leads beyond the last [`Instant`] ends the series without ending the
-/// stream: no further tick comes.
+/// Also an endless [`Stream`]. If a period leads beyond the last [`Instant`], the series ends but
+/// the stream does not: no further tick comes.
 #[derive(Debug)]
 pub struct Interval {
-    /// To the next tick.
+    /// Sleeps until the next tick.
     sleep: Sleep,
     period: Duration,
     behavior: MissedTickBehavior,
@@ -115,12 +119,12 @@ impl Interval {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a tick that was not returned comes the next time.
+    /// Cancel safe: if the future is dropped, the next call returns the tick.
     pub async fn tick(&mut self) -> Instant {
         std::future::poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// Polls for the next tick; [`Interval::tick`] as a function.
+    /// The poll form of [`Interval::tick`].
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(self.sleep.poll_budgeted(cx));
         let scheduled = self.sleep.deadline();
@@ -132,7 +136,7 @@ impl Interval {
         Poll::Ready(scheduled)
     }
 
-    /// Starts the series anew: the next tick comes a period from now.
+    /// Restarts the series: the next tick comes a period from now.
     pub fn reset(&mut self) {
         let now = clock::now();
         self.sleep.set_deadline(now.checked_add(self.period), now);
@@ -144,13 +148,13 @@ impl Interval {
         self.period
     }
 
-    /// What happens after missed ticks.
+    /// How the series continues after missed ticks.
     #[must_use]
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.behavior
     }
 
-    /// Chooses what happens after missed ticks, from the next tick on.
+    /// Sets how the series continues after missed ticks, from the next tick on.
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.behavior = behavior;
     }
@@ -168,7 +172,8 @@ impl Stream for Interval {
     }
 }
 
-/// The tick after one that was due at `scheduled` and is delivered `now`; `None` if it never comes.
+/// The tick after one that was due at `scheduled` and is returned at `now`; `None` if it never
+/// comes.
 fn next_after(
     behavior: MissedTickBehavior,
     scheduled: Instant,
@@ -185,8 +190,8 @@ fn next_after(
     }
 }
 
-/// `duration % period`. Called only for a period no longer than a lateness; one of over 584 years, which does not fit,
-/// counts as no remainder.
+/// `duration % period`. The caller ensures that `period` is at most `duration`. A remainder of over
+/// 584 years does not fit, and counts as zero.
 fn remainder(duration: Duration, period: Duration) -> Duration {
     let nanos = duration.as_nanos() % period.as_nanos();
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
@@ -199,7 +204,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// The next tick in ms after the scheduled one, which is delivered `late` µs late.
+    /// How many ms after the scheduled tick the next one is due, if the scheduled one is returned
+    /// `late` µs late.
     fn next(behavior: MissedTickBehavior, period: u32, late: u64) -> f64 {
         let scheduled = clock::now();
         let now = scheduled + Duration::from_micros(late);

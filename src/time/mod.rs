@@ -4,17 +4,18 @@
 //!
 //! # Guarantees
 //!
-//! - Nothing here ends early. How late it ends depends on the load; the timers themselves count in steps of 16 µs, and of
-//!   65 µs where several are due at a time.
-//! - Deadlines do not overflow: a duration that leads beyond the last instant, such as `Duration::MAX`, means
-//!   never.
-//! - Dropping a future takes its timer away at once; nothing is left behind.
-//! - A timer belongs to the runtime in which it was first waited for. If that ends first, the waiting task is woken,
-//!   and the timer goes on in whichever runtime it is polled next (outside any, the process-wide default one).
+//! - Nothing here ends early. How late it ends depends on the load. The timers themselves count in
+//!   steps of 16 µs, and of 65 µs where several are due at a time.
+//! - Deadlines do not overflow: a duration that leads beyond the last instant, such as
+//!   `Duration::MAX`, means never.
+//! - Dropping a future removes its timer at once; nothing remains.
+//! - A timer belongs to the runtime in which it was first waited for. If that runtime ends first,
+//!   it wakes the waiting task, and the timer continues in the runtime in which it is polled next
+//!   (outside a runtime, in the default one of the process).
 //!
 //! # What it does not do
 //!
-//! There is no wall-clock time, no deadline shared by a group, and no clock that tests can set.
+//! There is no wall-clock time, no deadline for a group, and no clock that tests can set.
 
 use std::time::Instant;
 

@@ -1,19 +1,23 @@
 //! [`Sleep`]: a future that is ready once an instant has passed.
 //!
-//! It is a deadline and a [`Timer`]. Each poll, in steps:
+//! It consists of a deadline and a [`Timer`]. Each poll ([`Sleep::poll_due`]) takes these steps:
 //!
-//! 1. Is the deadline due? Due: take the timer away, ready. The first poll asks the instant cached for it, which the
-//!    making of the sleep has often just read; as that is never ahead of the clock, the answer may come late but not
-//!    early. Later polls ask the clock itself: outside our own tasks the cache may be as old as the first poll.
-//! 2. Else arm the timer with this poll's waker. [`Timer::arm`] does as little as it can: a timer that is armed already
-//!    stays where it is, on whichever runtime; only a waker that changed is replaced. One that has fired, or whose
-//!    runtime has gone, is armed anew on the current runtime.
-//! 3. If that is shutting down, the first poll that finds so wakes itself and arms nothing: a task of that runtime is not
-//!    polled again but cancelled, and the default runtime need not be started for it. Whoever does poll again (a thread in
-//!    `block_on`, which waits on) is served by the default runtime.
+//! 1. Has the deadline passed? If so, drop the timer and return ready. The first poll compares with
+//!    the cached instant ([`clock::recent`]), which making the sleep has often just read. The
+//!    cached instant is never ahead of the clock, so the sleep may end late but not early. Later
+//!    polls read the clock, since outside this crate's tasks the cache may be as old as the first
+//!    poll.
+//! 2. Otherwise arm the timer with this poll's waker. [`Timer::arm`] does as little as it can. It
+//!    leaves a timer that is armed where it is, on whichever runtime, and replaces its waker only
+//!    if that has changed. It arms a timer anew, on the current runtime, if it has fired or its
+//!    runtime has ended.
+//! 3. If the current runtime shuts down, the first poll that finds this wakes its own task and arms
+//!    nothing. A task of that runtime will not be polled again but cancelled, so the default
+//!    runtime need not be started for it. If there is a next poll (of a thread in `block_on`, which
+//!    still waits), it arms the timer on the default runtime.
 //!
-//! If the timer fires between the two steps, arming it once more does no harm: its firing has woken the task, and the
-//! poll that follows finds the deadline due.
+//! If the timer fires between steps 1 and 2, arming it once more does no harm: its firing has woken
+//! the task, and the next poll finds that the deadline has passed.
 
 use std::fmt;
 use std::future::Future;
@@ -26,17 +30,19 @@ use crate::runtime::context;
 use crate::scheduler::timers::Timer;
 use crate::tasks::budget;
 
-/// Where the [`deadline`](Sleep::deadline) of a sleep that never ends is said to be, counted from its making. Far
-/// enough that no program minds; near enough that a little can be added to it on every platform.
+/// The [`deadline`](Sleep::deadline) of a sleep that never ends, counted from its making. Far
+/// enough that no program waits for it, and near enough that a program can add a little to it on
+/// every platform.
 const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Waits until `duration` has passed, counted from this call.
 ///
-/// Zero completes at the first poll; a duration too long for an [`Instant`], such as [`Duration::MAX`], never does.
+/// Zero completes at the first poll. A duration too long for an [`Instant`], such as
+/// [`Duration::MAX`], never completes.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. Dropping the future disarms its timer; waiting again with a new `sleep` counts from the start.
+/// Cancel safe. Dropping the future disarms its timer; a new `sleep` counts from its own start.
 ///
 /// # Examples
 ///
@@ -59,7 +65,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep
 }
 
-/// Waits until `deadline`. One that has passed completes at the first poll.
+/// Waits until `deadline`. If it has passed, completes at the first poll.
 ///
 /// # Cancel safety
 ///
@@ -85,7 +91,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 
 /// The future of [`sleep`] and [`sleep_until`].
 ///
-/// It may be polled anywhere, also by turns from several tasks: the one that polled last is woken. Once it has
+/// Any task may poll it, also several in turn: the one that polled last is woken. After it has
 /// completed it stays ready, until it is [`reset`](Sleep::reset).
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
@@ -94,14 +100,14 @@ pub struct Sleep {
 }
 
 enum State {
-    /// Ready at the deadline. The timer is armed from the first poll on, until it fires.
+    /// Ready at the deadline. The first poll arms the timer, which stays armed until it fires.
     Waiting {
         timer: Timer,
         polled: bool,
         /// A poll found that the runtime shuts down (step 3).
         refused: bool,
     },
-    /// There is no deadline and no timer; the waker of the last poll is kept for a reset.
+    /// No deadline and no timer. A reset wakes the waker of the last poll.
     Never(Option<Waker>),
     /// Ready, whatever the clock says.
     Elapsed,
@@ -118,7 +124,7 @@ impl State {
 }
 
 impl Sleep {
-    /// One that is ready at once and was due at `deadline`.
+    /// A sleep that is ready at once and was due at `deadline`.
     pub(super) fn elapsed(deadline: Instant) -> Sleep {
         Sleep {
             deadline,
@@ -128,13 +134,13 @@ impl Sleep {
 
     /// The instant at which this completes.
     ///
-    /// Of one that never does it is an arbitrary instant 30 years after its creation.
+    /// For a sleep that never completes, an arbitrary instant 30 years after its creation.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Whether the deadline has passed, polled or not.
+    /// Whether the deadline has passed, whether or not the sleep was polled since.
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
         match self.state {
@@ -146,8 +152,9 @@ impl Sleep {
 
     /// Gives the sleep another deadline, in place.
     ///
-    /// A task that waits for it need not poll it again: it will be woken for the new deadline, be that earlier or later
-    /// than the old one. A sleep that has completed may be reset too, and is then waited for anew.
+    /// A task that waits for it need not poll it again: it will be woken at the new deadline, even
+    /// if that is earlier than the old one. A sleep that has completed may also be reset, and then
+    /// waits again.
     ///
     /// # Examples
     ///
@@ -168,23 +175,25 @@ impl Sleep {
         self.get_mut().set_deadline(Some(deadline), deadline);
     }
 
-    /// [`Sleep::reset`] for a deadline that may be never; the stand-in for it is then counted from `start`.
+    /// [`Sleep::reset`] for a deadline that may be `None`, which means never. [`Sleep::deadline`]
+    /// then counts from `start`.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>, start: Instant) {
         let Some(deadline) = deadline else {
-            // Where even this overflows, `start` is as good as any: nothing depends on it.
+            // If even this overflows, `start` will do: nothing depends on it.
             self.deadline = start.checked_add(FAR_FUTURE).unwrap_or(start);
             self.state = State::Never(None);
             return;
         };
         self.deadline = deadline;
         match &mut self.state {
-            // False if it is not armed: then nobody waits, or the task has been woken and will poll.
+            // Returns false if the timer is not armed: then no task waits, or it has been woken and
+            // will poll.
             State::Waiting { timer, .. } => drop(timer.reset(deadline)),
             State::Elapsed => self.state = State::waiting(),
             State::Never(waiting) => {
                 let waiting = waiting.take();
                 self.state = State::waiting();
-                // Its poll arms the timer, on the runtime where it belongs.
+                // The task's poll arms the timer, on its runtime.
                 if let Some(waker) = waiting {
                     waker.wake();
                 }
@@ -192,7 +201,7 @@ impl Sleep {
         }
     }
 
-    /// Polls without regard to the cooperative budget.
+    /// Polls without taking a unit of the cooperative budget.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.state {
             State::Elapsed => return Poll::Ready(()),
@@ -209,7 +218,7 @@ impl Sleep {
                     clock::recent()
                 };
                 if now >= self.deadline {
-                    // Dropping the timer disarms it.
+                    // Drops the timer, which disarms it.
                     self.state = State::Elapsed;
                     return Poll::Ready(());
                 }

@@ -1,10 +1,11 @@
-//! [`Timeout`]: a future that gives another one only so much time.
+//! [`Timeout`]: a future with a time limit for another one.
 //!
-//! The inner future is polled first. While it is ready at its first poll the clock is not even read, so a timeout
-//! around an operation that need not wait is close to free; therefore a duration counts from the first poll.
+//! A `Timeout` polls the inner future first. If that is ready at its first poll, the `Timeout` does
+//! not even read the clock, so that a timeout around an operation that need not wait costs almost
+//! nothing. Therefore a duration counts from the first poll.
 //!
-//! The timer takes nothing from the task's cooperative budget and asks nothing of it. An inner future that uses up the
-//! budget in every poll, and therefore is never ready, is still cut off at the deadline.
+//! The timer neither takes a unit of the task's cooperative budget nor asks for one. If an inner
+//! future uses up the budget in every poll and so is never ready, the deadline still ends it.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -19,10 +20,11 @@ use super::sleep::{Sleep, sleep, sleep_until};
 
 /// Gives `future` at most `duration`, counted from the first poll.
 ///
-/// The future is polled before the deadline is looked at: a result that is there is never thrown away for being
-/// late, and even with a zero duration the future is polled once. [`Duration::MAX`] is no limit.
+/// Each poll polls the future before it checks the deadline. So no result is lost because it is
+/// late, and even with a zero duration the future is polled once. [`Duration::MAX`] means no limit.
 ///
-/// When the time is up the future is dropped together with the `Timeout`, which is at once if that is awaited by value.
+/// After the time is up, the future is dropped together with the `Timeout`: at once, if the
+/// `Timeout` is awaited by value.
 ///
 /// # Errors
 ///
@@ -88,30 +90,31 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
 pin_project! {
     /// The future of [`timeout`] and [`timeout_at`].
     ///
-    /// To be polled no more once it is ready, like most futures.
+    /// Do not poll it again after it was ready, as with most futures.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Timeout<F> {
         #[pin]
         future: F,
-        // Counted from the first pending poll, which makes the sleep. Without meaning once there is one.
+        // Counted from the first pending poll, which makes the sleep. Not used once `sleep` is
+        // there.
         duration: Duration,
         sleep: Option<Sleep>,
     }
 }
 
 impl<F> Timeout<F> {
-    /// The future inside.
+    /// The inner future.
     pub fn get_ref(&self) -> &F {
         &self.future
     }
 
-    /// The future inside.
+    /// The inner future.
     pub fn get_mut(&mut self) -> &mut F {
         &mut self.future
     }
 
-    /// Takes the limit away.
+    /// Returns the inner future, without a limit.
     pub fn into_inner(self) -> F {
         self.future
     }
@@ -131,9 +134,10 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
-/// The time given to a [`Timeout`] ran out.
+/// The time limit of a [`Timeout`] has passed.
 ///
-/// As an [`io::Error`] it is of the kind [`TimedOut`](io::ErrorKind::TimedOut) and carries this as its inner error.
+/// As an [`io::Error`] it has the kind [`TimedOut`](io::ErrorKind::TimedOut), and this error as its
+/// inner error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Elapsed(());

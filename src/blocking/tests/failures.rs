@@ -12,7 +12,7 @@ use crate::sync::{
     thread,
 };
 
-/// Submits `jobs` jobs from four threads and asserts that each is run, cancelled or handed back.
+/// Submits `jobs` jobs from four threads. Asserts that each is run, cancelled or returned.
 fn submit_under_failures(bench: &Bench, jobs: usize) {
     thread::scope(|scope| {
         for submitter in 0..4 {
@@ -81,7 +81,8 @@ fn a_tick_tries_again_for_a_job_that_others_wait_for() {
     bench.finish();
 }
 
-/// The only other thread goes idle while the start is under way; a job that came meanwhile relies on the started thread.
+/// The only other thread becomes idle during the start. A job that comes meanwhile relies on the
+/// thread being started.
 #[test]
 fn a_start_that_fails_late_wakes_an_idle_thread() {
     let (begun, fail) = (Gate::new(), Gate::new());
@@ -112,7 +113,7 @@ fn a_start_that_fails_late_wakes_an_idle_thread() {
     bench.finish();
 }
 
-/// A start hook that panics drops the body in the new thread.
+/// If a start hook panics, the new thread drops the body.
 #[test]
 fn a_thread_that_ends_before_it_begins_orphans_no_job() {
     let calls = AtomicUsize::new(0);

@@ -1,11 +1,11 @@
-//! From `std`'s Unix addresses to the operating system's.
+//! Converts `std`'s Unix addresses to the operating system's.
 
 use std::io;
 use std::os::unix::net::SocketAddr;
 
 use rustix::net::SocketAddrUnix;
 
-/// An address to connect to.
+/// Converts an address to connect to.
 pub(super) fn to_os(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     if let Some(path) = address.as_pathname() {
         return Ok(SocketAddrUnix::new(path)?);

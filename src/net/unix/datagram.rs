@@ -38,11 +38,12 @@ pub struct UnixDatagram {
 traits::impl_owner!(UnixDatagram, StdUnixDatagram);
 
 impl UnixDatagram {
-    /// A socket bound to `path`, where a socket file is made.
+    /// A socket bound to `path`. This creates a socket file there.
     ///
     /// # Errors
     ///
-    /// What the operating system says: [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already.
+    /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse) if the file
+    /// exists already.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         StdUnixDatagram::bind(path)?.try_into()
     }
@@ -66,7 +67,8 @@ impl UnixDatagram {
         Ok((a.try_into()?, b.try_into()?))
     }
 
-    /// Sets the peer: [`send`](UnixDatagram::send) goes there, and only what comes from there is received.
+    /// Sets the peer: [`send`](UnixDatagram::send) sends to it, and the socket receives only
+    /// datagrams from it.
     ///
     /// # Errors
     ///
@@ -75,7 +77,8 @@ impl UnixDatagram {
         self.io.get_ref().connect(path)
     }
 
-    /// Sends a datagram to the socket at `path`; waits while the queue there is full. Returns the bytes sent.
+    /// Sends a datagram to the socket at `path`. Waits while the queue of that socket is full.
+    /// Returns the number of bytes sent.
     ///
     /// # Errors
     ///
@@ -95,8 +98,9 @@ impl UnixDatagram {
             if level(self.io.as_fd(), Direction::Write)? == Level::Idle {
                 self.io.writable().await?;
             } else {
-                // There is room here, so it is the other queue that is full, and of that this socket is told nothing.
-                // One that is connected to it is.
+                // This socket has room, so the queue of the other socket is full. The system does
+                // not report to this socket when that queue has room, but it does to a socket that
+                // is connected to the other one.
                 let probe = StdUnixDatagram::unbound()?;
                 probe.connect(path)?;
                 Async::new(probe)?.writable().await?;
@@ -104,7 +108,8 @@ impl UnixDatagram {
         }
     }
 
-    /// Receives a datagram: its length and sender. What does not fit into `buf` is lost.
+    /// Receives a datagram. Returns its length and its sender. Bytes that do not fit into `buf` are
+    /// lost.
     ///
     /// # Errors
     ///
@@ -117,8 +122,8 @@ impl UnixDatagram {
         self.io.read_with(|socket| socket.recv_from(buf)).await
     }
 
-    /// Sends a datagram to the peer set by [`connect`](UnixDatagram::connect) or given by
-    /// [`pair`](UnixDatagram::pair). Returns the bytes sent.
+    /// Sends a datagram to the peer set by [`connect`](UnixDatagram::connect) or
+    /// [`pair`](UnixDatagram::pair). Returns the number of bytes sent.
     ///
     /// # Errors
     ///
@@ -131,7 +136,7 @@ impl UnixDatagram {
         self.io.write_with(|socket| socket.send(buf)).await
     }
 
-    /// Receives a datagram. What does not fit into `buf` is lost.
+    /// Receives a datagram. Bytes that do not fit into `buf` are lost.
     ///
     /// # Errors
     ///
@@ -179,7 +184,7 @@ impl UnixDatagram {
         self.io.get_ref().shutdown(how)
     }
 
-    /// The address it is bound to.
+    /// The address that the socket is bound to.
     ///
     /// # Errors
     ///
@@ -188,7 +193,7 @@ impl UnixDatagram {
         self.io.get_ref().local_addr()
     }
 
-    /// The address of its peer.
+    /// The address of the peer.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use super::UnixStream;
 
 /// A Unix socket that accepts connections.
 ///
-/// Dropping it closes the socket and leaves its file where it is, as with `std`.
+/// Dropping it closes the socket but does not remove its file, as with `std`.
 ///
 /// # Examples
 ///
@@ -42,11 +42,12 @@ pub struct UnixListener {
 traits::impl_owner!(UnixListener, StdUnixListener);
 
 impl UnixListener {
-    /// Binds to `path`, where a socket file is made, and listens.
+    /// Binds to `path` and listens. This creates a socket file there.
     ///
     /// # Errors
     ///
-    /// What the operating system says: [`AddrInUse`](io::ErrorKind::AddrInUse) if there is a file already.
+    /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse) if the file
+    /// exists already.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         StdUnixListener::bind(path)?.try_into()
     }
@@ -66,9 +67,9 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What the operating system says; the listener goes on working. "Too many open files" and "out of memory" leave
-    /// the connection where it is, so calling again at once gives the same error: wait a little first, or close
-    /// something.
+    /// What the operating system says; the listener still works. "Too many open files" and "out of
+    /// memory" leave the connection in the queue, so calling again at once gives the same error:
+    /// wait a little first, or close something.
     ///
     /// # Cancel safety
     ///
@@ -78,8 +79,8 @@ impl UnixListener {
         self.register(accepted)
     }
 
-    /// The poll form of [`accept`](UnixListener::accept). Different tasks may poll; see
-    /// [`Async`](crate::io::Async) for how many of them are remembered.
+    /// The poll form of [`accept`](UnixListener::accept). Different tasks may poll; see [`Async`]
+    /// for how many wakers are kept.
     ///
     /// # Errors
     ///
@@ -92,13 +93,14 @@ impl UnixListener {
 
     /// The connections, one after the other, as a stream that never ends.
     ///
-    /// Several tasks may take connections so; see [`Async`](crate::io::Async) for how many that wait are remembered. Errors
-    /// are items: see [`accept`](UnixListener::accept) for those that come back at once.
+    /// Several tasks may take connections this way; see [`Async`] for how many wakers are kept.
+    /// Errors are items: see [`accept`](UnixListener::accept) for those that repeat at once.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }
 
-    /// As [`incoming`](UnixListener::incoming), but the stream owns the listener and closes it when it is dropped.
+    /// Like [`incoming`](UnixListener::incoming), but the stream owns the listener and closes it
+    /// when it is dropped.
     pub fn into_incoming(self) -> IntoIncoming {
         IntoIncoming { listener: self }
     }
@@ -112,7 +114,7 @@ impl UnixListener {
         Ok((UnixStream::from_async(io), peer))
     }
 
-    /// The address it listens on.
+    /// The address that the listener listens on.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Unix sockets: streams, listeners and datagrams.
 //!
-//! What cannot wait is not `async`: binding, making pairs, connecting a datagram socket.
+//! Operations that cannot wait are not `async`: binding, making pairs, connecting a datagram
+//! socket.
 
 mod address;
 mod datagram;

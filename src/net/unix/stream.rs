@@ -10,19 +10,22 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use crate::io::Async;
 use crate::net::{stream, sys};
 
-/// How long a connect waits that has met a full queue, before its second attempt and at most. A listener that accepts
-/// empties its queue within microseconds; one that does not should not be asked more often than costs nothing (a call is
-/// 2 µs). A thread of the blocking pool, where the kernel would do the waiting, could not be called back.
+/// The first and the longest pause of a connect that has found the listener's queue full. A
+/// listener that accepts empties its queue within microseconds. If it does not accept, the attempts
+/// must cost nothing that counts (a call takes 2 µs). The kernel could do the waiting on a thread
+/// of the blocking pool, but such a wait could not be cancelled.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// A Unix stream socket.
 ///
-/// It reads and writes through [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value and by reference, and
-/// closing it shuts the sending side down. A clone shares the socket, which closes when the last clone or half is gone.
+/// It reads and writes through [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`], by value
+/// and by reference. Closing it shuts the sending side down. A clone shares the socket, which
+/// closes when the last clone or half is dropped.
 ///
-/// Several tasks may wait at one time: each clone and half remembers up to sixteen per direction that wait through these
-/// traits, as [`Async`](crate::io::Async) does, and forgets them when it is dropped. So a clone per task is never too few.
+/// Several tasks may wait at one time. Each clone and each half keeps the wakers of up to sixteen
+/// tasks per direction that wait through these traits, as [`Async`] does, and removes them when it
+/// is dropped. So a clone per task always suffices.
 ///
 /// # Examples
 ///
@@ -53,9 +56,11 @@ stream::impl_stream!(UnixStream, StdUnixStream);
 impl UnixStream {
     /// Connects to the socket at `path`.
     ///
-    /// While the queue of the listener is full it waits, as `std` does, and for as long as that takes. Linux reports no
-    /// event when there is a place again, so it tries again after 1 ms, then 2, and so on up to each 64 ms; among several
-    /// that wait, chance decides. Where a full queue counts as a refusal, as on BSD systems, that comes back at once.
+    /// While the queue of the listener is full, this waits as `std` does, for as long as that
+    /// takes. Linux reports no event when the queue has room again, so it tries again after 1 ms,
+    /// then 2 ms, and so on up to every 64 ms. If several tasks wait, chance decides which gets the
+    /// next place. On systems where a full queue counts as a refusal, such as BSD, that error is
+    /// returned at once.
     ///
     /// # Errors
     ///
@@ -63,7 +68,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the attempt is given up.
+    /// Cancel safe: dropping the future gives the attempt up.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         let address = SocketAddrUnix::new(path.as_ref())?;
         UnixStream::connect_to(address).await
@@ -77,7 +82,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the attempt is given up.
+    /// Cancel safe: dropping the future gives the attempt up.
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         UnixStream::connect_to(super::address::to_os(address)?).await
     }
@@ -130,11 +135,11 @@ impl UnixStream {
 #[cfg(feature = "time")]
 use crate::time::sleep;
 
-/// Without timers, a thread of the blocking pool sleeps.
+/// Without feature `time` there are no timers, so a thread of the blocking pool sleeps.
 #[cfg(not(feature = "time"))]
 async fn sleep(pause: Duration) {
     let sleep = move || crate::sync::thread::sleep(pause);
-    // A runtime that shuts down ends the wait early.
+    // If the runtime shuts down, the wait ends early.
     let _ = crate::runtime::spawn::spawn_blocking(sleep).await;
 }
 

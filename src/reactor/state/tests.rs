@@ -1,4 +1,4 @@
-//! The word of readiness by itself.
+//! The readiness word without a reactor.
 
 use super::*;
 use crate::reactor::waiters::Handle;
@@ -17,7 +17,7 @@ fn deliver(state: &State, read: bool, write: bool) {
     state.deliver(&poller, event(read, write), &mut Vec::new());
 }
 
-/// Whether somebody who has `seen` flags hears of something new.
+/// Whether `poll_news` reports news to a caller that has `seen` flags.
 fn has_news(state: &State, seen: Readiness) -> bool {
     let poller = Poller::new().unwrap();
     let mut cx = Context::from_waker(Waker::noop());
@@ -49,7 +49,7 @@ fn an_event_of_one_direction_leaves_the_other_as_it_was() {
     assert!(state.tell(Direction::Read, old));
     deliver(&state, false, true);
     let new = state.check(Direction::Read).unwrap();
-    // Once for each event, though this one was the other direction's.
+    // Told once for each event, even if the event was for the other direction.
     assert!(state.tell(Direction::Read, old));
     assert!(!state.tell(Direction::Read, new));
 }
@@ -64,7 +64,7 @@ fn what_is_ready_stays_ready_with_each_event() {
     let seen = state.check(Direction::Read).unwrap();
     state.clear(Direction::Read, seen);
     assert!(state.check(Direction::Read).is_none() && state.check(Direction::Write).is_some());
-    // Of an event that came since.
+    // Clears with a reading from before this event.
     deliver(&state, true, false);
     state.clear(Direction::Read, seen);
     assert!(state.check(Direction::Read).is_some());
@@ -85,7 +85,7 @@ fn a_poller_that_fails_wakes_who_waits_and_makes_waiting_an_error() {
     state.fail(&mut ready);
     assert_eq!((ready.len(), state.has_waiters()), (1, false));
     assert!(matches!(poll(), Poll::Ready(Err(_))));
-    // What can be tried is tried still.
+    // A direction that is ready still allows attempts.
     let owner = Owner::Handle(Handle::OBJECT);
     let mut cx = Context::from_waker(Waker::noop());
     let other = state.poll_ready(&poller, 0, Direction::Write, owner, &mut cx);

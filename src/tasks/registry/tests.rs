@@ -1,4 +1,4 @@
-//! A registry by itself.
+//! A registry without a scheduler.
 
 use super::*;
 
@@ -80,7 +80,7 @@ fn registries_are_used_again() {
     for _ in 0..1000 {
         Registry::lease().unwrap().release();
     }
-    // Other tests lease some, too.
+    // Other tests lease registries, too.
     assert!(made() < before + 500, "{} more were made", made() - before);
     held.into_iter().for_each(Registry::release);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// By each handle, before the first poll and after it.
+/// Aborts by each handle, before the first poll and after it.
 #[test]
 fn an_abort_ends_a_task_at_its_next_poll_and_once() {
     type Abort = fn(&JoinHandle<u32>, &AbortHandle);
@@ -25,7 +25,7 @@ fn an_abort_ends_a_task_at_its_next_poll_and_once() {
             let (runnable, mut handle) = by_hand(registry, future);
             let id = handle.id();
             let mut runnable = Some(runnable);
-            // Made before the task has waited, or after it.
+            // The abort handle is made before the task has waited, or after.
             let early = (!waits).then(|| handle.abort_handle());
             if waits {
                 run(runnable.take().unwrap());
@@ -46,7 +46,7 @@ fn an_abort_ends_a_task_at_its_next_poll_and_once() {
     registry.release();
 }
 
-/// Nobody would wake it: it has no place to be found at yet.
+/// An abort during the first poll finds no waker, so the poll itself has to end the task.
 #[test]
 fn an_abort_during_the_first_poll_ends_the_task() {
     let registry = Registry::lease().unwrap();
@@ -82,7 +82,8 @@ fn an_abort_during_the_first_poll_ends_the_task() {
     registry.release();
 }
 
-/// An abort that has been asked for makes every poll of a task with a control look closer.
+/// While an abort through a control is outstanding, each poll of a task with a control looks into
+/// the table.
 #[test]
 fn the_abort_of_one_task_is_not_another_s() {
     let registry = Registry::lease().unwrap();

@@ -2,14 +2,14 @@
 
 use super::*;
 
-/// What a task of a group asks it and tells it.
+/// A group that records the calls of its tasks.
 #[derive(Clone, Default)]
 struct Group(Arc<Mutex<Asked>>);
 
 #[derive(Default)]
 struct Asked {
     is_aborted: bool,
-    /// What the next call of `wait` answers.
+    /// The next call of `wait` returns the opposite.
     must_end: bool,
     waits: usize,
     completed: Vec<(Id, Result<u32, JoinError>)>,
@@ -66,7 +66,8 @@ fn a_member_tells_its_group_that_it_waits_and_what_it_comes_to() {
     registry.release();
 }
 
-/// Before its first poll, in it, and before a later one; and by its own handle.
+/// The group is aborted before the task's first poll, during it, and before a later one; or the
+/// task's own handle aborts it.
 #[test]
 fn a_member_ends_when_its_group_is_aborted() {
     let registry = Registry::lease().unwrap();
