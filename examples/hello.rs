@@ -1,32 +1,25 @@
-//! The smallest program: tasks, a sleep, and what they give back.
+//! The smallest program: two tasks, of which one blocks its thread and the other goes on.
 //!
-//! Run it with `cargo run --release --example hello`.
+//! Run it with `cargo run --release --example hello`, and with `EXECUTOR_WORKER_THREADS=1` before it: one worker is enough.
 
-use std::time::{Duration, Instant};
-
-use executor::task::JoinError;
 use executor::time::sleep;
+use std::{thread, time::Duration};
 
-fn main() -> Result<(), JoinError> {
-    let begin = Instant::now();
-    let total = executor::block_on(async {
-        let tasks: Vec<_> = (1..=10u64)
-            .map(|n| {
-                executor::spawn(async move {
-                    sleep(Duration::from_millis(10 * n)).await;
-                    n * n
-                })
-            })
-            .collect();
-        let mut total = 0;
-        for task in tasks {
-            total += task.await?;
-        }
-        Ok::<_, JoinError>(total)
-    })?;
-    println!(
-        "ten tasks slept side by side for {:?} and found {total}",
-        begin.elapsed()
-    );
-    Ok(())
+fn main() {
+    executor::block_on(async {
+        // Like `go f()`: it runs at once, in parallel, awaited or not.
+        let ticks = executor::spawn(async {
+            for n in 1..=5 {
+                sleep(Duration::from_millis(10)).await;
+                println!("tick {n}");
+            }
+        });
+        // Blocks its thread, without `spawn_blocking`. The ticks go on.
+        let blocks = executor::spawn(async {
+            thread::sleep(Duration::from_millis(200));
+            "slow"
+        });
+        ticks.await.expect("no task panicked");
+        println!("{}", blocks.await.expect("no task panicked"));
+    });
 }

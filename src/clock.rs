@@ -1,4 +1,4 @@
-//! Reads the clock. No other module does (`tests/it/house/layering.rs`).
+//! Reads the clock. No other module does, as the layering test checks.
 //!
 //! A reading costs about 23 ns, so each thread keeps its last one until the next poll begins.
 //! [`recent`] returns it to checks that an old value only makes more cautious ("is this deadline
@@ -15,7 +15,7 @@ enum Recent {
     /// The thread polls no task, so no reading is kept: nothing would discard it.
     Off,
     Unread,
-    ProcessorRef(Instant),
+    At(Instant),
 }
 
 std::thread_local! {
@@ -27,7 +27,7 @@ std::thread_local! {
 pub(crate) fn now() -> Instant {
     let now = Instant::now();
     if !matches!(RECENT.get(), Recent::Off) {
-        RECENT.set(Recent::ProcessorRef(now));
+        RECENT.set(Recent::At(now));
     }
     now
 }
@@ -41,7 +41,7 @@ pub(crate) fn elapsed(since: Instant) -> Duration {
 #[inline]
 pub(crate) fn recent() -> Instant {
     match RECENT.get() {
-        Recent::ProcessorRef(instant) => instant,
+        Recent::At(instant) => instant,
         Recent::Off | Recent::Unread => now(),
     }
 }

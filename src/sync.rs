@@ -35,6 +35,10 @@ pub(crate) use shuttle::{
 
 pub(crate) use lock::{Condvar, Mutex, MutexGuard};
 
+/// The same in all builds: loom and shuttle run the program in its own order, without a compiler's
+/// reorderings.
+pub(crate) use std::sync::atomic::compiler_fence;
+
 #[path = "sync/counter.rs"]
 pub(crate) mod counter;
 

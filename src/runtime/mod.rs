@@ -3,6 +3,62 @@
 //! A [`Runtime`] owns its threads and ends them when it is dropped; a [`Handle`] spawns onto it
 //! from any thread. Most programs need neither: the functions at the crate root use a process-wide
 //! default runtime.
+//!
+//! # What it tells
+//!
+//! You need no special build, and a report that is off costs nothing that can be measured.
+//!
+//! | question | answer |
+//! |---|---|
+//! | Which poll occupies a thread? | a line on standard error after 100 ms ([`Builder::stall_threshold`]), or [`Builder::on_stall`] |
+//! | Is it a deadlock? | in debug builds a line on standard error; [`Builder::on_deadlock`] |
+//! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
+//! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
+//! | What happened when? | [`trace`](crate::trace): a timeline from now on, of a whole run, or of the seconds before a failure |
+//! | What was left at the end? | [`Runtime::shutdown_timeout`] |
+//!
+//! Messages on standard error delay no thread, even if it is closed, or full and never read. The
+//! runtime then drops messages, and writes their number once standard error accepts some again.
+//!
+//! # Environment
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `EXECUTOR_WORKER_THREADS` | the number of processors, where [`Builder::worker_threads`] does not set it |
+//! | `EXECUTOR_TRACE=file.json` | writes a timeline |
+//! | `EXECUTOR_FLIGHT_RECORDER=file.json` | writes one when something goes wrong |
+//! | `EXECUTOR_DEBUG` | a list of switches, as in `histograms=1,tasks=1` |
+//!
+//! | switch | what it does |
+//! |---|---|
+//! | `stall=0` | no line for a poll that occupies its thread |
+//! | `deadlock=1`, `deadlock=0`, `deadlock=panic` | whether the runtime looks for deadlocks, and makes `block_on` panic |
+//! | `histograms=1` | measures how long polls take and tasks wait |
+//! | `tasks=1` | records since when each task does what it does |
+//! | `schedtrace=1000`, `scheddetail=1` | prints the scheduler's state each 1000 ms, in the format of Go's `GODEBUG` |
+//! | `retake=0` | leaves stuck tasks their processors, to see what that costs |
+//!
+//! # Processes
+//!
+//! Every descriptor is opened with close-on-exec: a program that the process starts inherits none.
+//!
+//! A child made by `fork` without `exec` has one thread, so nothing of the runtimes that it
+//! inherits runs in it. On Linux and Android the crate notices this:
+//!
+//! * Spawning on an inherited runtime, `block_on` on it, and its metrics panic with a message that
+//!   says so; so does a `block_on` inside which the process forked, if it has to wait. Registering
+//!   a socket with an inherited runtime, or waiting on one, is an error.
+//! * Dropping an inherited runtime, or its sockets, timers and handles, neither waits nor disturbs
+//!   the parent; the memory is leaked.
+//! * Outside any runtime all functions work: the child gets a default runtime of its own, and
+//!   [`Builder`] makes others.
+//! * A child forked in a task or a blocking job must call `exec` or `_exit` there. If it returns
+//!   into the runtime it is aborted, since the tasks that it would continue belong to its parent.
+//!
+//! Two cases remain, which the crate cannot mend. A Rust thread that starts or ends holds a lock of
+//! the standard library for a moment; if another thread forks at that moment, the child can start
+//! no thread. And the crate does not notice the child of a bare `clone` system call, or a child on
+//! another system. `std::process::Command` is safe anywhere.
 
 use std::fmt;
 use std::future::Future;

@@ -26,17 +26,19 @@
 //! 2. `pass_on` puts the core among the idle ones, and a fence separates that from what follows
 //!    ([`Idle::push_idle`](super::worker::idle::Idle::push_idle)): a submission that comes after the fence finds the idle
 //!    core, one that came before it is seen by `has_visible_work` in the next step.
-//! 3. If there is anything to run, or if nobody is left to look at the network, a worker is woken for the core; when no
-//!    worker is free, a thread is started, up to `Builder::max_threads`. That thread is a spare later on. If this thread
-//!    has armed a timer that the worker with the driver does not know of, the driver is told: this thread will not park
-//!    and wait for it.
+//! 3. If there is anything to run, or if nobody is left to look at the network, `Shared::wake_one` wakes a worker for the
+//!    core, unless one searches already; when no worker is parked, it starts a thread, up to `Builder::max_threads`.
+//!    That thread is a spare later on. If this thread has armed a timer that the worker with the driver does not wait
+//!    for, `Shared::wake_driver` tells that worker: this thread will not park and wait for it.
 //! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue; or it holds a detached
 //!    processor, and what it wakes or spawns goes into that one's queue, where thieves look.
-//! 5. Afterwards it acquires an idle processor, if there is one. If not, it finishes its poll without one: a poll cannot
-//!    be suspended. Then it parks as a spare.
+//! 5. Announced: afterwards it acquires an idle processor, if there is one (`BlockingRegion::drop`). If not, it finishes its
+//!    poll without one, as a poll cannot be suspended, and parks as a spare. Unannounced: it finishes its poll, finds in
+//!    `Worker::pop_local` that its processor was retaken, and `Worker::wait` releases what it holds: `reclaim`.
 //!
 //! The failure that step 3 prevents: all P threads block, waiting for something that only a queued task, a timer or the
-//! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed.
+//! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed but by
+//! `max_threads`, where it happens again.
 
 use std::time::Instant;
 

@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: scoreboard [--rounds N] [--mimalloc PROGRAM] [--record FOLDER] [ROW...]
 --mimalloc: the same program built with another allocator, measured as well
---record: write the table, the chart and the README's part into this checkout";
+--record: write the table, the chart and the README's picture into this checkout";
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -13,7 +13,7 @@
 //! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one that would begin to wait
 //!    is refused and ends itself.
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
-//! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see [`super::lifecycle::shutdown`].
+//! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see [`shutdown`].
 
 use std::io;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! the monitor thread: the one that looks when nobody else does (Go's sysmon).
+//! The monitor thread: the one that looks when nobody else does (Go's sysmon).
 //!
 //! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only guarantees that
 //! progress does not hang on a worker that is in a long poll:

@@ -3,7 +3,7 @@
 //! It has two halves. [`Processor`] is what everybody may look at: it never moves and is never freed. [`Core`] is
 //! what only its holder may touch: it moves. A worker that goes idle releases its processor, one that wakes is given one,
 //! one that is about to block gives its core away. Who has a core has the processor, until the monitor retakes it: then
-//! another pair of halves takes its place (see [`super::processor::slot`]), and what the worker still holds is a detached processor.
+//! another pair of halves takes its place (see [`slot`]), and what the worker still holds is a detached processor.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -16,6 +16,7 @@ use super::instruments::journal::Journal;
 use super::rng::Rng;
 use super::run_queues::next_slot::NextSlot;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::compiler_fence;
 use crate::sync::counter::Counter;
 use crate::tasks::Runnable;
 
@@ -275,7 +276,9 @@ impl Core {
         } else {
             false
         };
-        // After the push, so that a retake which this look does not see finds the runnable. See `super::run_queues::detached`.
+        // After the push, so that a retake which this look does not see finds the runnable: step 3 of
+        // `run_queues::detached`. In the program's order only: the CPU may still read the flag first.
+        compiler_fence(Ordering::SeqCst);
         match (self.processor.ownership.is_retaken(), displaced) {
             (true, _) => Submitted::Detached,
             (false, true) => Submitted::WakeOne,
@@ -283,7 +286,7 @@ impl Core {
         }
     }
 
-    /// The timer wheel to arm on. `None`: the processor is held by another thread, who know nothing of what is armed here.
+    /// The timer wheel to arm on. `None`: the processor is held by another thread, which knows nothing of what is armed here.
     pub(super) fn wheel(&self) -> Option<usize> {
         (!self.processor.ownership.is_retaken()).then_some(self.index)
     }

@@ -1,32 +1,40 @@
 //! Detached processors: what a stuck worker still holds after the monitor has retaken its processor.
 //!
 //! The worker cannot be told, it is in the middle of a poll, perhaps for ever. It goes on to push into the queue that it
-//! has held. So the queue stays where it is and thieves come to it. Draining it would be worse: a task that
-//! spawns 100,000 children is a poll of 10 ms, and moving them costs 1.8 to 3 times the whole.
+//! holds. So the queue stays where it is and thieves come to it. Draining it would be worse: a task that spawns 100,000
+//! children is a poll of 10 ms, and moving them costs 1.8 to 3 times the whole.
 //!
 //! # The list
 //!
-//! Detached processors **that have something in their queue** stand in a [`list`] of 64 places, which thieves look through after
-//! the processors. A thread that is just blocked has an empty queue and is not listed: a search costs P looks and one for
-//! each detached processor that holds work, however many threads exist.
+//! Detached processors **that have something in their queue** stand in a [`list`] of 64 places, which thieves look through
+//! after the processors. A thread that is just blocked has an empty queue and is not listed: a search costs P looks and
+//! one for each detached processor that holds work, however many threads exist. A processor whose mark `listed` is set has
+//! a place in the list, or is about to get or lose one.
 //!
-//! 1. The monitor retakes: it sets `RETAKEN`, takes what is in the next slot, and lists the detached processor if its queue has
-//!    something in it.
-//! 2. The worker pushes, then reads the flag. If it is set: the slot is emptied into the queue, the detached processor is listed unless
-//!    it is, and somebody is woken. Nothing stays in a detached processor's slot.
-//! 3. A push that comes before the retake but becomes visible after the monitor's look, while its own look is too early to
-//!    see the flag, is hidden: there is no fence between the two, it would cost every push 12 ns. The monitor looks at each
-//!    detached processor again in its next rounds, a hundred microseconds later at least, for [`crate::scheduler::monitor::watch::LONG`]: long after
-//!    any store has become visible.
-//! 4. The monitor takes a detached processor off the list when its queue is empty, and looks once more: against a push of step 2 that
-//!    found itself listed. All changes of the mark `listed` are swaps, so the push's comes first, and the monitor's sees the
-//!    push, or it comes second and finds itself not listed. If there is something, that counts as a submission of the monitor's: whoever
-//!    was woken for it may have looked for it in vain meanwhile.
-//! 5. The worker's poll returns, and `Shared::reclaim` finds the flag: it moves up to [`LEFTOVERS`] runnables to the global
-//!    queue, puts the core into the free list of its slot, and the worker is a spare. What is more stays listed; the monitor
-//!    moves on [`LEFTOVERS`] each round, beside the thieves. Left to thieves alone it would starve while everybody has
-//!    work of their own.
-//! 6. When the list is full, a detached processor's pushes move on to the global queue at once, and so does what the monitor finds.
+//! 1. *Retake.* `Shared::retake` sets `RETAKEN` ([`Ownership`](crate::scheduler::processor::ownership)).
+//!    [`RunQueues::check_detached`] moves what is in the stuck worker's next slot to the global queue, and lists the
+//!    processor if its local queue has something in it. `Shared::pass_on`, which follows, fences and looks at all queues.
+//! 2. *Push.* `Core::place`, on the stuck worker, pushes and then reads `RETAKEN`. If it is set,
+//!    [`RunQueues::publish_detached`] empties the next slot into the local queue, lists the processor, and its caller wakes
+//!    somebody. So nothing stays in a detached processor's next slot.
+//! 3. *A push beside the retake* may come too late for the monitor's look of step 1 and read the flag too early for
+//!    step 2: its store may still be in the CPU's store buffer when the flag is read, as there is no StoreLoad fence between
+//!    the two (it would cost every push 12 ns). The monitor looks at each detached processor again in its next
+//!    rounds, 100 µs later at least, for [`LONG`](crate::scheduler::monitor::watch::LONG). By then a store has left the
+//!    buffer: that takes a fraction of a microsecond, and a thread that is preempted meanwhile loses its buffer's contents
+//!    to memory. A compiler fence keeps the two in this order in the program.
+//! 4. *Sweep.* The monitor takes a processor off the list when its local queue is empty ([`DetachedList::sweep`]), resets
+//!    `listed`, and looks at the queue once more, against a push of step 2 that found `listed` set and left. The reset is
+//!    a swap and so is the set. If the set comes first, the reset sees the push that came before it, and so does the
+//!    second look. If the reset comes first, the set finds `listed` unset and lists the processor itself. What the second look
+//!    finds counts as a submission of the monitor's (`Shared::wake_for_shared_queue`): a worker that was woken for that
+//!    push may have looked at the list in vain meanwhile.
+//! 5. *Return.* The poll returns, and `Shared::reclaim` finds `RETAKEN`: it moves up to [`LEFTOVERS`] runnables to the
+//!    global queue, puts the core into the free list of its [`ProcessorSlot`](crate::scheduler::processor::slot), and the
+//!    worker is a spare. What is more stays listed; the monitor moves on [`LEFTOVERS`] each round, beside the thieves. Left
+//!    to thieves alone it would starve while everybody has work of their own.
+//! 6. *Full.* When the list has no place, `list` fails with the mark unset, and whoever came moves the queue's contents to
+//!    the global queue at once: a push its own, the monitor what thieves can reach.
 
 use super::{RunQueues, steal};
 use crate::scheduler::processor::{Core, Processor};

@@ -1,12 +1,8 @@
-//! The two run queues of a processor: the next slot and the local queue, and the lists that thieves see.
+//! The next slot of a processor: one runnable, the most recently woken one.
 //!
-//! The local queue is a `crossbeam_deque::Worker`, first in first out, growing: its owner pushes and pops (12 ns for
-//! both), thieves take batches from the other end. Here is the next slot.
-//!
-//! # The next slot
-//!
-//! One runnable, the most recently woken one: its data is still in the cache and nobody else need know of it. Only
-//! the owner fills it; the owner and thieves empty it.
+//! Its data is still in the cache, and nobody else need know of it. Only the owner fills the slot; the owner and thieves
+//! empty it. (The local queue beside it is a `crossbeam_deque::Worker`, first in first out, growing: its owner pushes and
+//! pops, 12 ns for both; thieves take batches from the other end.)
 //!
 //! 1. `put` on an empty slot is a plain store: nobody but the owner ever writes something other than null, so between
 //!    its load and its store the slot cannot become occupied. On an occupied slot it is a swap, since a thief may be

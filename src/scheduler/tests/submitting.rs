@@ -233,7 +233,7 @@ fn a_push_asks_for_somebody_as_it_says() {
 /// A thread that is about to block leaves its processor to somebody, if there is anything to run or nobody is left with the network.
 #[test]
 fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
-    for (polling, work, expected) in [
+    for (with_driver, work, expected) in [
         (false, false, true),
         (true, false, false),
         (true, true, true),
@@ -242,7 +242,7 @@ fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
         let yard = Yard::new(3);
         let parked_workers = yard.parked_workers(1);
         let core = yard.shared.workers.idle.pop_idle().unwrap();
-        if polling {
+        if with_driver {
             let sitter = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
             (yard.shared.workers.idle).park_worker(Some(core), &sitter, false, true);
         } else {
@@ -256,7 +256,11 @@ fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
         let away = enter_blocking();
         assert!(!this_thread::holds_core() && processor.next.is_empty());
         assert_eq!(processor.counters.handoffs.get(), 1);
-        assert_eq!(parked_workers[0].has_handed(), expected, "{polling} {work}");
+        assert_eq!(
+            parked_workers[0].has_handed(),
+            expected,
+            "{with_driver} {work}"
+        );
         drop(away);
         assert!(this_thread::holds_core(), "one was idle");
         yard.take_queue(processor);

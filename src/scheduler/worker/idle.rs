@@ -5,18 +5,21 @@
 //! | worker | holds a core | counted in `counts` | listed |
 //! |---|---|---|---|
 //! | running: polls tasks | yes | no | no |
-//! | searching: has no task, looks at the others' queues | yes | as searching | no |
+//! | searching: has no task, looks at the others' queues | yes, or it was handed one and is on its way | as searching | no |
 //! | parked: on its own thread's token | no | no | in `Lists::parked` |
-//! | waiting with the driver: in the netpoller | no | no | in `Lists::polling` |
+//! | waiting with the driver: in the netpoller | no | no | in `Lists::with_driver` |
+//! | spare: runs without a core, or blocks | no | no | no |
 //!
 //! | processor | its core is |
 //! |---|---|
 //! | held | with a worker |
 //! | idle | in `Lists::cores`, and counted in `counts` as idle |
+//! | handed over | with a parked worker that was just woken (`ParkedWorker::handed`), or with a thread that is being started |
 //!
 //! # Protocol
 //!
-//! Submitting (`Shared::submit` and all else that pushes):
+//! Submitting (`Shared::follow_push` after a push that asks for `WakeOne`, `Shared::wake_for_shared_queue`,
+//! `Shared::wake_for_batch`):
 //!
 //! 1. Push the runnable into a queue.
 //! 2. StoreLoad fence ([`Idle::after_submit`]).
@@ -27,38 +30,52 @@
 //! Parking (`Worker::wait`):
 //!
 //! 1. Under the lock of `lists`: put the core among the idle ones and the worker into its list, and with one change of
-//!    `counts` count the processor as idle and the worker no more as searching ([`Idle::park_worker`]).
+//!    `counts` count the processor as idle and the worker no more as searching ([`Idle::park_worker`]). One change,
+//!    since [`Idle::is_settled`] must not see one without the other.
 //! 2. StoreLoad fence.
-//! 3. Look at every queue once more (`RunQueues::has_visible_work`). Something there: [`Idle::unpark_worker`] again.
-//! 4. Wait.
+//! 3. Look at every queue once more (`RunQueues::has_visible_work`). Something there: [`Idle::unpark_worker`], and count
+//!    as searching again, whatever the limit: a submitter may have left that work to this worker's search.
+//! 4. Else wait.
 //!
-//! Finding (`Worker::stop_searching`):
+//! Ending a search (`Worker::stop_searching`):
 //!
-//! 1. Stop being counted as searching ([`Idle::found`]).
+//! 1. Stop being counted as searching ([`Idle::end_search`]).
 //! 2. StoreLoad fence.
 //! 3. Look at every queue. Something there: wake the next (`Shared::wake_one`). So wake-ups ramp up in a chain, one waking
 //!    the next, as long as there is work for the next.
 //!
-//! # Why no runnable is forgotten: a sketch
+//! # Why no submitted runnable is forgotten: a sketch
 //!
-//! *Claim.* If a runnable is in a queue that thieves see and a processor is idle, then some worker searches, or is being
-//! woken, or is between parking's steps 1 and 3.
+//! *Claim.* When a runnable was submitted by steps 1 to 3, and is still where it was pushed, and a processor is idle,
+//! then a worker searches or is on its way to, or one that parks or ends its search has its look still before it.
 //!
-//! Name the events: *Push*, *PushFence*, *ReadCounts* of the submitter; *Park* (the change of `counts` in `park_worker`),
-//! *ParkFence*, *LookAgain* of the worker. Fences are sequentially consistent, so either
+//! Name the events: *Push*, *PushFence*, *ReadCounts* of the submitter; *Change* (of `counts`, by `park_worker`,
+//! `push_idle` or `end_search`), *ChangeFence*, *Look* of another thread. Both fences are sequentially consistent.
 //!
-//! * *PushFence* comes before *ParkFence*: then *LookAgain* sees *Push*, and the worker unparks itself; or
-//! * *ParkFence* comes before *PushFence*: then *ReadCounts* sees *Park*. If `counts` has no searcher, the submitter
-//!   claims. If it has one, that is another worker, and the same holds of its own `found` or `park_worker`, whichever it
-//!   calls next: each fences after its change of `counts` and looks at all queues afterwards.
+//! * *ReadCounts* sees no idle processor. Then a processor that becomes idle later does so by a *Change* that
+//!   *ReadCounts* did not see, so *PushFence* comes before its *ChangeFence*, and *Look* sees *Push*.
+//! * It sees an idle processor and nobody who searches: the submitter claims.
+//! * It sees a searcher, and leaves. That searcher's *Change* comes later in the order of `counts` than the value that
+//!   was read. Were *ChangeFence* before *PushFence*, then *ReadCounts* would have seen that *Change*. So *PushFence*
+//!   comes first, and the searcher's *Look* sees *Push*.
 //!
 //! The failure without the fences: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that queue
-//! already, sees nothing, and sleeps. *Every* worker that parks looks again, not only the last one (golang/go#43997).
+//! already, sees nothing, and sleeps. Every worker that releases a core looks again, not only the last one
+//! (golang/go#43997). One that had none need not: each idle core was put there by somebody who looks.
 //!
-//! *A claim that finds no core* ([`Idle::claim`] counted, then `hand_out` found `cores` empty) takes its count back under
-//! the lock of `lists`. A submission that saw that count and left its work to it is covered all the same: the core was
-//! taken by a worker that unparked itself, which parks again only under the same lock, hence after the count is gone, and
-//! then looks at every queue.
+//! *A claim that finds no core.* `claim` and `claim_another` count the search first and take the core afterwards, under
+//! the lock of `lists`. If `cores` is empty by then, they take the count back under the same lock. A submitter that left its
+//! work to that count is covered: no processor is idle, and the next one that becomes so is put there under the same
+//! lock, hence after the count was taken back, by a thread that looks.
+//!
+//! # What is left to the monitor
+//!
+//! Its round, each millisecond or after a doze of 9, wakes a worker if a processor is idle beside visible work:
+//!
+//! * pushes that wake nobody by design: a yield, a batch too short to be worth a wake;
+//! * runnables that a worker moves from one queue to another while somebody looks at one after the other: a batch of the
+//!   global queue, what a stuck worker has queued, what is left of one;
+//! * a core for which no thread could be started ([`Idle::unclaim`]), and a worker that ends by a panic.
 //!
 //! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it is about to pay
 //! 12 µs for a wake-up, or has nothing else to do.
@@ -112,7 +129,7 @@ struct Lists<C> {
     parked: Vec<Arc<ParkedWorker<C>>>,
     /// The one that waits with the driver. Woken only when no other is parked: whoever replaced it there would cost a
     /// second wake-up.
-    polling: Option<Arc<ParkedWorker<C>>>,
+    with_driver: Option<Arc<ParkedWorker<C>>>,
 }
 
 /// What [`Idle::after_submit`] asks the submitter to do.
@@ -149,7 +166,7 @@ impl<C> Idle<C> {
             lists: Mutex::new(Lists {
                 cores: Vec::new(),
                 parked: Vec::new(),
-                polling: None,
+                with_driver: None,
             }),
         }
     }
@@ -176,25 +193,25 @@ impl<C> Idle<C> {
 
     /// Whether a worker waits with the driver, or searches and will look at the network without being told.
     pub(crate) fn has_driver(&self) -> bool {
-        self.counts().searching() != 0 || self.lists.lock().polling.is_some()
+        self.counts().searching() != 0 || self.lists.lock().with_driver.is_some()
     }
 
     /// Whether a worker waits, parked or with the driver.
     pub(crate) fn has_waiting_worker(&self) -> bool {
         let lists = self.lists.lock();
-        !lists.parked.is_empty() || lists.polling.is_some()
+        !lists.parked.is_empty() || lists.with_driver.is_some()
     }
 
     /// Workers that wait, parked or with the driver.
     pub(crate) fn num_waiting_workers(&self) -> usize {
         let lists = self.lists.lock();
-        lists.parked.len() + usize::from(lists.polling.is_some())
+        lists.parked.len() + usize::from(lists.with_driver.is_some())
     }
 
     /// Steps 2 and 3 of submitting.
     #[inline]
     pub(crate) fn after_submit(&self) -> Next {
-        // Pairs with the fence in `park_worker` and in `found`.
+        // Pairs with the fence in `park_worker` and in `end_search`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
         if counts.0 & (CLOSED | COUNT) == 0 || counts.searching() != 0 && !counts.closed() {
@@ -233,7 +250,7 @@ impl<C> Idle<C> {
             self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
             return None;
         };
-        let parked_worker = lists.parked.pop().or_else(|| lists.polling.take());
+        let parked_worker = lists.parked.pop().or_else(|| lists.with_driver.take());
         Some(match parked_worker {
             Some(parked_worker) => {
                 parked_worker.hand(core);
@@ -262,24 +279,24 @@ impl<C> Idle<C> {
         true
     }
 
-    /// A searcher found work. The caller looks afterwards whether there is more and wakes the next if so.
-    pub(crate) fn found(&self) {
+    /// Steps 1 and 2 of ending a search. The caller looks afterwards whether there is work, and wakes the next if so.
+    pub(crate) fn end_search(&self) {
         self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
         // Pairs with the fence in `after_submit`.
         fence(Ordering::SeqCst);
     }
 
-    /// Steps 1 and 2 of parking. `polling`: the worker holds the driver.
+    /// Steps 1 and 2 of parking. `with_driver`: the worker holds the driver.
     pub(crate) fn park_worker(
         &self,
         core: Option<C>,
         parked_worker: &Arc<ParkedWorker<C>>,
         searching: bool,
-        polling: bool,
+        with_driver: bool,
     ) {
         let mut lists = self.lists.lock();
-        if polling {
-            lists.polling = Some(parked_worker.clone());
+        if with_driver {
+            lists.with_driver = Some(parked_worker.clone());
         } else {
             lists.parked.push(parked_worker.clone());
         }
@@ -294,7 +311,7 @@ impl<C> Idle<C> {
         }
         self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
-        // Pairs with the fence in `after_submit`.
+        // Pairs with the fence in `after_submit`, and with the one in `HeldBack::end`.
         fence(Ordering::SeqCst);
     }
 
@@ -346,7 +363,7 @@ impl<C> Idle<C> {
         self.counts.fetch_or(CLOSED, Ordering::SeqCst);
         let mut lists = self.lists.lock();
         let mut parked_workers = std::mem::take(&mut lists.parked);
-        parked_workers.extend(lists.polling.take());
+        parked_workers.extend(lists.with_driver.take());
         parked_workers
     }
 
@@ -393,11 +410,11 @@ impl<C> Lists<C> {
         self.parked
             .retain(|other| !Arc::ptr_eq(other, parked_worker));
         if self
-            .polling
+            .with_driver
             .as_ref()
             .is_some_and(|other| Arc::ptr_eq(other, parked_worker))
         {
-            self.polling = None;
+            self.with_driver = None;
         }
         None
     }

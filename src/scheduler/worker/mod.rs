@@ -135,7 +135,7 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.searching {
-            self.shared.workers.idle.found();
+            self.shared.workers.idle.end_search();
         }
         if let Some(core) = self.shared.release() {
             self.shared.retire(core);
@@ -150,7 +150,7 @@ impl Drop for Held {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_searching() {
-            self.shared.workers.idle.found();
+            self.shared.workers.idle.end_search();
         }
     }
 }
@@ -428,7 +428,7 @@ impl Worker {
     #[cold]
     fn stop_searching(&self) {
         self.set_searching(false);
-        self.shared.workers.idle.found();
+        self.shared.workers.idle.end_search();
         if self.shared.queues.has_visible_work() {
             self.shared.wake_one();
         }

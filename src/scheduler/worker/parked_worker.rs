@@ -17,7 +17,7 @@ pub(crate) struct ParkedWorker<C> {
     /// The worker waits with the driver and not parked. Written by the worker before it parks, read by
     /// whoever was handed this parked worker by `Idle`; the lock of `Idle` lies in between, so `Relaxed` suffices. A value
     /// that is out of date belongs to a worker that is up already.
-    polling: AtomicBool,
+    with_driver: AtomicBool,
     netpoll: Netpoll,
 }
 
@@ -27,7 +27,7 @@ impl<C> ParkedWorker<C> {
         ParkedWorker {
             thread: thread::current(),
             handed: Mutex::new(None),
-            polling: AtomicBool::new(false),
+            with_driver: AtomicBool::new(false),
             netpoll,
         }
     }
@@ -44,13 +44,13 @@ impl<C> ParkedWorker<C> {
         self.handed.lock().is_some()
     }
 
-    pub(crate) fn set_polling(&self, polling: bool) {
-        self.polling.store(polling, Ordering::Relaxed);
+    pub(crate) fn set_with_driver(&self, with_driver: bool) {
+        self.with_driver.store(with_driver, Ordering::Relaxed);
     }
 
     /// Wakes the worker, wherever it waits. An unpark that comes before the wait ends the wait at once.
     pub(crate) fn unpark(&self) {
-        if self.polling.load(Ordering::Relaxed) {
+        if self.with_driver.load(Ordering::Relaxed) {
             self.netpoll.notify();
         } else {
             self.thread.unpark();

@@ -31,7 +31,7 @@ impl Worker {
             self.heuristics.end(core.processor.tick.get());
         }
         let driver = self.netpoll.try_driver();
-        self.parked_worker.set_polling(driver.is_some());
+        self.parked_worker.set_with_driver(driver.is_some());
         let searching = self.is_searching();
         self.set_searching(false);
         self.shared.workers.idle.park_worker(
@@ -42,7 +42,7 @@ impl Worker {
         );
         let mut wakers = self.wakers.take();
         let mut spare_ended = false;
-        // A spare has released no processor, so it need not look again; and it could do nothing without a core.
+        // A spare released no core, so it need not look: whoever put an idle core there does. Without one it could do nothing.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
         let found = may_work && self.shared.queues.has_visible_work();
         if !self.shared.is_closed() && !found {
@@ -103,7 +103,7 @@ impl Worker {
     }
 
     /// Resumes: with a core if there is one, and lets loose what the wait has brought.
-    /// `found`: it resumes for work that it saw after it had parked.
+    /// `end_search`: it resumes for work that it saw after it had parked.
     fn resume(&self, mut wakers: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
         let up = if spare_ended {
             self.shared.workers.idle.leave(&self.parked_worker)

@@ -101,8 +101,10 @@ struct Tally {
 }
 
 fn run_all(checks: &[Check], filters: &[&str]) -> ExitCode {
-    let (without, with): (Vec<&str>, Vec<&str>) =
-        filters.iter().copied().partition(|filter: &&str| filter.starts_with('-'));
+    let (without, with): (Vec<&str>, Vec<&str>) = filters
+        .iter()
+        .copied()
+        .partition(|filter: &&str| filter.starts_with('-'));
     if let Some(unknown) = (without.iter().map(|name| &name[1..]))
         .find(|name| checks.iter().all(|check| check.name != *name))
     {

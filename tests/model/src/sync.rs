@@ -5,7 +5,7 @@
 //!
 //! What the checkers lack is added here: time-outs. A modelled time-out may come at any moment, or never.
 
-pub(crate) use crate::facade::{Arc, Mutex, MutexGuard, counter};
+pub(crate) use crate::facade::{Arc, Mutex, MutexGuard, compiler_fence, counter};
 /// Under a model it holds constants only (the start of the clock).
 pub(crate) use std::sync::OnceLock;
 

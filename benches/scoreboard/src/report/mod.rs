@@ -2,6 +2,7 @@
 
 pub(crate) mod chart;
 pub(crate) mod machine;
+mod picture;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -107,43 +108,16 @@ pub(crate) fn table(contest: &Contest) -> String {
     text
 }
 
-/// The README's table: medians and the ratio.
-fn short_table(contest: &Contest) -> String {
-    let mut text = machine::describe(contest);
-    text.push_str("\n| workload | figure | gosched | tokio | smol | Go | ours / best peer | with mimalloc |\n|---|---|--:|--:|--:|--:|--:|--:|\n");
-    let mut before = "";
-    for line in lines(contest) {
-        let title = if before == line.row.name {
-            ""
-        } else {
-            line.row.title
-        };
-        before = line.row.name;
-        let [ours, tokio, smol, go] = line.systems.map(|system| number(system.map(|s| s.median)));
-        let _ = writeln!(
-            text,
-            "| {title} | {} | {ours} | {tokio} | {smol} | {go} | {} | {} |",
-            named(line.figure),
-            ratio(line.to_best),
-            ratio(line.to_best_mimalloc),
-        );
-    }
-    text
-}
-
-/// Writes the page, the chart, and the part of the README between its marks.
+/// Writes the chart, and the parts of the page and of the README between their marks. The README's needs two rows; where
+/// these were not measured it stays.
 pub(crate) fn record(contest: &Contest, checkout: &Path) -> io::Result<()> {
-    let page = format!(
-        "# The scoreboard\n\nMeasured and written by `benches/scoreboard/run --record`; what the rows do is in `benches/scoreboard/`.\n\n![chart](scoreboard.svg)\n\n{}",
-        table(contest)
-    );
-    fs::write(checkout.join("docs/scoreboard.md"), page)?;
+    let page = checkout.join("docs/scoreboard.md");
+    replace(&page, "scoreboard", &table(contest))?;
     fs::write(checkout.join("docs/scoreboard.svg"), chart::svg(contest))?;
-    replace(
-        &checkout.join("README.md"),
-        "scoreboard",
-        &short_table(contest),
-    )
+    match picture::draw(contest) {
+        Some(picture) => replace(&checkout.join("README.md"), "scoreboard", &picture),
+        None => Ok(()),
+    }
 }
 
 /// Replaces what stands between `<!-- NAME -->` and `<!-- end of NAME -->`.

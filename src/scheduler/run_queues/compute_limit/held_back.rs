@@ -14,7 +14,7 @@ pub(crate) struct HeldBack<T> {
     /// it. Read as a hint, or after a fence: see step 4.
     computing: AtomicUsize,
     queue: Injector<T>,
-    /// At least as many as there are in `next_slot`, for a look that is cheaper than that at the queue. Raised before a push, lowered
+    /// At least as many as there are in `queue`, for a look that is cheaper than that at the queue. Raised before a push, lowered
     /// after a steal: `Relaxed`, ordered by the fences of step 4.
     count: AtomicUsize,
 }

@@ -102,7 +102,7 @@ fn a_submission_wakes_only_if_a_core_lies_here_and_nobody_searches() {
     assert_eq!(idle.after_submit(), Next::Wake);
     let first = for_a_thread(idle.claim());
     assert_eq!(idle.after_submit(), Next::Nothing, "one searches already");
-    idle.found();
+    idle.end_search();
     assert_eq!(idle.after_submit(), Next::Wake);
     idle.push_idle(first);
     idle.close();
@@ -118,7 +118,7 @@ fn a_submission_to_a_closed_runtime_is_taken_out_again_whoever_searches() {
     idle.close();
     assert_counts(&idle, 0, 1, 0, 0);
     assert_eq!(idle.after_submit(), Next::Drain);
-    idle.found();
+    idle.end_search();
     assert_eq!(idle.after_submit(), Next::Drain, "no processor is idle");
 }
 
@@ -132,12 +132,12 @@ fn a_claim_is_refused_while_one_searches_or_when_no_core_lies_here() {
         assert!(idle.claim().is_none());
     }
     assert_counts(&idle, 2, 1, 0, 0);
-    idle.found();
+    idle.end_search();
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!(for_a_thread(idle.claim()), 1);
-    idle.found();
+    idle.end_search();
     assert_eq!(for_a_thread(idle.claim()), 0);
-    idle.found();
+    idle.end_search();
     assert!(idle.claim().is_none());
     assert_counts(&idle, 0, 0, 0, 0);
 }
@@ -171,13 +171,13 @@ fn a_closed_runtime_gives_no_core_away() {
 #[test]
 fn sleepers_are_woken_in_the_order_of_their_warmth() {
     let idle = Idle::new();
-    let [polling, first, second] = std::array::from_fn(|_| parked_worker());
-    idle.park_worker(Some(0), &polling, false, true);
+    let [with_driver, first, second] = std::array::from_fn(|_| parked_worker());
+    idle.park_worker(Some(0), &with_driver, false, true);
     assert_counts(&idle, 1, 0, 0, 1);
     idle.park_worker(Some(1), &first, false, false);
     idle.park_worker(Some(2), &second, false, false);
     assert_counts(&idle, 3, 0, 2, 3);
-    for (expected, left) in [(&second, 2), (&first, 1), (&polling, 0)] {
+    for (expected, left) in [(&second, 2), (&first, 1), (&with_driver, 0)] {
         let parked_worker = woken(idle.claim());
         assert!(Arc::ptr_eq(&parked_worker, expected));
         assert_counts(&idle, left, 1, left.saturating_sub(1), left);
@@ -185,7 +185,7 @@ fn sleepers_are_woken_in_the_order_of_their_warmth() {
         assert!(
             (resumed.core, resumed.searching) == (left as u32, true) && !parked_worker.has_handed()
         );
-        idle.found();
+        idle.end_search();
     }
     assert_counts(&idle, 0, 0, 0, 0);
     idle.push_idle(3);
@@ -245,17 +245,17 @@ fn who_leaves_takes_a_core_only_if_it_was_given_one() {
 #[test]
 fn the_network_is_attended_by_whoever_sits_or_searches() {
     let idle = idle([0]);
-    let (polling, in_bed) = (parked_worker(), parked_worker());
+    let (with_driver, in_bed) = (parked_worker(), parked_worker());
     assert!(!idle.has_driver());
     idle.park_worker(None, &in_bed, false, false);
     assert!(!idle.has_driver());
-    idle.park_worker(None, &polling, false, true);
+    idle.park_worker(None, &with_driver, false, true);
     assert!(idle.has_driver());
-    idle.leave(&polling);
+    idle.leave(&with_driver);
     assert!(!idle.has_driver());
     assert!(idle.claim().is_some());
     assert!(idle.has_driver());
-    idle.park_worker(None, &polling, false, true);
+    idle.park_worker(None, &with_driver, false, true);
     assert!(idle.has_driver());
 }
 
@@ -296,12 +296,12 @@ fn half_of_the_busy_processors_search() {
 #[test]
 fn at_the_end_all_sleepers_come_back_to_be_woken() {
     let idle = Idle::new();
-    let [first, second, polling] = std::array::from_fn(|_| parked_worker());
+    let [first, second, with_driver] = std::array::from_fn(|_| parked_worker());
     idle.park_worker(Some(0), &first, false, false);
     idle.park_worker(Some(1), &second, false, false);
-    idle.park_worker(Some(2), &polling, false, true);
+    idle.park_worker(Some(2), &with_driver, false, true);
     let parked_workers = idle.close();
-    let expected = [&first, &second, &polling];
+    let expected = [&first, &second, &with_driver];
     assert!(
         parked_workers.len() == 3
             && parked_workers
@@ -323,7 +323,7 @@ fn it_is_settled_when_all_cores_lie_here_and_nobody_searches() {
     assert!(!idle.is_settled(1), "one searches");
     idle.push_idle(core);
     assert!(!idle.is_settled(2), "one searches");
-    idle.found();
+    idle.end_search();
     assert!(idle.is_settled(2));
     idle.close();
     assert!(idle.is_settled(2));

@@ -66,7 +66,7 @@ pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
         }
     }
     if worker.stop_searching() {
-        yard.idle.found();
+        yard.idle.end_search();
     }
     if let Some(core) = worker.core.take().and_then(|core| yard.give_up(core)) {
         yard.retire(core);
@@ -142,7 +142,7 @@ impl Worker<'_> {
     fn finds(&mut self) {
         let yard = self.yard;
         if self.stop_searching() {
-            with_hole(yard.hole(Flaw::FinderHasNoFence), || yard.idle.found());
+            with_hole(yard.hole(Flaw::FinderHasNoFence), || yard.idle.end_search());
             if !yard.has(Flaw::FinderWakesNobody) && yard.work_is_visible() {
                 yard.wake_one();
             }
@@ -177,7 +177,7 @@ impl Worker<'_> {
     fn wait(&mut self) -> bool {
         let yard = self.yard;
         let driver = yard.plan.seats.then(|| yard.netpoll.try_driver()).flatten();
-        self.parked_worker.set_polling(driver.is_some());
+        self.parked_worker.set_with_driver(driver.is_some());
         let searching = self.stop_searching();
         let core = self.core.take().and_then(|core| yard.give_up(core));
         let is_spare = core.is_none();

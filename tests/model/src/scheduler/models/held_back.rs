@@ -107,7 +107,7 @@ fn work(shared: &Shared, flaw: Option<Flaw>) {
             .unpark_worker(&parked_worker)
             .expect("its core lies there");
         if up.searching {
-            shared.idle.found();
+            shared.idle.end_search();
         }
         core = Some(up.core);
     }

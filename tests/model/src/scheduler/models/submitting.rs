@@ -208,7 +208,7 @@ impl Place {
         if self.idle.begin_search(usize::MAX) {
             match self.idle.pop_idle() {
                 Some(core) => self.work(core, true),
-                None => self.idle.found(),
+                None => self.idle.end_search(),
             }
         }
     }
@@ -235,7 +235,7 @@ impl Place {
             }
         }
         if searching {
-            self.idle.found();
+            self.idle.end_search();
         }
         self.idle.put_cores(vec![core]);
         self.done.store(true, Ordering::Relaxed);
