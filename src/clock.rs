@@ -1,4 +1,4 @@
-//! Reads the clock. No other module does (`tests/it/house/layering.rs`).
+//! Reads the clock. No other module does, as the layering test checks.
 //!
 //! A reading costs about 23 ns, so each thread keeps its last one until the next poll begins.
 //! [`recent`] returns it to checks that an old value only makes more cautious ("is this deadline

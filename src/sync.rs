@@ -35,7 +35,8 @@ pub(crate) use shuttle::{
 
 pub(crate) use lock::{Condvar, Mutex, MutexGuard};
 
-/// Nothing for a checker to see: the program's order is the only one that it knows.
+/// The same in all builds: loom and shuttle run the program in its own order, without a compiler's
+/// reorderings.
 pub(crate) use std::sync::atomic::compiler_fence;
 
 #[path = "sync/counter.rs"]

@@ -1,23 +1,24 @@
 //! The runtime, as a user holds it.
 //!
-//! A [`Runtime`] owns its threads and ends them when it is dropped; a [`Handle`] spawns onto it from anywhere. Most
-//! programs need neither: the functions at the crate root use a process-wide default runtime.
+//! A [`Runtime`] owns its threads and ends them when it is dropped; a [`Handle`] spawns onto it
+//! from any thread. Most programs need neither: the functions at the crate root use a process-wide
+//! default runtime.
 //!
 //! # What it tells
 //!
-//! You need no special build, and what is off costs nothing that can be measured.
+//! You need no special build, and a report that is off costs nothing that can be measured.
 //!
 //! | question | answer |
 //! |---|---|
-//! | Who keeps a thread? | a line on standard error after 100 ms ([`Builder::stall_threshold`]), or [`Builder::on_stall`] |
+//! | Which poll occupies a thread? | a line on standard error after 100 ms ([`Builder::stall_threshold`]), or [`Builder::on_stall`] |
 //! | Is it a deadlock? | in debug builds a line on standard error; [`Builder::on_deadlock`] |
 //! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
 //! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
 //! | What happened when? | [`trace`](crate::trace): a timeline from now on, of a whole run, or of the seconds before a failure |
 //! | What was left at the end? | [`Runtime::shutdown_timeout`] |
 //!
-//! What is said on standard error holds up nobody, whether it is closed, or full and never read: then messages are dropped,
-//! and their number is said when it takes some again.
+//! Messages on standard error delay no thread, even if it is closed, or full and never read. The
+//! runtime then drops messages, and writes their number once standard error accepts some again.
 //!
 //! # Environment
 //!
@@ -30,30 +31,34 @@
 //!
 //! | switch | what it does |
 //! |---|---|
-//! | `stall=0` | no line for a poll that keeps its thread |
-//! | `deadlock=1`, `deadlock=0`, `deadlock=panic` | whether a deadlock is looked for, and makes `block_on` panic |
+//! | `stall=0` | no line for a poll that occupies its thread |
+//! | `deadlock=1`, `deadlock=0`, `deadlock=panic` | whether the runtime looks for deadlocks, and makes `block_on` panic |
 //! | `histograms=1` | measures how long polls take and tasks wait |
-//! | `tasks=1` | notes since when each task does what it does |
+//! | `tasks=1` | records since when each task does what it does |
 //! | `schedtrace=1000`, `scheddetail=1` | prints the scheduler's state each 1000 ms, in the format of Go's `GODEBUG` |
 //! | `retake=0` | leaves stuck tasks their processors, to see what that costs |
 //!
 //! # Processes
 //!
-//! Every descriptor is opened with close-on-exec: a program that is started inherits none.
+//! Every descriptor is opened with close-on-exec: a program that the process starts inherits none.
 //!
-//! A child made by `fork` without `exec` has one thread, and so nothing of the runtimes that it inherits goes on in it. On
-//! Linux and Android this is noticed:
+//! A child made by `fork` without `exec` has one thread, so nothing of the runtimes that it
+//! inherits runs in it. On Linux and Android the crate notices this:
 //!
-//! * Spawning on an inherited runtime, `block_on` on it, and its metrics panic with a message that says so; so does a
-//!   `block_on` that was forked in and has to wait. Registering a socket with it, or waiting on one, is an error.
-//! * Dropping one, or its sockets, timers and handles, neither waits nor disturbs the parent; the memory is leaked.
-//! * Outside any runtime all functions work: the child gets a default runtime of its own, and [`Builder`] makes others.
-//! * A child forked in a task or a blocking job must call `exec` or `_exit` there. When it returns into the runtime it is
-//!   aborted, since the tasks it would go on with are its parent's.
+//! * Spawning on an inherited runtime, `block_on` on it, and its metrics panic with a message that
+//!   says so; so does a `block_on` inside which the process forked, if it has to wait. Registering
+//!   a socket with an inherited runtime, or waiting on one, is an error.
+//! * Dropping an inherited runtime, or its sockets, timers and handles, neither waits nor disturbs
+//!   the parent; the memory is leaked.
+//! * Outside any runtime all functions work: the child gets a default runtime of its own, and
+//!   [`Builder`] makes others.
+//! * A child forked in a task or a blocking job must call `exec` or `_exit` there. If it returns
+//!   into the runtime it is aborted, since the tasks that it would continue belong to its parent.
 //!
-//! What remains is not ours to mend: a Rust thread that starts or ends holds a lock of the standard library for a moment,
-//! and in a child that is forked by another thread at that moment no thread can be started. A child of a bare `clone` system
-//! call, or on another system, is not noticed. `std::process::Command` is safe anywhere.
+//! Two cases remain, which the crate cannot mend. A Rust thread that starts or ends holds a lock of
+//! the standard library for a moment; if another thread forks at that moment, the child can start
+//! no thread. And the crate does not notice the child of a bare `clone` system call, or a child on
+//! another system. `std::process::Command` is safe anywhere.
 
 use std::fmt;
 use std::future::Future;
