@@ -20,7 +20,10 @@ struct Promise {
 }
 
 fn promises() -> Vec<Promise> {
-    let (period, ask) = (time("monitor/mod.rs", "PERIOD"), time("monitor/mod.rs", "ASK"));
+    let (period, ask) = (
+        time("monitor/mod.rs", "PERIOD"),
+        time("monitor/mod.rs", "ASK"),
+    );
     let hidden = time("monitor/mod.rs", "DOZE") + period;
     let computes = time("monitor/watch.rs", "RUNNING") + period;
     let blocked = time("monitor/watch.rs", "BLOCKED");

@@ -11,9 +11,7 @@ use super::foreign::Foreign;
 use super::recording::{self, FlightRecorder, Recording};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
 use crate::scheduler::instruments::{EVENTS, Hooks, MOST_EVENTS};
-use crate::scheduler::{
-    InstrumentSettings, Lease, OnStall, SchedtraceSettings, Settings, ThreadWrapper,
-};
+use crate::scheduler::{InstrumentSettings, Lease, OnStall, Settings, ThreadWrapper};
 use crate::sync::{Arc, thread};
 use crate::tasks::catch_panic;
 
@@ -413,10 +411,7 @@ impl Builder {
             on_incident: None,
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
             retakes: debugging.retakes,
-            schedtrace: debugging.schedtrace.map(|interval| SchedtraceSettings {
-                interval,
-                has_details: debugging.scheddetail,
-            }),
+            schedtrace: debugging.schedtrace,
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: self.task_details.unwrap_or(debugging.details),

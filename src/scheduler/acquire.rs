@@ -92,7 +92,6 @@ impl Shared {
         if !stuck.ownership.retake() {
             return false;
         }
-        stuck.counters.handoffs.add(1);
         self.counters.retakes.fetch_add(1, Ordering::Relaxed);
         self.note_retake(index, stuck);
         let core = self.queues.replace_instance(index);
@@ -125,7 +124,6 @@ pub(crate) fn enter_blocking() -> BlockingRegion {
         shared.note_departure();
         if let Some(core) = shared.release() {
             core.empty_slot();
-            core.processor.counters.handoffs.add(1);
             shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
             shared.pass_on(core);
         }

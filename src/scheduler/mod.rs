@@ -155,6 +155,5 @@ pub(crate) use lifecycle::forked::FORKED;
 pub(crate) use lifecycle::forked::{Free, close_in_child};
 pub(crate) use lifecycle::hold_free;
 pub(crate) use lifecycle::settings::{Lease, Settings, ThreadWrapper};
-pub(crate) use schedtrace::SchedtraceSettings;
 pub(crate) use shared::Shared;
 pub(crate) use stall::{OnIncident, OnStall};

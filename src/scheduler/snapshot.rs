@@ -8,7 +8,7 @@ use crate::scheduler::instruments::histogram::Histogram;
 use crate::sync::atomic::Ordering;
 
 /// One processor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessorSnapshot {
     pub(crate) polls: u64,
     pub(crate) local_queue_depth: usize,
@@ -19,7 +19,7 @@ pub(crate) struct ProcessorSnapshot {
 }
 
 /// The scheduler as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) processors: Vec<ProcessorSnapshot>,
     pub(crate) alive_tasks: u64,
@@ -29,6 +29,9 @@ pub(crate) struct Snapshot {
     pub(crate) idle_blocking_threads: usize,
     pub(crate) blocking_queue_depth: usize,
     pub(crate) threads: usize,
+    pub(crate) idle_processors: usize,
+    pub(crate) searching_workers: usize,
+    pub(crate) parked_workers: usize,
     pub(crate) handoffs: u64,
     pub(crate) retakes: u64,
     pub(crate) stalls: u64,
@@ -102,6 +105,9 @@ impl Shared {
             idle_blocking_threads: pool.map_or(0, |pool| pool.num_idle_threads()),
             blocking_queue_depth: pool.map_or(0, |pool| pool.queue_depth()),
             threads: self.workers.threads.alive(),
+            idle_processors: self.workers.idle.num_idle(),
+            searching_workers: self.workers.idle.num_searching(),
+            parked_workers: self.workers.idle.num_parked(),
             handoffs: self.counters.handoffs.load(Ordering::Relaxed),
             retakes: self.counters.retakes.load(Ordering::Relaxed),
             stalls: self.counters.stalls.load(Ordering::Relaxed),

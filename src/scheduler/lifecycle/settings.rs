@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::scheduler::Shared;
 use crate::scheduler::deadlock::OnDeadlock;
 use crate::scheduler::instruments::InstrumentSettings;
-use crate::scheduler::schedtrace::SchedtraceSettings;
 use crate::scheduler::stall::{OnIncident, OnStall};
 use crate::sync::Arc;
 
@@ -27,8 +26,8 @@ pub(crate) struct Settings {
     pub(crate) stall_threshold: Duration,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
-    /// `None`: the scheduler's state is not printed.
-    pub(crate) schedtrace: Option<SchedtraceSettings>,
+    /// How often the scheduler's state is printed. `None`: never.
+    pub(crate) schedtrace: Option<Duration>,
     pub(crate) instruments: InstrumentSettings,
     pub(crate) on_incident: Option<OnIncident>,
     pub(crate) on_deadlock: OnDeadlock,

@@ -72,9 +72,6 @@ pub(crate) struct Counters {
     pub(super) finished: Counter,
     pub(super) steals: Counter,
     pub(super) parks: Counter,
-    /// Times that it was given away by a thread about to block, or retaken from one that was stuck. Written by who parts the
-    /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same ownership.
-    pub(super) handoffs: Counter,
 }
 
 /// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
@@ -181,17 +178,8 @@ impl Processor {
             finished,
             steals,
             parks,
-            handoffs,
         } = &self.counters;
-        for counter in [
-            &self.tick,
-            &self.looks,
-            spawned,
-            finished,
-            steals,
-            parks,
-            handoffs,
-        ] {
+        for counter in [&self.tick, &self.looks, spawned, finished, steals, parks] {
             counter.reset();
         }
         self.task.store(0, Ordering::Relaxed);
