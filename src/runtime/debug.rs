@@ -20,7 +20,7 @@
 //! SCHED 1009ms: gomaxprocs=4 idleprocs=0 threads=6 spinningthreads=1 needspinning=0 idlethreads=2 runqueue=0 [ 1 0 0 0 ] schedticks=[ 12 5 7 9 ]
 //! ```
 //!
-//! What each field means is written in `src/scheduler/schedtrace.rs`. Go's `scheddetail` is not there:
+//! What each field means is written in `src/observe/schedtrace.rs`. Go's `scheddetail` is not there:
 //! `Handle::dump_tasks` says more.
 
 use std::num::NonZeroU32;

@@ -1,4 +1,5 @@
-//! The state of the scheduler on standard error, every so often: what Go prints for `GODEBUG=schedtrace`.
+//! The state of the scheduler on standard error, every so often: what Go prints for
+//! `GODEBUG=schedtrace`.
 //!
 //! One line, in the format of Go 1.25's `runtime/proc.go`, so that who can read Go's can read this:
 //!
@@ -15,18 +16,21 @@
 //!
 //! # How it is printed
 //!
-//! 1. The monitor finds that the time has come and reads the figures. Each is right for some moment; together they are not.
-//! 2. They go to [`crate::stderr`], so a standard error that nobody reads does not hold up the monitor.
-//! 3. If the last line has not been written by then, this one is left out. So at most one of each runtime waits, and who
-//!    begins to read late gets one line from before and then new ones.
+//! 1. The monitor finds that the time has come and reads the figures. Each is right for some
+//!    moment; together they are not.
+//! 2. They go to [`crate::stderr`], so a standard error that nobody reads does not hold up the
+//!    monitor.
+//! 3. If the last line has not been written by then, this one is left out. So at most one of each
+//!    runtime waits, and who begins to read late gets one line from before and then new ones.
 //!
-//! It does not say which runtime of several a line is of: Go has but one, and the format no place for it.
+//! It does not say which runtime of several a line is of: Go has but one, and the format no place
+//! for it.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::Shared;
-use super::snapshot::Snapshot;
+use crate::scheduler::Shared;
+use crate::scheduler::inspect::Snapshot;
 use crate::stderr;
 use crate::sync::Arc;
 
@@ -42,7 +46,9 @@ pub(super) struct Schedtrace {
 }
 
 impl Schedtrace {
-    pub(super) fn new(interval: Duration, begin: Instant) -> Schedtrace {
+    /// The runtime begins.
+    pub(super) fn new(interval: Duration) -> Schedtrace {
+        let begin = Instant::now();
         Schedtrace {
             interval,
             begin,
@@ -84,7 +90,7 @@ impl fmt::Display for Line {
             of.idle_processors,
             of.threads,
             of.searching_workers,
-            of.parked_workers + of.idle_blocking_threads,
+            of.parked_workers + of.pool.idle_threads,
             of.global_queue_depth,
         )?;
         for processor in &of.processors {
@@ -100,8 +106,8 @@ impl fmt::Display for Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::snapshot::ProcessorSnapshot;
     use super::*;
+    use crate::scheduler::inspect::{PoolSnapshot, ProcessorSnapshot};
 
     #[test]
     fn a_line_is_go_s_to_the_letter() {
@@ -117,7 +123,10 @@ mod tests {
                 threads: 6,
                 searching_workers: 1,
                 parked_workers: 1,
-                idle_blocking_threads: 1,
+                pool: PoolSnapshot {
+                    idle_threads: 1,
+                    ..PoolSnapshot::default()
+                },
                 ..Snapshot::default()
             },
         );
