@@ -117,6 +117,7 @@ pub mod io;
 mod join_set;
 #[cfg(all(feature = "net", unix))]
 pub mod net;
+mod observe;
 #[cfg(all(feature = "net", unix))]
 mod reactor;
 pub mod runtime;
@@ -126,7 +127,6 @@ mod sync;
 mod tasks;
 #[cfg(feature = "time")]
 pub mod time;
-mod timeline;
 
 pub use runtime::block_on::block_on;
 pub use runtime::spawn::{block_in_place, run, spawn, spawn_blocking};
@@ -158,7 +158,7 @@ pub use tasks::{JoinError, JoinHandle};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub mod trace {
-    pub use crate::runtime::recording::{snapshot, start, stop};
+    pub use crate::observe::recording::{snapshot, start, stop};
 }
 
 /// Tasks: their handles, names and manners.

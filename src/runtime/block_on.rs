@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use super::local_set::Frame;
 use super::signal::Signal;
 use super::{Handle, context};
-use crate::scheduler::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
+use crate::observe::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
 use crate::scheduler::{Shared, enter_blocking};
 use crate::sync::Arc;
 use crate::tasks::large::boxing;
@@ -65,8 +65,7 @@ impl Lookout {
         let waiting = self.waiting.get_or_insert_with(|| {
             let (signal, queue) = (signal.clone(), frame.queue());
             let has_work = move || signal.is_woken() || queue.has_tasks();
-            self.shared
-                .waits_in_block_on(self.location, Box::new(has_work))
+            deadlock::waits_in_block_on(self.shared, self.location, Box::new(has_work))
         });
         waiting.begin();
         if signal.park_for(PATIENCE) {
@@ -90,7 +89,7 @@ impl Lookout {
 impl Drop for Lookout {
     fn drop(&mut self) {
         if let Some(waiting) = &self.waiting {
-            self.shared.has_waited(waiting);
+            deadlock::has_waited(self.shared, waiting);
         }
     }
 }
@@ -113,7 +112,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
     let frame = Frame::enter(signal.clone());
     let mut lookout = Lookout {
         shared,
-        looks: shared.looks_for_deadlocks(),
+        looks: deadlock::is_looked_for(shared),
         location: Location::caller(),
         waiting: None,
     };

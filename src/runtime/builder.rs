@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use super::debug::Debugging;
 use super::foreign::Foreign;
-use super::recording::{self, FlightRecorder, Recording};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
-use crate::scheduler::instruments::{EVENTS, Hooks, MOST_EVENTS};
-use crate::scheduler::{
-    InstrumentSettings, Lease, OnStall, SchedtraceSettings, Settings, ThreadWrapper,
-};
+use crate::observe::instruments::{EVENTS, MOST_EVENTS};
+use crate::observe::recording::{self, FlightRecorder, Recording};
+use crate::observe::{self, Hooks, InstrumentSettings, OnStall};
+use crate::scheduler::{Settings, ThreadWrapper};
 use crate::sync::{Arc, thread};
 use crate::tasks::catch_panic;
 
@@ -349,10 +348,10 @@ impl Builder {
         fork::watch()?;
         let trace_to = self.trace_to.take();
         let flight_recorder = self.flight_recorder.take();
-        let (mut settings, foreign) = self.check()?;
+        let (settings, mut wanted, foreign) = self.check()?;
         let flight = flight_recorder.or_else(FlightRecorder::from_environment);
-        settings.instruments.records_flight = flight.is_some();
-        settings.on_incident = flight.map(|path| FlightRecorder::new(path).into_hook());
+        wanted.instruments.records_flight = flight.is_some();
+        wanted.on_incident = flight.map(|path| FlightRecorder::new(path).into_hook());
         let trace = match trace_to {
             Some(path) => {
                 let file = File::create(&path).map_err(|error| {
@@ -363,12 +362,12 @@ impl Builder {
             }
             None => recording::from_environment(),
         };
-        let handle = Handle::new(Lease::open(settings)?, foreign);
+        let handle = Handle::new(observe::open(settings, wanted)?, foreign);
         let recording = trace.map(|(path, file)| Recording::begin(handle.shared(), path, file));
         Ok(Runtime::new(handle, recording))
     }
 
-    pub(super) fn check(self) -> io::Result<(Settings, Foreign)> {
+    pub(super) fn check(self) -> io::Result<(Settings, observe::Settings, Foreign)> {
         let worker_threads = match self.worker_threads {
             Some(count) => usable_workers(count, "worker_threads")?,
             None => default_workers()?,
@@ -408,20 +407,19 @@ impl Builder {
             wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
+            stall_threshold: self.stall_threshold,
+            seed: None,
+            retakes: debugging.retakes,
+        };
+        let wanted = observe::Settings {
             on_stall: match self.on_stall {
                 Some(hook) => OnStall::Call(Box::new(move |report| hook(report))),
                 None if debugging.reports_stalls => OnStall::print(),
                 None => OnStall::Ignore,
             },
-            stall_threshold: self.stall_threshold,
             on_incident: None,
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
-            seed: None,
-            retakes: debugging.retakes,
-            schedtrace: debugging.schedtrace.map(|interval| SchedtraceSettings {
-                interval,
-                has_details: debugging.scheddetail,
-            }),
+            schedtrace: debugging.schedtrace,
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: self.task_details.unwrap_or(debugging.details),
@@ -430,7 +428,7 @@ impl Builder {
                 events: self.trace_events,
             },
         };
-        Ok((settings, foreign))
+        Ok((settings, wanted, foreign))
     }
 }
 

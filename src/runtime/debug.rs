@@ -11,31 +11,17 @@
 //! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
 //! | `schedtrace` | milliseconds, at least 1 | how often each runtime prints the state of its scheduler on standard error; without it never |
-//! | `scheddetail` | `1`, `0` (default) | whether it prints a line for each processor, thread and task, too |
 //!
 //! # The state of the scheduler
 //!
-//! `schedtrace=1000` prints each second, and at the beginning, what Go prints for the same word in `GODEBUG`, to the letter:
+//! `schedtrace=1000` prints a line at the beginning and each second, as Go does for the same word in `GODEBUG`:
 //!
 //! ```text
 //! SCHED 1009ms: gomaxprocs=4 idleprocs=0 threads=6 spinningthreads=1 needspinning=0 idlethreads=2 runqueue=0 [ 1 0 0 0 ] schedticks=[ 12 5 7 9 ]
 //! ```
 //!
-//! Milliseconds count from the runtime's beginning. `gomaxprocs` are the processors, `runqueue` what waits in the global
-//! queue, in brackets what waits at each processor and how many polls it has begun. With `scheddetail=1`:
-//!
-//! ```text
-//! SCHED 1009ms: gomaxprocs=2 idleprocs=1 threads=6 spinningthreads=0 needspinning=0 idlethreads=1 runqueue=0 gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false
-//!   P0: status=1 schedtick=12 syscalltick=1 m=4711 runqsize=0 gfreecnt=0 timerslen=3
-//!   P1: status=0 schedtick=5 syscalltick=0 m=nil runqsize=0 gfreecnt=0 timerslen=0
-//!   M4709: p=nil curg=257 mallocing=0 throwing=0 preemptoff= locks=0 dying=0 spinning=false blocked=true lockedg=nil
-//!   M4711: p=0 curg=513 mallocing=0 throwing=0 preemptoff= locks=0 dying=0 spinning=false blocked=false lockedg=nil
-//!   G257: status=2() m=4709 lockedm=nil
-//!   G513: status=2() m=4711 lockedm=nil
-//! ```
-//!
-//! Here thread 4709 has been stuck in task 257 for so long that thread 4711 got its processor. What each field means is
-//! written in `src/scheduler/schedtrace.rs`.
+//! What each field means is written in `src/observe/schedtrace.rs`. Go's `scheddetail` is not there:
+//! `Handle::dump_tasks` says more.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -55,7 +41,6 @@ pub(super) struct Debugging {
     pub(super) on_deadlock: OnDeadlock,
     pub(super) details: bool,
     pub(super) schedtrace: Option<Duration>,
-    pub(super) scheddetail: bool,
 }
 
 impl Debugging {
@@ -81,7 +66,6 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         on_deadlock: OnDeadlock::default(),
         details: false,
         schedtrace: None,
-        scheddetail: false,
     };
     let mut ignored = Vec::new();
     for setting in value
@@ -101,8 +85,6 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
             "deadlock=1" => debugging.on_deadlock = OnDeadlock::Report,
             "deadlock=panic" => debugging.on_deadlock = OnDeadlock::Panic,
             "retake=1" => debugging.retakes = true,
-            "scheddetail=0" => debugging.scheddetail = false,
-            "scheddetail=1" => debugging.scheddetail = true,
             _ => match interval(setting) {
                 Some(interval) => debugging.schedtrace = Some(interval),
                 None => ignored.push(setting),
@@ -139,13 +121,13 @@ mod tests {
 
     #[test]
     fn an_interval_is_a_positive_number_of_milliseconds() {
-        let (debugging, ignored) = parse("schedtrace=1000,scheddetail=1");
+        let (debugging, ignored) = parse("schedtrace=1000");
         assert_eq!(debugging.schedtrace, Some(Duration::from_secs(1)));
-        assert!(debugging.scheddetail && ignored.is_empty());
-        let (debugging, ignored) = parse("schedtrace=7,schedtrace=4294967295,scheddetail=0");
+        assert!(ignored.is_empty());
+        let (debugging, ignored) = parse("schedtrace=7,schedtrace=4294967295");
         let longest = Duration::from_millis(u64::from(u32::MAX));
         assert_eq!(debugging.schedtrace, Some(longest), "the last one counts");
-        assert!(!debugging.scheddetail && ignored.is_empty());
+        assert!(ignored.is_empty());
         for wrong in [
             "schedtrace",
             "schedtrace=",
@@ -155,8 +137,7 @@ mod tests {
             "schedtrace=1 ms",
             "schedtrace=1.5",
             "schedtrace=4294967296",
-            "scheddetail",
-            "scheddetail=2",
+            "scheddetail=1",
         ] {
             let (debugging, ignored) = parse(wrong);
             assert_eq!((debugging, &*ignored), (parse("").0, &[wrong][..]));

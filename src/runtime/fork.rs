@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::io;
 
-use super::{context, foreign, recording};
+use super::{context, foreign};
+use crate::observe::recording;
+use crate::observe::timeline::stamp;
 use crate::scheduler::{self, Free};
 use crate::stderr;
 use crate::sync::fork::{self, Watch};
 use crate::tasks;
-use crate::timeline::stamp;
 
 /// The process-wide locks, held while a thread forks.
 struct Held {

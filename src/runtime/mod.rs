@@ -64,9 +64,9 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use recording::Recording;
-
-use crate::scheduler::snapshot::deadline_after;
+use crate::clock;
+use crate::observe::dump;
+use crate::observe::recording::Recording;
 use crate::scheduler::{Lease, Shared};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::JoinHandle;
@@ -79,10 +79,6 @@ mod debug;
 mod foreign;
 mod fork;
 mod local_set;
-mod metrics;
-#[cfg(feature = "metrics")]
-mod publish;
-pub(crate) mod recording;
 mod signal;
 pub(crate) mod spawn;
 #[cfg(test)]
@@ -93,15 +89,14 @@ pub use context::EnterGuard;
 pub use local_set::spawn_local;
 #[cfg(feature = "futures-task")]
 pub(crate) use local_set::{in_block_on, try_spawn_local};
-pub use metrics::RuntimeMetrics;
 
 #[cfg(feature = "tokio-compat")]
 pub(crate) use foreign::Foreign;
 
-pub use crate::scheduler::deadlock::OnDeadlock;
-pub use crate::scheduler::dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
-pub use crate::scheduler::instruments::{Histogram, TaskMeta};
-pub use crate::scheduler::stall::StallReport;
+pub use crate::observe::{
+    Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport, StallReport, TaskDump, TaskInfo,
+    TaskMeta, TaskState,
+};
 
 /// A runtime that the program owns.
 ///
@@ -216,11 +211,12 @@ impl Runtime {
         if shared.in_forked_child() {
             return ShutdownReport::default();
         }
-        let before = shared.count_endings();
+        let before = dump::count_endings(shared);
         shared.close();
-        shared.wait_ended(deadline_after(timeout));
+        // `None`: beyond what the clock can express.
+        shared.wait_ended(clock::now().checked_add(timeout));
         self.end_recording();
-        shared.shutdown_report(before)
+        dump::shutdown_report(shared, before)
     }
 
     /// Shuts down without waiting.
@@ -371,13 +367,13 @@ impl Handle {
     /// ```
     pub fn dump_tasks(&self) -> TaskDump {
         self.shared().assert_not_forked();
-        self.shared().dump_tasks()
+        dump::dump_tasks(self.shared())
     }
 
     /// Figures about this runtime at this moment.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.shared().assert_not_forked();
-        RuntimeMetrics::new(self.shared().snapshot())
+        RuntimeMetrics::of(self.shared())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Builder, Handle, Runtime};
 use crate::block_in_place;
-use crate::scheduler::Lease;
+use crate::observe;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, thread};
 
@@ -14,7 +14,7 @@ const CHILDREN: usize = 10;
 
 /// A runtime with one worker. So many of the threads that are started from now on throw.
 fn throwing(threads: &Arc<AtomicUsize>) -> Runtime {
-    let (mut settings, foreign) = Builder::new().worker_threads(1).check().unwrap();
+    let (mut settings, wanted, foreign) = Builder::new().worker_threads(1).check().unwrap();
     let threads = threads.clone();
     let inner = settings.wrap_thread;
     settings.wrap_thread = Box::new(move |lease, body| {
@@ -22,7 +22,10 @@ fn throwing(threads: &Arc<AtomicUsize>) -> Runtime {
         assert!(throws.is_err(), "the context of a thread throws");
         inner(lease, body);
     });
-    Runtime::new(Handle::new(Lease::open(settings).unwrap(), foreign), None)
+    Runtime::new(
+        Handle::new(observe::open(settings, wanted).unwrap(), foreign),
+        None,
+    )
 }
 
 /// Counts how often it is dropped.

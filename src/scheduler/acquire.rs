@@ -43,13 +43,13 @@
 use std::time::Instant;
 
 use super::monitor::probe;
+use super::observer::Event;
 use super::off_processor::OffProcessorGuard;
 use super::processor::{Core, Processor};
-use super::{Shared, instruments, lifecycle, this_thread};
+use super::{Shared, lifecycle, this_thread};
 use crate::clock;
 use crate::sync::atomic::Ordering;
 use crate::tasks;
-use crate::timeline::Kind;
 
 impl Shared {
     /// The calling thread holds this core from now on, and with it the processor.
@@ -57,18 +57,18 @@ impl Shared {
         core.processor.busy.begin(now);
         // What was polled there before, another thread may have gone on with.
         core.processor.begin_look();
-        self.note(Some(&core), Kind::Hold, instruments::this_thread());
+        self.tell(Some(&core), Event::Acquired);
         core.processor.ownership.acquire(probe::this_thread());
         this_thread::put_core(core);
         self.end_monitor_sleep();
-        self.look_at_instruments();
+        self.look_at_switches();
     }
 
     /// The calling thread holds no core any more. `None`: it held none, or a detached processor, which is reclaimed.
     pub(super) fn release(&'static self) -> Option<Box<Core>> {
         let core = this_thread::take_core()?;
         core.end_batch();
-        self.note(Some(&core), Kind::Lay, 0);
+        self.tell(Some(&core), Event::Released);
         core.processor.busy.end(clock::now());
         if core.processor.ownership.release() {
             return Some(core);
@@ -94,9 +94,8 @@ impl Shared {
         if !stuck.ownership.retake() {
             return false;
         }
-        stuck.counters.handoffs.add(1);
         self.counters.retakes.fetch_add(1, Ordering::Relaxed);
-        self.note_retake(index, stuck);
+        self.tell_retake(index, stuck);
         let core = self.queues.replace_instance(index);
         self.queues.check_detached(stuck);
         self.pass_on(core);
@@ -124,10 +123,9 @@ pub(crate) fn enter_blocking() -> BlockingRegion {
             return false;
         }
         let holds = this_thread::holds_core();
-        shared.note_departure();
+        shared.tell_of_poll(|tag| Event::GivenAway { tag });
         if let Some(core) = shared.release() {
             core.empty_slot();
-            core.processor.counters.handoffs.add(1);
             shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
             shared.pass_on(core);
         }
@@ -162,7 +160,7 @@ impl Drop for BlockingRegion {
             if let Some(task) = tasks::current_tag() {
                 this_thread::with_core(shared, |core| core.processor.go_on(task));
             }
-            shared.note_return();
+            shared.tell_of_poll(|tag| Event::TakenBack { tag });
         }
     }
 }

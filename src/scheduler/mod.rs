@@ -153,31 +153,24 @@
 //! | a tag beside the future / the finished mark in the metadata | 113 / 97 bytes per parked task |
 //! | announcing a poll and finding it in two visits to the core / one, remainder / countdown for the 61st | yield 362 / 337 instructions, chained spawn 650 / 620 |
 //! | counters of remote spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
-//! | a stamp by the time stamp counter / by the clock (Intel Xeon) | 13 / 29 ns; of the 29 ns that a recorded poll costs it is half |
-//! | while only the timeline is on, yields pushed in the plain way, the other instruments in a function of their own / not | yield while recording 432 / 477 instructions, wake and poll 511 / 554; 29 / 32 and 56 / 77 ns more than unrecorded |
 //! | 100 tasks that compute for 200 ms beside a tick each 10 ms: those of a heavy site held back / each gets a thread (2026-11-29) | 8 / 47 threads; mean completion 5.3 / 7.0 s (tokio 5.2 s); tick lateness p99 13 / 423 ms, at most 21 / 2127 ms (tokio 10 s) |
 //! | a million sleeps of one deadline beside a tick each 1 ms: in pieces / all at once (2026-11-29) | a tick at most 8 to 13 ms late (44 to 57 on a loaded machine) / 128 ms (tokio 299 ms) |
-//! | a prefetch of the ring's next lines / none | within the noise; not kept |
 //!
 //! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and thief pass to and fro.
 
 mod acquire;
-pub(crate) mod deadlock;
-pub(crate) mod dump;
 mod foreign_wakers;
-pub(crate) mod instruments;
+pub(crate) mod inspect;
 pub(crate) mod lifecycle;
 mod monitor;
 mod netpoll;
+pub(crate) mod observer;
 mod off_processor;
 mod processor;
 mod rng;
 mod run_queues;
-mod schedtrace;
 pub(crate) mod schedule;
 mod shared;
-pub(crate) mod snapshot;
-pub(crate) mod stall;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -188,12 +181,10 @@ pub(crate) mod timers;
 mod worker;
 
 pub(crate) use acquire::enter_blocking;
-pub(crate) use instruments::InstrumentSettings;
 #[cfg(all(feature = "net", unix))]
 pub(crate) use lifecycle::forked::FORKED;
 pub(crate) use lifecycle::forked::{Free, close_in_child};
 pub(crate) use lifecycle::hold_free;
 pub(crate) use lifecycle::settings::{Lease, Settings, ThreadWrapper};
-pub(crate) use schedtrace::SchedtraceSettings;
+pub(crate) use monitor::probe;
 pub(crate) use shared::Shared;
-pub(crate) use stall::{OnIncident, OnStall};

@@ -43,13 +43,6 @@ impl OffProcessor {
         }
     }
 
-    /// The threads that have given their processor away. `None`: a job runs.
-    pub(crate) fn threads(&self) -> Option<Vec<u64>> {
-        let all = self.all();
-        let threads = all.iter().map(|poll| (!poll.is_job).then_some(poll.thread));
-        threads.collect()
-    }
-
     pub(crate) fn all(&self) -> Vec<OffProcessorPoll> {
         let lists = self.0.iter();
         lists.flat_map(|list| list.lock().clone()).collect()

@@ -23,7 +23,7 @@ impl<const IS_JOB: bool> Schedule for Scheduled<IS_JOB> {
     }
 
     fn panicked(meta: &Meta) {
-        scheduler_of(meta).task_panicked(meta);
+        scheduler_of(meta).task_panicked(meta.tag());
     }
 
     fn cancelled(meta: &Meta) {

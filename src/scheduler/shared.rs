@@ -6,22 +6,21 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::deadlock::{Moved, Waiting};
 use super::foreign_wakers::ForeignWakers;
-use super::instruments::Instruments;
 use super::lifecycle::hold::Hold;
 use super::lifecycle::settings::{Lease, Settings};
 use super::lifecycle::threads::Threads;
 use super::lifecycle::{BlockingJob, runtimes};
 use super::monitor::Monitor;
 use super::netpoll::Netpoll;
+use super::observer::Observer;
 use super::off_processor::OffProcessor;
 use super::processor::Core;
 use super::run_queues::RunQueues;
 use super::timers::Timers;
 use super::worker::idle::Idle;
 use crate::blocking::Pool;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::fork::Birth;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::tasks::registry::{Registry, SHARDS};
@@ -40,8 +39,9 @@ pub(crate) struct Shared {
     pub(super) workers: Workers,
     /// What wakes them.
     pub(super) services: Services,
-    /// What is counted and looked at.
-    pub(super) observers: Observers,
+    /// Who is told what happens, and what of it: see [`super::observer`]. Read by who pushes, written when a switch is turned.
+    pub(super) observer: Box<dyn Observer>,
+    pub(super) switches: CachePadded<AtomicU8>,
     pub(super) counters: CachePadded<Counters>,
     pub(super) remote_tasks: [CachePadded<RemoteTasks>; SHARDS],
 }
@@ -74,19 +74,6 @@ pub(super) struct Leased {
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) netpoll: Option<Netpoll>,
     pub(super) blocking: Option<Arc<Pool<BlockingJob>>>,
-}
-
-#[derive(Debug)]
-pub(super) struct Observers {
-    pub(super) instruments: Instruments,
-    /// `block_on`s of this runtime that have parked.
-    pub(super) waiting: Mutex<Vec<Arc<Waiting>>>,
-    /// Written at opening.
-    pub(super) looks_for_deadlocks: AtomicBool,
-    /// The last standstill that was reported.
-    pub(super) deadlock: Mutex<Option<Moved>>,
-    /// The user has been told that `Settings::max_threads` is reached. `Relaxed`: only who sets it matters.
-    pub(super) said_exhausted: AtomicBool,
 }
 
 /// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a spawn storm from outside
@@ -132,7 +119,7 @@ impl Counters {
 }
 
 impl Shared {
-    pub(super) fn leak(processors: usize) -> Option<&'static Shared> {
+    pub(crate) fn leak(processors: usize, observer: Box<dyn Observer>) -> Option<&'static Shared> {
         let registry = Registry::lease()?;
         let (queues, cores) = RunQueues::new(processors);
         let shared: &'static Shared = Box::leak(Box::new(Shared {
@@ -153,13 +140,8 @@ impl Shared {
                 foreign_wakers: ForeignWakers::default(),
                 leased: Mutex::new(Leased::default()),
             },
-            observers: Observers {
-                instruments: Instruments::new(),
-                waiting: Mutex::default(),
-                looks_for_deadlocks: AtomicBool::new(false),
-                deadlock: Mutex::default(),
-                said_exhausted: AtomicBool::new(false),
-            },
+            observer,
+            switches: CachePadded::new(AtomicU8::new(0)),
             counters: CachePadded::default(),
             remote_tasks: Default::default(),
         }));
@@ -232,10 +214,10 @@ impl Shared {
     }
 
     /// Lets go of what the ended runtime has used; the network's descriptors close with their last socket.
-    pub(super) fn forget_leased(&self) {
+    pub(super) fn forget_leased(&'static self) {
         let leased = std::mem::take(&mut *self.services.leased.lock());
         drop(leased);
-        self.forget_instruments();
+        self.observer.forget(self);
     }
 }
 

@@ -3,6 +3,7 @@
 //! The protocol is [`super::worker::idle`]'s: push, fence, look. On a worker of this scheduler the push goes into its own
 //! queues ([`Core::push`]), elsewhere into the global one.
 
+use super::observer::Push;
 use super::processor::{Core, Submitted};
 use super::worker::idle::{Claim, Next};
 use super::{Shared, this_thread};
@@ -12,24 +13,6 @@ use crate::tasks::registry::thread_shard;
 
 /// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it costs (12 µs).
 const BATCH_SHARE: u32 = 16;
-
-/// How a task comes into a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Push {
-    New,
-    Woken,
-    /// Woken in its own poll.
-    Yielded,
-}
-
-impl Push {
-    pub(crate) fn woken(yielded: bool) -> Push {
-        match yielded {
-            true => Push::Yielded,
-            false => Push::Woken,
-        }
-    }
-}
 
 impl Shared {
     /// A new task.
@@ -91,11 +74,11 @@ impl Shared {
         self.wake_for_shared_queue();
     }
 
-    /// A push by a worker while instruments are on or a batch is collected.
+    /// A push by a worker while it is observed or a batch is collected.
     #[inline(never)]
-    fn push_specially(&self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
+    fn push_specially(&'static self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
         if core.is_observed(yielded) {
-            self.note_push(Some(core), runnable.metadata().tag(), Push::woken(yielded));
+            self.tell_push(Some(core), runnable.metadata().tag(), Push::woken(yielded));
         }
         core.push(runnable, yielded)
     }
@@ -108,10 +91,10 @@ impl Shared {
             return self.submit_remote(runnable);
         }
         let tag = runnable.metadata().tag();
-        self.call_spawn_hook(tag);
+        self.tell_spawn(tag);
         let mut runnable = Some(runnable);
         let submitted = this_thread::with_core(self, |core| {
-            self.note_push(Some(core), tag, Push::New);
+            self.tell_push(Some(core), tag, Push::New);
             runnable.take().map(|runnable| core.push(runnable, false))
         });
         match (submitted.flatten(), runnable) {
@@ -127,8 +110,8 @@ impl Shared {
         if !self.count_remote_spawn() {
             return self.refuse(runnable);
         }
-        if self.observers.instruments.on() != 0 {
-            self.call_spawn_hook(runnable.metadata().tag());
+        if self.is_observed() {
+            self.tell_spawn(runnable.metadata().tag());
         }
         self.submit_global(runnable, Push::New);
     }
@@ -139,20 +122,15 @@ impl Shared {
         if !self.count_remote_spawn() {
             return self.refuse(runnable);
         }
-        if self.observers.instruments.on() != 0 {
+        if self.is_observed() {
             let tag = runnable.metadata().tag();
-            self.call_spawn_hook(tag);
-            self.note_job(tag);
+            self.tell_spawn(tag);
+            let tell = |core: &Core| self.tell_push(Some(core), tag, Push::New);
+            if this_thread::with_core(self, tell).is_none() {
+                self.tell_push(None, tag, Push::New);
+            }
         }
         self.submit_blocking(runnable);
-    }
-
-    /// A job is about to be pushed, by a worker perhaps.
-    fn note_job(&'static self, tag: u64) {
-        let note = |core: &Core| self.note_push(Some(core), tag, Push::New);
-        if this_thread::with_core(self, note).is_none() {
-            self.note_push(None, tag, Push::New);
-        }
     }
 
     /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.
@@ -169,8 +147,8 @@ impl Shared {
         if self.is_closed_by_fork() {
             return std::mem::forget(runnable);
         }
-        if self.observers.instruments.on() != 0 {
-            self.note_push(None, runnable.metadata().tag(), push);
+        if self.is_observed() {
+            self.tell_push(None, runnable.metadata().tag(), push);
         }
         self.queues.push_global(runnable);
         self.wake_for_shared_queue();

@@ -5,13 +5,14 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::netpoll::Netpoll;
+use super::observer::NoObserver;
 use super::processor::slot::ProcessorSlot;
 use super::processor::tests::token;
 use super::processor::{Core, Processor};
 use super::run_queues::steal;
 use super::worker::idle::Next;
 use super::worker::parked_worker::ParkedWorker;
-use super::{Shared, enter_blocking, instruments, this_thread, worker};
+use super::{Shared, enter_blocking, this_thread, worker};
 use crate::clock;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -27,14 +28,17 @@ mod stealing;
 mod submitting;
 mod working;
 
-/// An open scheduler without threads, whose processors are idle. This thread may become a worker of it.
+/// One that asks for everything.
+const SWITCH: u8 = 2;
+
+/// An open scheduler whose cores all lie there. This thread may become a worker of it.
 struct Yard {
     shared: &'static Shared,
 }
 
 impl Yard {
     fn new(processors: usize) -> Yard {
-        let shared = Shared::leak(processors).unwrap();
+        let shared = Shared::leak(processors, Box::new(NoObserver)).unwrap();
         shared.workers.idle.reopen();
         shared.closed.store(false, Ordering::SeqCst);
         Yard { shared }

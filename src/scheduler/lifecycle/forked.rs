@@ -15,7 +15,7 @@
 //! 1. A new child marks every scheduler closed ([`close_in_child`]), so that the hot paths need no look of their own: who finds a
 //!    scheduler closed asks whether it is lost ([`Shared::is_closed_by_fork`]).
 //! 2. A thread of the runtime that forks is the only one of the child. When the poll or job that forked returns, the thread
-//!    would go on with tasks that the parent has too. It ends the process instead ([`abort_child`]), before instruments are told
+//!    would go on with tasks that the parent has too. It ends the process instead ([`abort_child`]), before the observer is told
 //!    of the poll. What a poll itself does to the scheduler, before it returns, asks first: a wake, a panic's report, the end of
 //!    a `block_on`.
 //!
@@ -110,9 +110,9 @@ impl Shared {
             panic!("{FORKED}");
         }
         let _ends = wait_cycle::ends_task_of(self);
-        match self.observers.instruments.on() {
-            0 => tasks::reject(runnable, None, None),
-            _ => self.end_observed(runnable, None, true),
+        match self.is_observed() {
+            false => tasks::reject(runnable, None, None),
+            true => self.observer.reject(self, runnable, None, true),
         }
     }
 }

@@ -22,11 +22,10 @@ use self::forked::Free;
 use self::runtimes::scheduler_of;
 use self::settings::{Lease, Settings};
 use self::threads::Context;
-use super::deadlock::OnDeadlock;
 use super::netpoll::Netpoll;
+use super::observer::Observer;
 use super::processor::Core;
 use super::shared::Leased;
-use super::stall::Reporting;
 use super::{Shared, monitor, rng, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
@@ -53,8 +52,8 @@ pub(crate) fn hold_free() -> Free {
 pub(crate) enum BlockingJob {
     /// A task whose future blocks.
     Task(Runnable),
-    /// The runtime's own.
-    Report(Reporting),
+    /// The runtime's own, for who must not block. Dropped when the runtime ends before it has begun.
+    Call(Box<dyn FnOnce() + Send>),
     /// Likewise: see [`super::foreign_wakers`].
     Wakers(&'static Shared),
 }
@@ -67,7 +66,7 @@ impl Job for BlockingJob {
                 let _here = shared.workers.off_processor.enter(tag, true);
                 shared.poll_off_processor(runnable, tasks::run);
             }
-            BlockingJob::Report(reporting) => reporting.run(),
+            BlockingJob::Call(call) => call(),
             BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
         }
         forked::abort_if_child();
@@ -79,20 +78,26 @@ impl Job for BlockingJob {
                 scheduler_of(runnable.metadata()).poll_off_processor(runnable, tasks::cancel);
             }
             // The runtime ends: nobody is kept waiting any more.
-            BlockingJob::Report(_) => {}
+            BlockingJob::Call(_) => {}
             BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
         }
     }
 }
 
 impl Lease {
-    /// Opens a scheduler and starts its threads.
-    pub(crate) fn open(settings: Settings) -> io::Result<Arc<Lease>> {
+    /// Opens a scheduler and starts its threads. If it is a new one it gets an observer; `begin` is called before any
+    /// thread has begun, with whoever observes it.
+    pub(crate) fn open(
+        settings: Settings,
+        new_observer: fn() -> Box<dyn Observer>,
+        begin: impl FnOnce(&'static Shared),
+    ) -> io::Result<Arc<Lease>> {
         let netpoll = Netpoll::new()?;
-        let shared = take_free(settings.worker_threads)?;
+        let shared = take_free(settings.worker_threads, new_observer)?;
         let lease = Arc::new(Lease { shared });
         let settings = Arc::new(settings);
         shared.prepare(&lease, settings, netpoll);
+        begin(shared);
         if let Err(error) = shared.start_threads() {
             shared.close();
             shared.wait_closed(None);
@@ -107,7 +112,10 @@ impl Lease {
     }
 }
 
-fn take_free(processors: usize) -> io::Result<&'static Shared> {
+fn take_free(
+    processors: usize,
+    new_observer: fn() -> Box<dyn Observer>,
+) -> io::Result<&'static Shared> {
     let mut free = FREE.lock();
     match free
         .iter()
@@ -116,7 +124,7 @@ fn take_free(processors: usize) -> io::Result<&'static Shared> {
         Some(index) => Ok(free.swap_remove(index)),
         None => {
             drop(free);
-            Shared::leak(processors)
+            Shared::leak(processors, new_observer())
                 .ok_or_else(|| io::Error::other("too many runtimes exist at the same time"))
         }
     }
@@ -178,13 +186,7 @@ impl Drop for CountedWorker {
 impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.workers.threads.reopen();
-        self.prepare_instruments(&settings.instruments, &settings.thread_name);
         let seed = settings.seed.unwrap_or_else(rng::random_seed);
-        let looks = settings.on_deadlock != OnDeadlock::Ignore;
-        *self.observers.deadlock.lock() = None;
-        self.observers
-            .looks_for_deadlocks
-            .store(looks, Ordering::Relaxed);
         let spawner = {
             let settings = settings.clone();
             move |body: Box<dyn FnOnce() + Send>| {
@@ -211,9 +213,6 @@ impl Shared {
         cores.iter().for_each(|core| core.seed(seed));
         self.workers.idle.put_cores(cores);
         self.queues.reset(seed);
-        self.observers
-            .said_exhausted
-            .store(false, Ordering::Relaxed);
         self.registry.reopen();
         self.workers.idle.reopen();
         self.closed.store(false, Ordering::SeqCst);
@@ -272,7 +271,7 @@ impl Shared {
             Err(error) => return Err((core, error)),
         };
         let Some(counted) = CountedWorker::new(self, settings.max_threads) else {
-            self.report_exhausted_threads();
+            self.tell_no_more_threads();
             return Err((core, io::Error::other("all threads are in use")));
         };
         let carried = Carried {
@@ -351,17 +350,17 @@ impl Shared {
     /// Ends a task that nobody takes.
     pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
         let _ends = wait_cycle::ends_task_of(self);
-        match self.observers.instruments.on() {
-            0 => tasks::reject(runnable, refused, None),
-            _ => self.end_observed(runnable, refused, false),
+        match self.is_observed() {
+            false => tasks::reject(runnable, refused, None),
+            true => self.observer.reject(self, runnable, refused, false),
         }
     }
 
-    /// A report that cannot be taken is lost.
-    pub(super) fn submit_report(&self, reporting: Reporting) {
+    /// Has this called on a thread of the blocking pool, for who must not block. If none can be started it is dropped.
+    pub(crate) fn call_in_pool(&self, call: impl FnOnce() + Send + 'static) {
         if let Some(pool) = self.blocking() {
             // What comes back may be another's job, which nobody else would end.
-            if let Err((job, _)) = pool.submit(BlockingJob::Report(reporting)) {
+            if let Err((job, _)) = pool.submit(BlockingJob::Call(Box::new(call))) {
                 job.cancel();
             }
         }

@@ -4,10 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::scheduler::Shared;
-use crate::scheduler::deadlock::OnDeadlock;
-use crate::scheduler::instruments::InstrumentSettings;
-use crate::scheduler::schedtrace::SchedtraceSettings;
-use crate::scheduler::stall::{OnIncident, OnStall};
 use crate::sync::Arc;
 
 /// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
@@ -22,18 +18,12 @@ pub(crate) struct Settings {
     pub(crate) thread_name: String,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) wrap_thread: ThreadWrapper,
-    pub(crate) on_stall: OnStall,
     /// What keeps its thread for so long is reported.
     pub(crate) stall_threshold: Duration,
     /// Where random choices begin. `None`: anywhere.
     pub(crate) seed: Option<u64>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
-    /// `None`: the scheduler's state is not printed.
-    pub(crate) schedtrace: Option<SchedtraceSettings>,
-    pub(crate) instruments: InstrumentSettings,
-    pub(crate) on_incident: Option<OnIncident>,
-    pub(crate) on_deadlock: OnDeadlock,
 }
 
 impl fmt::Debug for Settings {
@@ -45,11 +35,9 @@ impl fmt::Debug for Settings {
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("thread_name", &self.thread_name)
             .field("thread_stack_size", &self.thread_stack_size)
-            .field("on_stall", &self.on_stall)
             .field("stall_threshold", &self.stall_threshold)
             .field("seed", &self.seed)
             .field("retakes", &self.retakes)
-            .field("schedtrace", &self.schedtrace)
             .finish_non_exhaustive()
     }
 }

@@ -10,13 +10,12 @@
 //! * a worker that is stuck in a poll loses its processor while work waits and none is idle ([`super::monitor::watch`] says
 //!   what stuck is, [`super::acquire`] how it goes); if it is blocked for long, in any case, so that what comes later
 //!   finds an idle processor without the monitor's help;
-//! * who is stuck for long is named ([`super::stall`]);
+//! * who is stuck for long is told to the [`observer`](super::observer) ([`stalls`]);
 //! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
 //!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
 //! * the worker with the driver is told of timers that it does not wait for;
 //! * a queued blocking job gets its thread;
-//! * the scheduler's state is printed every so often, if that is wanted ([`super::schedtrace`]): then nothing below lasts
-//!   longer than until it is due.
+//! * the observer is called in each round. If it wants the next one at a certain time, nothing below lasts longer.
 //!
 //! # When it sleeps
 //!
@@ -39,11 +38,10 @@
 use std::time::{Duration, Instant};
 
 use self::detached_polls::DetachedPolls;
+use self::stalls::Stalls;
 use self::watch::{OVERSLEPT, Verdict, Watch};
 use super::Shared;
-use super::deadlock::Suspicion;
-use super::schedtrace::Schedtrace;
-use super::stall::Stalls;
+use super::observer::Stall;
 use crate::clock;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -52,6 +50,7 @@ use crate::sync::thread::{self, Thread};
 mod detached_polls;
 pub(crate) mod probe;
 mod sleep;
+mod stalls;
 pub(crate) mod watch;
 
 /// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
@@ -175,8 +174,6 @@ impl Monitor {
 struct Rounds {
     shared: &'static Shared,
     retakes: bool,
-    looks_for_deadlock: bool,
-    suspicion: Option<Suspicion>,
     polls: u64,
     ticks: Vec<u64>,
     watches: Vec<Watch>,
@@ -192,9 +189,6 @@ struct Rounds {
     timer_looks: Vec<u64>,
     /// Rounds in which there were wakers that nobody has called.
     foreign_rounds: u32,
-    /// How long the queues were, for the timeline.
-    depths: Vec<usize>,
-    schedtrace: Option<Schedtrace>,
     /// The beginning of the last round, and how long after it the next was to come.
     last: Instant,
     period: Duration,
@@ -227,15 +221,12 @@ impl Rounds {
         let now = clock::now();
         let processors = shared.queues.processors.len();
         let settings = shared.settings().ok();
-        let wanted = settings.as_ref().and_then(|settings| settings.schedtrace);
         let threshold = settings
             .as_ref()
             .map_or(Duration::MAX, |settings| settings.stall_threshold);
         Rounds {
             shared,
             retakes: settings.is_some_and(|settings| settings.retakes),
-            looks_for_deadlock: shared.looks_for_deadlocks(),
-            suspicion: None,
             polls: 0,
             ticks: vec![0; processors],
             watches: (0..processors).map(|_| Watch::new()).collect(),
@@ -246,8 +237,6 @@ impl Rounds {
             asked: now,
             timer_looks: Vec::new(),
             foreign_rounds: 0,
-            depths: Vec::new(),
-            schedtrace: wanted.map(|wanted| Schedtrace::new(wanted, now)),
             last: now,
             period: PERIOD,
         }
@@ -294,13 +283,10 @@ impl Rounds {
             shared.wake_one();
         }
         self.ask();
-        shared.note_depths(&mut self.depths);
         if let Some(pool) = shared.blocking() {
             pool.tick();
         }
-        if let Some(schedtrace) = &mut self.schedtrace {
-            schedtrace.look(shared, self.last);
-        }
+        shared.observer().round(shared, self.last);
     }
 
     /// Who stands still, and what follows from it.
@@ -326,7 +312,7 @@ impl Rounds {
                 }
             }
             if let Some(stall) = self.watches[index].report(self.stalls.threshold()) {
-                shared.report_stall(&stall, stall.describe(), false);
+                shared.tell_stall(stall);
             }
         }
         if self.last < self.eager_until {
@@ -347,16 +333,18 @@ impl Rounds {
         if needed || for_long && watch.is_blocked() {
             let stuck = watch.stuck().filter(|_| self.retakes);
             if stuck.is_some() && !self.shared.can_replace_worker() {
-                return self.shared.report_exhausted_threads();
+                return self.shared.tell_no_more_threads();
             }
             if let Some(stuck) = stuck {
                 // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
-                let told = watch.report(self.stalls.threshold());
-                let told = told.map(|stall| (stall.describe(), stall));
+                let stall = watch.report(self.stalls.threshold());
                 self.detached.begin(self.shared, stuck, !watch.is_blocked());
                 let is_retaken = self.shared.retake(index, stuck);
-                if let Some((task, stall)) = told {
-                    self.shared.report_stall(&stall, task, is_retaken);
+                if let Some(stall) = stall {
+                    self.shared.tell_stall(Stall {
+                        is_retaken,
+                        ..stall
+                    });
                 }
                 if is_retaken {
                     *waiting = waiting.saturating_sub(1);

@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use super::{ASLEEP, AWAKE, AWAKE_TIME, DOZE, DOZING, PERIOD, Rounds};
 use crate::clock;
-use crate::scheduler::deadlock;
-use crate::scheduler::deadlock::Suspicion;
-use crate::scheduler::schedtrace::Schedtrace;
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::thread;
 
@@ -73,25 +70,15 @@ impl Rounds {
         sleep_state.store(ASLEEP, Ordering::Release);
         // Pairs with the fence in `end_monitor_sleep`.
         fence(Ordering::SeqCst);
-        if self.looks_for_deadlock {
-            self.suspicion = Suspicion::look(self.suspicion.take(), clock::now());
-        }
+        let observer = self.shared.observer();
+        observer.falls_asleep(self.shared);
         while sleep_state.load(Ordering::Acquire) == ASLEEP {
             let left = self.until_due();
             if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
                 sleep_state.store(AWAKE, Ordering::Relaxed);
                 break;
             }
-            let due = self
-                .suspicion
-                .as_ref()
-                .map(|suspicion| suspicion.due_in(clock::now()));
-            if due == Some(Duration::ZERO) {
-                if let Some(standstill) = self.suspicion.take().and_then(Suspicion::confirmed) {
-                    deadlock::report(&standstill);
-                }
-                continue;
-            }
+            let due = observer.asleep(self.shared);
             match left.into_iter().chain(due).min() {
                 None => thread::park(),
                 Some(time) => thread::park_timeout(time),
@@ -100,11 +87,11 @@ impl Rounds {
         self.wakes_up();
     }
 
-    /// How long it is until there is something to say: the scheduler's state, or a poll that lasts. `None`: never.
+    /// How long it is until the observer wants a round, or a poll that lasts is to be reported. `None`: never.
     pub(super) fn until_due(&self) -> Option<Duration> {
-        let trace = self.schedtrace.as_ref().map(Schedtrace::due_in);
+        let round = self.shared.observer().due_in();
         let stall = self.stalls.due();
         let stall = stall.map(|due| due.saturating_duration_since(clock::now()));
-        trace.into_iter().chain(stall).min()
+        round.into_iter().chain(stall).min()
     }
 }

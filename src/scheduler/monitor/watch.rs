@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use super::probe;
 use crate::clock;
 use crate::scheduler::monitor::probe::{Probe, State};
+use crate::scheduler::observer::Stall;
 use crate::scheduler::processor::Processor;
 use crate::tasks;
 
@@ -265,30 +266,16 @@ impl Poll {
         Some(seen_of(threshold).saturating_sub(self.kept))
     }
 
-    /// It is reported, and never again.
+    /// It is reported, and never again. The task is described now: one that has ended has no name.
     pub(crate) fn stall(&mut self, threshold: Duration) -> Stall {
         self.reported = true;
+        let task = self.doing.task;
         Stall {
-            task: self.doing.task,
+            task: (task != 0).then(|| tasks::describe(task)),
             // What was seen of it, which may be less than what is known by the CPU time.
             duration: clock::elapsed(self.since).max(threshold),
             is_blocked: self.blocked.is_some(),
+            is_retaken: false,
         }
-    }
-}
-
-/// A poll that has kept its thread for too long.
-#[derive(Debug)]
-pub(crate) struct Stall {
-    /// The task's [`Meta::tag`](tasks::Meta::tag). Zero: it is no poll.
-    pub(crate) task: u64,
-    pub(crate) duration: Duration,
-    pub(crate) is_blocked: bool,
-}
-
-impl Stall {
-    /// `None`: it is none's.
-    pub(crate) fn describe(&self) -> Option<tasks::Description> {
-        (self.task != 0).then(|| tasks::describe(self.task))
     }
 }

@@ -12,7 +12,7 @@ use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
 use self::busy_time::BusyTime;
 use self::ownership::Ownership;
-use super::instruments::journal::Journal;
+use self::records::Records;
 use super::rng::Rng;
 use super::run_queues::next_slot::NextSlot;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +23,7 @@ use crate::tasks::Runnable;
 pub(crate) mod busy_time;
 pub(crate) mod ownership;
 mod processor_ref;
+pub(crate) mod records;
 pub(crate) mod slot;
 #[cfg(test)]
 pub(super) mod tests;
@@ -62,8 +63,8 @@ pub(crate) struct Processor {
     /// Its poll is detached, and counted among those that compute. The monitor's and the holder's: see [`super::run_queues::compute_limit`].
     pub(super) counted: AtomicBool,
     pub(super) counters: Counters,
-    /// What was measured on request.
-    pub(super) journal: Journal,
+    /// The observer's.
+    pub(super) records: Records,
 }
 
 /// What is always counted.
@@ -73,9 +74,6 @@ pub(crate) struct Counters {
     pub(super) finished: Counter,
     pub(super) steals: Counter,
     pub(super) parks: Counter,
-    /// Times that it was given away by a thread about to block, or retaken from one that was stuck. Written by who parts the
-    /// two: the holder once it has let go, or the monitor once it has retaken, never both of the same ownership.
-    pub(super) handoffs: Counter,
 }
 
 /// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
@@ -94,15 +92,13 @@ pub(crate) struct Core {
     awaits_job: Cell<bool>,
     /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly always.
     intake: Cell<u32>,
-    /// Pushes while instruments were on.
-    pushes: Cell<u64>,
     /// For [`RunQueues::steal`](super::run_queues::RunQueues::steal): the ticks of all processors when the search began.
     pub(super) victims_ticks: RefCell<Vec<u64>>,
 }
 
-/// Of [`Core::intake`]: instruments are on.
+/// Of [`Core::intake`]: a switch of the [`observer`](super::observer) is on.
 const OBSERVED: u32 = 1 << 31;
-/// Of [`Core::intake`]: and they want to know of tasks that yield, too.
+/// Of [`Core::intake`]: one that asks for tasks that yield, too.
 const OBSERVED_YIELDS: u32 = 1 << 30;
 /// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many did, and one.
 const BATCH: u32 = OBSERVED_YIELDS - 1;
@@ -131,7 +127,7 @@ impl Processor {
             listed: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             counters: Counters::default(),
-            journal: Journal::default(),
+            records: Records::default(),
         }
     }
 
@@ -164,12 +160,6 @@ impl Processor {
         self.ownership.holder().is_some() || self.ownership.is_detached()
     }
 
-    /// The tick, the word of the task polled last, and the thread by which the processor is, entitled to it or not.
-    pub(super) fn at_work(&self) -> Option<(u64, u64, u64)> {
-        let (thread, _) = self.ownership.held_by()?;
-        Some((self.tick.get(), self.task(), thread))
-    }
-
     /// Runnables in the queue and the next slot.
     pub(super) fn num_queued(&self) -> usize {
         self.stealer.len() + usize::from(!self.next.is_empty())
@@ -182,22 +172,12 @@ impl Processor {
             finished,
             steals,
             parks,
-            handoffs,
         } = &self.counters;
-        for counter in [
-            &self.tick,
-            &self.looks,
-            spawned,
-            finished,
-            steals,
-            parks,
-            handoffs,
-        ] {
+        for counter in [&self.tick, &self.looks, spawned, finished, steals, parks] {
             counter.reset();
         }
         self.task.store(0, Ordering::Relaxed);
         self.busy.reset();
-        self.journal.reset();
     }
 }
 
@@ -218,7 +198,6 @@ impl Core {
             streak: Cell::new(0),
             awaits_job: Cell::new(false),
             intake: Cell::new(0),
-            pushes: Cell::new(0),
             victims_ticks: RefCell::new(Vec::new()),
         })
     }
@@ -257,7 +236,7 @@ impl Core {
         self.intake.get() & (OBSERVED_YIELDS | BATCH) == 0
     }
 
-    /// Whether instruments want to know of this push.
+    /// Whether the observer is told of this push.
     #[inline]
     pub(super) fn is_observed(&self, yielded: bool) -> bool {
         let wanted = if yielded { OBSERVED_YIELDS } else { OBSERVED };
@@ -360,18 +339,11 @@ impl Core {
         (intake & BATCH).saturating_sub(1)
     }
 
-    /// Instruments have been switched on, or off.
+    /// A switch was turned on, or off.
     pub(super) fn set_observed(&self, pushes: bool, yields: bool) {
         let pushes = if pushes { OBSERVED } else { 0 };
         let yields = if yields { OBSERVED_YIELDS } else { 0 };
         self.intake.set(self.intake.get() & BATCH | pushes | yields);
-    }
-
-    /// How many pushes were counted before.
-    pub(super) fn count_push(&self) -> u64 {
-        let pushes = self.pushes.get();
-        self.pushes.set(pushes.wrapping_add(1));
-        pushes
     }
 }
 

@@ -11,6 +11,8 @@
 //! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`], then
 //! [`RunQueues::search`]; each 61st time [`RunQueues::pop_fair`] and [`RunQueues::take_turn_of_detached`] come first.
 
+use std::ptr;
+
 use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 
@@ -66,6 +68,15 @@ impl RunQueues {
     /// The processors, as they are at present.
     pub(super) fn current(&self) -> impl Iterator<Item = &'static Processor> {
         self.processors.iter().map(|slot| slot.current())
+    }
+
+    /// The processor that this is an instance of.
+    pub(super) fn index_of(&self, instance: &Processor) -> Option<usize> {
+        let current = self.current().position(|other| ptr::eq(other, instance));
+        current.or_else(|| {
+            let mut slots = self.processors.iter();
+            slots.position(|slot| slot.number_of(instance).is_some())
+        })
     }
 
     /// For a thread without a processor.

@@ -222,14 +222,14 @@ fn a_worker_that_lost_its_processor_in_a_poll_takes_nothing_more() {
     assert_eq!(processor.tick.get(), 1);
 }
 
-/// Who has pushed it may have switched them on first, while this worker searched.
+/// Who has pushed it may have turned one on first, while this worker searched.
 #[test]
-fn a_task_that_was_found_is_polled_with_the_instruments_that_are_on() {
+fn a_task_that_was_found_is_polled_with_the_switches_that_are_on() {
     let yard = Yard::new(1);
     let shared = yard.shared;
     let is_plain = move || this_thread::with_core(shared, Core::is_plain).unwrap();
     let polls = yard.queue([task(move || {
-        shared.switch(instruments::HISTOGRAMS, 0);
+        shared.switch(SWITCH, 0);
         // As if it had been asked before.
         this_thread::with_core(shared, |core| core.processor.ownership.acknowledge());
         assert!(is_plain());

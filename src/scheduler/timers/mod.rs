@@ -126,6 +126,7 @@ impl Timers {
     }
 
     /// How many timers are armed on this processor's wheel.
+    #[cfg(test)]
     pub(super) fn num_armed(&self, processor: usize) -> usize {
         self.wheels[processor].wheel.lock().len()
     }

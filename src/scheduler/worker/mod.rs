@@ -24,7 +24,7 @@ use self::wake_heuristics::WakeHeuristics;
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::processor::ownership::Answer;
-use super::{Shared, instruments, this_thread};
+use super::{Shared, this_thread};
 use crate::clock;
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
@@ -43,7 +43,7 @@ const TIMER_TURNS: u32 = 8;
 
 /// This worker is counted as searching in `Idle`.
 const SEARCHING: u8 = 1;
-/// Instruments are on.
+/// A switch of the [`observer`](super::observer) is on.
 const OBSERVED: u8 = 2;
 
 pub(super) struct Worker {
@@ -112,7 +112,7 @@ fn run_as(
     work: impl FnOnce(&Worker),
 ) {
     this_thread::set_worker_of(Some(shared));
-    instruments::set_worker(Some(shared));
+    shared.observer.worker_begins();
     let mut held = Held { shared, searching };
     if let Some(core) = core {
         shared.acquire(core, clock::now());
@@ -120,7 +120,7 @@ fn run_as(
     // None: the runtime ended while this thread began.
     if let Some(netpoll) = shared.netpoll() {
         let worker = Worker::new(shared, netpoll, std::mem::take(&mut held.searching));
-        worker.look_at_instruments();
+        worker.look_at_switches();
         work(&worker);
     }
 }
@@ -140,7 +140,7 @@ impl Drop for Held {
         if let Some(core) = self.shared.release() {
             self.shared.retire(core);
         }
-        instruments::set_worker(None);
+        self.shared.observer.worker_ends();
         this_thread::set_worker_of(None);
     }
 }
@@ -182,10 +182,10 @@ impl Worker {
             .set(others | if searching { SEARCHING } else { 0 });
     }
 
-    /// Whether instruments are on, copied to where polls see it. See [`super::instruments`].
-    fn look_at_instruments(&self) {
+    /// Whether a switch is on, copied to where polls see it. See [`super::observer`].
+    fn look_at_switches(&self) {
         self.shared.workers.hold.wait();
-        let observed = self.shared.look_at_instruments();
+        let observed = self.shared.look_at_switches();
         let others = self.special.get() & !OBSERVED;
         self.special
             .set(others | if observed { OBSERVED } else { 0 });
@@ -221,9 +221,9 @@ impl Worker {
         let Some(runnable) = found else {
             return Step::FoundNothing;
         };
-        // Who has pushed it may have switched instruments on first, while this worker searched.
+        // Who has pushed it may have turned a switch on first, while this worker searched.
         if self.shared.is_observed() && self.special.get() & OBSERVED == 0 {
-            self.look_at_instruments();
+            self.look_at_switches();
         }
         this_thread::with_core(self.shared, |core| core.begin_poll(&runnable));
         self.poll(runnable);
@@ -265,7 +265,7 @@ impl Worker {
     fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         if everywhere {
-            self.look_at_instruments();
+            self.look_at_switches();
             if self.call_foreign_wakers() && !self.has_processor() {
                 return None;
             }
@@ -389,7 +389,7 @@ impl Worker {
         self.poll_as::<false>(runnable);
     }
 
-    /// While it searches or instruments are on.
+    /// While it searches or is observed.
     #[cold]
     fn poll_specially(&self, runnable: Runnable) {
         if self.is_searching() {
@@ -410,9 +410,8 @@ impl Worker {
             return self.shared.poll_off_processor(runnable, tasks::cancel);
         }
         if IS_OBSERVED {
-            let chain = self
-                .shared
-                .poll_observed(runnable, tasks::run, self.chain.get());
+            let (shared, chain) = (self.shared, self.chain.get());
+            let chain = (shared.observer).poll(shared, runnable, tasks::run, chain);
             self.chain.set(chain);
         } else {
             tasks::run(runnable);

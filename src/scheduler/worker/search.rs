@@ -63,7 +63,7 @@ impl Worker {
             let (found, victim) = self.shared.queues.search(core)?;
             if let Some(victim) = victim {
                 core.processor.counters.steals.add(1);
-                self.shared.note_steal(core, victim);
+                self.shared.tell_steal(core, victim);
             }
             Some(found)
         })

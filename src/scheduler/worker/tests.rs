@@ -4,12 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::idle::Next;
 use super::*;
+use crate::scheduler::observer::{NoObserver, Observer, WITHOUT_YIELDS};
 use crate::scheduler::processor::tests::token;
 use crate::sync::atomic::Ordering;
 
 /// Runs a worker that panics, and looks what it has left.
 fn panics(searching: bool, work: impl FnOnce(&Worker)) {
-    let shared = Shared::leak(2).unwrap();
+    let shared = Shared::leak(2, Box::new(NoObserver)).unwrap();
     shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
     let core = shared.workers.idle.pop_idle();
     if searching {
@@ -43,7 +44,11 @@ fn a_worker_that_panics_after_its_search_gives_back_nobody_s_count() {
 }
 
 fn open(processors: usize) -> &'static Shared {
-    let shared = Shared::leak(processors).unwrap();
+    open_for(processors, Box::new(NoObserver))
+}
+
+fn open_for(processors: usize, observer: Box<dyn Observer>) -> &'static Shared {
+    let shared = Shared::leak(processors, observer).unwrap();
     shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
     shared.workers.idle.reopen();
     shared.closed.store(false, Ordering::SeqCst);
@@ -162,21 +167,38 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
     }
 }
 
+/// It polls, and stamps that.
+#[derive(Debug)]
+struct Stamps;
+
+impl Observer for Stamps {
+    fn poll(
+        &self,
+        _: &'static Shared,
+        runnable: Runnable,
+        poll: fn(Runnable) -> tasks::Polled,
+        chain: u64,
+    ) -> u64 {
+        poll(runnable);
+        chain + 1
+    }
+}
+
 /// What it costs to observe a poll is paid by those that are observed.
 #[test]
-fn a_poll_is_measured_if_instruments_are_on_and_not_because_the_worker_searched() {
+fn a_poll_is_observed_if_a_switch_is_on_and_not_because_the_worker_searched() {
     for (searching, observed) in [(true, false), (false, true), (true, true)] {
-        let shared = open(1);
+        let shared = open_for(1, Box::new(Stamps));
         let core = shared.workers.idle.pop_idle();
         if searching {
             assert!(shared.workers.idle.begin_search(usize::MAX));
         }
         if observed {
-            shared.switch(instruments::HISTOGRAMS, 0);
+            shared.switch(WITHOUT_YIELDS, 0);
         }
         run_as(shared, core, searching, |worker| {
             worker.poll(token().1);
-            assert_eq!(worker.chain.get() != 0, observed);
+            assert_eq!(worker.chain.get(), u64::from(observed));
             assert!(!worker.is_searching());
         });
         assert_eq!(shared.workers.idle.num_searching(), 0);

@@ -119,7 +119,7 @@ impl Worker {
             self.heuristics
                 .begin(up.core.processor.tick.get(), up.searching);
             self.shared.acquire(up.core, clock::recent());
-            self.look_at_instruments();
+            self.look_at_switches();
             self.wake_all(wakers);
             return true;
         }

@@ -120,7 +120,7 @@ const ENDS: [&str; 4] = ["drop", "timeout", "background", "never"];
 
 #[test]
 fn a_full_pipe_that_nobody_reads_holds_up_no_task_no_job_and_no_end() {
-    for debug in ["", "schedtrace=1,scheddetail=1,mumble"] {
+    for debug in ["", "schedtrace=1,mumble"] {
         for how in ENDS {
             let (_unread, full) = full_pipe();
             assert_ends_well(start("child_speaks_and_ends", debug, how, full));

@@ -1,9 +1,9 @@
 //! The timeline's ring, and its models: one thread writes over old events while another copies.
 
-#[path = "../../../src/timeline/event.rs"]
+#[path = "../../../src/observe/timeline/event.rs"]
 #[rustfmt::skip]
 mod event;
-#[path = "../../../src/timeline/ring.rs"]
+#[path = "../../../src/observe/timeline/ring.rs"]
 #[rustfmt::skip]
 mod ring;
 

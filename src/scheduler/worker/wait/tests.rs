@@ -6,6 +6,7 @@ use std::task::Wake;
 
 use super::*;
 use crate::scheduler::monitor::probe;
+use crate::scheduler::observer::NoObserver;
 use crate::scheduler::processor::tests::token;
 use crate::scheduler::timers::Timer;
 use crate::scheduler::worker::run_as;
@@ -15,7 +16,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// An open scheduler of one processor, which is idle.
 fn open() -> &'static Shared {
-    let shared = Shared::leak(1).unwrap();
+    let shared = Shared::leak(1, Box::new(NoObserver)).unwrap();
     shared.workers.idle.reopen();
     shared.closed.store(false, Ordering::SeqCst);
     shared.services.leased.lock().netpoll =

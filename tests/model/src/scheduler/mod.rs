@@ -35,18 +35,6 @@ mod yard;
 
 use timers::Timers;
 
-/// Nothing is measured in models.
-mod instruments {
-    pub(crate) mod journal {
-        #[derive(Debug, Default)]
-        pub(crate) struct Journal;
-
-        impl Journal {
-            pub(crate) fn reset(&self) {}
-        }
-    }
-}
-
 /// What the timers see of the scheduler.
 struct Shared {
     services: Services,

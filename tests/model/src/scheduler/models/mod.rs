@@ -6,8 +6,8 @@ mod blocking;
 mod closing;
 mod handover;
 mod held_back;
-mod instruments;
 mod next_slot;
+mod observer;
 #[cfg(feature = "net")]
 mod reactor;
 #[cfg(feature = "net")]
@@ -32,7 +32,7 @@ pub(crate) fn all() -> Vec<Check> {
         next_slot::CHECKS,
         timers::CHECKS,
         crate::timeline::CHECKS,
-        instruments::CHECKS,
+        observer::CHECKS,
         crate::join_set::CHECKS,
     ]
     .concat()

@@ -1,4 +1,5 @@
-//! Recording timelines: on demand, from a runtime's beginning to its end, and all the time for the case of a failure.
+//! Recording timelines: on demand, from a runtime's beginning to its end, and all the time for the
+//! case of a failure.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -6,32 +7,34 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::collect::{log, logs};
+use super::instruments::record_everywhere;
+use super::timeline::{self, Log, TaskLabel, stamp};
+use super::{OnIncident, each, of};
 use crate::clock;
-use crate::scheduler::instruments::{forget_logs, logs, record_everywhere};
-use crate::scheduler::{OnIncident, Shared};
+use crate::scheduler::Shared;
 use crate::stderr;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Id};
-use crate::timeline::{self, Log, TaskLabel, stamp};
 
 /// When the recording that [`start`] has begun began.
 static STARTED: Mutex<Option<u64>> = Mutex::new(None);
 
 /// Takes the lock of that, for a fork.
-pub(super) fn hold() -> impl Sized + 'static {
+pub(crate) fn hold() -> impl Sized + 'static {
     STARTED.lock()
 }
 
 /// Begins to record a timeline of all runtimes of this process, also of those that begin later.
 ///
 /// Each processor keeps the last 262,144 of its events, or what
-/// [`Builder::trace_events`](crate::Builder::trace_events) says: about two seconds if it polls 100,000 tasks a second. Older
-/// ones are overwritten, and counted. A poll costs some 30 ns more meanwhile, and so does a wake. If a recording is going on, it
-/// begins anew.
+/// [`Builder::trace_events`](crate::Builder::trace_events) says: about two seconds if it polls
+/// 100,000 tasks a second. Older ones are overwritten, and counted. A poll costs some 30 ns more
+/// meanwhile, and so does a wake. If a recording is going on, it begins anew.
 ///
-/// That is up to 4 MiB for each processor. They are kept afterwards, for the next recording of the same runtime or of one that
-/// comes after it.
+/// That is up to 4 MiB for each processor. They are kept afterwards, for the next recording of the
+/// same runtime or of one that comes after it.
 ///
 /// # Examples
 ///
@@ -56,15 +59,15 @@ pub fn start() {
 /// Ends what [`start`] has begun, and writes it in the trace event format of Chrome, which
 /// [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open.
 ///
-/// There is a lane for each processor, and for each thread that ran part of a poll, or a blocking job, without one. A slice
-/// is a poll and bears the task's name, or where it was spawned; an arrow leads to it from whoever woke the task. Steals,
-/// parks, hand-overs and retakes are marks, the lengths of the queues counters. `otherData.lost_events` says how many
-/// events were overwritten.
+/// There is a lane for each processor, and for each thread that ran part of a poll, or a blocking
+/// job, without one. A slice is a poll and bears the task's name, or where it was spawned; an arrow
+/// leads to it from whoever woke the task. Steals, parks, hand-overs and retakes are marks, the
+/// lengths of the queues counters. `otherData.lost_events` says how many events were overwritten.
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) if nothing is being recorded; else those of the writer, and then the
-/// recording has ended all the same.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if nothing is being recorded; else those of the
+/// writer, and then the recording has ended all the same.
 pub fn stop(out: impl Write) -> io::Result<()> {
     let mut started = STARTED.lock();
     let Some(begin) = started.take() else {
@@ -73,7 +76,7 @@ pub fn stop(out: impl Write) -> io::Result<()> {
     };
     record_everywhere(false);
     let logs = logs(begin, true);
-    forget_logs();
+    each(|shared, observer| observer.instruments.forget_log(shared));
     let names = tasks::ended_names();
     tasks::keep_names(false);
     drop(started);
@@ -107,7 +110,7 @@ fn label(tag: u64, names: &HashMap<Id, Arc<str>>) -> TaskLabel {
 
 /// The timeline of one runtime, from its beginning to its end.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(crate) struct Recording {
     file: File,
     path: PathBuf,
     begin: u64,
@@ -115,23 +118,27 @@ pub(super) struct Recording {
 
 impl Recording {
     /// The file is made now, so that one that cannot be made is not found out at the end.
-    pub(super) fn begin(shared: &Shared, path: PathBuf, file: File) -> Recording {
+    pub(crate) fn begin(shared: &'static Shared, path: PathBuf, file: File) -> Recording {
         tasks::keep_names(true);
         Recording {
             file,
             path,
-            begin: shared.begin_recording(),
+            begin: of(shared).instruments.begin_recording(shared),
         }
     }
 
-    /// Writes what there is. If that fails, it is said on standard error: there is nobody else to tell.
-    pub(super) fn end(self, shared: &Shared) {
-        let written = write(&self.file, &[shared.log(self.begin)], &tasks::ended_names());
-        shared.end_recording();
+    /// Writes what there is. If that fails, it is said on standard error: there is nobody else to
+    /// tell.
+    pub(crate) fn end(self, shared: &'static Shared) {
+        let instruments = &of(shared).instruments;
+        let logs = [log(shared, self.begin)];
+        let written = write(&self.file, &logs, &tasks::ended_names());
+        instruments.end_recording(shared);
         {
-            // Whoever stops at the same time has read before, or reads afterwards what there is then: no more is written here.
+            // Whoever stops at the same time has read before, or reads afterwards what there is
+            // then: no more is written here.
             let _started = STARTED.lock();
-            shared.forget_log();
+            instruments.forget_log(shared);
         }
         tasks::keep_names(false);
         if let Err(error) = written {
@@ -144,7 +151,7 @@ impl Recording {
 }
 
 /// Writes the last of the timeline when something has gone wrong.
-pub(super) struct FlightRecorder {
+pub(crate) struct FlightRecorder {
     path: PathBuf,
     /// How many files there are, and since when.
     written: Mutex<(usize, Option<Instant>)>,
@@ -156,7 +163,7 @@ const QUIET: Duration = Duration::from_secs(10);
 const MOST_FILES: usize = 16;
 
 impl FlightRecorder {
-    pub(super) fn new(path: PathBuf) -> FlightRecorder {
+    pub(crate) fn new(path: PathBuf) -> FlightRecorder {
         tasks::keep_names(true);
         FlightRecorder {
             path,
@@ -164,16 +171,16 @@ impl FlightRecorder {
         }
     }
 
-    pub(super) fn from_environment() -> Option<PathBuf> {
+    pub(crate) fn from_environment() -> Option<PathBuf> {
         let path = std::env::var_os("EXECUTOR_FLIGHT_RECORDER").filter(|path| !path.is_empty())?;
         Some(PathBuf::from(path))
     }
 
-    pub(super) fn into_hook(self) -> OnIncident {
+    pub(crate) fn into_hook(self) -> OnIncident {
         Arc::new(move |shared, incident| {
             if let Some(path) = self.next_file(clock::now()) {
                 let written = File::create(&path)
-                    .and_then(|file| write(file, &[shared.log(0)], &tasks::ended_names()));
+                    .and_then(|file| write(file, &[log(shared, 0)], &tasks::ended_names()));
                 let path = path.display();
                 match written {
                     Ok(()) => stderr::say(format_args!("{incident}: see {path}")),
@@ -205,8 +212,9 @@ impl Drop for FlightRecorder {
 /// The environment variable that names a file for the timeline.
 const VARIABLE: &str = "EXECUTOR_TRACE";
 
-/// The file that the environment asks for, for one runtime: the second one of a process gets another.
-pub(super) fn from_environment() -> Option<(PathBuf, File)> {
+/// The file that the environment asks for, for one runtime: the second one of a process gets
+/// another.
+pub(crate) fn from_environment() -> Option<(PathBuf, File)> {
     static RUNTIMES: AtomicUsize = AtomicUsize::new(0);
 
     let path = PathBuf::from(std::env::var_os(VARIABLE).filter(|path| !path.is_empty())?);

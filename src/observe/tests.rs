@@ -1,7 +1,10 @@
 use async_task::ScheduleInfo;
 
-use super::*;
-use crate::tasks::{Meta, Schedule, create};
+use super::RuntimeObserver;
+use super::instruments::Instruments;
+use super::timeline::Kind;
+use crate::scheduler::Shared;
+use crate::tasks::{Meta, Runnable, Schedule, create};
 
 /// Tasks that are ended by hand.
 struct Nobody;
@@ -11,14 +14,18 @@ impl Schedule for Nobody {
     fn finished(_: &Meta) {}
 }
 
+fn observed() -> (&'static Shared, &'static Instruments) {
+    let shared = Shared::leak(1, Box::new(RuntimeObserver::new())).unwrap();
+    (shared, &super::of(shared).instruments)
+}
+
 #[test]
 fn a_job_that_is_rejected_leaves_no_place_of_the_latencies_taken() {
-    let shared = Shared::leak(1).unwrap();
-    let instruments = &shared.observers.instruments;
+    let (shared, instruments) = observed();
     let (runnable, handle) = create::<_, Nobody>(async {}, 0, shared.registry);
     let tag = runnable.metadata().tag();
     instruments.latencies.pushed(tag, 7);
-    shared.end_observed(runnable, None, false);
+    instruments.reject(shared, runnable, None, false);
     assert_eq!(instruments.latencies.polled(tag), None);
     instruments.latencies.pushed(tag, 8);
     assert_eq!(instruments.latencies.polled(tag), Some(8), "free again");
@@ -27,22 +34,22 @@ fn a_job_that_is_rejected_leaves_no_place_of_the_latencies_taken() {
 
 #[test]
 fn what_was_recorded_is_forgotten_when_the_last_recording_has_ended() {
-    let shared = Shared::leak(1).unwrap();
+    let (shared, instruments) = observed();
     let events = || {
         let mut count = 0;
-        let list = &shared.observers.instruments.others;
+        let list = &instruments.others;
         list.since(0, |_, events, _| count += events.len());
         count
     };
-    shared.begin_recording();
-    shared.begin_recording();
-    shared.note(None, Kind::Wake, 7);
-    shared.note_by_monitor(Kind::Wake, 7);
-    shared.end_recording();
-    shared.forget_log();
+    instruments.begin_recording(shared);
+    instruments.begin_recording(shared);
+    instruments.write(None, Kind::Wake, 7, 1);
+    instruments.write_for_monitor(Kind::Wake, 7, 1);
+    instruments.end_recording(shared);
+    instruments.forget_log(shared);
     assert_eq!(events(), 2, "one goes on");
-    shared.end_recording();
+    instruments.end_recording(shared);
     assert_eq!(events(), 2, "it is still to be read");
-    shared.forget_log();
+    instruments.forget_log(shared);
     assert_eq!(events(), 0);
 }

@@ -4,11 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Histogram;
-use crate::scheduler::snapshot::{ProcessorSnapshot, Snapshot};
+use super::collect::histograms;
+use crate::scheduler::Shared;
+use crate::scheduler::inspect::{ProcessorSnapshot, Snapshot};
 
-/// A snapshot of a runtime's figures, taken by [`Handle::metrics`](super::Handle::metrics).
+/// A snapshot of a runtime's figures, taken by [`Handle::metrics`](crate::Handle::metrics).
 ///
-/// Each figure was right at some moment while the snapshot was taken. Counters begin at zero with the runtime.
+/// Each figure was right at some moment while the snapshot was taken. Counters begin at zero with
+/// the runtime.
 ///
 /// # Examples
 ///
@@ -22,11 +25,18 @@ use crate::scheduler::snapshot::{ProcessorSnapshot, Snapshot};
 #[derive(Clone, Debug)]
 pub struct RuntimeMetrics {
     snapshot: Snapshot,
+    poll_times: Histogram,
+    latencies: Histogram,
 }
 
 impl RuntimeMetrics {
-    pub(super) fn new(snapshot: Snapshot) -> RuntimeMetrics {
-        RuntimeMetrics { snapshot }
+    pub(crate) fn of(shared: &'static Shared) -> RuntimeMetrics {
+        let (poll_times, latencies) = histograms(shared);
+        RuntimeMetrics {
+            snapshot: shared.snapshot(),
+            poll_times,
+            latencies,
+        }
     }
 
     fn processor(&self, index: usize) -> &ProcessorSnapshot {
@@ -61,17 +71,17 @@ impl RuntimeMetrics {
 
     /// Threads of the blocking pool, idle ones included.
     pub fn num_blocking_threads(&self) -> usize {
-        self.snapshot.blocking_threads
+        self.snapshot.pool.threads
     }
 
     /// Idle threads of the blocking pool.
     pub fn num_idle_blocking_threads(&self) -> usize {
-        self.snapshot.idle_blocking_threads
+        self.snapshot.pool.idle_threads
     }
 
     /// Blocking jobs that wait for a thread.
     pub fn blocking_queue_depth(&self) -> usize {
-        self.snapshot.blocking_queue_depth
+        self.snapshot.pool.queued_jobs
     }
 
     /// All threads of the runtime: workers, spares, blocking ones and the reactor's.
@@ -84,13 +94,15 @@ impl RuntimeMetrics {
         self.snapshot.handoffs
     }
 
-    /// Times the monitor took a processor from a worker that was stuck in a poll: blocked, or running on.
+    /// Times the monitor took a processor from a worker that was stuck in a poll: blocked, or
+    /// running on.
     pub fn retake_count(&self) -> u64 {
         self.snapshot.retakes
     }
 
-    /// Polls that kept their thread for [`Builder::stall_threshold`](super::Builder::stall_threshold), whether or not anybody
-    /// was told of them.
+    /// Polls that kept their thread for
+    /// [`Builder::stall_threshold`](crate::Builder::stall_threshold), whether or not anybody was
+    /// told of them.
     pub fn stall_count(&self) -> u64 {
         self.snapshot.stalls
     }
@@ -128,22 +140,24 @@ impl RuntimeMetrics {
         self.processor(worker).parks
     }
 
-    /// How long processor `worker` was held by a thread: polling tasks, or looking for some. A poll that goes on
-    /// although its processor was retaken counts with it, so this may grow faster than time passes.
+    /// How long processor `worker` was in the hands of a thread: polling tasks, or looking for
+    /// some. A poll that goes on although its processor was retaken counts with it, so this may
+    /// grow faster than time passes.
     #[track_caller]
     pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
         self.processor(worker).busy
     }
 
-    /// How long polls took, each of them. Empty unless [`Builder::histograms`](super::Builder::histograms) is on.
+    /// How long polls took, each of them. Empty unless
+    /// [`Builder::histograms`](crate::Builder::histograms) is on.
     pub fn poll_time_histogram(&self) -> &Histogram {
-        &self.snapshot.poll_times
+        &self.poll_times
     }
 
-    /// How long tasks that had been woken or spawned waited for a processor; one in eight is measured. Empty unless
-    /// [`Builder::histograms`](super::Builder::histograms) is on.
+    /// How long tasks that had been woken or spawned waited for a processor; one in eight is
+    /// measured. Empty unless [`Builder::histograms`](crate::Builder::histograms) is on.
     pub fn schedule_latency_histogram(&self) -> &Histogram {
-        &self.snapshot.latencies
+        &self.latencies
     }
 }
 

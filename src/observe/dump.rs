@@ -1,8 +1,8 @@
 //! Which tasks are there, and what are they doing?
 //!
-//! A task that has waited is in the registry; one that is being polled is named by the processor or thread that polls it. One
-//! that has been spawned and was never polled lies in a queue, where nobody can look: such tasks are counted. While
-//! [details](super::instruments::details) are on, all are known.
+//! A task that has waited is in the registry; one that is being polled is named by the processor or
+//! thread that polls it. One that has been spawned and was never polled lies in a queue, where
+//! nobody can look: such tasks are counted. While [details](super::details) are on, all are known.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,11 +10,12 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::Shared;
+use super::details::{Detail, Doing};
+use super::of;
 use crate::clock;
-use crate::scheduler::instruments::details::{Detail, Doing};
-use crate::scheduler::monitor::probe::{Probe, State};
-use crate::sync::atomic::Ordering;
+use crate::scheduler::Shared;
+use crate::scheduler::inspect::AtWork;
+use crate::scheduler::probe::{Probe, State};
 use crate::tasks::{self, Id};
 
 /// What a task is doing.
@@ -70,7 +71,8 @@ impl TaskInfo {
     }
 
     /// For how long it has been doing that. `None` if that is not known: without
-    /// [details](crate::Builder::task_details) only of blocking jobs and of what has given its processor away.
+    /// [details](crate::Builder::task_details) only of blocking jobs and of what has given its
+    /// processor away.
     pub fn since(&self) -> Option<Duration> {
         let detail = self.detail.as_ref();
         let by_detail = detail.map(|detail| self.now.saturating_duration_since(detail.since));
@@ -144,8 +146,8 @@ pub struct TaskDump {
 }
 
 impl TaskDump {
-    /// Those that are known, the blocked ones first, then the running, the queued, the waiting; of each kind first those that
-    /// have been so for longest, where that is known.
+    /// Those that are known, the blocked ones first, then the running, the queued, the waiting; of
+    /// each kind first those that have been so for longest, where that is known.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.tasks
     }
@@ -177,7 +179,8 @@ type Doings = (TaskState, bool, Option<Duration>);
 /// Twice as long as a worker looks for work before it parks.
 const LONGEST_SEARCH: Duration = Duration::from_micros(100);
 
-/// What became of a runtime's tasks: see [`Runtime::shutdown_timeout`](crate::Runtime::shutdown_timeout).
+/// What became of a runtime's tasks: see
+/// [`Runtime::shutdown_timeout`](crate::Runtime::shutdown_timeout).
 #[derive(Clone, Debug, Default)]
 pub struct ShutdownReport {
     finished: u64,
@@ -192,7 +195,8 @@ impl ShutdownReport {
         self.left == 0
     }
 
-    /// Tasks and blocking jobs that came to their own end, or panicked, while the runtime shut down.
+    /// Tasks and blocking jobs that came to their own end, or panicked, while the runtime shut
+    /// down.
     pub fn finished(&self) -> usize {
         self.finished as usize
     }
@@ -202,13 +206,14 @@ impl ShutdownReport {
         self.cancelled as usize
     }
 
-    /// Those that have not ended: the blocked ones, and what could not be cancelled yet because of them.
+    /// Those that have not ended: the blocked ones, and what could not be cancelled yet because of
+    /// them.
     pub fn left(&self) -> usize {
         self.left as usize
     }
 
-    /// Polls and blocking jobs that were still running in the end: which tasks, where they were spawned, and whether their
-    /// threads are blocked.
+    /// Polls and blocking jobs that were still running in the end: which tasks, where they were
+    /// spawned, and whether their threads are blocked.
     pub fn blocked(&self) -> &[TaskInfo] {
         &self.blocked
     }
@@ -237,129 +242,111 @@ pub(crate) struct Endings {
     cancelled: u64,
 }
 
-impl Shared {
-    /// Threads that have given their processor away in a poll. `None`: a blocking job runs.
-    pub(super) fn threads_without_processor(&self) -> Option<Vec<u64>> {
-        self.workers.off_processor.threads()
-    }
-
-    /// How many tasks have ended, and of them by being cancelled.
-    pub(crate) fn count_endings(&self) -> Endings {
-        Endings {
-            // In this order: a task counts as cancelled before it counts as finished.
-            finished: self.num_finished_tasks(),
-            cancelled: self.counters.cancelled.load(Ordering::Acquire),
-        }
-    }
-
-    /// What has ended since, and what has not.
-    pub(crate) fn shutdown_report(&self, before: Endings) -> ShutdownReport {
-        let after = self.count_endings();
-        let left = self.num_alive_tasks();
-        let cancelled = after.cancelled - before.cancelled;
-        let mut blocked = match left {
-            0 => Vec::new(),
-            _ => self.dump_tasks().tasks,
-        };
-        blocked.retain(|task| matches!(task.state, TaskState::Blocked | TaskState::Running));
-        ShutdownReport {
-            finished: (after.finished - before.finished).saturating_sub(cancelled),
-            cancelled,
-            left,
-            blocked,
-        }
+/// How many tasks have ended, and of them by being cancelled.
+pub(crate) fn count_endings(shared: &'static Shared) -> Endings {
+    Endings {
+        // In this order: a task counts as cancelled before it counts as finished.
+        finished: shared.num_finished_tasks(),
+        cancelled: shared.num_cancelled_tasks(),
     }
 }
 
-impl Shared {
-    /// The live tasks, as far as they are known.
-    pub(crate) fn dump_tasks(&self) -> TaskDump {
-        let alive = self.num_alive_tasks();
-        let details: HashMap<u64, Detail> = self
-            .observers
-            .instruments
-            .details
-            .all()
-            .into_iter()
-            .collect();
-        let mut states: HashMap<u64, Doings> = HashMap::new();
-        for tag in self.registry.tags() {
-            states.insert(tag, (TaskState::Waiting, false, None));
-        }
-        for (&tag, detail) in &details {
-            let state = match detail.doing {
-                Doing::Queued => TaskState::Queued,
-                Doing::Running => TaskState::Running,
-                Doing::Waiting => TaskState::Waiting,
-            };
-            states.insert(tag, (state, false, None));
-        }
-        let running = self.running_tasks(&states);
-        states.extend(running);
-        let now = clock::now();
-        let mut tasks: Vec<TaskInfo> = states
-            .into_iter()
-            .map(|(tag, (state, is_job, since))| TaskInfo {
-                task: tasks::describe(tag),
-                state,
-                is_job,
-                since,
-                detail: details.get(&tag).copied(),
-                now,
-            })
-            .collect();
-        tasks.sort_by_key(|task| (task.state, Reverse(task.since()), task.id()));
-        TaskDump {
-            alive: alive.max(tasks.len() as u64),
-            tasks,
-        }
+/// What has ended since, and what has not.
+pub(crate) fn shutdown_report(shared: &'static Shared, before: Endings) -> ShutdownReport {
+    let after = count_endings(shared);
+    let left = shared.num_alive_tasks();
+    let cancelled = after.cancelled - before.cancelled;
+    let mut blocked = match left {
+        0 => Vec::new(),
+        _ => dump_tasks(shared).tasks,
+    };
+    blocked.retain(|task| matches!(task.state, TaskState::Blocked | TaskState::Running));
+    ShutdownReport {
+        finished: (after.finished - before.finished).saturating_sub(cancelled),
+        cancelled,
+        left,
+        blocked,
     }
+}
 
-    /// What [`Processor::at_work`](super::processor::Processor::at_work) says of each instance, in a fixed order.
-    fn at_work(&self) -> Vec<Option<(u64, u64, u64)>> {
-        let mut all = Vec::new();
-        for slot in &self.queues.processors {
-            slot.each(|processor| all.push(processor.at_work()));
-            // One more may come between two calls: then the places after it do not match, and nothing is made of them.
-            all.push(None);
-        }
-        all
+/// The live tasks, as far as they are known.
+pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
+    let alive = shared.num_alive_tasks();
+    let details = of(shared).instruments.details.all();
+    let details: HashMap<u64, Detail> = details.into_iter().collect();
+    let mut states: HashMap<u64, Doings> = HashMap::new();
+    for tag in shared.registry.tags() {
+        states.insert(tag, (TaskState::Waiting, false, None));
     }
-
-    /// Tasks that are being polled, and jobs that run.
-    fn running_tasks(&self, known: &HashMap<u64, Doings>) -> HashMap<u64, Doings> {
-        let mut running = HashMap::new();
-        let mut probe = Probe::default();
-        let mut state_of = |thread| match probe.state(thread) {
-            State::Blocked => TaskState::Blocked,
-            State::Running | State::Unknown => TaskState::Running,
+    for (&tag, detail) in &details {
+        let state = match detail.doing {
+            Doing::Queued => TaskState::Queued,
+            Doing::Running => TaskState::Running,
+            Doing::Waiting => TaskState::Waiting,
         };
-        // A worker that polls nothing looks for work, for less than this, and then it parks.
-        let seen = self.at_work();
-        let begin = clock::now();
-        while clock::elapsed(begin) < LONGEST_SEARCH {
-            std::hint::spin_loop();
-        }
-        for (before, after) in seen.into_iter().zip(self.at_work()) {
-            let Some((tick, tag, thread)) = after else {
-                continue;
-            };
-            if tag == 0 {
-                // It polls nothing.
-                continue;
-            }
-            let is_polling = before == Some((tick, tag, thread));
-            if is_polling || known.contains_key(&tag) {
-                running.insert(tag, (state_of(thread), false, None));
-            }
-        }
-        for away in self.workers.off_processor.all() {
-            let state = state_of(away.thread);
-            running.insert(
-                away.tag,
-                (state, away.is_job, Some(clock::elapsed(away.since))),
-            );
-        }
-        running
+        states.insert(tag, (state, false, None));
     }
+    let running = running_tasks(shared, &states);
+    states.extend(running);
+    let now = clock::now();
+    let mut tasks: Vec<TaskInfo> = states
+        .into_iter()
+        .map(|(tag, (state, is_job, since))| TaskInfo {
+            task: tasks::describe(tag),
+            state,
+            is_job,
+            since,
+            detail: details.get(&tag).copied(),
+            now,
+        })
+        .collect();
+    tasks.sort_by_key(|task| (task.state, Reverse(task.since()), task.id()));
+    TaskDump {
+        alive: alive.max(tasks.len() as u64),
+        tasks,
+    }
+}
+
+/// What is done with each instance that a thread holds, by processor and number.
+fn at_work(shared: &'static Shared) -> HashMap<(usize, usize), AtWork> {
+    let mut all = HashMap::new();
+    shared.each_instance(|instance| {
+        let place = (instance.processor, instance.number);
+        all.extend(instance.at_work().map(|at_work| (place, at_work)));
+    });
+    all
+}
+
+/// Tasks that are being polled, and jobs that run.
+fn running_tasks(shared: &'static Shared, known: &HashMap<u64, Doings>) -> HashMap<u64, Doings> {
+    let mut running = HashMap::new();
+    let mut probe = Probe::default();
+    let mut state_of = |thread| match probe.state(thread) {
+        State::Blocked => TaskState::Blocked,
+        State::Running | State::Unknown => TaskState::Running,
+    };
+    // A worker that polls nothing looks for work, for less than this, and then it parks.
+    let seen = at_work(shared);
+    let begin = clock::now();
+    while clock::elapsed(begin) < LONGEST_SEARCH {
+        std::hint::spin_loop();
+    }
+    for (place, now) in at_work(shared) {
+        if now.task == 0 {
+            // It polls nothing.
+            continue;
+        }
+        let is_polling = seen.get(&place) == Some(&now);
+        if is_polling || known.contains_key(&now.task) {
+            running.insert(now.task, (state_of(now.thread), false, None));
+        }
+    }
+    for away in shared.off_processor() {
+        let state = state_of(away.thread);
+        running.insert(
+            away.tag,
+            (state, away.is_job, Some(clock::elapsed(away.since))),
+        );
+    }
+    running
 }

@@ -1,6 +1,8 @@
-//! What is known of each task while tasks are watched one by one: how old it is, how often it was polled, for how long.
+//! What is known of each task while tasks are watched one by one: how old it is, how often it was
+//! polled, for how long.
 //!
-//! A map by task, in pieces by its number. A task has no room for any of it, and a program that does not ask does not pay.
+//! A map by task, in pieces by its number. A task has no room for any of it, and a program that
+//! does not ask does not pay.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -31,7 +33,8 @@ pub(crate) struct Detail {
     pub(crate) busy: Duration,
     pub(crate) doing: Doing,
     pub(crate) since: Instant,
-    /// While it is [`Running`](Doing::Running): it lies in a queue since. Its poll has returned, and its end is about to be noted.
+    /// While it is [`Running`](Doing::Running): it lies in a queue since. Its poll has returned,
+    /// and its end is about to be noted.
     queued: Option<Instant>,
 }
 

@@ -1,33 +1,50 @@
-//! Where the timeline's events go: a ring for each instance of a processor, and lists for everybody else.
+//! Where the timeline's events go: a ring for each instance of a processor, and lists for everybody
+//! else.
 
 use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
-use super::MOST_EVENTS;
-use crate::scheduler::instruments::histogram::Recorder;
+use super::histogram::Recorder;
+use super::instruments::MOST_EVENTS;
+use super::timeline::{Event, Kind, Place, Ring};
+use crate::scheduler::observer::Records;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::counter::Counter;
 use crate::sync::{Mutex, OnceLock};
 use crate::tasks::registry::{SHARDS, thread_shard};
-use crate::timeline::{Event, Kind, Place, Ring};
 
-/// What one instance of a processor has measured, written by whoever holds it. Made when it is wanted first, then kept.
+/// What one instance of a processor has measured, written by whoever holds it. Made when it is
+/// wanted first, then kept.
 #[derive(Debug, Default)]
-pub(crate) struct Journal {
+pub(super) struct Journal {
     ring: OnceLock<Ring>,
     /// The position of the ring when recording was switched on.
     begin: AtomicU64,
     times: OnceLock<Times>,
+    /// Pushes that might have been measured.
+    pushes: Counter,
 }
 
 /// Histograms.
 #[derive(Debug)]
-pub(crate) struct Times {
-    pub(crate) polls: Recorder,
-    pub(crate) waits: Recorder,
+pub(super) struct Times {
+    pub(super) polls: Recorder,
+    pub(super) waits: Recorder,
 }
 
 impl Journal {
+    /// That of a processor whose records these are.
+    #[inline]
+    pub(super) fn of(records: &Records) -> &Journal {
+        records.get_or_default()
+    }
+
+    /// The same, if anything was ever measured there.
+    pub(super) fn existing(records: &Records) -> Option<&Journal> {
+        records.get()
+    }
+
     #[inline]
     pub(super) fn write(&self, event: Event, capacity: impl FnOnce() -> usize) {
         let ring = self.ring.get_or_init(|| {
@@ -38,22 +55,39 @@ impl Journal {
         ring.push(event);
     }
 
-    /// So many events are kept from now on. Nobody holds the processor.
-    pub(super) fn set_capacity(&self, capacity: usize) {
+    /// A runtime begins: all counts begin at zero, and so many events are kept. Nobody holds the
+    /// processor.
+    pub(super) fn begin(&self, capacity: usize) {
         if let Some(ring) = self.ring.get() {
             ring.set_capacity(capacity);
             self.begin_recording();
         }
+        if let Some(times) = self.times.get() {
+            times.polls.reset();
+            times.waits.reset();
+        }
     }
 
-    pub(super) fn times(&self) -> &Times {
-        self.times.get_or_init(|| Times {
+    /// How many pushes were counted before.
+    pub(super) fn count_push(&self) -> u64 {
+        let pushes = self.pushes.get();
+        self.pushes.add(1);
+        pushes
+    }
+
+    /// A poll took so long, in nanoseconds, and its task had waited for so long.
+    pub(super) fn measure_poll(&self, poll: u64, waited: Option<u64>) {
+        let times = self.times.get_or_init(|| Times {
             polls: Recorder::new(),
             waits: Recorder::new(),
-        })
+        });
+        times.polls.record(poll);
+        if let Some(waited) = waited {
+            times.waits.record(waited);
+        }
     }
 
-    pub(crate) fn measured(&self) -> Option<&Times> {
+    pub(super) fn measured(&self) -> Option<&Times> {
         self.times.get()
     }
 
@@ -70,14 +104,6 @@ impl Journal {
         };
         let copied = ring.copy(self.begin.load(Ordering::Relaxed));
         cut(copied.events, copied.lost, stamp)
-    }
-
-    /// All counts begin at zero again. Nobody holds the processor.
-    pub(crate) fn reset(&self) {
-        if let Some(times) = self.times.get() {
-            times.polls.reset();
-            times.waits.reset();
-        }
     }
 }
 
@@ -102,7 +128,8 @@ struct List {
     begin: u64,
 }
 
-/// So many events are copied at once: a writer waits for a microsecond, not for a copy of the whole list.
+/// So many events are copied at once: a writer waits for a microsecond, not for a copy of the whole
+/// list.
 const PIECE: usize = 256;
 
 impl List {
@@ -172,7 +199,8 @@ impl Others {
         }
     }
 
-    /// Calls `f` with the events of each place from this moment on, and how many of it and its neighbours were lost.
+    /// Calls `f` with the events of each place from this moment on, and how many of it and its
+    /// neighbours were lost.
     pub(super) fn since(&self, stamp: u64, mut f: impl FnMut(Place, Vec<Event>, u64)) {
         for list in &self.0 {
             let (events, lost) = copy(list);

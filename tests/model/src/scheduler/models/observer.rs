@@ -1,4 +1,4 @@
-//! Switching instruments on: no worker goes on without having seen it.
+//! Turning a switch of the observer on: no worker goes on without having seen it.
 
 use crate::checker::explore;
 use crate::runner::Check;
@@ -29,7 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 const UNSEEN: &str = "goes on unobserved";
 
-/// A worker takes a core in hand while a switch is turned on.
+/// A worker acquires a processor while a switch is turned on.
 fn switch(worker: Option<Hole>, switcher: Option<Hole>) -> usize {
     explore(3, move || {
         let shared = Arc::new((Ownership::new(), AtomicU32::new(0)));

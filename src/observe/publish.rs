@@ -1,13 +1,16 @@
 //! A runtime's figures, for the recorder of the `metrics` crate (feature `metrics`).
 //!
-//! 1. [`FIGURES`] and [`TIMES`] list what is published: each line has the name, the unit, the description and how to read it
-//!    off a snapshot. A figure that is published is thereby described.
-//! 2. `describe` gives the descriptions to the recorder, `publish` the values. `publish` does not describe: an exporter may keep
-//!    each description it is given until somebody reads, so one that nobody asks would grow.
+//! 1. [`FIGURES`] and [`TIMES`] list what is published: each line has the name, the unit, the
+//!    description and how to read it off a snapshot. A figure that is published is thereby
+//!    described.
+//! 2. `describe` gives the descriptions to the recorder, `publish` the values. `publish` does not
+//!    describe: an exporter may keep each description it is given until somebody reads, so one that
+//!    nobody asks would grow.
 //!
-//! Durations are seconds, the base unit of Prometheus, in which the dashboards' idioms hold: `rate()` of the busy time is a share
-//! of a CPU, `rate(sum) / rate(count)` a mean. A counter of the `metrics` crate is a whole number, so what counts seconds is a
-//! gauge that only grows, named as the counter that it is. `rate()` goes by the values and the name, not by the type.
+//! Durations are seconds, the base unit of Prometheus, in which the dashboards' idioms hold:
+//! `rate()` of the busy time is a share of a CPU, `rate(sum) / rate(count)` a mean. A counter of
+//! the `metrics` crate is a whole number, so what counts seconds is a gauge that only grows, named
+//! as the counter that it is. `rate()` goes by the values and the name, not by the type.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use std::time::Duration;
@@ -22,7 +25,8 @@ struct Figure {
     read: Read,
 }
 
-/// How to read a figure off a snapshot. What a gauge may be told is an `f64`; an integer of up to 53 bits is exact in one.
+/// How to read a figure off a snapshot. What a gauge may be told is an `f64`; an integer of up to
+/// 53 bits is exact in one.
 enum Read {
     Gauge(fn(&RuntimeMetrics) -> f64),
     Counter(fn(&RuntimeMetrics) -> u64),
@@ -172,24 +176,30 @@ const TIMES: [Times; 2] = [
     },
 ];
 
-/// The bounds of the published buckets, as powers of two of a nanosecond: from 1.024 µs, below which no poll is worth a look, to
-/// 8.6 s. That the histogram's own buckets end there too makes the counts exact. Its eight per power would be 192 series.
+/// The bounds of the published buckets, as powers of two of a nanosecond: from 1.024 µs, below
+/// which no poll is worth a look, to 8.6 s. That the histogram's own buckets end there too makes
+/// the counts exact. Its eight per power would be 192 series.
 const BOUNDS: std::ops::RangeInclusive<u32> = 10..=33;
 
 impl RuntimeMetrics {
-    /// Gives the figures to the recorder that the program has installed for the `metrics` crate. Without one it does nothing.
+    /// Gives the figures to the recorder that the program has installed for the `metrics` crate.
+    /// Without one it does nothing.
     ///
-    /// All of them begin with `executor_` and carry the label `runtime`, with the name given here; those of one processor
-    /// also the label `worker`. Counts since the runtime began are counters, the others gauges. Call it now and then: what
-    /// the recorder has is as old as the last call. What each of them means is told by [`describe`](RuntimeMetrics::describe).
+    /// All of them begin with `executor_` and carry the label `runtime`, with the name given here;
+    /// those of one processor also the label `worker`. Counts since the runtime began are counters,
+    /// the others gauges. Call it now and then: what the recorder has is as old as the last call.
+    /// What each of them means is told by [`describe`](RuntimeMetrics::describe).
     ///
-    /// Times are in seconds, and therefore gauges, since counters are whole numbers. `executor_worker_busy_seconds_total`
-    /// only grows: in Prometheus its `rate()` is how busy a processor is, 1 at most as a rule.
+    /// Times are in seconds, and therefore gauges, since counters are whole numbers.
+    /// `executor_worker_busy_seconds_total` only grows: in Prometheus its `rate()` is how busy a
+    /// processor is, 1 at most as a rule.
     ///
-    /// With [`Builder::histograms`](super::Builder::histograms), once something was measured, also `executor_poll_seconds`
-    /// and `executor_schedule_latency_seconds`, each as a Prometheus histogram is laid out: `_count`, `_sum`, and `_bucket` with
-    /// how many times were shorter than the label `le`, which is each power of two nanoseconds from 1.024 µs to 8.6 s, and
-    /// `+Inf`. That is 27 series for each of the two, and no more with more workers. The 99th percentile of the last minute:
+    /// With [`Builder::histograms`](crate::Builder::histograms), once something was measured, also
+    /// `executor_poll_seconds` and `executor_schedule_latency_seconds`, each as a Prometheus
+    /// histogram is laid out: `_count`, `_sum`, and `_bucket` with how many times were shorter than
+    /// the label `le`, which is each power of two nanoseconds from 1.024 µs to 8.6 s, and `+Inf`.
+    /// That is 27 series for each of the two, and no more with more workers. The 99th percentile of
+    /// the last minute:
     ///
     /// ```text
     /// histogram_quantile(0.99, sum by (le) (rate(executor_poll_seconds_bucket[1m])))
@@ -245,8 +255,8 @@ impl RuntimeMetrics {
         }
     }
 
-    /// Describes all figures that [`publish`](RuntimeMetrics::publish) gives, with their units, to the recorder that the
-    /// program has installed. Call it once, after that.
+    /// Describes all figures that [`publish`](RuntimeMetrics::publish) gives, with their units, to
+    /// the recorder that the program has installed. Call it once, after that.
     ///
     /// # Examples
     ///

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
-use std::ptr;
 use std::rc::Rc;
 
-use crate::scheduler::{Shared, this_thread};
+use super::instruments::Instruments;
+use crate::scheduler::Shared;
 use crate::sync::Arc;
 use crate::tasks::{self, Id, catch_panic};
 
@@ -80,28 +80,36 @@ impl Hooks {
 pub(super) type HooksHere = Rc<Arc<Hooks>>;
 
 std::thread_local! {
-    /// On a worker: the hooks of its runtime, which are there before it begins and do not change. So a poll that is observed
-    /// takes no lock, and counts no reference that other workers count, too.
+    /// On a worker: the hooks of its runtime, which are there before it begins and do not change.
+    /// So a poll that is observed takes no lock, and counts no reference that other workers count,
+    /// too.
     static OF_WORKER: RefCell<Option<HooksHere>> = const { RefCell::new(None) };
 }
 
-/// The calling thread becomes a worker, or ceases to be one.
-pub(crate) fn set_worker(shared: Option<&'static Shared>) {
-    let hooks = shared.and_then(|shared| shared.observers.instruments.hooks.lock().clone());
-    let before = OF_WORKER.try_with(|place| place.replace(hooks.map(Rc::new)));
-    drop(before);
-}
+impl Instruments {
+    /// The calling thread becomes a worker.
+    pub(super) fn worker_begins(&self) {
+        set_hooks_here(self.hooks.lock().clone().map(Rc::new));
+    }
 
-impl Shared {
+    pub(super) fn worker_ends(&self) {
+        set_hooks_here(None);
+    }
+
     /// The hooks of the runtime. `None`: it has none, or has ended.
-    pub(super) fn hooks(&'static self) -> Option<HooksHere> {
-        if this_thread::worker_of().is_some_and(|other| ptr::eq(other, self)) {
+    pub(super) fn hooks_of(&self, shared: &'static Shared) -> Option<HooksHere> {
+        if shared.is_worker_here() {
             if let Ok(hooks) = OF_WORKER.try_with(|place| place.borrow().clone()) {
                 return hooks;
             }
         }
-        self.observers.instruments.hooks.lock().clone().map(Rc::new)
+        self.hooks.lock().clone().map(Rc::new)
     }
+}
+
+fn set_hooks_here(hooks: Option<HooksHere>) {
+    let before = OF_WORKER.try_with(|place| place.replace(hooks));
+    drop(before);
 }
 
 impl fmt::Debug for Hooks {

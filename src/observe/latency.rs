@@ -1,12 +1,14 @@
-//! How long runnables wait: of each eighth that is pushed the moment is noted here, and looked up when its poll begins.
+//! How long runnables wait: of each eighth that is pushed the moment is noted here, and looked up
+//! when its poll begins.
 //!
-//! A task has no room for it. So there are [`PLACES`] places, and a task's word tells which one is its own. A push whose place is
-//! taken is not measured; so no measurement is lost once it has begun, and long waits count as often as short ones.
+//! A task has no room for it. So there are [`PLACES`] places, and a task's word tells which one is
+//! its own. A push whose place is taken is not measured; so no measurement is lost once it has
+//! begun, and long waits count as often as short ones.
 //!
-//! 1. Push: if the place is free, store the stamp, then the word with `Release`. Two pushes may do so at once: each
-//!    claims the place first, by exchanging [`FREE`] for [`CLAIMED`].
-//! 2. Poll: if the place holds this task's word (`Acquire`), take the stamp and free the place. Only the thread that polls
-//!    the task does so, and a task is polled by one thread at a time.
+//! 1. Push: if the place is free, store the stamp, then the word with `Release`. Two pushes may do
+//!    so at once: each claims the place first, by exchanging [`FREE`] for [`CLAIMED`].
+//! 2. Poll: if the place holds this task's word (`Acquire`), take the stamp and free the place.
+//!    Only the thread that polls the task does so, and a task is polled by one thread at a time.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +34,8 @@ impl Latencies {
     }
 
     fn place(&self, tag: u64) -> &Place {
-        // The task's number is in the upper bits; those of tasks spawned together differ in the lowest of it.
+        // The task's number is in the upper bits; those of tasks spawned together differ in the
+        // lowest of it.
         let hash = tag.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
         &self.0[hash as usize]
     }

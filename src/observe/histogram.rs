@@ -1,8 +1,9 @@
 //! How often a time was how long, in buckets that grow with it.
 //!
-//! The buckets are log-linear (as in HdrHistogram and Go's `runtime/metrics`): each power of two is cut into [`PARTS`] equal
-//! parts, so a bucket is at most an eighth as wide as the times in it are long. Below 16 ns each nanosecond has its own,
-//! and the last one has what is longer than 2^40 ns, 18 minutes.
+//! The buckets are log-linear (as in HdrHistogram and Go's `runtime/metrics`): each power of two is
+//! cut into [`PARTS`] equal parts, so a bucket is at most an eighth as wide as the times in it are
+//! long. Below 16 ns each nanosecond has its own, and the last one has what is longer than 2^40 ns,
+//! 18 minutes.
 
 use std::fmt;
 use std::ops::Range;
@@ -113,8 +114,9 @@ impl Histogram {
         Duration::from_nanos(self.nanos.checked_div(self.count()).unwrap_or(0))
     }
 
-    /// The time that so large a part of the measured ones do not exceed: 0.5 gives the median, 1 the longest. It is the upper end
-    /// of a bucket, so at most an eighth too long; zero if nothing was measured.
+    /// The time that so large a part of the measured ones do not exceed: 0.5 gives the median, 1
+    /// the longest. It is the upper end of a bucket, so at most an eighth too long; zero if nothing
+    /// was measured.
     ///
     /// # Panics
     ///
@@ -134,7 +136,8 @@ impl Histogram {
         found.map_or(Duration::ZERO, |(times, _)| times.end)
     }
 
-    /// The buckets that something fell into, from the shortest times to the longest, each with how many there were.
+    /// The buckets that something fell into, from the shortest times to the longest, each with how
+    /// many there were.
     ///
     /// The end does not belong to the range; that of the last bucket is [`Duration::MAX`].
     pub fn buckets(&self) -> impl Iterator<Item = (Range<Duration>, u64)> + '_ {

@@ -1,0 +1,447 @@
+//! "All tasks are asleep": a process in which nothing can happen any more, while a `block_on`
+//! waits.
+//!
+//! Go's `checkdead` counts threads that run. Here a waker may be in the hands of any thread, so
+//! that is not enough, and a false alarm would be worse than none. So the question is asked of the
+//! process as a whole: **is there any thread that could ever do anything?**
+//!
+//! # When a runtime stands still
+//!
+//! All processors are idle, and no run queue, next slot or detached processor has anything; no
+//! timer is armed; no task waits for a socket (the kernel might wake it); no blocking job is queued
+//! or runs; all its threads are the monitor, workers that lie, idle threads of the pool, and
+//! workers that have given their processor away and are parked in a `block_on`; every `block_on` is
+//! parked, not woken, and has no local task to run; and its monitor rests. (While it is up it may
+//! have taken a timer's waker, and be in the middle of waking it: then no timer is armed any more
+//! and nothing queued yet, and if that waker blocks, the monitor sleeps like everybody else.)
+//!
+//! # How foreign wakers are counted
+//!
+//! By the threads that could use them. A thread that belongs to no runtime of ours and is not
+//! parked in a `block_on` may hold a waker and wake it whenever it likes, even if it sleeps at the
+//! moment. So there must be none: the kernel's number of threads of the process (`/proc/self/task`)
+//! has to be that of the runtimes' own and those parked in `block_on`. All runtimes have to stand
+//! still, as each one's tasks may wake another's.
+//!
+//! So whoever uses a library with threads of its own (another runtime, a logger) is never alarmed,
+//! rightly or wrongly. Our own [writer](crate::stderr) wakes nobody, and is left out.
+//!
+//! What remains are signal handlers that wake, and timers of the system that start threads: POSIX
+//! allows neither to touch a lock, hence a waker. Where there is no `/proc`, nobody is alarmed.
+//!
+//! # What it costs
+//!
+//! Each `block_on` that parks allocates, takes two locks and reads the clock, so it is on in debug
+//! builds only, unless the builder or the environment says otherwise. While it is off, a `block_on`
+//! tests one flag.
+//!
+//! # Protocol
+//!
+//! 1. Somebody suspects: a thread that has been parked in `block_on` for [`PATIENCE`], or the
+//!    monitor when it is about to go to sleep. (One of the two comes last: what a task does wakes
+//!    the monitor, and a `block_on` that begins to wait later has its own look.) It takes a
+//!    [`Standstill`]: all of the above, and what has moved by then: polls, parkings, threads.
+//! 2. It waits for [`CONFIRMED`], and looks again. If both agree, nothing has moved meanwhile, and
+//!    nothing that moves is left: what one look might have missed, a thread between two counts,
+//!    would have shown. A monitor that has to resume before that, to print the scheduler's state,
+//!    remembers its [`Suspicion`], and when it began.
+//! 3. Each runtime with a `block_on` that waits says so, whoever has found out, and once for each
+//!    standstill. (Its own monitor may have gone to sleep long before, when another runtime was
+//!    still busy.)
+
+use std::fmt::{self, Write as _};
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use super::dump::dump_tasks;
+use super::{each, of, try_of};
+use crate::clock;
+use crate::scheduler::{Shared, probe, this_thread};
+use crate::stderr;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Arc, Mutex};
+
+/// A `block_on` that waits for so long looks around.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Two looks, so far apart. A deadlock lasts.
+pub(crate) const CONFIRMED: Duration = Duration::from_millis(500);
+
+/// What is done about a deadlock: see [`Builder::on_deadlock`](crate::Builder::on_deadlock).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDeadlock {
+    /// Nobody looks for one, and `block_on` pays nothing. The default where debug assertions are
+    /// off, as in release builds.
+    Ignore,
+    /// A report on standard error, with the list of the tasks. The default where debug assertions
+    /// are on, as in debug builds.
+    Report,
+    /// Every `block_on` that waits panics, with the same report as the message.
+    Panic,
+}
+
+impl Default for OnDeadlock {
+    fn default() -> OnDeadlock {
+        match cfg!(debug_assertions) {
+            true => OnDeadlock::Report,
+            false => OnDeadlock::Ignore,
+        }
+    }
+}
+
+/// A `block_on`, as far as it has parked once.
+pub(crate) struct Waiting {
+    /// A [probe]'s name of the thread.
+    thread: u64,
+    /// The thread belongs to a runtime.
+    is_member: bool,
+    location: &'static Location<'static>,
+    /// No other one of this process has it.
+    number: u64,
+    /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it
+    /// did before.
+    parks: AtomicU64,
+    /// Whether it was woken, or has something to do by itself.
+    has_work: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What it shall panic with.
+    verdict: Mutex<Option<Arc<str>>>,
+    handle: Thread,
+}
+
+impl Waiting {
+    /// The calling thread parks.
+    pub(crate) fn begin(&self) {
+        // Meant for a wait that is over.
+        *self.verdict.lock() = None;
+        self.parks.fetch_add(1, Ordering::Release);
+    }
+
+    /// It goes on. The text is what it shall panic with.
+    pub(crate) fn end(&self) -> Option<Arc<str>> {
+        self.parks.fetch_add(1, Ordering::Release);
+        self.verdict.lock().take()
+    }
+
+    /// Whether its thread must not park: there is something to do, or a verdict to carry out.
+    pub(crate) fn must_go_on(&self) -> bool {
+        (self.has_work)() || self.verdict.lock().is_some()
+    }
+
+    fn is_parked(&self) -> bool {
+        self.parks.load(Ordering::Acquire) % 2 == 1
+    }
+
+    fn condemn(&self, report: &Arc<str>) {
+        if !self.is_parked() {
+            // Another `block_on` waits in its place.
+            return;
+        }
+        *self.verdict.lock() = Some(report.clone());
+        self.handle.unpark();
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What must not have changed between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    polls: u64,
+    threads: usize,
+    /// Of each `block_on`.
+    parks: Vec<(u64, u64)>,
+}
+
+/// What the monitor has seen, and when first.
+#[derive(Debug)]
+struct Suspicion {
+    before: Standstill,
+    since: Instant,
+}
+
+impl Suspicion {
+    /// The monitor is about to sleep, and looks.
+    fn look(last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
+        Suspicion::seen(look()?, last, now)
+    }
+
+    /// If it is what was seen `last`, it is that suspicion, as old as it is.
+    fn seen(before: Standstill, last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
+        let same = last.filter(|last| last.before == before);
+        same.or(Some(Suspicion { before, since: now }))
+    }
+
+    /// How long it is until it is to be confirmed.
+    fn due_in(&self, now: Instant) -> Duration {
+        CONFIRMED.saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    /// It is due: the second look.
+    fn confirmed(self) -> Option<Standstill> {
+        (look().as_ref() == Some(&self.before)).then_some(self.before)
+    }
+}
+
+/// Polls and parkings of a standstill, by which it is known again.
+type Moved = (u64, Vec<(u64, u64)>);
+
+/// Whether nothing in this process can ever happen again, and if so, what has happened until now.
+pub(crate) fn look() -> Option<Standstill> {
+    let mut seen = Standstill::default();
+    let mut outsiders = Vec::new();
+    let mut stands_still = true;
+    each(|shared, observer| {
+        // Of a runtime that has ended no thread is left.
+        if stands_still && shared.num_threads() != 0 {
+            stands_still = (observer.deadlocks).stand_still(shared, &mut seen, &mut outsiders);
+        }
+    });
+    outsiders.sort_unstable();
+    outsiders.dedup();
+    let known = seen.threads + outsiders.len() + stderr::num_threads();
+    // Last: it reads two files for each thread.
+    (stands_still && !seen.parks.is_empty() && count_threads() == Some(known)).then_some(seen)
+}
+
+/// Step 3.
+pub(crate) fn report(standstill: &Standstill) {
+    each(|shared, observer| {
+        if observer.deadlocks.are_looked_for() {
+            observer.deadlocks.report(shared, standstill);
+        }
+    });
+}
+
+/// Whether anybody wants to know of one in this runtime.
+pub(crate) fn is_looked_for(shared: &'static Shared) -> bool {
+    try_of(shared).is_some_and(|observer| observer.deadlocks.are_looked_for())
+}
+
+/// The calling thread begins to wait in a `block_on` of this runtime.
+pub(crate) fn waits_in_block_on(
+    shared: &'static Shared,
+    location: &'static Location<'static>,
+    has_work: Box<dyn Fn() -> bool + Send + Sync>,
+) -> Arc<Waiting> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+
+    let waiting = Arc::new(Waiting {
+        thread: probe::this_thread(),
+        is_member: this_thread::member_of().is_some(),
+        location,
+        number: NEXT.fetch_add(1, Ordering::Relaxed),
+        parks: AtomicU64::new(0),
+        has_work,
+        verdict: Mutex::new(None),
+        handle: thread::current(),
+    });
+    of(shared).deadlocks.waiting.lock().push(waiting.clone());
+    waiting
+}
+
+/// It has returned.
+pub(crate) fn has_waited(shared: &'static Shared, waiting: &Arc<Waiting>) {
+    if shared.in_forked_child() {
+        return;
+    }
+    let mut all = of(shared).deadlocks.waiting.lock();
+    if let Some(place) = all.iter().position(|other| Arc::ptr_eq(other, waiting)) {
+        all.swap_remove(place);
+    }
+}
+
+/// Threads of this process, as the kernel counts them. `None`: it cannot be told, or one of the
+/// others is not asleep.
+fn count_threads() -> Option<usize> {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        let this = probe::number(probe::this_thread()).to_string();
+        let mut count = 0;
+        for task in std::fs::read_dir("/proc/self/task").ok()? {
+            let task = task.ok()?;
+            let is_this = task.file_name().to_str() == Some(&*this);
+            let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+            // "TID (name) STATE ..". One that is on its way, for want of a CPU or stopped, may do
+            // anything.
+            let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+            if !is_this && state != 'S' {
+                return None;
+            }
+            count += 1;
+        }
+        Some(count)
+    } else {
+        None
+    }
+}
+
+/// One runtime's part.
+#[derive(Debug, Default)]
+pub(super) struct Deadlocks {
+    /// Written at opening.
+    are_looked_for: AtomicBool,
+    what: Mutex<OnDeadlock>,
+    /// `block_on`s of this runtime that have parked.
+    waiting: Mutex<Vec<Arc<Waiting>>>,
+    /// What its monitor has seen.
+    suspicion: Mutex<Option<Suspicion>>,
+    /// The last standstill that was reported.
+    reported: Mutex<Option<Moved>>,
+}
+
+impl Deadlocks {
+    /// A runtime begins.
+    pub(super) fn begin(&self, what: OnDeadlock) {
+        let looks = what != OnDeadlock::Ignore;
+        self.are_looked_for.store(looks, Ordering::Relaxed);
+        *self.what.lock() = what;
+        *self.suspicion.lock() = None;
+        *self.reported.lock() = None;
+    }
+
+    /// It has ended.
+    pub(super) fn forget(&self) {
+        *self.what.lock() = OnDeadlock::Ignore;
+    }
+
+    fn are_looked_for(&self) -> bool {
+        self.are_looked_for.load(Ordering::Relaxed)
+    }
+
+    /// Step 1, by the monitor when it falls asleep.
+    pub(super) fn suspect(&self) {
+        if self.are_looked_for() {
+            let last = self.suspicion.lock().take();
+            *self.suspicion.lock() = Suspicion::look(last, clock::now());
+        }
+    }
+
+    /// Step 2, by the monitor while it sleeps. Gives how long it is until this is to be called.
+    pub(super) fn confirm(&self) -> Option<Duration> {
+        let mut suspicion = self.suspicion.lock();
+        let due = suspicion.as_ref()?.due_in(clock::now());
+        if due.is_zero() {
+            let confirmed = suspicion.take().and_then(Suspicion::confirmed);
+            drop(suspicion);
+            if let Some(standstill) = confirmed {
+                report(&standstill);
+            }
+        }
+        Some(due)
+    }
+
+    /// See the module's documentation. Adds what it has seen, and the threads in `block_on` that
+    /// belong to no runtime.
+    fn stand_still(
+        &self,
+        shared: &'static Shared,
+        seen: &mut Standstill,
+        outsiders: &mut Vec<u64>,
+    ) -> bool {
+        if !shared.is_at_rest() {
+            return false;
+        }
+        let mut parked = Vec::new();
+        for waiting in &*self.waiting.lock() {
+            let parks = waiting.parks.load(Ordering::Acquire);
+            seen.parks.push((waiting.number, parks));
+            if parks % 2 == 1 && !(waiting.has_work)() {
+                parked.push(waiting.thread);
+                if !waiting.is_member {
+                    outsiders.push(waiting.thread);
+                }
+            }
+        }
+        let is_parked = |thread: u64| parked.contains(&thread);
+        // A `block_on` inside another one on the same thread waits in its place.
+        let all_wait = (self.waiting.lock().iter()).all(|waiting| is_parked(waiting.thread));
+        let away = shared.off_processor();
+        if !all_wait
+            || away
+                .iter()
+                .any(|poll| poll.is_job || !is_parked(poll.thread))
+        {
+            return false;
+        }
+        let mut away: Vec<u64> = away.iter().map(|poll| poll.thread).collect();
+        away.sort_unstable();
+        away.dedup();
+        let Some(pool) = shared.pool() else {
+            return false;
+        };
+        if pool.threads != pool.idle_threads || pool.queued_jobs != 0 {
+            return false;
+        }
+        const MONITOR: usize = 1;
+        let threads = shared.num_threads();
+        seen.threads += threads;
+        seen.polls += shared.num_polls();
+        threads == MONITOR + shared.num_waiting_workers() + away.len() + pool.threads
+    }
+
+    /// Step 3, for this runtime. Whoever comes second to the same standstill leaves it.
+    fn report(&self, shared: &'static Shared, standstill: &Standstill) {
+        // Not the threads: idle ones end by themselves.
+        let moved = (standstill.polls, standstill.parks.clone());
+        if self.reported.lock().replace(moved.clone()) == Some(moved) {
+            return;
+        }
+        let what = *self.what.lock();
+        let Some(report) = self.describe(shared) else {
+            return;
+        };
+        match what {
+            OnDeadlock::Ignore => {}
+            OnDeadlock::Report => stderr::say(format_args!("{report}")),
+            OnDeadlock::Panic => {
+                let report = Arc::from(report);
+                for waiting in &*self.waiting.lock() {
+                    waiting.condemn(&report);
+                }
+            }
+        }
+    }
+
+    fn describe(&self, shared: &'static Shared) -> Option<String> {
+        let waiting = self.waiting.lock().clone();
+        if waiting.is_empty() {
+            return None;
+        }
+        let mut report = String::from("all tasks are asleep - deadlock!");
+        for waiting in &waiting {
+            let _ = write!(report, "\n  block_on at {} waits", waiting.location);
+        }
+        let _ = write!(report, "\n{}", dump_tasks(shared));
+        Some(report.trim_end().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
+        let start = Instant::now();
+        let (a_third, two) = (CONFIRMED / 3, CONFIRMED / 3 * 2);
+        let still = |polls| Standstill {
+            polls,
+            threads: 2,
+            parks: vec![(1, 1)],
+        };
+        let first = Suspicion::seen(still(7), None, start);
+        // The monitor was up in between, for another reason.
+        let again = Suspicion::seen(still(7), first, start + a_third).unwrap();
+        assert_eq!(again.due_in(start + two), CONFIRMED - two);
+        assert_eq!(again.due_in(start + 2 * CONFIRMED), Duration::ZERO);
+        let other = Suspicion::seen(still(8), Some(again), start + two).unwrap();
+        assert_eq!(other.due_in(start + two), CONFIRMED, "something has moved");
+    }
+}

@@ -1,0 +1,109 @@
+//! Polls, observed.
+
+use std::time::Duration;
+
+use super::hooks::Hooks;
+use super::instruments::{DETAILS, HISTOGRAMS, HOOKS, Instruments, TIMELINE};
+use super::journal::Journal;
+use super::timeline::{Kind, stamp};
+use crate::clock;
+use crate::scheduler::Shared;
+use crate::tasks::{Polled, Runnable};
+
+impl Instruments {
+    /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker
+    /// ended, if it has done nothing since; zero, if it has.
+    #[inline]
+    pub(super) fn poll(
+        &self,
+        shared: &'static Shared,
+        runnable: Runnable,
+        poll: fn(Runnable) -> Polled,
+        chain: u64,
+    ) -> u64 {
+        match shared.switches() {
+            // What it costs is what a recording costs. So this is a function of its own, without
+            // all the others.
+            TIMELINE => self.poll_with(TIMELINE, shared, runnable, poll, chain),
+            on => self.measure_poll(on, shared, runnable, poll, chain),
+        }
+    }
+
+    #[inline(never)]
+    fn measure_poll(
+        &self,
+        on: u8,
+        shared: &'static Shared,
+        runnable: Runnable,
+        poll: fn(Runnable) -> Polled,
+        chain: u64,
+    ) -> u64 {
+        self.poll_with(on, shared, runnable, poll, chain)
+    }
+
+    /// The same with these instruments.
+    #[inline(always)]
+    fn poll_with(
+        &self,
+        on: u8,
+        shared: &'static Shared,
+        runnable: Runnable,
+        poll: fn(Runnable) -> Polled,
+        chain: u64,
+    ) -> u64 {
+        let tag = runnable.metadata().tag();
+        let told = match on & HOOKS {
+            0 => None,
+            _ => self.hooks_of(shared).map(|hooks| (hooks, Hooks::meta(tag))),
+        };
+        if let Some((hooks, meta)) = &told {
+            Hooks::call(&hooks.before_poll, meta);
+        }
+        let is_chained = chain != 0 && told.is_none();
+        let begin = if is_chained { chain } else { stamp::now() };
+        if on & TIMELINE != 0 && !is_chained {
+            shared.with_records(|records| self.write(records, Kind::Begin, tag, begin));
+        }
+        let waited = match on & HISTOGRAMS {
+            0 => None,
+            _ => (self.latencies.polled(tag)).map(|at| stamp::nanos(begin.saturating_sub(at))),
+        };
+        let number = match on & DETAILS {
+            0 => 0,
+            _ => self.details.poll_begins(tag, clock::now()),
+        };
+        let polled = poll(runnable);
+        shared.abort_if_forked();
+        let end = stamp::now();
+        let kind = match polled.has_ended {
+            true => Kind::Done,
+            false => Kind::End,
+        };
+        let lasted = || stamp::nanos(end.saturating_sub(begin));
+        let held = shared.with_records(|records| {
+            if on & TIMELINE != 0 {
+                self.write(records, kind, tag, end);
+            }
+            if let Some(records) = records.filter(|_| on & HISTOGRAMS != 0) {
+                Journal::of(records).measure_poll(lasted(), waited);
+            }
+            records.is_some()
+        });
+        if on & DETAILS != 0 {
+            match polled.has_ended {
+                true => self.details.finished(tag),
+                false => {
+                    let lasted = Duration::from_nanos(lasted());
+                    (self.details).poll_ends(tag, number, lasted, polled.is_queued);
+                }
+            }
+        }
+        if let Some((hooks, meta)) = &told {
+            Hooks::call(&hooks.after_poll, meta);
+            if polled.has_ended {
+                Hooks::call(&hooks.terminated, meta);
+            }
+        }
+        if held { end } else { 0 }
+    }
+}
