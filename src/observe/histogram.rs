@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_time_lies_in_its_bucket(bits in 0u32..64, low in any::<u64>()) {
+        fn every_time_is_in_its_bucket(bits in 0u32..64, low in any::<u64>()) {
             let nanos = low >> bits;
             let bucket = bucket_of(nanos);
             prop_assert!(bucket < BUCKETS);

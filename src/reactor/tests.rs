@@ -50,7 +50,7 @@ fn settle(reactor: &Reactor, source: &Source, direction: Direction) {
 }
 
 #[test]
-fn the_seat_has_room_for_one() {
+fn the_driver_is_held_by_one_thread() {
     let reactor = Reactor::new().unwrap();
     let driver = reactor.try_driver().unwrap();
     assert!(reactor.try_driver().is_none());
@@ -296,7 +296,7 @@ fn a_late_event_does_not_reach_the_next_owner() {
 }
 
 #[test]
-fn a_crowd_that_polls_one_handle_is_woken_to_the_last_and_stale_wakers_do_not_pile_up() {
+fn many_that_poll_one_handle_are_all_woken_and_stale_wakers_do_not_pile_up() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
     let source = Reactor::register(&reactor, a.as_fd()).unwrap();

@@ -32,16 +32,16 @@ mod working;
 const SWITCH: u8 = 2;
 
 /// An open scheduler whose cores all lie there. This thread may become a worker of it.
-struct Yard {
+struct TestScheduler {
     shared: &'static Shared,
 }
 
-impl Yard {
-    fn new(processors: usize) -> Yard {
+impl TestScheduler {
+    fn new(processors: usize) -> TestScheduler {
         let shared = Shared::leak(processors, Box::new(NoObserver)).unwrap();
         shared.workers.idle.reopen();
         shared.closed.store(false, Ordering::SeqCst);
-        Yard { shared }
+        TestScheduler { shared }
     }
 
     /// This thread is a worker that holds a core from now on.
@@ -100,7 +100,7 @@ impl Yard {
     }
 }
 
-impl Drop for Yard {
+impl Drop for TestScheduler {
     fn drop(&mut self) {
         drop(this_thread::take_core());
         this_thread::set_worker_of(None);
@@ -125,20 +125,20 @@ fn take_slot(processor: &Processor) -> Option<Id> {
 }
 
 #[test]
-fn work_is_visible_in_the_global_queue_any_processor_s_and_an_orphan_s() {
-    let yard = Yard::new(3);
-    assert!(!yard.shared.queues.has_visible_work());
-    yard.shared.queues.global.push(token().1);
-    assert!(yard.shared.queues.has_visible_work());
-    assert_eq!(yard.shared.queues.num_visible(), 1);
-    yard.take_global();
+fn work_is_visible_in_the_global_queue_any_processor_s_and_a_detached_one_s() {
+    let test = TestScheduler::new(3);
+    assert!(!test.shared.queues.has_visible_work());
+    test.shared.queues.global.push(token().1);
+    assert!(test.shared.queues.has_visible_work());
+    assert_eq!(test.shared.queues.num_visible(), 1);
+    test.take_global();
     for _ in 0..3 {
-        let processor = yard.work();
-        yard.with_core(|core| core.queue.push(token().1));
-        assert!(yard.shared.queues.has_visible_work());
-        assert_eq!(yard.shared.queues.num_visible(), 1);
-        yard.take_queue(processor);
-        assert!(!yard.shared.queues.has_visible_work());
+        let processor = test.work();
+        test.with_core(|core| core.queue.push(token().1));
+        assert!(test.shared.queues.has_visible_work());
+        assert_eq!(test.shared.queues.num_visible(), 1);
+        test.take_queue(processor);
+        assert!(!test.shared.queues.has_visible_work());
         drop(this_thread::take_core());
     }
 }

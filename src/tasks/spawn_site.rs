@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_a_home_and_a_location() {
+    fn a_pair_is_a_runtime_and_a_location() {
         let (one, two) = (here(), here());
         let entry = Entry {
             runtime: AtomicU32::new(1),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_is_an_origin_without_a_location() {
+    fn a_runtime_is_a_spawn_site_without_a_location() {
         assert_eq!(runtime_of(9), 9);
         assert!(location_of(9).is_none());
     }

@@ -187,7 +187,7 @@ fn a_named_task_that_nobody_stops_goes_on() {
 }
 
 #[test]
-fn a_task_that_waits_when_its_home_closes_or_later_is_cancelled() {
+fn a_task_that_waits_when_its_runtime_closes_or_later_is_cancelled() {
     let registry = Registry::lease().unwrap();
     let (waits, one) = by_hand(registry, pending::<()>());
     let (late, two) = by_hand(registry, pending::<()>());

@@ -33,7 +33,7 @@ fn submit_under_failures(bench: &Bench, jobs: usize) {
 }
 
 #[test]
-fn a_thread_that_cannot_be_started_orphans_no_job() {
+fn a_thread_that_cannot_be_started_leaves_no_job_behind() {
     for k in 1..=20 {
         for keep_alive in [Duration::ZERO, Duration::from_micros(1), LONG] {
             let bench = Bench::with_failures(64, 32, keep_alive, move |call| call == k);
@@ -115,7 +115,7 @@ fn a_start_that_fails_late_wakes_an_idle_thread() {
 
 /// If a start hook panics, the new thread drops the body.
 #[test]
-fn a_thread_that_ends_before_it_begins_orphans_no_job() {
+fn a_thread_that_ends_before_it_begins_leaves_no_job_behind() {
     let calls = AtomicUsize::new(0);
     let spawner: Spawner = Box::new(move |body| {
         let broken = calls.fetch_add(1, SeqCst) < 3;

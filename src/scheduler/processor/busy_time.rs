@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn tenures_add_up() {
+    fn times_of_being_held_add_up() {
         let (busy, at) = (BusyTime::default(), moments());
         busy.begin(at(10));
         assert_eq!(busy.get(at(15)), 5);

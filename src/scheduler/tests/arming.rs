@@ -33,7 +33,7 @@ fn later() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-impl Yard {
+impl TestScheduler {
     fn fire(&self) {
         let mut fired = Vec::new();
         self.shared.services.timers.fire_all(&mut fired);
@@ -47,92 +47,92 @@ impl Yard {
 
 #[test]
 fn a_timer_is_armed_once_and_fires_once() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let (count, waker) = Count::task();
     let mut timer = Timer::new();
     let later = later();
     for _ in 0..3 {
-        timer.arm(yard.shared, later, &waker);
-        assert_eq!(yard.armed(), [0, 0, 1]);
+        timer.arm(test.shared, later, &waker);
+        assert_eq!(test.armed(), [0, 0, 1]);
     }
     // At another time.
-    timer.arm(yard.shared, Instant::now(), &waker);
-    assert_eq!((yard.armed(), count.wakes()), ([0, 0, 1], 0));
+    timer.arm(test.shared, Instant::now(), &waker);
+    assert_eq!((test.armed(), count.wakes()), ([0, 0, 1], 0));
     thread::sleep(Duration::from_millis(1));
-    yard.fire();
-    assert_eq!((yard.armed(), count.wakes()), ([0, 0, 0], 1));
+    test.fire();
+    assert_eq!((test.armed(), count.wakes()), ([0, 0, 0], 1));
     assert!(!timer.reset(later), "it has fired");
-    timer.arm(yard.shared, later, &waker);
-    assert_eq!(yard.armed(), [0, 0, 1]);
+    timer.arm(test.shared, later, &waker);
+    assert_eq!(test.armed(), [0, 0, 1]);
     timer.disarm();
-    assert_eq!(yard.armed(), [0, 0, 0]);
-    assert!(!yard.shared.services.timers.is_any_armed());
+    assert_eq!(test.armed(), [0, 0, 0]);
+    assert!(!test.shared.services.timers.is_any_armed());
     assert_eq!(count.wakes(), 1);
 }
 
 #[test]
 fn the_waker_that_came_last_is_woken() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let ((first, one), (second, two)) = (Count::task(), Count::task());
     let mut timer = Timer::new();
     let soon = Instant::now() + Duration::from_millis(1);
-    timer.arm(yard.shared, soon, &one);
-    timer.arm(yard.shared, soon, &two);
-    assert_eq!(yard.armed(), [0, 0, 1]);
+    timer.arm(test.shared, soon, &one);
+    timer.arm(test.shared, soon, &two);
+    assert_eq!(test.armed(), [0, 0, 1]);
     thread::sleep(Duration::from_millis(2));
-    yard.fire();
+    test.fire();
     assert_eq!((first.wakes(), second.wakes()), (0, 1));
     // The same deadline again, which is over now.
-    timer.arm(yard.shared, soon, &one);
-    yard.fire();
+    timer.arm(test.shared, soon, &one);
+    test.fire();
     assert_eq!((first.wakes(), second.wakes()), (1, 1));
 }
 
 #[test]
 fn a_timer_that_goes_leaves_the_others() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let (count, waker) = Count::task();
     let [mut one, mut two] = [Timer::new(), Timer::new()];
-    one.arm(yard.shared, later(), &waker);
-    two.arm(yard.shared, Instant::now(), &waker);
+    one.arm(test.shared, later(), &waker);
+    two.arm(test.shared, Instant::now(), &waker);
     drop(one);
-    assert_eq!(yard.armed(), [0, 0, 1]);
-    assert!(yard.shared.services.timers.is_any_armed());
+    assert_eq!(test.armed(), [0, 0, 1]);
+    assert!(test.shared.services.timers.is_any_armed());
     thread::sleep(Duration::from_millis(1));
-    yard.fire();
+    test.fire();
     assert_eq!(count.wakes(), 1);
 }
 
 /// To a later time where it is, to an earlier one by way of this thread's own wheel.
 #[test]
 fn a_timer_that_is_moved_stays_or_comes_to_this_worker() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let (count, waker) = Count::task();
     let mut timer = Timer::new();
     assert!(!timer.reset(later()), "it was never armed");
-    timer.arm(yard.shared, later(), &waker);
-    yard.work();
-    let own = yard.with_core(|core| core.index);
+    timer.arm(test.shared, later(), &waker);
+    test.work();
+    let own = test.with_core(|core| core.index);
     assert!(timer.reset(later() + Duration::from_secs(1)));
-    assert_eq!(yard.armed(), [0, 0, 1]);
+    assert_eq!(test.armed(), [0, 0, 1]);
     assert!(timer.reset(Instant::now()));
-    assert_eq!((yard.armed()[own], yard.armed()[FOREIGN]), (1, 0));
+    assert_eq!((test.armed()[own], test.armed()[FOREIGN]), (1, 0));
     thread::sleep(Duration::from_millis(1));
-    yard.fire();
+    test.fire();
     assert_eq!(count.wakes(), 1);
-    timer.arm(yard.shared, later(), &waker);
-    assert_eq!(yard.armed()[own], 1);
+    timer.arm(test.shared, later(), &waker);
+    assert_eq!(test.armed()[own], 1);
 }
 
 #[test]
 fn where_nobody_would_fire_it_the_waker_is_woken_at_once() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let (count, waker) = Count::task();
     let [mut one, mut two] = [Timer::new(), Timer::new()];
-    two.arm(yard.shared, later(), &waker);
-    yard.close();
-    one.arm(yard.shared, later(), &waker);
-    assert_eq!((yard.armed(), count.wakes()), ([0, 0, 1], 1));
+    two.arm(test.shared, later(), &waker);
+    test.close();
+    one.arm(test.shared, later(), &waker);
+    assert_eq!((test.armed(), count.wakes()), ([0, 0, 1], 1));
     assert!(!two.reset(Instant::now()));
-    assert_eq!((yard.armed(), count.wakes()), ([0, 0, 0], 2));
+    assert_eq!((test.armed(), count.wakes()), ([0, 0, 0], 2));
 }

@@ -9,7 +9,7 @@ use crate::tasks::Meta;
 /// What is known of a poll that computes, and counts.
 type Counted = Arc<AtomicBool>;
 
-impl Yard {
+impl TestScheduler {
     /// From now on one poll computes: there are enough for one processor.
     fn computes(&self) -> Counted {
         let counted = Counted::default();
@@ -45,34 +45,34 @@ impl Yard {
 
 #[test]
 fn while_others_compute_what_is_heavy_waits_and_what_is_light_runs() {
-    let yard = Yard::new(1);
-    let (shared, log) = (yard.shared, Log::default());
-    let counted = yard.computes();
-    let light = |name| yard.writes(&log, name, false);
-    shared.queues.global.push(yard.heavy(&log, 100, false));
+    let test = TestScheduler::new(1);
+    let (shared, log) = (test.shared, Log::default());
+    let counted = test.computes();
+    let light = |name| test.writes(&log, name, false);
+    shared.queues.global.push(test.heavy(&log, 100, false));
     shared.queues.global.push(light(0));
-    shared.queues.global.push(yard.heavy(&log, 101, true));
-    shared.queues.global.push(yard.ends(&log, 3, &counted));
-    yard.queue([light(1), light(2)]);
-    yard.run();
+    shared.queues.global.push(test.heavy(&log, 101, true));
+    shared.queues.global.push(test.ends(&log, 3, &counted));
+    test.queue([light(1), light(2)]);
+    test.run();
     assert_eq!(*log.lock(), [0, 1, 2, 3, 100, 101]);
 }
 
 #[test]
 fn a_busy_worker_takes_what_was_held_back_when_the_global_queue_has_its_turn() {
     const OWN: u32 = 100;
-    let yard = Yard::new(1);
+    let test = TestScheduler::new(1);
     let log = Log::default();
-    let counted = yard.computes();
-    yard.shared
+    let counted = test.computes();
+    test.shared
         .queues
         .global
-        .push(yard.heavy(&log, 1000, false));
-    yard.queue((0..OWN).map(|name| match name {
-        10 => yard.ends(&log, name, &counted),
-        name => yard.writes(&log, name, name == OWN - 1),
+        .push(test.heavy(&log, 1000, false));
+    test.queue((0..OWN).map(|name| match name {
+        10 => test.ends(&log, name, &counted),
+        name => test.writes(&log, name, name == OWN - 1),
     }));
-    yard.run();
+    test.run();
     let place = log.lock().iter().position(|name| *name == 1000);
     assert_eq!(place, Some(61));
 }

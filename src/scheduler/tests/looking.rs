@@ -41,7 +41,7 @@ fn due(shared: &'static Shared, processor: Instant, waker: &Waker) -> Timer {
 
 const WAKER: u32 = 10_000;
 
-impl Yard {
+impl TestScheduler {
     /// Runs so many tasks, one of which arms timers; gives before which of them the timers' wakers were called.
     fn places_of_timers(&self, tasks: u32, armed_in: u32, timers: usize) -> Vec<usize> {
         let (shared, log) = (self.shared, Log::default());
@@ -81,16 +81,16 @@ impl Yard {
 #[test]
 fn a_timer_fires_before_the_next_eighth_poll() {
     for (armed_in, fires_before) in [(21, 29), (28, 29), (29, 37), (54, 61), (62, 66)] {
-        let yard = Yard::new(1);
-        assert_eq!(yard.places_of_timers(80, armed_in, 1), [fires_before]);
+        let test = TestScheduler::new(1);
+        assert_eq!(test.places_of_timers(80, armed_in, 1), [fires_before]);
     }
 }
 
 /// See "Many at once" in `timers`.
 #[test]
 fn what_some_timers_brought_is_polled_before_the_next_ones_fire() {
-    let yard = Yard::new(1);
-    let places = yard.places_of_timers(400, 21, 2 * PIECE + 1);
+    let test = TestScheduler::new(1);
+    let places = test.places_of_timers(400, 21, 2 * PIECE + 1);
     assert_eq!(places.len(), 2 * PIECE + 1);
     let pieces = places.chunk_by(|a, b| a == b);
     let pieces = Vec::from_iter(pieces.map(|piece| (piece[0], piece.len())));
@@ -110,9 +110,9 @@ fn what_some_timers_brought_is_polled_before_the_next_ones_fire() {
 #[test]
 fn what_is_ready_together_is_a_batch() {
     for count in 1..5 {
-        let yard = Yard::new(2);
-        let parked_worker = yard.parked_workers(1).remove(0);
-        let (shared, log) = (yard.shared, Arc::new(Mutex::new(Vec::new())));
+        let test = TestScheduler::new(2);
+        let parked_worker = test.parked_workers(1).remove(0);
+        let (shared, log) = (test.shared, Arc::new(Mutex::new(Vec::new())));
         let tasks = (0..count).map(|name| {
             let (log, parked_worker) = (log.clone(), parked_worker.clone());
             task(move || {
@@ -124,7 +124,7 @@ fn what_is_ready_together_is_a_batch() {
         let timers =
             Vec::from_iter(tasks.map(|task| due(shared, now, &Wakes::waker(shared, task))));
         thread::sleep(Duration::from_millis(1));
-        yard.run();
+        test.run();
         let woken = count > 1;
         assert_eq!(
             *log.lock(),
@@ -145,12 +145,12 @@ fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
     use crate::reactor::{Direction, Reactor};
 
     const OWN: u32 = 100;
-    let yard = Yard::new(1);
-    let (shared, log) = (yard.shared, Log::default());
+    let test = TestScheduler::new(1);
+    let (shared, log) = (test.shared, Log::default());
     let registered = Arc::new(Mutex::new(None));
-    yard.queue((0..OWN).map(|name| {
+    test.queue((0..OWN).map(|name| {
         if name != 10 {
-            return yard.writes(&log, name, name == OWN - 1);
+            return test.writes(&log, name, name == OWN - 1);
         }
         let (log, registered) = (log.clone(), registered.clone());
         task(move || {
@@ -169,7 +169,7 @@ fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
             *registered.lock() = Some((source, socket, peer));
         })
     }));
-    yard.run();
+    test.run();
     let place = log.lock().iter().position(|name| *name == WAKER);
     assert_eq!(place, Some(61));
     let registered = registered.lock().take();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::scheduler::run_queues::steal::BATCH;
 
-impl Yard {
+impl TestScheduler {
     /// An idle core.
     fn core(&self) -> Box<Core> {
         self.shared.workers.idle.pop_idle().unwrap()
@@ -25,9 +25,9 @@ fn id(runnable: Runnable) -> Id {
 
 #[test]
 fn a_thief_takes_half_of_the_first_queue_that_has_something() {
-    let yard = Yard::new(3);
-    let (thief, victim) = (yard.core(), yard.core());
-    assert!(yard.shared.queues.steal(&thief).is_none());
+    let test = TestScheduler::new(3);
+    let (thief, victim) = (test.core(), test.core());
+    assert!(test.shared.queues.steal(&thief).is_none());
     let ids: Vec<Id> = (0..10)
         .map(|_| {
             let (id, runnable) = token();
@@ -35,74 +35,74 @@ fn a_thief_takes_half_of_the_first_queue_that_has_something() {
             id
         })
         .collect();
-    let (found, from) = yard.shared.queues.steal(&thief).unwrap();
+    let (found, from) = test.shared.queues.steal(&thief).unwrap();
     assert!(ptr::eq(from, victim.processor));
     assert_eq!(id(found), ids[0]);
-    assert_eq!(yard.take_queue(thief.processor), ids[1..5]);
-    assert_eq!(yard.take_queue(victim.processor), ids[5..]);
+    assert_eq!(test.take_queue(thief.processor), ids[1..5]);
+    assert_eq!(test.take_queue(victim.processor), ids[5..]);
     for _ in 0..3 * BATCH {
         victim.queue.push(token().1);
     }
-    drop(yard.shared.queues.steal(&thief).unwrap());
-    assert_eq!(yard.take_queue(thief.processor).len(), BATCH - 1);
-    yard.take_queue(victim.processor);
+    drop(test.shared.queues.steal(&thief).unwrap());
+    assert_eq!(test.take_queue(thief.processor).len(), BATCH - 1);
+    test.take_queue(victim.processor);
 }
 
 /// It may be the only one who has work.
 #[test]
 fn a_thief_does_not_take_from_itself() {
-    let yard = Yard::new(2);
-    let thief = yard.core();
+    let test = TestScheduler::new(2);
+    let thief = test.core();
     thief.queue.push(token().1);
     drop(thief.processor.next.put(token().1));
-    assert!(yard.shared.queues.steal(&thief).is_none());
+    assert!(test.shared.queues.steal(&thief).is_none());
     assert!(!thief.processor.next.is_empty());
-    yard.take_queue(thief.processor);
+    test.take_queue(thief.processor);
 }
 
 #[test]
 fn a_slot_is_taken_from_a_poll_that_lasts() {
-    let yard = Yard::new(2);
-    let (thief, victim) = (yard.core(), yard.core());
+    let test = TestScheduler::new(2);
+    let (thief, victim) = (test.core(), test.core());
     let (expected, runnable) = token();
     drop(victim.processor.next.put(runnable));
-    let (found, from) = yard.shared.queues.steal(&thief).unwrap();
+    let (found, from) = test.shared.queues.steal(&thief).unwrap();
     assert!(ptr::eq(from, victim.processor) && victim.processor.next.is_empty());
     assert_eq!(id(found), expected);
     // A queue comes before any slot, on whatever pass.
     drop(victim.processor.next.put(token().1));
     let (expected, runnable) = token();
     victim.queue.push(runnable);
-    assert_eq!(id(yard.shared.queues.steal(&thief).unwrap().0), expected);
+    assert_eq!(id(test.shared.queues.steal(&thief).unwrap().0), expected);
     assert!(!victim.processor.next.is_empty());
 }
 
 #[test]
-fn one_processor_has_nobody_to_take_from_but_orphans() {
-    let yard = Yard::new(1);
-    let thief = yard.core();
-    assert!(yard.shared.queues.steal(&thief).is_none());
+fn one_processor_has_nobody_to_take_from_but_detached_ones() {
+    let test = TestScheduler::new(1);
+    let thief = test.core();
+    assert!(test.shared.queues.steal(&thief).is_none());
     drop(this_thread::take_core());
     // The thief's own core is retaken: what stands in the place now searches.
-    let next = yard.detached(0);
-    assert!(yard.shared.queues.steal(&next).is_none());
+    let next = test.detached(0);
+    assert!(test.shared.queues.steal(&next).is_none());
     let (expected, runnable) = token();
     thief.queue.push(runnable);
-    let (found, from) = yard.shared.queues.steal(&next).unwrap();
+    let (found, from) = test.shared.queues.steal(&next).unwrap();
     assert!(ptr::eq(from, thief.processor));
     assert_eq!(id(found), expected);
-    assert!(yard.shared.queues.steal(&next).is_none());
+    assert!(test.shared.queues.steal(&next).is_none());
 }
 
 #[test]
-fn a_busy_worker_adopts_one_of_what_the_stuck_have() {
-    let yard = Yard::new(2);
-    let (busy, stuck) = (yard.core(), yard.core());
+fn a_busy_worker_steals_one_of_what_the_stuck_have() {
+    let test = TestScheduler::new(2);
+    let (busy, stuck) = (test.core(), test.core());
     let (first, one) = token();
     let (second, two) = token();
-    let stolen = || yard.shared.queues.steal_detached(&busy).map(id);
+    let stolen = || test.shared.queues.steal_detached(&busy).map(id);
     assert_eq!(stolen(), None);
-    let _next = yard.detached(stuck.index);
+    let _next = test.detached(stuck.index);
     assert_eq!(stolen(), None);
     stuck.queue.push(one);
     stuck.queue.push(two);
@@ -113,17 +113,17 @@ fn a_busy_worker_adopts_one_of_what_the_stuck_have() {
 
 /// A detached processor whose queue is empty hides none of the others.
 #[test]
-fn whoever_adopts_looks_at_all_orphans() {
-    let yard = Yard::new(4);
-    let cores: Vec<_> = (0..4).map(|_| yard.core()).collect();
+fn whoever_steals_looks_at_all_detached_processors() {
+    let test = TestScheduler::new(4);
+    let cores: Vec<_> = (0..4).map(|_| test.core()).collect();
     let (busy, stuck) = cores.split_first().unwrap();
-    let _nexts: Vec<_> = stuck.iter().map(|core| yard.detached(core.index)).collect();
+    let _nexts: Vec<_> = stuck.iter().map(|core| test.detached(core.index)).collect();
     for _ in 0..20 {
         for core in stuck {
             let (expected, runnable) = token();
             core.queue.push(runnable);
             assert_eq!(
-                yard.shared.queues.steal_detached(busy).map(id),
+                test.shared.queues.steal_detached(busy).map(id),
                 Some(expected)
             );
         }
@@ -134,12 +134,12 @@ fn whoever_adopts_looks_at_all_orphans() {
 #[test]
 fn a_queue_anywhere_comes_before_a_slot() {
     for _ in 0..50 {
-        let yard = Yard::new(3);
-        let (thief, one, other) = (yard.core(), yard.core(), yard.core());
+        let test = TestScheduler::new(3);
+        let (thief, one, other) = (test.core(), test.core(), test.core());
         drop(one.processor.next.put(token().1));
         let (expected, runnable) = token();
         other.queue.push(runnable);
-        assert_eq!(id(yard.shared.queues.steal(&thief).unwrap().0), expected);
+        assert_eq!(id(test.shared.queues.steal(&thief).unwrap().0), expected);
         assert!(!one.processor.next.is_empty());
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn task_of(meta: Meta, f: impl FnOnce() + Send + 'static) -> Runnable
     Runnable::new(runnable)
 }
 
-impl Yard {
+impl TestScheduler {
     /// Works with an idle core, and begins as one that searches.
     pub(super) fn run(&self) {
         self.shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
@@ -44,25 +44,25 @@ impl Yard {
 #[test]
 fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
     for others in [0, 1, 5] {
-        let yard = Yard::new(2);
-        let parked_workers = yard.parked_workers(1);
-        let (closes, woken) = yard.closes(&parked_workers[0]);
-        yard.shared.queues.global.push(closes);
-        (0..others).for_each(|_| yard.shared.queues.global.push(token().1));
-        yard.run();
+        let test = TestScheduler::new(2);
+        let parked_workers = test.parked_workers(1);
+        let (closes, woken) = test.closes(&parked_workers[0]);
+        test.shared.queues.global.push(closes);
+        (0..others).for_each(|_| test.shared.queues.global.push(token().1));
+        test.run();
         assert_eq!(*woken.lock(), Some(others > 0), "{others} others");
         assert_eq!(
-            yard.shared.workers.idle.num_searching(),
+            test.shared.workers.idle.num_searching(),
             usize::from(others > 0)
         );
         assert_eq!(
-            yard.take_global().len(),
+            test.take_global().len(),
             others,
             "a closed scheduler begins no poll"
         );
         // The worker has released its processor; the other one's is held.
         assert_eq!(
-            yard.shared.workers.idle.num_idle(),
+            test.shared.workers.idle.num_idle(),
             if others > 0 { 1 } else { 2 }
         );
         assert!(!this_thread::holds_core());
@@ -72,7 +72,7 @@ fn a_searcher_that_finds_more_than_one_wakes_the_next_before_it_polls() {
 /// The order in which tasks ran, by their names.
 pub(super) type Log = Arc<Mutex<Vec<u32>>>;
 
-impl Yard {
+impl TestScheduler {
     /// A task that writes its name down; the last one closes the scheduler.
     pub(super) fn writes(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
         let (log, shared) = (log.clone(), self.shared);
@@ -82,7 +82,7 @@ impl Yard {
         })
     }
 
-    /// Puts runnables into the queue of the core that [`Yard::run`] takes.
+    /// Puts runnables into the queue of the core that [`TestScheduler::run`] takes.
     pub(super) fn queue(
         &self,
         runnables: impl IntoIterator<Item = Runnable>,
@@ -100,16 +100,16 @@ impl Yard {
 #[test]
 fn the_global_queue_comes_first_every_61_looks() {
     const OWN: u32 = 200;
-    let yard = Yard::new(1);
+    let test = TestScheduler::new(1);
     let log = Log::default();
-    yard.queue((0..OWN).map(|name| yard.writes(&log, name, name == OWN - 1)));
+    test.queue((0..OWN).map(|name| test.writes(&log, name, name == OWN - 1)));
     for name in 1000..1004 {
-        yard.shared
+        test.shared
             .queues
             .global
-            .push(yard.writes(&log, name, false));
+            .push(test.writes(&log, name, false));
     }
-    yard.run();
+    test.run();
     let log = log.lock();
     let places = log.iter().enumerate().filter(|(_, name)| **name >= 1000);
     assert!(places.map(|(place, _)| place).eq([0, 61, 122, 183]));
@@ -121,8 +121,8 @@ fn the_global_queue_comes_first_every_61_looks() {
 #[test]
 fn a_worker_takes_its_share_of_the_global_queue() {
     for (processors, global, share) in [(4, 40, 11), (4, 3, 1), (8, 16, 3), (3, 3, 2)] {
-        let yard = Yard::new(processors);
-        let shared = yard.shared;
+        let test = TestScheduler::new(processors);
+        let shared = test.shared;
         let length = Arc::new(Mutex::new(usize::MAX));
         let seen = length.clone();
         // The first look is at everything, and takes one; the second finds the own queue empty.
@@ -132,48 +132,48 @@ fn a_worker_takes_its_share_of_the_global_queue() {
             shared.closed.store(true, Ordering::SeqCst);
         }));
         (1..global).for_each(|_| shared.queues.global.push(token().1));
-        yard.run();
+        test.run();
         // This one runs, and the others of its share wait.
         assert_eq!(*length.lock(), share - 1, "{processors} {global}");
-        yard.take_global();
+        test.take_global();
     }
 }
 
 #[test]
 fn a_busy_worker_lets_what_the_stuck_have_queued_have_its_turn() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let log = Log::default();
-    let stuck = yard.shared.workers.idle.pop_idle().unwrap();
+    let stuck = test.shared.workers.idle.pop_idle().unwrap();
     stuck.processor.ownership.acquire(1);
     assert!(stuck.processor.ownership.retake());
-    drop(yard.shared.queues.processors[stuck.index].replace());
-    stuck.queue.push(yard.writes(&log, 1000, false));
-    assert!(yard.shared.queues.detached.list(stuck.processor));
-    let processor = yard.queue((0..3).map(|name| yard.writes(&log, name, false)));
+    drop(test.shared.queues.processors[stuck.index].replace());
+    stuck.queue.push(test.writes(&log, 1000, false));
+    assert!(test.shared.queues.detached.list(stuck.processor));
+    let processor = test.queue((0..3).map(|name| test.writes(&log, name, false)));
     // Behind it in the queue, so that nobody need search.
-    yard.shared
+    test.shared
         .queues
         .global
-        .push(yard.writes(&log, 2000, false));
-    yard.shared
+        .push(test.writes(&log, 2000, false));
+    test.shared
         .queues
         .global
-        .push(yard.writes(&log, 3000, true));
-    yard.run();
+        .push(test.writes(&log, 3000, true));
+    test.run();
     assert_eq!(*log.lock(), [2000, 0, 1, 2, 1000, 3000]);
     assert_eq!(processor.counters.steals.get(), 0);
-    yard.shared.queues.detached.clear();
+    test.shared.queues.detached.clear();
 }
 
 #[test]
 fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
-    let yard = Yard::new(2);
+    let test = TestScheduler::new(2);
     let log = Log::default();
-    let victim = yard.shared.workers.idle.pop_idle().unwrap();
-    victim.queue.push(yard.writes(&log, 0, false));
-    victim.queue.push(yard.writes(&log, 1, true));
-    let processor = yard.shared.queues.processors[1 - victim.index].current();
-    yard.run();
+    let victim = test.shared.workers.idle.pop_idle().unwrap();
+    victim.queue.push(test.writes(&log, 0, false));
+    victim.queue.push(test.writes(&log, 1, true));
+    let processor = test.shared.queues.processors[1 - victim.index].current();
+    test.run();
     assert_eq!(*log.lock(), [0, 1]);
     assert_eq!(
         (processor.counters.steals.get(), processor.tick.get()),
@@ -195,40 +195,40 @@ fn disturbed(shared: &'static Shared, retaken: bool) -> Runnable {
 
 #[test]
 fn a_worker_that_is_asked_looks_at_the_global_queue_next() {
-    let yard = Yard::new(1);
-    let (shared, log) = (yard.shared, Log::default());
+    let test = TestScheduler::new(1);
+    let (shared, log) = (test.shared, Log::default());
     let own = [
         disturbed(shared, false),
-        yard.writes(&log, 0, false),
-        yard.writes(&log, 1, false),
-        yard.writes(&log, 2, false),
+        test.writes(&log, 0, false),
+        test.writes(&log, 1, false),
+        test.writes(&log, 2, false),
     ];
-    let processor = yard.queue(own);
+    let processor = test.queue(own);
     // The first look takes one.
     for name in [1000, 1001] {
-        shared.queues.global.push(yard.writes(&log, name, false));
+        shared.queues.global.push(test.writes(&log, name, false));
     }
-    shared.queues.global.push(yard.writes(&log, 1002, true));
-    yard.run();
+    shared.queues.global.push(test.writes(&log, 1002, true));
+    test.run();
     assert_eq!(*log.lock(), [1000, 1001, 0, 1, 2, 1002]);
     assert_eq!(processor.counters.parks.get(), 0);
 }
 
 #[test]
 fn a_worker_that_lost_its_processor_in_a_poll_takes_nothing_more() {
-    let yard = Yard::new(1);
-    let processor = yard.queue([disturbed(yard.shared, true), token().1]);
-    yard.run();
+    let test = TestScheduler::new(1);
+    let processor = test.queue([disturbed(test.shared, true), token().1]);
+    test.run();
     assert_eq!(processor.tick.get(), 1);
 }
 
 /// Who has pushed it may have turned one on first, while this worker searched.
 #[test]
 fn a_task_that_was_found_is_polled_with_the_switches_that_are_on() {
-    let yard = Yard::new(1);
-    let shared = yard.shared;
+    let test = TestScheduler::new(1);
+    let shared = test.shared;
     let is_plain = move || this_thread::with_core(shared, Core::is_plain).unwrap();
-    let polls = yard.queue([task(move || {
+    let polls = test.queue([task(move || {
         shared.switch(SWITCH, 0);
         // As if it had been asked before.
         this_thread::with_core(shared, |core| core.processor.ownership.acknowledge());
@@ -240,13 +240,13 @@ fn a_task_that_was_found_is_polled_with_the_switches_that_are_on() {
         assert!(!is_plain());
         shared.closed.store(true, Ordering::SeqCst);
     }));
-    yard.run();
+    test.run();
     assert_eq!(polls.tick.get(), 3);
 }
 
 /// Of another executor, and it wakes a task of this one.
 #[test]
-fn what_a_foreign_waker_wakes_runs_before_the_worker_lies_down() {
+fn what_a_foreign_waker_wakes_runs_before_the_worker_parks() {
     struct Wakes(&'static Shared, Mutex<Option<Runnable>>);
 
     impl std::task::Wake for Wakes {
@@ -256,18 +256,18 @@ fn what_a_foreign_waker_wakes_runs_before_the_worker_lies_down() {
         }
     }
 
-    let yard = Yard::new(1);
-    let (shared, log) = (yard.shared, Log::default());
-    let last = yard.writes(&log, 7, true);
+    let test = TestScheduler::new(1);
+    let (shared, log) = (test.shared, Log::default());
+    let last = test.writes(&log, 7, true);
     let waker = Arc::new(Wakes(shared, Mutex::new(Some(last)))).into();
     // After the first look, which is at everything, so that the waker is called by the search.
-    yard.queue([
+    test.queue([
         token().1,
         task(move || {
             shared.call_own_wakers(&mut vec![waker]);
         }),
     ]);
-    yard.run();
+    test.run();
     assert_eq!(*log.lock(), [7]);
 }
 
@@ -285,16 +285,16 @@ fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
         }
     }
 
-    let yard = Yard::new(1);
-    let (shared, log) = (yard.shared, Log::default());
+    let test = TestScheduler::new(1);
+    let (shared, log) = (test.shared, Log::default());
     let looks = Arc::new(Looks(shared, Mutex::default()));
     let mut timer = Timer::new();
     timer.arm(shared, Instant::now(), &looks.clone().into());
     crate::sync::thread::sleep(Duration::from_millis(1));
     // The first look is at everything.
-    shared.queues.global.push(yard.writes(&log, 0, false));
-    shared.queues.global.push(yard.writes(&log, 1, true));
-    yard.run();
+    shared.queues.global.push(test.writes(&log, 0, false));
+    shared.queues.global.push(test.writes(&log, 1, true));
+    test.run();
     assert_eq!(*looks.1.lock(), [2]);
     assert_eq!(*log.lock(), [0, 1]);
 }
@@ -326,8 +326,8 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
     }
 
     for unasked in [true, false] {
-        let yard = Yard::new(1);
-        let shared = yard.shared;
+        let test = TestScheduler::new(1);
+        let shared = test.shared;
         let loses = Arc::new(Loses {
             shared,
             unasked,
@@ -337,11 +337,11 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
         timer.arm(shared, Instant::now(), &loses.clone().into());
         crate::sync::thread::sleep(Duration::from_millis(1));
         let (queued, waiting) = (token(), token());
-        yard.queue([queued.1]);
+        test.queue([queued.1]);
         shared.queues.global.push(waiting.1);
-        yard.run();
+        test.run();
         assert_eq!(shared.queues.processors[0].current().tick.get(), 0);
-        assert!(yard.take_global().contains(&waiting.0));
+        assert!(test.take_global().contains(&waiting.0));
         drop(loses.core.lock().take());
     }
 }

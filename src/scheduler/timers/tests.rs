@@ -150,7 +150,7 @@ fn the_monitor_leaves_a_backlog_to_a_worker_that_is_busy_with_it() {
 }
 
 #[test]
-fn the_seat_is_told_of_what_it_does_not_wait_for() {
+fn the_driver_is_told_of_what_it_does_not_wait_for() {
     let timers = timers();
     let later = later();
     assert!(timers.are_watched(), "there is nothing to watch");
@@ -178,7 +178,7 @@ fn the_seat_is_told_of_what_it_does_not_wait_for() {
 }
 
 #[test]
-fn the_seat_waits_for_several_timers_at_a_time_where_they_are_dense() {
+fn the_driver_waits_for_several_timers_at_a_time_where_they_are_dense() {
     let timers = timers();
     assert_eq!(timers.driver_timeout(true), None);
     let later = later();

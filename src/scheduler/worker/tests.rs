@@ -112,7 +112,7 @@ fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processo
 }
 
 #[test]
-fn what_is_adopted_without_a_processor_is_listed() {
+fn what_is_stolen_without_a_processor_is_listed() {
     for is_retaken in [false, true] {
         works(2, |shared, worker| {
             let detached = shared.workers.idle.pop_idle().unwrap();

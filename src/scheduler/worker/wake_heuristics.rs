@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_short_sleep_that_somebody_ended_makes_restless() {
+    fn only_a_short_sleep_that_somebody_ended_was_too_short() {
         let heuristics = WakeHeuristics::new();
         let evening = clock::now();
         for (slept, called, woken_too_soon) in [

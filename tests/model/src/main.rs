@@ -1,7 +1,7 @@
 //! Model checks: the protocols of `src/`, in every order of events that a checker can think of.
 //!
 //! The files under test are the real ones, taken in by path; `crate::sync` is the real facade with a few holes that
-//! can be opened (see [`sync`]). Around them stands a small yard of workers ([`scheduler::yard`]) that does what the
+//! can be opened (see [`sync`]). Around them stands a small model of workers ([`scheduler::model`]) that does what the
 //! scheduler's worker does, with tokens in place of tasks.
 //!
 //! Two checkers run the same models, one for each build:

@@ -21,7 +21,7 @@ fn assert_counts(
     idle: &Idle<u32>,
     idle_cores: usize,
     searching: usize,
-    in_bed: usize,
+    parked: usize,
     waiting: usize,
 ) {
     let counts = (
@@ -30,7 +30,7 @@ fn assert_counts(
         idle.num_parked(),
         idle.num_waiting_workers(),
     );
-    assert_eq!(counts, (idle_cores, searching, in_bed, waiting));
+    assert_eq!(counts, (idle_cores, searching, parked, waiting));
     assert_eq!(idle.has_waiting_worker(), waiting != 0);
 }
 
@@ -55,7 +55,7 @@ fn for_a_thread(claim: Option<Claim<u32>>) -> u32 {
 }
 
 #[test]
-fn cores_that_lie_here_are_counted_as_they_come_and_go() {
+fn idle_cores_are_counted_as_they_come_and_go() {
     let idle = idle(0..3);
     assert_counts(&idle, 3, 0, 0, 0);
     assert_eq!(idle.take_cores(), [0, 1, 2]);
@@ -95,7 +95,7 @@ fn counts_do_not_run_into_each_other() {
 }
 
 #[test]
-fn a_submission_wakes_only_if_a_core_lies_here_and_nobody_searches() {
+fn a_submission_wakes_only_if_a_core_is_idle_and_nobody_searches() {
     let idle = Idle::new();
     assert_eq!(idle.after_submit(), Next::Nothing, "all are at work");
     idle.put_cores(vec![0, 1]);
@@ -124,7 +124,7 @@ fn a_submission_to_a_closed_runtime_is_taken_out_again_whoever_searches() {
 
 /// A hundred submissions wake one worker.
 #[test]
-fn a_claim_is_refused_while_one_searches_or_when_no_core_lies_here() {
+fn a_claim_is_refused_while_one_searches_or_when_no_core_is_idle() {
     let idle = idle([0, 1, 2]);
     assert_eq!(for_a_thread(idle.claim()), 2);
     assert_counts(&idle, 2, 1, 0, 0);
@@ -143,7 +143,7 @@ fn a_claim_is_refused_while_one_searches_or_when_no_core_lies_here() {
 }
 
 #[test]
-fn another_claim_wakes_beside_searchers_and_gives_its_count_back_if_no_core_lies_here() {
+fn another_claim_wakes_beside_searchers_and_gives_its_count_back_if_no_core_is_idle() {
     let idle = idle([0, 1]);
     assert_eq!(for_a_thread(idle.claim_another()), 1);
     assert_eq!(for_a_thread(idle.claim_another()), 0);
@@ -169,7 +169,7 @@ fn a_closed_runtime_gives_no_core_away() {
 
 /// The last one that parked first; the one with the driver last.
 #[test]
-fn sleepers_are_woken_in_the_order_of_their_warmth() {
+fn the_worker_that_parked_last_is_woken_first() {
     let idle = Idle::new();
     let [with_driver, first, second] = std::array::from_fn(|_| parked_worker());
     idle.park_worker(Some(0), &with_driver, false, true);
@@ -193,7 +193,7 @@ fn sleepers_are_woken_in_the_order_of_their_warmth() {
 }
 
 #[test]
-fn who_lies_down_stops_searching() {
+fn a_worker_that_parks_stops_searching() {
     let idle = idle([0]);
     let parked_worker = parked_worker();
     assert_eq!(for_a_thread(idle.claim()), 0);
@@ -245,9 +245,9 @@ fn who_leaves_takes_a_core_only_if_it_was_given_one() {
 #[test]
 fn the_network_is_attended_by_whoever_sits_or_searches() {
     let idle = idle([0]);
-    let (with_driver, in_bed) = (parked_worker(), parked_worker());
+    let (with_driver, parked) = (parked_worker(), parked_worker());
     assert!(!idle.has_driver());
-    idle.park_worker(None, &in_bed, false, false);
+    idle.park_worker(None, &parked, false, false);
     assert!(!idle.has_driver());
     idle.park_worker(None, &with_driver, false, true);
     assert!(idle.has_driver());
@@ -260,7 +260,7 @@ fn the_network_is_attended_by_whoever_sits_or_searches() {
 }
 
 #[test]
-fn a_core_for_which_no_thread_can_be_started_lies_here_again() {
+fn a_core_for_which_no_thread_can_be_started_is_idle_again() {
     let idle = idle([0, 1]);
     let core = for_a_thread(idle.claim());
     assert_counts(&idle, 1, 1, 0, 0);
@@ -294,7 +294,7 @@ fn half_of_the_busy_processors_search() {
 }
 
 #[test]
-fn at_the_end_all_sleepers_come_back_to_be_woken() {
+fn at_the_end_all_parked_workers_come_back_to_be_woken() {
     let idle = Idle::new();
     let [first, second, with_driver] = std::array::from_fn(|_| parked_worker());
     idle.park_worker(Some(0), &first, false, false);
@@ -314,7 +314,7 @@ fn at_the_end_all_sleepers_come_back_to_be_woken() {
 }
 
 #[test]
-fn it_is_settled_when_all_cores_lie_here_and_nobody_searches() {
+fn it_is_settled_when_all_cores_are_idle_and_nobody_searches() {
     let idle = idle([0, 1]);
     assert!(idle.is_settled(2));
     assert!(!idle.is_settled(3));

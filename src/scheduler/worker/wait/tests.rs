@@ -93,7 +93,7 @@ fn parks(shared: &'static Shared) -> u64 {
 
 /// Others may have left it to this worker's search.
 #[test]
-fn who_sees_work_after_lying_down_searches_on_and_does_not_wait() {
+fn a_worker_that_sees_work_after_parking_searches_on_and_does_not_wait() {
     worker(|shared, worker| {
         shared.queues.global.push(token().1);
         assert!(worker.wait());
@@ -138,7 +138,7 @@ fn nobody_waits_in_a_closed_scheduler() {
 }
 
 #[test]
-fn a_timer_ends_the_wait_in_the_seat() {
+fn a_timer_ends_the_wait_with_the_driver() {
     for number in 1..4 {
         worker(|shared, worker| {
             let timers = Timers::new(shared, number, SOON);
@@ -169,7 +169,7 @@ fn timers_are_dense_if_several_are_due_at_once() {
 }
 
 #[test]
-fn a_timer_ends_the_wait_in_bed() {
+fn a_timer_ends_the_wait_of_a_parked_worker() {
     worker(|shared, worker| {
         let _seat = worker.netpoll.try_driver();
         let timers = Timers::new(shared, 2, SOON);
@@ -198,7 +198,7 @@ fn who_waits_does_not_compute() {
 
 /// The claim counts it as searching.
 #[test]
-fn a_core_that_was_given_ends_the_wait_wherever_it_lies() {
+fn a_core_that_was_handed_over_ends_any_wait() {
     for sits in [true, false] {
         spare(true, |shared, worker| {
             let driver = worker.netpoll.try_driver().unwrap();
@@ -264,7 +264,7 @@ fn a_spare_that_a_timer_has_woken_goes_on() {
 }
 
 /// Whether the worker with the driver has been told to look again.
-fn seat_is_told(worker: &Worker) -> bool {
+fn driver_is_told(worker: &Worker) -> bool {
     const TIME: Duration = Duration::from_millis(500);
     let mut driver = worker.netpoll.try_driver().unwrap();
     let begin = Instant::now();
@@ -274,7 +274,7 @@ fn seat_is_told(worker: &Worker) -> bool {
 
 /// It may have been the one that waited for the next deadline.
 #[test]
-fn a_worker_that_ends_tells_the_seat_of_timers_that_nobody_waits_for() {
+fn a_worker_that_ends_tells_the_driver_of_timers_that_nobody_waits_for() {
     for (armed, surplus) in [(true, true), (false, true), (true, false)] {
         spare(false, |shared, worker| {
             let timers = armed.then(|| Timers::new(shared, 1, LATE));
@@ -284,7 +284,7 @@ fn a_worker_that_ends_tells_the_seat_of_timers_that_nobody_waits_for() {
             let driver = worker.netpoll.try_driver();
             assert_eq!(worker.wait(), !surplus);
             drop(driver);
-            assert_eq!(seat_is_told(worker), armed && surplus);
+            assert_eq!(driver_is_told(worker), armed && surplus);
             drop(timers);
         });
     }

@@ -1,4 +1,4 @@
-//! The book that a yard keeps: what became of each token, and of each wake-up.
+//! The book that a model keeps: what became of each token, and of each wake-up.
 
 use std::sync::Mutex as PlainMutex;
 use std::sync::atomic::{AtomicUsize as Plain, Ordering::SeqCst};

@@ -26,12 +26,12 @@ mod monitor {
 }
 
 mod book;
+mod model;
 pub(crate) mod models;
 mod retake;
 mod run_queues;
 mod worker;
 mod worker_copy;
-mod yard;
 
 use timers::Timers;
 

@@ -1,11 +1,11 @@
-//! What `handoff.rs`, `detached.rs` and the monitor do, step by step, on the yard.
+//! What `handoff.rs`, `detached.rs` and the monitor do, step by step, on the model.
 
+use super::model::{Flaw, Model};
 use super::processor::{Core, Processor};
-use super::yard::{Flaw, Yard};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Hole, with_hole};
 
-impl Yard {
+impl Model {
     /// Monitor: takes a processor from its worker. False: it has let go.
     pub(super) fn retake(&self, index: usize) -> Option<&'static Processor> {
         let stuck = self.processors().nth(index)?;

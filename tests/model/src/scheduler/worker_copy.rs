@@ -1,17 +1,17 @@
-//! A worker of the yard: the steps of the scheduler's worker, without timers, fairness and batches.
+//! A worker of the model: the steps of the scheduler's worker, without timers, fairness and batches.
 
 use std::task::Waker;
 use std::time::Duration;
 
+use super::model::{Flaw, Model};
 use super::processor::Core;
 use super::processor::ownership::Answer;
 use super::worker::parked_worker::ParkedWorker;
-use super::yard::{Flaw, Yard};
 use crate::sync::{Arc, with_hole};
 use crate::tasks::Runnable;
 
 struct Worker<'a> {
-    yard: &'a Yard,
+    model: &'a Model,
     parked_worker: Arc<ParkedWorker<Box<Core>>>,
     core: Option<Box<Core>>,
     searching: bool,
@@ -37,25 +37,25 @@ pub(super) fn hold(core: Box<Core>) -> Box<Core> {
     core
 }
 
-/// Works until the yard is closed.
-pub(super) fn run(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
-    work(yard, core.map(hold), searching);
+/// Works until the model is closed.
+pub(super) fn run(model: &Model, core: Option<Box<Core>>, searching: bool) {
+    work(model, core.map(hold), searching);
 }
 
 /// [`run`] with a core that is in hand already.
-pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
+pub(super) fn work(model: &Model, core: Option<Box<Core>>, searching: bool) {
     let mut worker = Worker {
-        yard,
-        parked_worker: Arc::new(ParkedWorker::of_this_thread(yard.netpoll.clone())),
+        model,
+        parked_worker: Arc::new(ParkedWorker::of_this_thread(model.netpoll.clone())),
         core,
         searching,
         woken: searching,
-        restless: yard.plan.restless,
+        restless: model.plan.restless,
     };
     loop {
         let token = match worker.pop_local() {
             Local::Task(token) => Some(token),
-            _ if yard.is_closed() => break,
+            _ if model.is_closed() => break,
             Local::Nothing => worker.find_remote(),
             Local::NoCore => None,
         };
@@ -66,10 +66,10 @@ pub(super) fn work(yard: &Yard, core: Option<Box<Core>>, searching: bool) {
         }
     }
     if worker.stop_searching() {
-        yard.idle.end_search();
+        model.idle.end_search();
     }
-    if let Some(core) = worker.core.take().and_then(|core| yard.give_up(core)) {
-        yard.retire(core);
+    if let Some(core) = worker.core.take().and_then(|core| model.give_up(core)) {
+        model.retire(core);
     }
 }
 
@@ -91,24 +91,24 @@ impl Worker<'_> {
         if let Some(core) = &self.core
             && core.processor.ownership.is_retaken()
         {
-            self.yard.pushed_detached(core);
+            self.model.pushed_detached(core);
         }
         Some(found)
     }
 
     fn search_remote(&mut self) -> Option<Runnable> {
-        if let Some(token) = self.yard.global.pop() {
+        if let Some(token) = self.model.global.pop() {
             return Some(token);
         }
         self.look_at_network();
         let core = self.core.as_ref()?;
         if !self.searching {
-            if !self.yard.idle.begin_search(self.yard.plan.processors) {
+            if !self.model.idle.begin_search(self.model.plan.processors) {
                 return None;
             }
             self.searching = true;
         }
-        for victim in self.yard.processors().chain(self.yard.detached.iter()) {
+        for victim in self.model.processors().chain(self.model.detached.iter()) {
             let stolen = victim.stealer.steal_half(&core.queue);
             if let Some(token) = stolen.or_else(|| victim.next.steal()) {
                 return Some(token);
@@ -120,8 +120,8 @@ impl Worker<'_> {
     /// What is woken submits a token from here.
     fn look_at_network(&mut self) {
         let mut ready = Vec::new();
-        if self.yard.netpoll.has_sources()
-            && let Some(mut driver) = self.yard.netpoll.try_driver()
+        if self.model.netpoll.has_sources()
+            && let Some(mut driver) = self.model.netpoll.try_driver()
         {
             driver.poll(Some(Duration::ZERO), &mut ready);
         }
@@ -132,7 +132,7 @@ impl Worker<'_> {
         if !ready.is_empty() {
             self.finds();
         }
-        if self.yard.has(Flaw::SeatWakesNobody) {
+        if self.model.has(Flaw::SeatWakesNobody) {
             return;
         }
         ready.into_iter().for_each(Waker::wake);
@@ -140,56 +140,63 @@ impl Worker<'_> {
 
     /// A search ends with something.
     fn finds(&mut self) {
-        let yard = self.yard;
+        let model = self.model;
         if self.stop_searching() {
-            with_hole(yard.hole(Flaw::FinderHasNoFence), || yard.idle.end_search());
-            if !yard.has(Flaw::FinderWakesNobody) && yard.work_is_visible() {
-                yard.wake_one();
+            with_hole(model.hole(Flaw::FinderHasNoFence), || {
+                model.idle.end_search()
+            });
+            if !model.has(Flaw::FinderWakesNobody) && model.work_is_visible() {
+                model.wake_one();
             }
         }
     }
 
     fn poll(&mut self, token: Runnable) {
-        let yard = self.yard;
+        let model = self.model;
         self.finds();
-        if yard.is_closed() {
-            return yard.cancel(token);
+        if model.is_closed() {
+            return model.cancel(token);
         }
         let number = token.metadata().number;
-        let last = yard.book.ran(token);
-        yard.finished(last);
-        if number < yard.plan.parents
+        let last = model.book.ran(token);
+        model.finished(last);
+        if number < model.plan.parents
             && let Some(core) = &self.core
         {
-            let first = yard.plan.parents + 2 * number;
-            yard.submit_on(core, first);
-            yard.submit_on(core, first + 1);
+            let first = model.plan.parents + 2 * number;
+            model.submit_on(core, first);
+            model.submit_on(core, first + 1);
         }
         if last {
-            yard.close();
+            model.close();
         }
-        if number < yard.plan.blockers {
-            yard.wait_ended();
+        if number < model.plan.blockers {
+            model.wait_ended();
         }
     }
 
     /// True: go on; false: a spare ends.
     fn wait(&mut self) -> bool {
-        let yard = self.yard;
-        let driver = yard.plan.seats.then(|| yard.netpoll.try_driver()).flatten();
+        let model = self.model;
+        let driver = model
+            .plan
+            .seats
+            .then(|| model.netpoll.try_driver())
+            .flatten();
         self.parked_worker.set_with_driver(driver.is_some());
         let searching = self.stop_searching();
-        let core = self.core.take().and_then(|core| yard.give_up(core));
+        let core = self.core.take().and_then(|core| model.give_up(core));
         let is_spare = core.is_none();
-        with_hole(yard.hole(Flaw::SleeperHasNoFence), || {
-            yard.idle
+        with_hole(model.hole(Flaw::SleeperHasNoFence), || {
+            model
+                .idle
                 .park_worker(core, &self.parked_worker, searching, driver.is_some());
         });
         // A spare has laid no core down, so it is not its part to look again; and it could do nothing without a core.
-        let may_work = !is_spare || yard.idle.num_idle() > 0;
-        let looks = may_work && !yard.has(Flaw::SleeperLooksNoMore);
-        let found = looks && yard.work_is_visible();
-        let closed = !yard.has(Flaw::SleeperIgnoresClosing) && yard.is_closed();
+        let may_work = !is_spare || model.idle.num_idle() > 0;
+        let looks = may_work && !model.has(Flaw::SleeperLooksNoMore);
+        let found = looks && model.work_is_visible();
+        let closed = !model.has(Flaw::SleeperIgnoresClosing) && model.is_closed();
         let waits = !closed && !found;
         let timed_out = waits && std::mem::take(&mut self.restless);
         let mut ready = Vec::new();
@@ -202,21 +209,21 @@ impl Worker<'_> {
                 }
                 None => loop {
                     self.parked_worker.park(None);
-                    if self.parked_worker.has_handed() || yard.is_closed() {
+                    if self.parked_worker.has_handed() || model.is_closed() {
                         break;
                     }
                 },
             }
         }
-        let goes_on = self.rise(found, timed_out && is_spare && yard.plan.spares_end);
+        let goes_on = self.rise(found, timed_out && is_spare && model.plan.spares_end);
         self.wake_all(ready);
         goes_on
     }
 
     fn rise(&mut self, found: bool, spare_ends: bool) -> bool {
-        let idle = &self.yard.idle;
+        let idle = &self.model.idle;
         let up = if spare_ends {
-            if self.yard.has(Flaw::SpareJustEnds) {
+            if self.model.has(Flaw::SpareJustEnds) {
                 return false;
             }
             idle.leave(&self.parked_worker)
@@ -227,9 +234,9 @@ impl Worker<'_> {
         self.core = Some(hold(up.core));
         self.searching = up.searching;
         self.woken = up.searching;
-        if found && !self.searching && !self.yard.has(Flaw::SleeperSearchesNot) {
+        if found && !self.searching && !self.model.has(Flaw::SleeperSearchesNot) {
             // Whoever submitted it may have left it to this worker's search, and the limit must not stop it now.
-            self.searching = self.yard.idle.begin_search(usize::MAX);
+            self.searching = self.model.idle.begin_search(usize::MAX);
         }
         true
     }
@@ -237,7 +244,7 @@ impl Worker<'_> {
     /// Whether it did. To be followed by what makes it known.
     fn stop_searching(&mut self) -> bool {
         if std::mem::take(&mut self.woken) {
-            self.yard.book.search_ends();
+            self.model.book.search_ends();
         }
         std::mem::take(&mut self.searching)
     }

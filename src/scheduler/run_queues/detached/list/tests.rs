@@ -35,7 +35,7 @@ fn assert_lists(list: &List, expected: &[&Processor]) {
 }
 
 #[test]
-fn an_orphan_is_listed_once_and_leaves_a_place_for_the_next() {
+fn a_processor_is_listed_once_and_leaves_a_place_for_the_next() {
     let (list, [one, two, three]) = (List::new(), [detached().0, detached().0, detached().0]);
     assert_lists(&list, &[]);
     assert!(list.list(one) && list.list(one));
@@ -78,7 +78,7 @@ fn tidying_takes_the_empty_off_and_leaves_what_holds_work() {
 
 /// A queue that looks empty at first: as if the push came in between. Here the look itself brings it.
 #[test]
-fn what_comes_while_an_orphan_is_taken_off_puts_it_back() {
+fn what_comes_while_a_processor_is_taken_off_puts_it_back() {
     let list = List::new();
     let (processor, queue) = detached();
     assert!(list.list(processor));

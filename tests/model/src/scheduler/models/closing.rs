@@ -3,7 +3,7 @@
 use super::DEADLOCK;
 use crate::checker::{explore, explore_at_length};
 use crate::runner::Check;
-use crate::scheduler::yard::{Flaw, Plan, Yard};
+use crate::scheduler::model::{Flaw, Model, Plan};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("closing", || closing(None)),
@@ -60,7 +60,7 @@ fn closing(flaw: Option<Flaw>) -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const TOKENS: usize = if cfg!(executor_loom) { 1 } else { 20 };
     explore_at_length(2, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: WORKERS,
             tokens: TOKENS,
             flaw,
@@ -68,11 +68,11 @@ fn closing(flaw: Option<Flaw>) -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(|yard| (0..TOKENS).for_each(|number| yard.submit(number)));
-        yard.spawn(Yard::clean_up);
-        yard.close();
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(|model| (0..TOKENS).for_each(|number| model.submit(number)));
+        model.spawn(Model::clean_up);
+        model.close();
+        model.settle();
     })
 }
 
@@ -80,20 +80,20 @@ fn closing(flaw: Option<Flaw>) -> usize {
 fn closing_wake(flaw: Option<Flaw>) -> usize {
     const TASKS: usize = if cfg!(executor_loom) { 1 } else { 20 };
     explore(1, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: TASKS,
             flaw,
             ..Plan::default()
         });
-        (0..TASKS).for_each(|_| yard.count_spawned());
+        (0..TASKS).for_each(|_| model.count_spawned());
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(Yard::clean_up);
-        yard.spawn(|yard| (0..TASKS).for_each(|number| yard.wake(number)));
-        yard.close();
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(Model::clean_up);
+        model.spawn(|model| (0..TASKS).for_each(|number| model.wake(number)));
+        model.close();
+        model.settle();
     })
 }
 
@@ -104,7 +104,7 @@ fn closing_house(flaw: Option<Flaw>) -> usize {
     const WOKEN: usize = 5;
     const ELSEWHERE: usize = 3;
     explore_at_length(0, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 4,
             tokens: SPAWNED + WOKEN + ELSEWHERE,
             parents: PARENTS,
@@ -113,19 +113,19 @@ fn closing_house(flaw: Option<Flaw>) -> usize {
             flaw,
             ..Plan::default()
         });
-        (0..WOKEN + ELSEWHERE).for_each(|_| yard.count_spawned());
+        (0..WOKEN + ELSEWHERE).for_each(|_| model.count_spawned());
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(Yard::clean_up);
-        yard.spawn(|yard| (0..PARENTS).for_each(|number| yard.submit(number)));
-        yard.spawn(|yard| (SPAWNED..SPAWNED + WOKEN).for_each(|number| yard.wake(number)));
-        yard.spawn(|yard| {
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(Model::clean_up);
+        model.spawn(|model| (0..PARENTS).for_each(|number| model.submit(number)));
+        model.spawn(|model| (SPAWNED..SPAWNED + WOKEN).for_each(|number| model.wake(number)));
+        model.spawn(|model| {
             (SPAWNED + WOKEN..SPAWNED + WOKEN + ELSEWHERE)
-                .for_each(|number| yard.run_elsewhere(number))
+                .for_each(|number| model.run_elsewhere(number))
         });
-        yard.close();
-        yard.settle();
+        model.close();
+        model.settle();
     })
 }
 
@@ -133,18 +133,18 @@ fn closing_house(flaw: Option<Flaw>) -> usize {
 /// hears of it.
 fn closing_elsewhere(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 1,
             flaw,
             ..Plan::default()
         });
-        yard.idle.put_cores(cores);
-        yard.count_spawned();
-        yard.spawn(Yard::clean_up);
-        yard.spawn(|yard| yard.run_elsewhere(0));
-        yard.close();
-        yard.settle();
+        model.idle.put_cores(cores);
+        model.count_spawned();
+        model.spawn(Model::clean_up);
+        model.spawn(|model| model.run_elsewhere(0));
+        model.close();
+        model.settle();
     })
 }
 
@@ -152,20 +152,20 @@ fn closing_elsewhere(flaw: Option<Flaw>) -> usize {
 /// of the claim.
 fn closing_claim(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             flaw,
             ..Plan::default()
         });
-        yard.idle.put_cores(cores);
-        yard.spawn(Yard::clean_up);
-        yard.spawn(Yard::wake_one);
-        yard.start_as_worker(|yard| {
-            if let Some(core) = yard.idle.pop_idle() {
-                yard.retire(core);
+        model.idle.put_cores(cores);
+        model.spawn(Model::clean_up);
+        model.spawn(Model::wake_one);
+        model.start_as_worker(|model| {
+            if let Some(core) = model.idle.pop_idle() {
+                model.retire(core);
             }
         });
-        yard.close();
-        yard.settle();
+        model.close();
+        model.settle();
     })
 }

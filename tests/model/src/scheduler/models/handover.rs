@@ -3,9 +3,9 @@
 use super::DEADLOCK;
 use crate::checker::explore;
 use crate::runner::Check;
+use crate::scheduler::model::{Flaw, Model, Plan};
 use crate::scheduler::processor::Core;
 use crate::scheduler::worker_copy as worker;
-use crate::scheduler::yard::{Flaw, Plan, Yard};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("handover", || handover(true, None)),
@@ -24,58 +24,58 @@ pub(super) const CHECKS: &[Check] = &[
 fn handover(long: bool, flaw: Option<Flaw>) -> usize {
     const MORE: usize = if cfg!(executor_loom) { 1 } else { 10 };
     explore(2, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 1 + MORE,
             flaw,
             ..Plan::default()
         });
         for core in cores {
-            yard.start_as_worker(move |yard| {
+            model.start_as_worker(move |model| {
                 let core = worker::hold(core);
-                yard.submit_on(&core, 0);
-                away(yard, core);
+                model.submit_on(&core, 0);
+                away(model, core);
                 if long {
-                    yard.wait_ended();
+                    model.wait_ended();
                 }
-                let core = yard.idle.pop_idle();
-                worker::run(yard, core, false);
+                let core = model.idle.pop_idle();
+                worker::run(model, core, false);
             });
         }
-        (1..=MORE).for_each(|number| yard.submit(number));
-        yard.settle();
+        (1..=MORE).for_each(|number| model.submit(number));
+        model.settle();
     })
 }
 
 /// A worker gives its core away while somebody closes: what was in its next slot is cancelled by one of them.
 fn handover_closing(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 1,
             flaw,
             ..Plan::default()
         });
         for core in cores {
-            yard.start_as_worker(move |yard| {
+            model.start_as_worker(move |model| {
                 let core = worker::hold(core);
-                yard.submit_on(&core, 0);
-                away(yard, core);
-                yard.wait_ended();
-                let core = yard.idle.pop_idle();
-                worker::run(yard, core, false);
+                model.submit_on(&core, 0);
+                away(model, core);
+                model.wait_ended();
+                let core = model.idle.pop_idle();
+                worker::run(model, core, false);
             });
         }
-        yard.spawn(Yard::clean_up);
-        yard.close();
-        yard.settle();
+        model.spawn(Model::clean_up);
+        model.close();
+        model.settle();
     })
 }
 
 /// What `handoff::enter_blocking` does.
-fn away(yard: &Yard, core: Box<Core>) {
-    if let Some(core) = yard.give_up(core) {
+fn away(model: &Model, core: Box<Core>) {
+    if let Some(core) = model.give_up(core) {
         core.empty_slot();
-        yard.pass_on(core);
+        model.pass_on(core);
     }
 }

@@ -9,7 +9,7 @@ use crate::checker::explore_at_length;
 use crate::kernel::Pipe;
 use crate::reactor::{Direction, Reactor};
 use crate::runner::Check;
-use crate::scheduler::yard::{Flaw, Plan, Yard};
+use crate::scheduler::model::{Flaw, Model, Plan};
 use crate::sync::Arc;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -25,7 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// A waker that submits a token.
-struct Submit(Yard, usize);
+struct Submit(Model, usize);
 
 impl Wake for Submit {
     fn wake(self: PlainArc<Self>) {
@@ -40,7 +40,7 @@ fn house(flaw: Option<Flaw>) -> usize {
     const FILES: usize = 8;
     const FIRST: usize = 3 * PARENTS;
     explore_at_length(0, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 4,
             tokens: FIRST + FILES,
             parents: PARENTS,
@@ -51,11 +51,11 @@ fn house(flaw: Option<Flaw>) -> usize {
         });
         let pipes: Vec<_> = (0..FILES).map(|_| Arc::new(Pipe::new(0))).collect();
         let sources: Vec<_> = (pipes.iter())
-            .map(|pipe| Reactor::register(yard.netpoll.reactor(), pipe.as_fd()))
+            .map(|pipe| Reactor::register(model.netpoll.reactor(), pipe.as_fd()))
             .map(|source| source.expect("this kernel refuses nothing"))
             .collect();
         for (index, source) in sources.iter().enumerate() {
-            let waker = Waker::from(PlainArc::new(Submit(yard.clone(), FIRST + index)));
+            let waker = Waker::from(PlainArc::new(Submit(model.clone(), FIRST + index)));
             let mut context = Context::from_waker(&waker);
             if let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut context) {
                 source.clear_ready(Direction::Read, seen);
@@ -67,9 +67,9 @@ fn house(flaw: Option<Flaw>) -> usize {
         }
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(move |_| pipes.iter().for_each(|pipe| pipe.send()));
-        (0..PARENTS).for_each(|number| yard.submit(number));
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(move |_| pipes.iter().for_each(|pipe| pipe.send()));
+        (0..PARENTS).for_each(|number| model.submit(number));
+        model.settle();
     })
 }

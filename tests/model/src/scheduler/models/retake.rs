@@ -3,9 +3,9 @@
 use super::DEADLOCK;
 use crate::checker::{explore, explore_at_length};
 use crate::runner::Check;
+use crate::scheduler::model::{Flaw, Model, Plan};
 use crate::scheduler::processor::Core;
 use crate::scheduler::worker_copy as worker;
-use crate::scheduler::yard::{Flaw, Plan, Yard};
 use crate::sync::{Arc, Condvar, Mutex};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -106,15 +106,15 @@ impl Event {
     }
 }
 
-fn yard(processors: usize, tokens: usize, flaw: Option<Flaw>) -> (Yard, Vec<Box<Core>>) {
-    let (yard, cores) = Yard::new(Plan {
+fn model(processors: usize, tokens: usize, flaw: Option<Flaw>) -> (Model, Vec<Box<Core>>) {
+    let (model, cores) = Model::new(Plan {
         processors,
         tokens,
         flaw,
         ..Plan::default()
     });
     let cores = cores.into_iter().map(worker::hold).collect();
-    (yard, cores)
+    (model, cores)
 }
 
 /// A worker pushes within a poll, into the slot and so into the queue, and blocks until all has run, while its processor is
@@ -132,178 +132,178 @@ fn pushing_ordered(flaw: Option<Flaw>) -> usize {
 }
 
 fn pushing_and(flaw: Option<Flaw>, pushed: Event, before: impl FnOnce() + Send + 'static) {
-    let (yard, cores) = yard(1, 2, flaw);
+    let (model, cores) = model(1, 2, flaw);
     for core in cores {
         let pushed = pushed.clone();
-        yard.start_as_worker(move |yard| {
-            yard.submit_on(&core, 0);
-            yard.submit_on(&core, 1);
+        model.start_as_worker(move |model| {
+            model.submit_on(&core, 0);
+            model.submit_on(&core, 1);
             pushed.set();
-            yard.wait_ended();
-            worker::work(yard, Some(core), false);
+            model.wait_ended();
+            worker::work(model, Some(core), false);
         });
     }
-    yard.spawn(move |yard| {
-        let detached = yard.retake(0);
+    model.spawn(move |model| {
+        let detached = model.retake(0);
         before();
         if let Some(detached) = detached {
-            yard.later_round(detached);
+            model.later_round(detached);
         }
     });
-    yard.settle();
+    model.settle();
 }
 
 /// A worker whose processor was retaken long ago pushes, while whoever has it now goes to sleep.
 fn late_push(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = yard(1, 2, flaw);
-        yard.retake(0);
+        let (model, cores) = model(1, 2, flaw);
+        model.retake(0);
         for core in cores {
-            yard.start_as_worker(move |yard| {
-                yard.submit_on(&core, 0);
-                yard.submit_on(&core, 1);
-                yard.wait_ended();
-                worker::work(yard, Some(core), false);
+            model.start_as_worker(move |model| {
+                model.submit_on(&core, 0);
+                model.submit_on(&core, 1);
+                model.wait_ended();
+                worker::work(model, Some(core), false);
             });
         }
-        yard.settle();
+        model.settle();
     })
 }
 
 /// The poll returns while the processor is retaken.
 fn returning(flaw: Option<Flaw>) -> usize {
     explore(1, move || {
-        let (yard, cores) = yard(1, 2, flaw);
+        let (model, cores) = model(1, 2, flaw);
         for core in cores {
-            yard.start_as_worker(move |yard| {
-                yard.submit_on(&core, 0);
-                yard.submit_on(&core, 1);
-                worker::work(yard, Some(core), false);
+            model.start_as_worker(move |model| {
+                model.submit_on(&core, 0);
+                model.submit_on(&core, 1);
+                worker::work(model, Some(core), false);
             });
         }
-        yard.spawn(|yard| {
-            yard.retake(0);
+        model.spawn(|model| {
+            model.retake(0);
         });
-        yard.settle();
+        model.settle();
     })
 }
 
 /// A worker is about to block and gives its core away while it is retaken.
 fn blocking(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = yard(1, 1, flaw);
+        let (model, cores) = model(1, 1, flaw);
         for core in cores {
-            yard.start_as_worker(move |yard| {
-                yard.submit_on(&core, 0);
-                if let Some(core) = yard.give_up(core) {
+            model.start_as_worker(move |model| {
+                model.submit_on(&core, 0);
+                if let Some(core) = model.give_up(core) {
                     core.empty_slot();
-                    yard.pass_on(core);
+                    model.pass_on(core);
                 }
-                yard.wait_ended();
-                worker::run(yard, yard.idle.pop_idle(), false);
+                model.wait_ended();
+                worker::run(model, model.idle.pop_idle(), false);
             });
         }
-        yard.spawn(|yard| {
-            yard.retake(0);
+        model.spawn(|model| {
+            model.retake(0);
         });
-        yard.settle();
+        model.settle();
     })
 }
 
 /// Somebody submits from outside while a stuck worker's processor is retaken.
 fn outside(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = yard(1, 1, flaw);
+        let (model, cores) = model(1, 1, flaw);
         for core in cores {
-            yard.start_as_worker(move |yard| {
-                yard.wait_ended();
-                worker::work(yard, Some(core), false);
+            model.start_as_worker(move |model| {
+                model.wait_ended();
+                worker::work(model, Some(core), false);
             });
         }
-        yard.spawn(|yard| {
-            yard.retake(0);
+        model.spawn(|model| {
+            model.retake(0);
         });
-        yard.submit(0);
-        yard.settle();
+        model.submit(0);
+        model.settle();
     })
 }
 
 /// A thief is at the queue and at the slot while the processor is retaken.
 fn thief(flaw: Option<Flaw>) -> usize {
     explore(1, move || {
-        let (yard, mut cores) = yard(2, 2, flaw);
+        let (model, mut cores) = model(2, 2, flaw);
         let (stuck, free) = (cores.remove(0), cores.remove(0));
-        yard.submit_on(&stuck, 0);
-        yard.submit_on(&stuck, 1);
-        yard.start_as_worker(move |yard| worker::work(yard, Some(free), false));
-        yard.start_as_worker(move |yard| {
-            yard.wait_ended();
-            worker::work(yard, Some(stuck), false);
+        model.submit_on(&stuck, 0);
+        model.submit_on(&stuck, 1);
+        model.start_as_worker(move |model| worker::work(model, Some(free), false));
+        model.start_as_worker(move |model| {
+            model.wait_ended();
+            worker::work(model, Some(stuck), false);
         });
-        yard.retake(0);
-        yard.settle();
+        model.retake(0);
+        model.settle();
     })
 }
 
 /// A detached processor's worker pushes while the monitor takes it off the list, for its queue was empty.
 fn tidying(flaw: Option<Flaw>) -> usize {
     explore(1, move || {
-        let (yard, cores) = yard(1, 1, flaw);
-        let detached = yard.retake(0);
+        let (model, cores) = model(1, 1, flaw);
+        let detached = model.retake(0);
         for core in cores {
             // As it is when thieves have emptied its queue.
-            yard.detached.list(core.processor);
-            yard.start_as_worker(move |yard| {
-                yard.submit_on(&core, 0);
-                yard.wait_ended();
-                worker::work(yard, Some(core), false);
+            model.detached.list(core.processor);
+            model.start_as_worker(move |model| {
+                model.submit_on(&core, 0);
+                model.wait_ended();
+                worker::work(model, Some(core), false);
             });
         }
         if let Some(detached) = detached {
-            yard.spawn(move |yard| yard.later_round(detached));
+            model.spawn(move |model| model.later_round(detached));
         }
-        yard.settle();
+        model.settle();
     })
 }
 
 /// The monitor takes the processor, if it is in time, and becomes the shutdown thread.
-fn close_while_retaken(yard: &Yard) {
-    yard.spawn(|yard| {
-        yard.begin_epoch();
-        if !yard.is_closed() {
-            yard.retake(0);
+fn close_while_retaken(model: &Model) {
+    model.spawn(|model| {
+        model.begin_epoch();
+        if !model.is_closed() {
+            model.retake(0);
         }
-        yard.clean_up();
+        model.clean_up();
     });
-    yard.close();
-    yard.settle();
+    model.close();
+    model.settle();
 }
 
 /// The scheduler closes while the processor of a worker is retaken that blocks until its tokens have run or are cancelled.
 fn closing(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = yard(1, 2, flaw);
+        let (model, cores) = model(1, 2, flaw);
         for core in cores {
-            yard.submit_on(&core, 0);
-            yard.submit_on(&core, 1);
-            yard.start_as_worker(move |yard| {
-                yard.wait_ended();
-                worker::work(yard, Some(core), false);
+            model.submit_on(&core, 0);
+            model.submit_on(&core, 1);
+            model.start_as_worker(move |model| {
+                model.wait_ended();
+                worker::work(model, Some(core), false);
             });
         }
-        close_while_retaken(&yard);
+        close_while_retaken(&model);
     })
 }
 
 /// The scheduler closes while a detached processor's worker comes home with what it has pushed.
 fn closing_return(flaw: Option<Flaw>) -> usize {
     explore(1, move || {
-        let (yard, cores) = yard(1, 1, flaw);
+        let (model, cores) = model(1, 1, flaw);
         for core in cores {
-            yard.submit_on(&core, 0);
-            yard.start_as_worker(move |yard| worker::work(yard, Some(core), false));
+            model.submit_on(&core, 0);
+            model.start_as_worker(move |model| worker::work(model, Some(core), false));
         }
-        close_while_retaken(&yard);
+        close_while_retaken(&model);
     })
 }
 
@@ -312,7 +312,7 @@ fn house(flaw: Option<Flaw>) -> usize {
     const PARENTS: usize = 7;
     const ROUNDS: usize = 4;
     explore_at_length(0, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 4,
             tokens: 3 * PARENTS,
             parents: PARENTS,
@@ -322,18 +322,18 @@ fn house(flaw: Option<Flaw>) -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(|yard| (0..PARENTS / 2).for_each(|number| yard.submit(number)));
-        yard.spawn(|yard| {
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(|model| (0..PARENTS / 2).for_each(|number| model.submit(number)));
+        model.spawn(|model| {
             let mut detached = Vec::new();
             for round in 0..4 * ROUNDS {
-                detached.extend(yard.retake(round % 4));
+                detached.extend(model.retake(round % 4));
                 for detached in &detached {
-                    yard.later_round(detached);
+                    model.later_round(detached);
                 }
             }
         });
-        (PARENTS / 2..PARENTS).for_each(|number| yard.submit(number));
-        yard.settle();
+        (PARENTS / 2..PARENTS).for_each(|number| model.submit(number));
+        model.settle();
     })
 }

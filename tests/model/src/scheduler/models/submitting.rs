@@ -4,10 +4,10 @@ use super::DEADLOCK;
 use crate::checker::{explore, explore_at_length};
 use crate::queues::Queue;
 use crate::runner::Check;
+use crate::scheduler::model::{Flaw, Model, Plan};
 use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::worker::idle::{Claim, Idle, Next};
 use crate::scheduler::worker::parked_worker::ParkedWorker;
-use crate::scheduler::yard::{Flaw, Plan, Yard};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, thread};
 
@@ -64,7 +64,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// One submitter while the only worker goes to sleep.
 fn submit(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 1,
             flaw,
@@ -72,16 +72,16 @@ fn submit(flaw: Option<Flaw>) -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.submit(0);
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.submit(0);
+        model.settle();
     })
 }
 
 /// The same, and the worker waits with the driver.
 fn submit_to_seat() -> usize {
     explore(2, || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 1,
             seats: true,
@@ -89,9 +89,9 @@ fn submit_to_seat() -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.submit(0);
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.submit(0);
+        model.settle();
     })
 }
 
@@ -100,40 +100,40 @@ fn two_submitters() -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const EACH: usize = if cfg!(executor_loom) { 1 } else { 10 };
     explore_at_length(2, || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: WORKERS,
             tokens: 2 * EACH,
             ..Plan::default()
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(|yard| (0..EACH).for_each(|number| yard.submit(number)));
-        (EACH..2 * EACH).for_each(|number| yard.submit(number));
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(|model| (0..EACH).for_each(|number| model.submit(number)));
+        (EACH..2 * EACH).for_each(|number| model.submit(number));
+        model.settle();
     })
 }
 
 /// Two cores lie here, and each claim starts a worker: no more of them are woken than searches have ended.
 fn wake_budget(flaw: Option<Flaw>) -> usize {
     explore(2, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 2,
             tokens: 2,
             flaw,
             ..Plan::default()
         });
-        yard.idle.put_cores(cores);
-        yard.submit(0);
-        yard.submit(1);
-        yard.settle();
+        model.idle.put_cores(cores);
+        model.submit(0);
+        model.submit(1);
+        model.settle();
     })
 }
 
 /// Two submitters, and a worker that may take up its core by itself while one of them tries to claim it.
 fn two_submitters_restless() -> usize {
     explore(3, || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 2,
             restless: true,
@@ -141,15 +141,15 @@ fn two_submitters_restless() -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(|yard| yard.submit(0));
-        yard.submit(1);
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(|model| model.submit(0));
+        model.submit(1);
+        model.settle();
     })
 }
 
 /// Somebody claims a core in vain, because a thread picks it up at that moment: a submitter must not rely on a search
-/// that never begins. `late`: the claimer takes its search back when the core may lie here again. Smaller than the yard,
+/// that never begins. `late`: the claimer takes its search back when the core may lie here again. Smaller than the model,
 /// since it takes many preemptions.
 fn vain_claim(late: bool) -> usize {
     explore(3, move || {
@@ -248,7 +248,7 @@ impl Place {
 /// A worker resumes by itself while it is given a core.
 fn restless() -> usize {
     explore(3, || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 2,
             restless: true,
@@ -256,17 +256,17 @@ fn restless() -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.submit(0);
-        yard.submit(1);
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.submit(0);
+        model.submit(1);
+        model.settle();
     })
 }
 
 /// A spare's keep-alive passes while it is given a core.
 fn spare_ends(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 1,
             tokens: 1,
             restless: true,
@@ -274,10 +274,10 @@ fn spare_ends(flaw: Option<Flaw>) -> usize {
             flaw,
             ..Plan::default()
         });
-        yard.idle.put_cores(cores);
-        yard.start(None, false);
-        yard.submit(0);
-        yard.settle();
+        model.idle.put_cores(cores);
+        model.start(None, false);
+        model.submit(0);
+        model.settle();
     })
 }
 
@@ -286,7 +286,7 @@ fn spare_ends(flaw: Option<Flaw>) -> usize {
 fn conserving(flaw: Option<Flaw>) -> usize {
     const WORKERS: usize = 4;
     explore_at_length(0, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: WORKERS,
             tokens: 20,
             blockers: WORKERS - 1,
@@ -295,10 +295,10 @@ fn conserving(flaw: Option<Flaw>) -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(|yard| (0..10).for_each(|number| yard.submit(number)));
-        (10..20).for_each(|number| yard.submit(number));
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(|model| (0..10).for_each(|number| model.submit(number)));
+        (10..20).for_each(|number| model.submit(number));
+        model.settle();
     })
 }
 
@@ -306,7 +306,7 @@ fn conserving(flaw: Option<Flaw>) -> usize {
 fn house(flaw: Option<Flaw>) -> usize {
     const PARENTS: usize = 7;
     explore_at_length(0, move || {
-        let (yard, cores) = Yard::new(Plan {
+        let (model, cores) = Model::new(Plan {
             processors: 4,
             tokens: 3 * PARENTS,
             parents: PARENTS,
@@ -317,9 +317,9 @@ fn house(flaw: Option<Flaw>) -> usize {
         });
         cores
             .into_iter()
-            .for_each(|core| yard.start(Some(core), false));
-        yard.spawn(|yard| (0..PARENTS / 2).for_each(|number| yard.submit(number)));
-        (PARENTS / 2..PARENTS).for_each(|number| yard.submit(number));
-        yard.settle();
+            .for_each(|core| model.start(Some(core), false));
+        model.spawn(|model| (0..PARENTS / 2).for_each(|number| model.submit(number)));
+        (PARENTS / 2..PARENTS).for_each(|number| model.submit(number));
+        model.settle();
     })
 }

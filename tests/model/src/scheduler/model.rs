@@ -1,4 +1,4 @@
-//! A yard of workers: what they share, around the real `Idle`, parked workers, netpoller's driver and processors.
+//! A model of workers: what they share, around the real `Idle`, parked workers, netpoller's driver and processors.
 //!
 //! It does what `Shared` does in the scheduler, step by step, and keeps a book of what became of each token.
 
@@ -60,7 +60,7 @@ pub(super) enum Flaw {
     HomecomerEndsQuietly,
 }
 
-/// What a yard is made of.
+/// What a model is made of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Plan {
     pub(super) processors: usize,
@@ -78,9 +78,9 @@ pub(super) struct Plan {
     pub(super) flaw: Option<Flaw>,
 }
 
-/// A handle to the yard.
+/// A handle to the model.
 #[derive(Clone)]
-pub(super) struct Yard(Arc<Ground>);
+pub(super) struct Model(Arc<Ground>);
 
 pub(super) struct Ground {
     pub(super) plan: Plan,
@@ -105,12 +105,12 @@ pub(super) struct Ground {
     started: Mutex<Vec<JoinHandle<()>>>,
 }
 
-// SAFETY: the instances are read through shared references only, and are freed when the last owner of the yard goes.
+// SAFETY: the instances are read through shared references only, and are freed when the last owner of the model goes.
 unsafe impl Send for Ground {}
 // SAFETY: as above.
 unsafe impl Sync for Ground {}
 
-impl Deref for Yard {
+impl Deref for Model {
     type Target = Ground;
 
     fn deref(&self) -> &Ground {
@@ -118,9 +118,9 @@ impl Deref for Yard {
     }
 }
 
-impl Yard {
-    /// A yard and the cores of its processors.
-    pub(super) fn new(plan: Plan) -> (Yard, Vec<Box<Core>>) {
+impl Model {
+    /// A model and the cores of its processors.
+    pub(super) fn new(plan: Plan) -> (Model, Vec<Box<Core>>) {
         let (cores, instances): (Vec<_>, Vec<_>) = (0..plan.processors).map(instance).unzip();
         let places = cores.iter().map(|core| {
             let place = ProcessorRef::none();
@@ -128,7 +128,7 @@ impl Yard {
             place
         });
         let places = places.collect();
-        let yard = Yard(Arc::new(Ground {
+        let model = Model(Arc::new(Ground {
             plan,
             idle: Idle::new(),
             netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
@@ -146,14 +146,14 @@ impl Yard {
             instances: PlainMutex::new(instances),
             started: Mutex::new(Vec::new()),
         }));
-        (yard, cores)
+        (model, cores)
     }
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.plan.flaw == Some(flaw)
     }
 
-    /// This hole is open in a yard of this flaw.
+    /// This hole is open in a model of this flaw.
     pub(super) fn hole(&self, flaw: Flaw) -> Option<Hole> {
         self.has(flaw).then_some(Hole::NoFence)
     }
@@ -267,25 +267,25 @@ impl Yard {
 
     /// Starts a worker.
     pub(super) fn start(&self, core: Option<Box<Core>>, searching: bool) {
-        self.start_as_worker(move |yard| worker::run(yard, core, searching));
+        self.start_as_worker(move |model| worker::run(model, core, searching));
     }
 
     /// Starts a thread that is counted as a worker.
-    pub(super) fn start_as_worker(&self, body: impl FnOnce(&Yard) + Send + 'static) {
+    pub(super) fn start_as_worker(&self, body: impl FnOnce(&Model) + Send + 'static) {
         self.workers.fetch_add(1, Ordering::Relaxed);
-        self.spawn(move |yard| {
-            body(yard);
-            yard.workers.fetch_sub(1, Ordering::Release);
-            if !yard.has(Flaw::WorkerEndsQuietly) {
-                yard.notify_shutdown_if_closed();
+        self.spawn(move |model| {
+            body(model);
+            model.workers.fetch_sub(1, Ordering::Release);
+            if !model.has(Flaw::WorkerEndsQuietly) {
+                model.notify_shutdown_if_closed();
             }
         });
     }
 
-    /// Starts any thread, to be joined by [`Yard::settle`].
-    pub(super) fn spawn(&self, body: impl FnOnce(&Yard) + Send + 'static) {
-        let yard = self.clone();
-        let handle = thread::spawn(move || body(&yard));
+    /// Starts any thread, to be joined by [`Model::settle`].
+    pub(super) fn spawn(&self, body: impl FnOnce(&Model) + Send + 'static) {
+        let model = self.clone();
+        let handle = thread::spawn(move || body(&model));
         self.started.lock().push(handle);
     }
 
@@ -352,7 +352,7 @@ impl Yard {
         let all = instances.clone();
         drop(instances);
         for processor in all {
-            // SAFETY: it is freed when the yard is dropped.
+            // SAFETY: it is freed when the model is dropped.
             self.drain(unsafe { processor.as_ref() });
         }
     }
@@ -475,7 +475,7 @@ impl Yard {
 fn instance(index: usize) -> (Box<Core>, NonNull<Processor>) {
     let queue = LocalQueue::new_fifo();
     let processor = NonNull::from(Box::leak(Box::new(Processor::new(&queue))));
-    // SAFETY: it is freed when the yard is dropped, when all cores are gone.
+    // SAFETY: it is freed when the model is dropped, when all cores are gone.
     (
         Core::new(index, unsafe { processor.as_ref() }, queue, 1),
         processor,
