@@ -29,7 +29,7 @@
 //!    be relied on ([`say_last`]).
 //!
 //! The writer holds no waker and runs no foreign code, so the [deadlock
-//! detector](crate::scheduler::deadlock) counts it among the threads that can wake no task.
+//! detector](crate::observe::deadlock) counts it among the threads that can wake no task.
 //!
 //! # Rejected designs
 //!

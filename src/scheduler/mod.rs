@@ -1,4 +1,4 @@
-//! M:P:N scheduling of futures: the essay, and the map of the folder.
+//! M:N scheduling of futures over P processors: how it works, why so, and the map of the folder.
 //!
 //! # Glossary
 //!
@@ -14,9 +14,8 @@
 //!
 //! # The life of a task
 //!
-//! Each arrow names the function that makes it. The files, in the order in which a task meets them: `runtime/spawn`,
-//! `tasks/contain`, [`submit`], [`processor`], `run_queues`, [`worker`], `tasks/current`, `tasks/registry`,
-//! [`schedule`], `tasks/join`.
+//! Each arrow names the function that makes it. Of what it does beyond the arrows, only the first poll and the first
+//! wait are special: a task is registered when it first returns `Pending`, not when it is spawned.
 //!
 //! ```text
 //!                    spawn_on
@@ -31,7 +30,8 @@
 //!               |   next slot --displaced--> local queue      global queue   |
 //!               |       |                       |                 |          |
 //!               |       | 5 Core::pop           | 5 Core::pop     | 6 RunQueues::pop_shared, pop_fair
-//!               |       |                       | 7 RunQueues::search: by another worker
+//!               |       |                       |                 |          |
+//!               |       |         7 RunQueues::search, by another worker     |
 //!               |       v                       v                 v          |
 //!               |       +-----------> Worker::step <--------------+          |
 //!               |                         | 8 Worker::poll, tasks::run       |
@@ -48,13 +48,31 @@
 //!                                 its output
 //! ```
 //!
-//! A push is followed by a look whether somebody is needed for it: `Shared::follow_push`, `Idle::after_submit`,
-//! `Shared::wake_one`, `ParkedWorker::unpark` or `Shared::start_worker`. A worker that finds nothing waits in
-//! `Worker::wait`.
+//! | arrow | file |
+//! |---|---|
+//! | 1 | `tasks/contain`; its id and its number for spawn site and runtime come from `tasks/current` and `tasks/spawn_site` |
+//! | 2, 4 | [`submit`]; whether this thread is a worker says [`this_thread`] |
+//! | 3, 5 | [`processor`], and [`run_queues::next_slot`] |
+//! | 6, 7 | [`run_queues`], and [`run_queues::steal`] |
+//! | 8 | [`worker`], `tasks/current` |
+//! | 9, 11 | `tasks/contain`, `tasks/registry`; at 11 `async_task` stores the output and wakes who awaits it, when `Contained` has dropped the future |
+//! | 10 | [`schedule`] |
+//! | 12 | `tasks/join` |
+//!
+//! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One that displaces another
+//! runnable into the local queue, and one into the global queue, asks for a worker (`Submitted::WakeOne`):
+//! `Idle::after_submit` looks whether anybody is needed, `Shared::wake_one` claims an idle processor and a parked worker
+//! and unparks it, or starts a thread. The woken worker returns from `Worker::wait`, acquires the core that it was handed
+//! ([`acquire`]), and searches. A worker that finds nothing waits in `Worker::wait`.
+//!
+//! *Thread-locals on this way*, each with one purpose: `context::SHARED` (the runtime that this thread is in),
+//! `this_thread::THIS_THREAD` (the core that it holds), `current::CURRENT` (the task that it polls, and ids to give out),
+//! `budget::LEFT` (operations left in this poll), `clock::RECENT` (the last reading), `registry::NUMBER` (the thread's
+//! shard).
 //!
 //! # The folder
 //!
-//! | module | its story |
+//! | module | what it is about |
 //! |---|---|
 //! | [`submit`], [`schedule`] | a runnable comes into a queue, and somebody is woken for it |
 //! | [`run_queues`] | the queues: where a runnable goes and where it comes from; stealing; what is held back |

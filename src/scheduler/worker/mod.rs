@@ -17,10 +17,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
-use std::time::Duration;
 
 use self::parked_worker::ParkedWorker;
 use self::wake_heuristics::WakeHeuristics;
+use self::wakers::Woken;
 use super::netpoll::Netpoll;
 use super::processor::Core;
 use super::processor::ownership::Answer;
@@ -36,6 +36,7 @@ mod search;
 mod tests;
 mod wait;
 mod wake_heuristics;
+mod wakers;
 
 /// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; where polls are long, the
 /// monitor looks.
@@ -77,7 +78,7 @@ enum Step {
 
 /// What a look at the worker's own processor gave.
 enum Local {
-    /// Its poll has been announced.
+    /// `Core::begin_poll` was called for it.
     Task(Runnable),
     /// Something else is to be looked at first.
     Maintenance {
@@ -88,16 +89,6 @@ enum Local {
     Nothing,
     /// This thread holds no core, or none whose processor is its own.
     NoCore,
-}
-
-/// What waking a batch has left.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Woken {
-    /// There was nothing to wake.
-    Nothing,
-    Some,
-    /// A foreign waker has blocked, and this worker would poll without a processor. `wait` reclaims what is in its queue.
-    ProcessorLost,
 }
 
 /// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
@@ -230,7 +221,7 @@ impl Worker {
         Step::Polled
     }
 
-    /// Steps 1 to 3: the way of nearly every poll, in one visit to the core.
+    /// Where nearly every runnable comes from: the own queues, in one visit to the core.
     #[inline]
     fn pop_local(&self) -> Local {
         this_thread::with_core(self.shared, |core| {
@@ -260,7 +251,7 @@ impl Worker {
         .unwrap_or(Local::NoCore)
     }
 
-    /// All steps, for the polls in which more than the own queue is looked at.
+    /// The polls before which more is due than the own queues: `everywhere`, or only the own timers.
     #[cold]
     fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
@@ -286,7 +277,7 @@ impl Worker {
         }
         if everywhere {
             self.steal_detached();
-            self.look_at_network(&mut wakers);
+            self.poll_network(&mut wakers);
         }
         // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
         if self.wake_all(wakers) == Woken::ProcessorLost {
@@ -301,36 +292,19 @@ impl Worker {
             .or_else(|| self.find_remote())
     }
 
-    /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would poll
-    /// without one. What is in its queue it reclaims when it waits.
+    /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would
+    /// poll without one. `wait` reclaims what is in its queue.
     fn has_processor(&self) -> bool {
         this_thread::with_core(self.shared, |core| !core.processor.ownership.is_retaken())
             == Some(true)
     }
 
-    /// Whether what the last timers brought has been polled. See "Many at once" in [`super::timers`].
-    fn timers_have_their_turn(&self) -> bool {
-        let (then, brought) = self.timers_at.get();
-        if brought == 0 {
-            return true;
-        }
-        let tick = this_thread::with_core(self.shared, |core| core.processor.tick.get());
-        // The tick may be another processor's, and so far away in either direction.
-        tick.is_none_or(|tick| tick.wrapping_sub(then) >= brought)
-    }
-
-    fn timers_brought(&self, count: usize) {
-        let tick = || this_thread::with_core(self.shared, |core| core.processor.tick.get());
-        let then = if count == 0 { None } else { tick() };
-        self.timers_at.set((then.unwrap_or(0), count as u64));
-    }
-
-    /// Steps 4 to 6.
+    /// Everything beyond the own queues: [`Worker::find_in_order`].
     #[cold]
     fn find_remote(&self) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         self.chain.set(0);
-        let found = self.search_remote()?;
+        let found = self.find_in_order()?;
         if !self.has_processor() {
             // The rest of what it found is in a detached processor's queue now.
             self.shared.publish_detached();
@@ -338,7 +312,8 @@ impl Worker {
         Some(found)
     }
 
-    fn search_remote(&self) -> Option<Runnable> {
+    /// Foreign wakers, the global queue, the network and the timers, other processors' queues.
+    fn find_in_order(&self) -> Option<Runnable> {
         if self.call_foreign_wakers() {
             if !self.has_processor() {
                 return None;
@@ -355,7 +330,7 @@ impl Worker {
             return found;
         }
         let mut wakers = self.wakers.take();
-        self.look_at_network(&mut wakers);
+        self.poll_network(&mut wakers);
         self.shared.services.timers.fire_all(&mut wakers);
         match self.wake_all(wakers) {
             Woken::Nothing => self.search(),
@@ -366,19 +341,6 @@ impl Worker {
                 own.or_else(|| self.search())
             }
         }
-    }
-
-    /// What the monitor has left to others. True: there was something.
-    fn call_foreign_wakers(&self) -> bool {
-        let any = !self.shared.services.foreign_wakers.is_empty();
-        if any {
-            if self.is_searching() {
-                // One of them may block, and nobody is woken while somebody searches.
-                self.stop_searching();
-            }
-            self.shared.call_foreign_wakers();
-        }
-        any
     }
 
     #[inline]
@@ -423,16 +385,6 @@ impl Worker {
         }
     }
 
-    /// See "Finding" in [`super::worker::idle`].
-    #[cold]
-    fn stop_searching(&self) {
-        self.set_searching(false);
-        self.shared.workers.idle.end_search();
-        if self.shared.queues.has_visible_work() {
-            self.shared.wake_one();
-        }
-    }
-
     /// What stuck workers have queued has its turn too.
     fn steal_detached(&self) {
         let retaken = this_thread::with_core(self.shared, |core| {
@@ -442,47 +394,5 @@ impl Worker {
         if retaken == Some(true) {
             self.shared.publish_detached();
         }
-    }
-
-    fn look_at_network(&self, wakers: &mut Vec<Waker>) {
-        if self.netpoll.has_sources() {
-            if let Some(mut driver) = self.netpoll.try_driver() {
-                self.shared
-                    .count_network_poll(driver.poll(Some(Duration::ZERO), wakers));
-            }
-        }
-    }
-
-    /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
-    /// once, when all is there, if they would come in time.
-    fn wake_all(&self, mut wakers: Vec<Waker>) -> Woken {
-        let mut woken = Woken::Nothing;
-        if !wakers.is_empty() {
-            if self.is_searching() {
-                // A foreign waker may block, and nobody is woken while somebody searches.
-                self.stop_searching();
-            }
-            this_thread::with_core(self.shared, Core::begin_batch);
-            self.shared.call_wakers(&mut wakers);
-            let batch = this_thread::with_core(self.shared, |core| {
-                let count = core.end_batch();
-                let helps = self
-                    .heuristics
-                    .is_worth_help(count, core.processor.tick.get());
-                // After the pushes: what a retake finds in the queue is found by others, and what it does not this worker reclaims.
-                (!core.processor.ownership.is_retaken()).then_some(helps.then_some(count))
-            });
-            woken = match batch.flatten() {
-                Some(worth_help) => {
-                    if let Some(count) = worth_help {
-                        self.shared.wake_for_batch(count);
-                    }
-                    Woken::Some
-                }
-                None => Woken::ProcessorLost,
-            };
-        }
-        self.wakers.replace(wakers);
-        woken
     }
 }

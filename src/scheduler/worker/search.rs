@@ -48,7 +48,7 @@ impl Worker {
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.queues.has_visible_work() {
-                let found = self.search_queues();
+                let found = self.search_once();
                 if found.is_some() {
                     return found;
                 }
@@ -58,7 +58,7 @@ impl Worker {
         None
     }
 
-    fn search_queues(&self) -> Option<Runnable> {
+    fn search_once(&self) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| {
             let (found, victim) = self.shared.queues.search(core)?;
             if let Some(victim) = victim {
@@ -68,5 +68,15 @@ impl Worker {
             Some(found)
         })
         .flatten()
+    }
+
+    /// "Ending a search" in [`super::idle`].
+    #[cold]
+    pub(super) fn stop_searching(&self) {
+        self.set_searching(false);
+        self.shared.workers.idle.end_search();
+        if self.shared.queues.has_visible_work() {
+            self.shared.wake_one();
+        }
     }
 }

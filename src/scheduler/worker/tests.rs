@@ -141,7 +141,7 @@ fn what_is_stolen_without_a_processor_is_listed() {
 #[test]
 fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor() {
     use std::task::Wake;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use crate::scheduler::timers::Timer;
 
