@@ -1,4 +1,5 @@
-//! How a worker acquires a processor, and how it releases or loses it: a thread that blocks keeps none.
+//! How a worker acquires a processor, and how it releases or loses it: a thread that blocks keeps
+//! none.
 //!
 //! | who | function | what becomes of the processor |
 //! |---|---|---|
@@ -10,35 +11,42 @@
 //!
 //! # Three ways to block, and one story
 //!
-//! * **Announced.** `block_in_place` and a `block_on` inside a task say that they are about to block, so the thread gives
-//!   its processor away itself ([`enter_blocking`]), as a goroutine does when it enters a system call that is known to
-//!   block.
-//! * **Unannounced.** A poll just blocks, or runs on. The monitor notices ([`super::monitor::watch`]) and takes the
-//!   processor from it ([`Shared::retake`]), as Go's does from a system call that lasts.
-//! * **In the pool.** `spawn_blocking` takes the blocking part to a thread that never had a processor; a `block_on` there
-//!   finds nothing to hand over. Its threads are bounded by a limit of their own.
+//! * **Announced.** `block_in_place` and a `block_on` inside a task say that they are about to
+//!   block, so the thread gives its processor away itself ([`enter_blocking`]), as a goroutine does
+//!   when it enters a system call that is known to block.
+//! * **Unannounced.** A poll just blocks, or runs on. The monitor notices
+//!   ([`super::monitor::watch`]) and takes the processor from it ([`Shared::retake`]), as Go's does
+//!   from a system call that lasts.
+//! * **In the pool.** `spawn_blocking` takes the blocking part to a thread that never had a
+//!   processor; a `block_on` there finds nothing to hand over. Its threads are bounded by a limit
+//!   of their own.
 //!
 //! # Protocol
 //!
-//! 1. Announced: what is in the next slot moves to the queue, where everybody can see it. Unannounced: the processor's
-//!    slot gets another instance ([`super::processor::slot`]), and the old one is detached
-//!    ([`super::run_queues::detached`]).
+//! 1. Announced: what is in the next slot moves to the queue, where everybody can see it.
+//!    Unannounced: the processor's slot gets another instance ([`super::processor::slot`]), and the
+//!    old one is detached ([`super::run_queues::detached`]).
 //! 2. `pass_on` puts the core among the idle ones, and a fence separates that from what follows
-//!    ([`Idle::push_idle`](super::worker::idle::Idle::push_idle)): a submission that comes after the fence finds the idle
-//!    core, one that came before it is seen by `has_visible_work` in the next step.
-//! 3. If there is anything to run, or if nobody is left to look at the network, `Shared::wake_one` wakes a worker for the
-//!    core, unless one searches already; when no worker is parked, it starts a thread, up to `Builder::max_threads`.
-//!    That thread is a spare later on. If this thread has armed a timer that the worker with the driver does not wait
-//!    for, `Shared::wake_driver` tells that worker: this thread will not park and wait for it.
-//! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue; or it holds a detached
-//!    processor, and what it wakes or spawns goes into that one's queue, where thieves look.
-//! 5. Announced: afterwards it acquires an idle processor, if there is one (`BlockingRegion::drop`). If not, it finishes its
-//!    poll without one, as a poll cannot be suspended, and parks as a spare. Unannounced: it finishes its poll, finds in
-//!    `Worker::pop_local` that its processor was retaken, and `Worker::wait` releases what it holds: `reclaim`.
+//!    ([`Idle::push_idle`](super::worker::idle::Idle::push_idle)): a submission that comes after
+//!    the fence finds the idle core, one that came before it is seen by `has_visible_work` in the
+//!    next step.
+//! 3. If there is anything to run, or if nobody is left to look at the network, `Shared::wake_one`
+//!    wakes a worker for the core, unless one searches already; when no worker is parked, it starts
+//!    a thread, up to `Builder::max_threads`. That thread is a spare later on. If this thread has
+//!    armed a timer that the worker with the driver does not wait for, `Shared::wake_driver` tells
+//!    that worker: this thread will not park and wait for it.
+//! 4. The thread blocks. It holds no core, so whatever it wakes or spawns goes to the global queue;
+//!    or it holds a detached processor, and what it wakes or spawns goes into that one's queue,
+//!    where thieves look.
+//! 5. Announced: afterwards it acquires an idle processor, if there is one
+//!    (`BlockingRegion::drop`). If not, it finishes its poll without one, as a poll cannot be
+//!    suspended, and parks as a spare. Unannounced: it finishes its poll, finds in
+//!    `Worker::pop_local` that its processor was retaken, and `Worker::wait` releases what it
+//!    holds: `reclaim`.
 //!
-//! The failure that step 3 prevents: all P threads block, waiting for something that only a queued task, a timer or the
-//! network would bring. A fixed number of threads deadlocks there; this is why their number is not fixed but by
-//! `max_threads`, where it happens again.
+//! The failure that step 3 prevents: all P threads block, waiting for something that only a queued
+//! task, a timer or the network would bring. A fixed number of threads deadlocks there; this is why
+//! their number is not fixed but by `max_threads`, where it happens again.
 
 use std::time::Instant;
 
@@ -64,7 +72,8 @@ impl Shared {
         self.look_at_switches();
     }
 
-    /// The calling thread holds no core any more. `None`: it held none, or a detached processor, which is reclaimed.
+    /// The calling thread holds no core any more. `None`: it held none, or a detached processor,
+    /// which is reclaimed.
     pub(super) fn release(&'static self) -> Option<Box<Core>> {
         let core = this_thread::take_core()?;
         core.end_batch();
@@ -81,7 +90,8 @@ impl Shared {
     #[cold]
     fn reclaim(&'static self, core: Box<Core>) {
         let moved = self.queues.empty_detached(&core);
-        // Before `put_free`: `ProcessorSlot::replace` may take the core from there, and then `counted` is another poll's.
+        // Before `put_free`: `ProcessorSlot::replace` may take the core from there, and then
+        // `counted` is another poll's.
         self.ends_computing(core.processor);
         self.queues.put_free(core);
         if moved {
@@ -89,7 +99,8 @@ impl Shared {
         }
     }
 
-    /// Monitor: takes processor `index` from the worker that is stuck in this instance. False: the worker is not.
+    /// Monitor: takes processor `index` from the worker that is stuck in this instance. False: the
+    /// worker is not.
     pub(super) fn retake(&'static self, index: usize, stuck: &'static Processor) -> bool {
         if !stuck.ownership.retake() {
             return false;

@@ -1,19 +1,22 @@
-//! Wakers that are not known to be our own, and may block: they are called after all others, and not by the monitor.
+//! Wakers that are not known to be our own, and may block: they are called after all others, and
+//! not by the monitor.
 //!
 //! # What it guarantees
 //!
-//! No foreign waker holds up another waker that is due with it. The monitor calls wakers of our own only
-//! ([`crate::tasks::wakers`]), so no foreign one holds up retakes, timers and reports. A foreign one is called soon all the
-//! same, also while every worker is stuck.
+//! No foreign waker holds up another waker that is due with it. The monitor calls wakers of our own
+//! only ([`crate::tasks::wakers`]), so no foreign one holds up retakes, timers and reports. A
+//! foreign one is called soon all the same, also while every worker is stuck.
 //!
 //! # Protocol
 //!
 //! 1. Who has found wakers due calls those of our own, and puts the others into a list.
-//! 2. A worker calls what is in the list, then and whenever it looks beyond its own queue. The monitor sends a job to the blocking
-//!    pool, which does.
-//! 3. Whoever calls one has taken that one alone out of the list. So one that blocks does not keep those behind it.
-//! 4. If the list is not empty for [`LATE`] rounds, all who could have called them are stuck: the monitor starts a thread for
-//!    them. If none can be started it tries again [`LATE`] rounds later.
+//! 2. A worker calls what is in the list, then and whenever it looks beyond its own queue. The
+//!    monitor sends a job to the blocking pool, which does.
+//! 3. Whoever calls one has taken that one alone out of the list. So one that blocks does not keep
+//!    those behind it.
+//! 4. If the list is not empty for [`LATE`] rounds, all who could have called them are stuck: the
+//!    monitor starts a thread for them. If none can be started it tries again [`LATE`] rounds
+//!    later.
 //! 5. Who closes the scheduler calls what is left.
 
 use std::collections::VecDeque;
@@ -34,7 +37,8 @@ const LATE: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct ForeignWakers {
     list: Mutex<VecDeque<Waker>>,
-    /// How many there are. Written under the lock, read without it as a hint: `Relaxed`. A worker that misses one comes again.
+    /// How many there are. Written under the lock, read without it as a hint: `Relaxed`. A worker
+    /// that misses one comes again.
     count: AtomicUsize,
 }
 
@@ -79,7 +83,8 @@ impl Shared {
         any
     }
 
-    /// Steps 1 and 2, for whoever may block. A panic in one of them harms neither the others nor this thread.
+    /// Steps 1 and 2, for whoever may block. A panic in one of them harms neither the others nor
+    /// this thread.
     pub(super) fn call_wakers(&self, wakers: &mut Vec<Waker>) {
         if self.call_own_wakers(wakers) {
             self.call_foreign_wakers();
@@ -92,7 +97,8 @@ impl Shared {
             return;
         }
         if let Some(pool) = self.blocking() {
-            // Only if no thread can be started does a job come back, and perhaps another's. It ends here.
+            // Only if no thread can be started does a job come back, and perhaps another's. It ends
+            // here.
             if let Err((job, _)) = pool.submit(BlockingJob::Wakers(self)) {
                 job.cancel();
             }

@@ -2,20 +2,27 @@
 //!
 //! # Glossary
 //!
-//! * **task** (Go's G): a future on its own allocation; a **runnable** is a task that is ready to be polled.
+//! * **task** (Go's G): a future on its own allocation; a **runnable** is a task that is ready to
+//!   be polled.
 //! * **worker** (M): an OS thread that polls tasks. It may or may not hold a processor.
-//! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and a tick. Their number
-//!   is fixed; it bounds what runs in parallel, and what a thief has to look at.
-//! * **core**: the half of a processor that only its holder may touch. Who has the core has the processor.
-//! * **spinning** or **searching**: awake without work, looking at the others' queues. **Parked**: asleep.
-//! * **driver**: the right to wait in the netpoller. One parked worker has it, or the monitor while it looks.
+//! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and
+//!   a tick. Their number is fixed; it bounds what runs in parallel, and what a thief has to look
+//!   at.
+//! * **core**: the half of a processor that only its holder may touch. Who has the core has the
+//!   processor.
+//! * **spinning** or **searching**: awake without work, looking at the others' queues. **Parked**:
+//!   asleep.
+//! * **driver**: the right to wait in the netpoller. One parked worker has it, or the monitor while
+//!   it looks.
 //! * **monitor**: a thread without a processor that looks when nobody else does (Go's sysmon).
-//! * **detached processor**: what a stuck worker still holds after the monitor has retaken its processor.
+//! * **detached processor**: what a stuck worker still holds after the monitor has retaken its
+//!   processor.
 //!
 //! # The life of a task
 //!
-//! Each arrow names the function that makes it. Of what it does beyond the arrows, only the first poll and the first
-//! wait are special: a task is registered when it first returns `Pending`, not when it is spawned.
+//! Each arrow names the function that makes it. Of what it does beyond the arrows, only the first
+//! poll and the first wait are special: a task is registered when it first returns `Pending`, not
+//! when it is spawned.
 //!
 //! ```text
 //!                    spawn_on
@@ -59,16 +66,17 @@
 //! | 10 | [`schedule`] |
 //! | 12 | `tasks/join` |
 //!
-//! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One that displaces another
-//! runnable into the local queue, and one into the global queue, asks for a worker (`Submitted::WakeOne`):
-//! `Idle::after_submit` looks whether anybody is needed, `Shared::wake_one` claims an idle processor and a parked worker
-//! and unparks it, or starts a thread. The woken worker returns from `Worker::wait`, acquires the core that it was handed
+//! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One
+//! that displaces another runnable into the local queue, and one into the global queue, asks for a
+//! worker (`Submitted::WakeOne`): `Idle::after_submit` looks whether anybody is needed,
+//! `Shared::wake_one` claims an idle processor and a parked worker and unparks it, or starts a
+//! thread. The woken worker returns from `Worker::wait`, acquires the core that it was handed
 //! ([`acquire`]), and searches. A worker that finds nothing waits in `Worker::wait`.
 //!
-//! *Thread-locals on this way*, each with one purpose: `context::SHARED` (the runtime that this thread is in),
-//! `this_thread::THIS_THREAD` (the core that it holds), `current::CURRENT` (the task that it polls, and ids to give out),
-//! `budget::LEFT` (operations left in this poll), `clock::RECENT` (the last reading), `registry::NUMBER` (the thread's
-//! shard).
+//! *Thread-locals on this way*, each with one purpose: `context::SHARED` (the runtime that this
+//! thread is in), `this_thread::THIS_THREAD` (the core that it holds), `current::CURRENT` (the task
+//! that it polls, and ids to give out), `budget::LEFT` (operations left in this poll),
+//! `clock::RECENT` (the last reading), `registry::NUMBER` (the thread's shard).
 //!
 //! # The folder
 //!
@@ -86,30 +94,37 @@
 //!
 //! # Protocols
 //!
-//! Each stands in the module that owns it: submitting, parking and finding in [`worker::idle`]; the order of looking and
-//! the way of waiting in [`worker`]; the next slot in [`run_queues::next_slot`]; stealing in [`run_queues::steal`]; what
-//! a stuck worker leaves behind in [`run_queues::detached`], how many may compute beside the processors in
-//! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in [`timers`]; handing over and
-//! retaking in [`acquire`]; who is stuck in [`monitor::watch`], when the monitor sleeps in [`monitor`]; opening and
-//! closing in [`lifecycle`] and [`lifecycle::shutdown`]. The models in `tests/model/` check them, each with a seeded bug
-//! that must be found.
+//! Each stands in the module that owns it: submitting, parking and finding in [`worker::idle`]; the
+//! order of looking and the way of waiting in [`worker`]; the next slot in
+//! [`run_queues::next_slot`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
+//! in [`run_queues::detached`], how many may compute beside the processors in
+//! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in
+//! [`timers`]; handing over and retaking in [`acquire`]; who is stuck in [`monitor::watch`], when
+//! the monitor sleeps in [`monitor`]; opening and closing in [`lifecycle`] and
+//! [`lifecycle::shutdown`]. The models in `tests/model/` check them, each with a seeded bug that
+//! must be found.
 //!
 //! # Why nothing a task does can stall the others
 //!
-//! A poll cannot be suspended, but its processor can be taken. Go does so for system calls, and preempts what computes;
-//! here both are the same: the processor's slot gets another instance, another thread goes on with it, and the stuck one
-//! keeps its own queue, for thieves to empty. async-std tried this in 2019 (async-rs/async-std#631) and gave it
-//! up: its successor (#733) took the starting of threads out again. What differs here:
+//! A poll cannot be suspended, but its processor can be taken. Go does so for system calls, and
+//! preempts what computes; here both are the same: the processor's slot gets another instance,
+//! another thread goes on with it, and the stuck one keeps its own queue, for thieves to empty.
+//! async-std tried this in 2019 (async-rs/async-std#631) and gave it up: its successor (#733) took
+//! the starting of threads out again. What differs here:
 //!
-//! * *Who is stuck* is known, one by one. There, one flag for the whole runtime said whether anybody had looked at the
-//!   reactor lately. A busy machine without a moment to look and a blocked one are the same to it.
-//! * *Blocked* and *running* are told apart, by the thread's state and its own CPU time and not by the wall clock. So a
-//!   machine with more to do than CPUs starts no threads for it, and a blocked thread is found a hundred times sooner.
+//! * *Who is stuck* is known, one by one. There, one flag for the whole runtime said whether
+//!   anybody had looked at the reactor lately. A busy machine without a moment to look and a
+//!   blocked one are the same to it.
+//! * *Blocked* and *running* are told apart, by the thread's state and its own CPU time and not by
+//!   the wall clock. So a machine with more to do than CPUs starts no threads for it, and a blocked
+//!   thread is found a hundred times sooner.
 //! * *Nothing is done without need*: only when work waits and no processor is idle.
-//! * *Nothing is taken from a running thread.* It owns its queue to the end, so there is no lock on the fast path and no
-//!   moment at which two threads hold the same core. What it pushes is found where it pushes it.
-//! * *Threads are bounded and reused*; at the limit the runtime behaves as others do. What blocks has up to `max_threads`; what computes
-//!   would gain nothing from more threads than CPUs, and gets a few ([`run_queues::compute_limit`]).
+//! * *Nothing is taken from a running thread.* It owns its queue to the end, so there is no lock on
+//!   the fast path and no moment at which two threads hold the same core. What it pushes is found
+//!   where it pushes it.
+//! * *Threads are bounded and reused*; at the limit the runtime behaves as others do. What blocks
+//!   has up to `max_threads`; what computes would gain nothing from more threads than CPUs, and
+//!   gets a few ([`run_queues::compute_limit`]).
 //!
 //! It costs a running worker one store per poll (which task), a load per poll and a load per push.
 //!
@@ -131,27 +146,34 @@
 //!
 //! # Rejected designs
 //!
-//! * **A reference count per task** (an `Arc` to the runtime in each schedule function): one contended counter for all
-//!   spawns, 2.4x on spawn + join, and `async-task` adds two more atomic operations per wake to protect it.
-//! * **A registry entry per spawn**: 1.3 to 3.7x on spawn + join. A task registers when it first waits.
-//! * **A bounded local queue that spills into the global one** (Go, tokio: 256): 1.4 to 1.8x on spawn-heavy work. The
-//!   queue grows; fairness comes from the 61st tick.
-//! * **Waking somebody for a full next slot**: tears pairs of tasks apart (see [`processor`]). tokio tried twice
-//!   (tokio#7431, reverted in tokio#8100 for over-waking).
+//! * **A reference count per task** (an `Arc` to the runtime in each schedule function): one
+//!   contended counter for all spawns, 2.4x on spawn + join, and `async-task` adds two more atomic
+//!   operations per wake to protect it.
+//! * **A registry entry per spawn**: 1.3 to 3.7x on spawn + join. A task registers when it first
+//!   waits.
+//! * **A bounded local queue that spills into the global one** (Go, tokio: 256): 1.4 to 1.8x on
+//!   spawn-heavy work. The queue grows; fairness comes from the 61st tick.
+//! * **Waking somebody for a full next slot**: tears pairs of tasks apart (see [`processor`]).
+//!   tokio tried twice (tokio#7431, reverted in tokio#8100 for over-waking).
 //! * **A reactor on a thread of its own**: a hop per event, two thirds of the echo throughput.
 //! * **A wheel for each parked worker to watch**: wheels belong to cores, and cores change their
-//!   workers all the time; one of them was soon watched by nobody. Whoever holds the driver watches them all.
-//! * **Cancelling in the waker after closing**: the waker may hold a lock that the future's destructor takes (a channel that
-//!   passes a wake-up on does). Only workers between polls and the shutdown thread run destructors.
-//! * **Draining a stuck worker's queue**: a task that spawns 100,000 children is a 10 ms poll, and moving them made it 1.8 to
-//!   3 times slower. They stay, and are stolen.
-//! * **Wall time to tell what is stuck**: 200 to 470 false retakes beside six CPU burners; by CPU time, none.
-//! * **A worker bound to its processor**: a thread that blocks would take its processor with it, or a copy of the
-//!   hand-over would be needed beside the idle protocol. Here a core is a box: who has it, has the processor.
+//!   workers all the time; one of them was soon watched by nobody. Whoever holds the driver watches
+//!   them all.
+//! * **Cancelling in the waker after closing**: the waker may hold a lock that the future's
+//!   destructor takes (a channel that passes a wake-up on does). Only workers between polls and the
+//!   shutdown thread run destructors.
+//! * **Draining a stuck worker's queue**: a task that spawns 100,000 children is a 10 ms poll, and
+//!   moving them made it 1.8 to 3 times slower. They stay, and are stolen.
+//! * **Wall time to tell what is stuck**: 200 to 470 false retakes beside six CPU burners; by CPU
+//!   time, none.
+//! * **A worker bound to its processor**: a thread that blocks would take its processor with it, or
+//!   a copy of the hand-over would be needed beside the idle protocol. Here a core is a box: who
+//!   has it, has the processor.
 //!
 //! # Measured
 //!
-//! On 2 virtual CPUs (AMD EPYC), rustc 1.95, glibc's allocator, 2026-11-24; interleaved medians of 9 processes each.
+//! On 2 virtual CPUs (AMD EPYC), rustc 1.95, glibc's allocator, 2026-11-24; interleaved medians of
+//! 9 processes each.
 //!
 //! | choice | effect |
 //! |---|---|
@@ -174,7 +196,8 @@
 //! | 100 tasks that compute for 200 ms beside a tick each 10 ms: those of a heavy site held back / each gets a thread (2026-11-29) | 8 / 47 threads; mean completion 5.3 / 7.0 s (tokio 5.2 s); tick lateness p99 13 / 423 ms, at most 21 / 2127 ms (tokio 10 s) |
 //! | a million sleeps of one deadline beside a tick each 1 ms: in pieces / all at once (2026-11-29) | a tick at most 8 to 13 ms late (44 to 57 on a loaded machine) / 128 ms (tokio 299 ms) |
 //!
-//! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and thief pass to and fro.
+//! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and
+//! thief pass to and fro.
 
 mod acquire;
 mod foreign_wakers;

@@ -1,22 +1,26 @@
 //! The netpoller's driver, as the scheduler sees it.
 //!
-//! With feature `net` the driver is the reactor's: whoever holds it waits for I/O. Without, it is only the place where one
-//! idle worker waits with the timeout of the earliest timer, so that the rest of the scheduler has one story.
+//! With feature `net` the driver is the reactor's: whoever holds it waits for I/O. Without, it is
+//! only the place where one idle worker waits with the timeout of the earliest timer, so that the
+//! rest of the scheduler has one story.
 //!
 //! # A poller that fails
 //!
-//! It does when its descriptors are closed under it, as a program does that makes a daemon of itself by closing all from
-//! the third on. An error of the wait does not pass then, and whoever waits already is not reached any more:
+//! It does when its descriptors are closed under it, as a program does that makes a daemon of
+//! itself by closing all from the third on. An error of the wait does not pass then, and whoever
+//! waits already is not reached any more:
 //!
-//! 1. Who gets an error from the wait, `PATIENCE` times in a row, or from a notification, calls the poller *lost*, once and
-//!    for good, and says so on standard error.
-//! 2. A notification that fails interrupts all waits of the process, as the one with the driver can be ended in no other way; a
-//!    timed wait ends by itself, soon after its time.
-//! 3. Whoever takes the driver from then on ends all waiting for I/O with an error, and waits in a `Parker`, where notifications
-//!    come from now on. One that still went to the poller is made up for by the length of a wait there, `NAP` at most.
+//! 1. Who gets an error from the wait, `PATIENCE` times in a row, or from a notification, calls the
+//!    poller *lost*, once and for good, and says so on standard error.
+//! 2. A notification that fails interrupts all waits of the process, as the one with the driver can
+//!    be ended in no other way; a timed wait ends by itself, soon after its time.
+//! 3. Whoever takes the driver from then on ends all waiting for I/O with an error, and waits in a
+//!    `Parker`, where notifications come from now on. One that still went to the poller is made up
+//!    for by the length of a wait there, `NAP` at most.
 //!
-//! So tasks and timers go on, sockets report errors, and no thread spins. What is not made up for: a notification that was
-//! written and had not arrived when the descriptors were closed. The next one finds out.
+//! So tasks and timers go on, sockets report errors, and no thread spins. What is not made up for:
+//! a notification that was written and had not arrived when the descriptors were closed. The next
+//! one finds out.
 
 #[cfg(all(feature = "net", unix))]
 pub(crate) use with_reactor::{Driver, Netpoll};
@@ -114,7 +118,8 @@ mod with_reactor {
     }
 
     impl Driver<'_> {
-        /// Looks (zero), or waits for at most `timeout` (`None`: for ever). Wakers of what is ready are appended.
+        /// Looks (zero), or waits for at most `timeout` (`None`: for ever). Wakers of what is ready
+        /// are appended.
         pub(crate) fn poll(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> usize {
             let netpoll = self.netpoll;
             if !netpoll.is_lost() {

@@ -1,6 +1,8 @@
-//! Polls on threads without a processor: blocking jobs, and what has given its processor away to block.
+//! Polls on threads without a processor: blocking jobs, and what has given its processor away to
+//! block.
 //!
-//! They are kept for whoever asks what a runtime is doing. Sharded by thread; entered and left by the thread itself.
+//! They are kept for whoever asks what a runtime is doing. Sharded by thread; entered and left by
+//! the thread itself.
 
 use std::time::Instant;
 

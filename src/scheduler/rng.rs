@@ -1,4 +1,5 @@
-//! Where all random choices of the scheduler come from: one seed for a runtime, and a stream of it for each core.
+//! Where all random choices of the scheduler come from: one seed for a runtime, and a stream of it
+//! for each core.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -8,8 +9,8 @@ pub(crate) fn random_seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// Marsaglia's xorshift64* (2003), as recommended by Vigna (2016): three shifts and a multiplication, good enough to
-/// spread thieves over victims.
+/// Marsaglia's xorshift64* (2003), as recommended by Vigna (2016): three shifts and a
+/// multiplication, good enough to spread thieves over victims.
 #[derive(Debug)]
 pub(super) struct Rng(Cell<u64>);
 
@@ -20,7 +21,8 @@ impl Rng {
         rng
     }
 
-    /// Begins anew. Streams of one seed have next to nothing in common (Steele, Lea and Flood's splitmix64, 2014).
+    /// Begins anew. Streams of one seed have next to nothing in common (Steele, Lea and Flood's
+    /// splitmix64, 2014).
     pub(super) fn seed(&self, seed: u64, stream: u64) {
         let mut x = seed.wrapping_add(stream.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -28,7 +30,8 @@ impl Rng {
         self.0.set((x ^ (x >> 31)) | 1);
     }
 
-    /// A number below `n`, which must not be zero (Lemire's multiply-and-shift; its bias is below 2^-32 · n).
+    /// A number below `n`, which must not be zero (Lemire's multiply-and-shift; its bias is below
+    /// 2^-32 · n).
     pub(super) fn below(&self, n: u32) -> u32 {
         let mut x = self.0.get();
         x ^= x >> 12;

@@ -31,7 +31,8 @@ pub(crate) struct Shared {
     pub(super) birth: Birth,
     /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
     pub(crate) registry: &'static Registry,
-    /// Read by each worker between two polls, written at opening and closing: on a line that nobody else writes.
+    /// Read by each worker between two polls, written at opening and closing: on a line that nobody
+    /// else writes.
     pub(super) closed: CachePadded<AtomicBool>,
     /// Where runnables are.
     pub(super) queues: RunQueues,
@@ -39,7 +40,8 @@ pub(crate) struct Shared {
     pub(super) workers: Workers,
     /// What wakes them.
     pub(super) services: Services,
-    /// Who is told what happens, and what of it: see [`super::observer`]. Read by who pushes, written when a switch is turned.
+    /// Who is told what happens, and what of it: see [`super::observer`]. Read by who pushes,
+    /// written when a switch is turned.
     pub(super) observer: Box<dyn Observer>,
     pub(super) switches: CachePadded<AtomicU8>,
     pub(super) counters: CachePadded<Counters>,
@@ -51,8 +53,8 @@ pub(crate) struct Shared {
 pub(super) struct Workers {
     pub(super) idle: Idle<Box<Core>>,
     pub(super) threads: Threads,
-    /// Threads that run [`worker::run`](super::worker::run): a hint for when spares end, and what the shutdown thread
-    /// waits for.
+    /// Threads that run [`worker::run`](super::worker::run): a hint for when spares end, and what
+    /// the shutdown thread waits for.
     pub(super) count: AtomicUsize,
     pub(super) monitor: Monitor,
     pub(super) off_processor: OffProcessor,
@@ -76,8 +78,9 @@ pub(super) struct Leased {
     pub(super) blocking: Option<Arc<Pool<BlockingJob>>>,
 }
 
-/// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a spawn storm from outside
-/// would meet here (36 ns per contended addition). Only sums matter: relaxed.
+/// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a
+/// spawn storm from outside would meet here (36 ns per contended addition). Only sums matter:
+/// relaxed.
 #[derive(Debug, Default)]
 pub(super) struct RemoteTasks {
     pub(super) spawned: AtomicU64,
@@ -165,7 +168,8 @@ impl Shared {
         self.workers.count.load(Ordering::Relaxed) > self.queues.num_processors()
     }
 
-    /// Whoever waits with the driver looks at the timers again: there is a deadline before the one that it waits for.
+    /// Whoever waits with the driver looks at the timers again: there is a deadline before the one
+    /// that it waits for.
     pub(super) fn wake_driver(&self) {
         if let Some(netpoll) = self.netpoll() {
             netpoll.notify();
@@ -213,7 +217,8 @@ impl Shared {
         self.netpoll().map(|netpoll| netpoll.reactor().clone())
     }
 
-    /// Lets go of what the ended runtime has used; the network's descriptors close with their last socket.
+    /// Lets go of what the ended runtime has used; the network's descriptors close with their last
+    /// socket.
     pub(super) fn forget_leased(&'static self) {
         let leased = std::mem::take(&mut *self.services.leased.lock());
         drop(leased);

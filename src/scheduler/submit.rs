@@ -1,7 +1,7 @@
 //! How runnables come into a queue, and how somebody is woken for them.
 //!
-//! The protocol is [`super::worker::idle`]'s: push, fence, look. On a worker of this scheduler the push goes into its own
-//! queues ([`Core::push`]), elsewhere into the global one.
+//! The protocol is [`super::worker::idle`]'s: push, fence, look. On a worker of this scheduler the
+//! push goes into its own queues ([`Core::push`]), elsewhere into the global one.
 
 use super::observer::Push;
 use super::processor::{Core, Submitted};
@@ -11,7 +11,8 @@ use crate::sync::atomic::{Ordering, fence};
 use crate::tasks::Runnable;
 use crate::tasks::registry::thread_shard;
 
-/// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it costs (12 µs).
+/// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it
+/// costs (12 µs).
 const BATCH_SHARE: u32 = 16;
 
 impl Shared {
@@ -83,8 +84,8 @@ impl Shared {
         core.push(runnable, yielded)
     }
 
-    /// A new task, spawned by a thread without a core or by a worker that is observed. The user's hook is called first,
-    /// and no core may be borrowed then.
+    /// A new task, spawned by a thread without a core or by a worker that is observed. The user's
+    /// hook is called first, and no core may be borrowed then.
     #[cold]
     fn submit_new_specially(&'static self, runnable: Runnable) {
         if this_thread::with_core(self, |_| ()).is_none() {
@@ -133,7 +134,8 @@ impl Shared {
         self.submit_blocking(runnable);
     }
 
-    /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is closed.
+    /// Counts a task that is not spawned by a worker onto its own queue. False: the scheduler is
+    /// closed.
     fn count_remote_spawn(&self) -> bool {
         self.remote_tasks[thread_shard()]
             .spawned
@@ -154,7 +156,8 @@ impl Shared {
         self.wake_for_shared_queue();
     }
 
-    /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its poll.
+    /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its
+    /// poll.
     pub(super) fn wake_for_shared_queue(&'static self) {
         if self.is_closed_by_fork() {
             return;
@@ -180,12 +183,14 @@ impl Shared {
             self.remote_tasks[thread_shard()]
                 .finished
                 .fetch_add(1, Ordering::Release);
-            // A worker's counts are seen when it ends. This one the shutdown thread may be waiting for.
+            // A worker's counts are seen when it ends. This one the shutdown thread may be waiting
+            // for.
             self.notify_shutdown_if_closed();
         }
     }
 
-    /// Step 4 of [`super::run_queues::compute_limit`]: the poll of a detached processor has returned, or counts no more.
+    /// Step 4 of [`super::run_queues::compute_limit`]: the poll of a detached processor has
+    /// returned, or counts no more.
     pub(super) fn ends_computing(&'static self, processor: &super::processor::Processor) {
         if (self.queues.compute_limit).end_computing(&processor.counted) {
             self.wake_one();
@@ -206,8 +211,9 @@ impl Shared {
         }
     }
 
-    /// A batch of this many runnables has come into this worker's queue at once: wakes as many as it can feed. The
-    /// worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken without waiting for the chain.
+    /// A batch of this many runnables has come into this worker's queue at once: wakes as many as
+    /// it can feed. The worker itself is one of them; beyond [`BATCH_SHARE`] each, another is woken
+    /// without waiting for the chain.
     pub(super) fn wake_for_batch(&'static self, count: u32) {
         if self.workers.idle.after_submit() != Next::Wake {
             return;
@@ -233,8 +239,8 @@ impl Shared {
         }
     }
 
-    /// No thread has come to life for this core. The work stays queued: a worker that parks or the monitor's next round
-    /// tries again. `searching`: its worker was counted so.
+    /// No thread has come to life for this core. The work stays queued: a worker that parks or the
+    /// monitor's next round tries again. `searching`: its worker was counted so.
     pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
         match searching {
             true => self.workers.idle.unclaim(core),

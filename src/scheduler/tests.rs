@@ -1,5 +1,6 @@
-//! A scheduler without threads: the test takes each step of a worker, of a submitter and of the monitor, and sees what it leaves
-//! behind. Whole runtimes find another way to most of what a single step forgets, a little later.
+//! A scheduler without threads: the test takes each step of a worker, of a submitter and of the
+//! monitor, and sees what it leaves behind. Whole runtimes find another way to most of what a
+//! single step forgets, a little later.
 
 use std::ptr;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! What the calling thread is to the schedulers: one struct behind one thread-local.
 //!
-//! A submission asks here whether it happens on a worker of the very scheduler it is meant for. The core is in a
-//! `RefCell` for its rare comings and goings ([`acquire`](super::acquire)); no borrow is alive while user code runs.
+//! A submission asks here whether it happens on a worker of the very scheduler it is meant for. The
+//! core is in a `RefCell` for its rare comings and goings ([`acquire`](super::acquire)); no borrow
+//! is alive while user code runs.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -88,7 +89,8 @@ pub(crate) fn set_member_of(shared: &'static Shared) {
     get(|this| this.member_of.set(Some(shared)));
 }
 
-/// This thread shuts `shared` down from now on, or shuts nothing down any more. Gives what was true before.
+/// This thread shuts `shared` down from now on, or shuts nothing down any more. Gives what was true
+/// before.
 pub(crate) fn set_shuts_down(shared: Option<&'static Shared>) -> Option<&'static Shared> {
     get(|this| this.shuts_down.replace(shared))
 }

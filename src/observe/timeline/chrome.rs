@@ -1,4 +1,5 @@
-//! The trace event format of Chrome, which Perfetto opens ("Trace Event Format", Google, JSON object form).
+//! The trace event format of Chrome, which Perfetto opens ("Trace Event Format", Google, JSON
+//! object form).
 //!
 //! | what | phase | where |
 //! |---|---|---|
@@ -7,10 +8,11 @@
 //! | steals, parks, hand-overs, retakes | `i` | in the lane in which they happen |
 //! | queues | `C` | a counter for each processor, one for the global queue |
 //!
-//! A runtime is a process there, and a processor or thread a thread of it. Times are in microseconds since the recording
-//! began, with three decimals. `ci/readers.sh` asks the programs that open such files what they see in ours; they are why
-//! slices that follow one another touch, to the nanosecond, why arrows end within a slice and not where it begins, and why
-//! threads are numbered as they are.
+//! A runtime is a process there, and a processor or thread a thread of it. Times are in
+//! microseconds since the recording began, with three decimals. `ci/readers.sh` asks the programs
+//! that open such files what they see in ours; they are why slices that follow one another touch,
+//! to the nanosecond, why arrows end within a slice and not where it begins, and why threads are
+//! numbered as they are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
@@ -198,8 +200,9 @@ impl<W: Write> Page<'_, W> {
         Micros(stamp::nanos(at.saturating_sub(self.begin)))
     }
 
-    /// Where an arrow ends that leads to the slice that begins here. That moment belongs to the slice before as well, and
-    /// Chrome's viewer takes that one: so, a nanosecond later, if there is one.
+    /// Where an arrow ends that leads to the slice that begins here. That moment belongs to the
+    /// slice before as well, and Chrome's viewer takes that one: so, a nanosecond later, if there
+    /// is one.
     fn head(&self, (row, begin): (Row, u64), slices: &[Slice]) -> Micros {
         let after = slices.partition_point(|slice| (slice.row, slice.begin) <= (row, begin));
         let end = after.checked_sub(1).map_or(begin, |last| slices[last].end);
@@ -207,8 +210,8 @@ impl<W: Write> Page<'_, W> {
         Micros(end.0.min(begin.0 + 1).max(begin.0))
     }
 
-    /// Perfetto shows threads in the order of these numbers, whatever `thread_sort_index` says, but first the one that has the
-    /// number of its process: that is processor 0.
+    /// Perfetto shows threads in the order of these numbers, whatever `thread_sort_index` says, but
+    /// first the one that has the number of its process: that is processor 0.
     fn tid(&self, row: Row) -> u64 {
         match row {
             Row::Processor(index) => (self.runtime + index) as u64,

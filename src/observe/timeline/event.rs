@@ -61,7 +61,8 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     /// In ticks; see [`super::stamp`].
     pub(crate) stamp: u64,
-    /// The [word](crate::tasks::Meta::tag) of the task; of a [`Kind::Hold`] the thread; else a [`pair`].
+    /// The [word](crate::tasks::Meta::tag) of the task; of a [`Kind::Hold`] the thread; else a
+    /// [`pair`].
     pub(crate) what: u64,
 }
 

@@ -2,18 +2,19 @@
 //!
 //! # Which lane
 //!
-//! A poll is drawn in the lane of the processor that it holds, and when it has lost that, in the lane of its thread. It is lost
-//! in two ways:
+//! A poll is drawn in the lane of the processor that it holds, and when it has lost that, in the
+//! lane of its thread. It is lost in two ways:
 //!
 //! * The thread gives it away (`Leave`); what it does then, it records in its own lane.
-//! * The monitor takes it (`Retake`, in the monitor's lane). The thread learns nothing of that and goes on recording with
-//!   the instance that it holds; so what comes after that moment, until it lays that instance down, is moved to the
-//!   thread's lane here.
+//! * The monitor takes it (`Retake`, in the monitor's lane). The thread learns nothing of that and
+//!   goes on recording with the instance that it holds; so what comes after that moment, until it
+//!   lays that instance down, is moved to the thread's lane here.
 //!
 //! # Slices
 //!
-//! `Begin`, or an earlier `End`, opens a slice and `End` or `Done` closes it. Where the beginning was overwritten, or lies
-//! before the recording, the slice begins with the lane's first event. A poll that goes on at the end is closed there.
+//! `Begin`, or an earlier `End`, opens a slice and `End` or `Done` closes it. Where the beginning
+//! was overwritten, or lies before the recording, the slice begins with the lane's first event. A
+//! poll that goes on at the end is closed there.
 //!
 //! # Arrows
 //!

@@ -4,9 +4,10 @@
 //!   worker, monitor, pool thread ── event ──► ring ── copy ──► log ── lanes ──► chrome: JSON for Perfetto
 //! ```
 //!
-//! Nothing here knows a scheduler. It tells ([`event`]) what happens in which **lane** (a processor, a thread, the monitor)
-//! and when ([`stamp`]); the lane's [`ring`] keeps the last of it. A [`Log`] is a copy of all lanes; [`lanes`] makes slices,
-//! marks and arrows of it, and [`chrome`] writes them.
+//! Nothing here knows a scheduler. It tells ([`event`]) what happens in which **lane** (a
+//! processor, a thread, the monitor) and when ([`stamp`]); the lane's [`ring`] keeps the last of
+//! it. A [`Log`] is a copy of all lanes; [`lanes`] makes slices, marks and arrows of it, and
+//! [`chrome`] writes them.
 
 mod chrome;
 mod event;

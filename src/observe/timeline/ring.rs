@@ -10,26 +10,29 @@
 //!
 //! A reader:
 //!
-//! 4. Loads `written` with `Acquire`: all events below it are there, unless they have been overwritten.
+//! 4. Loads `written` with `Acquire`: all events below it are there, unless they have been
+//!    overwritten.
 //! 5. Copies the last `capacity` of them.
-//! 6. Fences, and loads `begun`: what it copied of events below `begun - capacity` may be half of another one, and is
-//!    dropped.
+//! 6. Fences, and loads `begun`: what it copied of events below `begun - capacity` may be half of
+//!    another one, and is dropped.
 //!
-//! The failure that `begun` prevents: with one count, written last, the event that is being written at the moment would
-//! not be known to the reader, and its place would be taken for the event that was there before. The store of step 1 is
-//! seen by step 6 if the words of step 2 were seen by step 5: a `Release` fence stands between the stores (on x86 it is no
-//! instruction), an `Acquire` fence between the loads (a seqlock; Boehm, "Can seqlocks get along with programming language
-//! memory models?", 2012).
+//! The failure that `begun` prevents: with one count, written last, the event that is being written
+//! at the moment would not be known to the reader, and its place would be taken for the event that
+//! was there before. The store of step 1 is seen by step 6 if the words of step 2 were seen by step
+//! 5: a `Release` fence stands between the stores (on x86 it is no instruction), an `Acquire` fence
+//! between the loads (a seqlock; Boehm, "Can seqlocks get along with programming language memory
+//! models?", 2012).
 //!
-//! Only one thread writes at a time, and who takes the ring over sees what its predecessor wrote (the processor that it
-//! belongs to went from hand to hand), so the counts are plain loads for the writer.
+//! Only one thread writes at a time, and who takes the ring over sees what its predecessor wrote
+//! (the processor that it belongs to went from hand to hand), so the counts are plain loads for the
+//! writer.
 
 use super::event::Event;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Events of a piece, a power of two: 64 KiB. Pieces are made as they are reached, so a ring that is never full is never paid
-/// for. Models have shorter ones.
+/// Events of a piece, a power of two: 64 KiB. Pieces are made as they are reached, so a ring that
+/// is never full is never paid for. Models have shorter ones.
 const PIECE: usize = 1 << 12;
 
 /// Of fixed length, so that a place in it needs no check.
@@ -39,8 +42,8 @@ type Piece<const PIECE: usize> = Box<[[AtomicU64; 2]; PIECE]>;
 #[derive(Debug)]
 pub(crate) struct Ring<const PIECE: usize = { self::PIECE }> {
     pieces: Box<[OnceLock<Piece<PIECE>>]>,
-    /// The capacity, less one. Changed while nobody writes, so that its next writer sees it; a reader that does not copies
-    /// from before the change, which nobody asks for.
+    /// The capacity, less one. Changed while nobody writes, so that its next writer sees it; a
+    /// reader that does not copies from before the change, which nobody asks for.
     mask: AtomicU64,
     /// See the protocol: the writer stores both, readers pair with it.
     begun: AtomicU64,
@@ -67,8 +70,8 @@ impl<const PIECE: usize> Ring<PIECE> {
         }
     }
 
-    /// From now on there is room for so many events, or up to twice as many. Nobody may write at the moment, and what was
-    /// written is not to be copied any more.
+    /// From now on there is room for so many events, or up to twice as many. Nobody may write at
+    /// the moment, and what was written is not to be copied any more.
     pub(crate) fn set_capacity(&self, capacity: usize) {
         let pieces = pieces::<PIECE>(capacity).min(self.pieces.len());
         let mask = (pieces * PIECE - 1) as u64;
@@ -86,7 +89,8 @@ impl<const PIECE: usize> Ring<PIECE> {
         (&self.pieces[index / PIECE], index % PIECE)
     }
 
-    /// Writes an event over the oldest one. By one thread at a time, see the module's documentation.
+    /// Writes an event over the oldest one. By one thread at a time, see the module's
+    /// documentation.
     #[inline]
     pub(crate) fn push(&self, event: Event) {
         let number = self.begun.load(Ordering::Relaxed);
@@ -148,7 +152,8 @@ fn new_piece<const PIECE: usize>() -> Piece<PIECE> {
     piece
 }
 
-/// So many pieces for so many events: a power of two, so that the place of an event is found without a division.
+/// So many pieces for so many events: a power of two, so that the place of an event is found
+/// without a division.
 fn pieces<const PIECE: usize>(capacity: usize) -> usize {
     capacity.div_ceil(PIECE).max(1).next_power_of_two()
 }

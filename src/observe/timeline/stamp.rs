@@ -1,8 +1,9 @@
 //! When something happened, for less than what a clock costs.
 //!
-//! A stamp is a number of ticks. On x86-64 under Linux a tick is one of the time stamp counter, if the kernel itself goes by
-//! that: only then is it known to run at one rate, and together on all CPUs. It takes half the time of [`Instant::now`].
-//! Elsewhere a tick is a nanosecond of that clock.
+//! A stamp is a number of ticks. On x86-64 under Linux a tick is one of the time stamp counter, if
+//! the kernel itself goes by that: only then is it known to run at one rate, and together on all
+//! CPUs. It takes half the time of [`Instant::now`]. Elsewhere a tick is a nanosecond of that
+//! clock.
 
 use std::time::{Duration, Instant};
 
@@ -26,11 +27,12 @@ enum Source {
     Clock,
 }
 
-/// [`Base::ticks`], once it is known that the counter is good; zero: it is not, or not known yet. `Relaxed`: whoever does not see
-/// it asks the base, which gives the same.
+/// [`Base::ticks`], once it is known that the counter is good; zero: it is not, or not known yet.
+/// `Relaxed`: whoever does not see it asks the base, which gives the same.
 static COUNTS_FROM: AtomicU64 = AtomicU64::new(0);
 
-/// Ticks and time are compared over so long: the two readings at its ends are 50 ns apart at most, a 20,000th of it.
+/// Ticks and time are compared over so long: the two readings at its ends are 50 ns apart at most,
+/// a 20,000th of it.
 const COMPARED: Duration = Duration::from_millis(1);
 
 static BASE: OnceLock<Base> = OnceLock::new();
@@ -38,7 +40,8 @@ static BASE: OnceLock<Base> = OnceLock::new();
 /// Held while the base is made, which takes a millisecond: see [`hold`].
 static MAKING: Mutex<()> = Mutex::new(());
 
-/// Sees to it that nobody is about to make the base, for a fork: in the child nobody would complete it.
+/// Sees to it that nobody is about to make the base, for a fork: in the child nobody would complete
+/// it.
 pub(crate) fn hold() -> impl Sized + 'static {
     MAKING.lock()
 }
@@ -82,7 +85,8 @@ impl Base {
     }
 }
 
-/// Clock and counter at the same moment: the closest pair of a few, as the thread may lose its CPU between the two.
+/// Clock and counter at the same moment: the closest pair of a few, as the thread may lose its CPU
+/// between the two.
 fn reading() -> (Instant, u64) {
     let pairs = (0..4).map(|_| {
         let before = counter::read();
@@ -93,7 +97,8 @@ fn reading() -> (Instant, u64) {
     closest.expect("there are four").1
 }
 
-/// Prepares for stamps, so that the first one does not take long, and the others need not look whether they are.
+/// Prepares for stamps, so that the first one does not take long, and the others need not look
+/// whether they are.
 pub(crate) fn prepare() {
     if base().source == Source::Counter {
         COUNTS_FROM.store(base().ticks, Ordering::Relaxed);
@@ -133,7 +138,8 @@ mod counter {
 
     #[inline]
     pub(super) fn read() -> u64 {
-        // SAFETY: every x86-64 CPU has the instruction; Linux lets programs use it, unless one has forbidden it to itself.
+        // SAFETY: every x86-64 CPU has the instruction; Linux lets programs use it, unless one has
+        // forbidden it to itself.
         unsafe { core::arch::x86_64::_rdtsc() }
     }
 }

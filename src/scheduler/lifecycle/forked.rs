@@ -1,28 +1,34 @@
-//! A scheduler in a child of its process: it has no threads there, and its locks may be taken for ever.
+//! A scheduler in a child of its process: it has no threads there, and its locks may be taken for
+//! ever.
 //!
 //! # What it guarantees
 //!
 //! In the child, a scheduler that was made before the fork
 //!
 //! 1. polls nothing, starts no thread, and takes none of its own locks on the ways named below;
-//! 2. panics when it is asked for something that would never come ([`Shared::assert_not_forked`]): spawning, waiting, figures;
-//! 3. is silent where a panic would harm: wakes, timers that are dropped, the end of a runtime. What it holds is leaked.
+//! 2. panics when it is asked for something that would never come ([`Shared::assert_not_forked`]):
+//!    spawning, waiting, figures;
+//! 3. is silent where a panic would harm: wakes, timers that are dropped, the end of a runtime.
+//!    What it holds is leaked.
 //!
 //! So dropping what was inherited neither waits nor disturbs the parent.
 //!
 //! # Protocol
 //!
-//! 1. A new child marks every scheduler closed ([`close_in_child`]), so that the hot paths need no look of their own: who finds a
-//!    scheduler closed asks whether it is lost ([`Shared::is_closed_by_fork`]).
-//! 2. A thread of the runtime that forks is the only one of the child. When the poll or job that forked returns, the thread
-//!    would go on with tasks that the parent has too. It ends the process instead ([`abort_child`]), before the observer is told
-//!    of the poll. What a poll itself does to the scheduler, before it returns, asks first: a wake, a panic's report, the end of
-//!    a `block_on`.
+//! 1. A new child marks every scheduler closed ([`close_in_child`]), so that the hot paths need no
+//!    look of their own: who finds a scheduler closed asks whether it is lost
+//!    ([`Shared::is_closed_by_fork`]).
+//! 2. A thread of the runtime that forks is the only one of the child. When the poll or job that
+//!    forked returns, the thread would go on with tasks that the parent has too. It ends the
+//!    process instead ([`abort_child`]), before the observer is told of the poll. What a poll
+//!    itself does to the scheduler, before it returns, asks first: a wake, a panic's report, the
+//!    end of a `block_on`.
 //!
 //! # What it does not do
 //!
-//! The registry of waiting tasks is not asked: a task of the parent's that first waits, or ends, in the child takes the lock of a
-//! shard, which another thread may have held at the fork, for some 20 ns.
+//! The registry of waiting tasks is not asked: a task of the parent's that first waits, or ends, in
+//! the child takes the lock of a shard, which another thread may have held at the fork, for some 20
+//! ns.
 
 use std::process;
 
@@ -42,7 +48,8 @@ pub(crate) fn close_in_child(free: &mut Free) {
     runtimes::each(|shared| shared.closed.store(true, Ordering::SeqCst));
 }
 
-/// On a thread of a runtime, after foreign code: if that has forked, this is a child with nothing to do here.
+/// On a thread of a runtime, after foreign code: if that has forked, this is a child with nothing
+/// to do here.
 #[inline]
 pub(crate) fn abort_if_child() {
     if this_thread::member_of().is_some_and(Shared::in_forked_child) {
@@ -81,8 +88,9 @@ impl Shared {
         }
     }
 
-    /// After a poll that is observed, before anybody is told of it: if it has forked, this is the end of the child. What it was
-    /// observed with are locks, and hooks of the user, who does not expect them to be called in two processes.
+    /// After a poll that is observed, before anybody is told of it: if it has forked, this is the
+    /// end of the child. What it was observed with are locks, and hooks of the user, who does not
+    /// expect them to be called in two processes.
     #[inline]
     pub(crate) fn abort_if_forked(&self) {
         if self.is_closed_by_fork() {
@@ -90,8 +98,8 @@ impl Shared {
         }
     }
 
-    /// After a poll, in a closed scheduler: tasks that went to sleep in it are woken once more. In a child the poll has
-    /// forked, and this is its end.
+    /// After a poll, in a closed scheduler: tasks that went to sleep in it are woken once more. In
+    /// a child the poll has forked, and this is its end.
     #[cold]
     #[inline(never)]
     pub(crate) fn wake_the_waiting(&self) {

@@ -1,13 +1,14 @@
 //! Holding the workers of a scheduler, while the process exits.
 //!
-//! A handler that is called at the exit of the process runs beside all other threads, which go on until it has returned; and
-//! whoever calls `exit` meanwhile waits for ever. So a handler that has much to do, to write a timeline, shares the CPUs with
-//! every task that is runnable. With eight workers on a busy machine, in a debug build, it took three and a half minutes for
-//! what tasks that yield had recorded in three seconds: a hang, for whoever waits for the process.
+//! A handler that is called at the exit of the process runs beside all other threads, which go on
+//! until it has returned; and whoever calls `exit` meanwhile waits for ever. So a handler that has
+//! much to do, to write a timeline, shares the CPUs with every task that is runnable. With eight
+//! workers on a busy machine, in a debug build, it took three and a half minutes for what tasks
+//! that yield had recorded in three seconds: a hang, for whoever waits for the process.
 //!
 //! 1. The handler sets the mark and asks all workers to look up.
-//! 2. A worker that has looked up, or has just got a processor, waits until the mark is gone, with what it holds. It is in no
-//!    poll and holds no lock.
+//! 2. A worker that has looked up, or has just got a processor, waits until the mark is gone, with
+//!    what it holds. It is in no poll and holds no lock.
 //! 3. The monitor does not look around: it would take the processors away.
 //! 4. The handler takes the mark away, as others that are called after it may need the tasks.
 //!

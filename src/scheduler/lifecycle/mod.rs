@@ -2,18 +2,21 @@
 //!
 //! # Opening
 //!
-//! A [`Shared`] is leaked once and then leased again and again: tasks reach it by a number and hold no reference (see
-//! [`crate::tasks`]). Handles and threads hold a [`Lease`]; when the last one goes, the scheduler is free for the next
-//! runtime of the same size, provided that none of its tasks is left.
+//! A [`Shared`] is leaked once and then leased again and again: tasks reach it by a number and hold
+//! no reference (see [`crate::tasks`]). Handles and threads hold a [`Lease`]; when the last one
+//! goes, the scheduler is free for the next runtime of the same size, provided that none of its
+//! tasks is left.
 //!
 //! # Closing
 //!
 //! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
-//! 2. Wake all workers: they see the mark, leave what is in their queues to the shutdown thread, and end.
-//! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one that would begin to wait
-//!    is refused and ends itself.
+//! 2. Wake all workers: they see the mark, leave what is in their queues to the shutdown thread,
+//!    and end.
+//! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one
+//!    that would begin to wait is refused and ends itself.
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
-//! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see [`shutdown`].
+//! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see
+//!    [`shutdown`].
 
 use std::io;
 use std::time::Instant;
@@ -52,7 +55,8 @@ pub(crate) fn hold_free() -> Free {
 pub(crate) enum BlockingJob {
     /// A task whose future blocks.
     Task(Runnable),
-    /// The runtime's own, for who must not block. Dropped when the runtime ends before it has begun.
+    /// The runtime's own, for who must not block. Dropped when the runtime ends before it has
+    /// begun.
     Call(Box<dyn FnOnce() + Send>),
     /// Likewise: see [`super::foreign_wakers`].
     Wakers(&'static Shared),
@@ -85,8 +89,8 @@ impl Job for BlockingJob {
 }
 
 impl Lease {
-    /// Opens a scheduler and starts its threads. If it is a new one it gets an observer; `begin` is called before any
-    /// thread has begun, with whoever observes it.
+    /// Opens a scheduler and starts its threads. If it is a new one it gets an observer; `begin` is
+    /// called before any thread has begun, with whoever observes it.
     pub(crate) fn open(
         settings: Settings,
         new_observer: fn() -> Box<dyn Observer>,
@@ -136,15 +140,16 @@ impl Drop for Lease {
             return;
         }
         self.shared.forget_leased();
-        // The shutdown thread ends only then. Were there anything left, the scheduler would never be used again.
+        // The shutdown thread ends only then. Were there anything left, the scheduler would never
+        // be used again.
         if self.shared.is_settled() {
             FREE.lock().push(self.shared);
         }
     }
 }
 
-/// A core on its way to the thread that was started for it. When the thread ends before it begins to work, the core is idle
-/// again, with what is in its queues.
+/// A core on its way to the thread that was started for it. When the thread ends before it begins
+/// to work, the core is idle again, with what is in its queues.
 struct Carried {
     shared: &'static Shared,
     core: Option<Box<Core>>,
@@ -220,7 +225,8 @@ impl Shared {
 
     fn start_threads(&'static self) -> io::Result<()> {
         let settings = self.settings()?;
-        // Before the monitor begins: it would start workers for idle processors, and then there is one too many.
+        // Before the monitor begins: it would start workers for idle processors, and then there is
+        // one too many.
         let mut cores = self.workers.idle.take_cores();
         if let Err(error) =
             self.start_thread(&settings, Context::Wanted, move || monitor::run(self))
@@ -356,7 +362,8 @@ impl Shared {
         }
     }
 
-    /// Has this called on a thread of the blocking pool, for who must not block. If none can be started it is dropped.
+    /// Has this called on a thread of the blocking pool, for who must not block. If none can be
+    /// started it is dropped.
     pub(crate) fn call_in_pool(&self, call: impl FnOnce() + Send + 'static) {
         if let Some(pool) = self.blocking() {
             // What comes back may be another's job, which nobody else would end.

@@ -8,8 +8,9 @@ use crate::tasks::Meta;
 use crate::tasks::registry;
 use crate::tasks::spawn_site::{self, SPAWN_SITE_BITS};
 
-/// All schedulers, by the spawn sites of their tasks, so that a wake need not look up the runtime first. The entry of a runtime is
-/// written when its scheduler is made, by [`insert`]; that of any other spawn site when the first wake asks for it.
+/// All schedulers, by the spawn sites of their tasks, so that a wake need not look up the runtime
+/// first. The entry of a runtime is written when its scheduler is made, by [`insert`]; that of any
+/// other spawn site when the first wake asks for it.
 static TABLE: [AtomicPtr<Shared>; 1 << SPAWN_SITE_BITS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; 1 << SPAWN_SITE_BITS];
 
@@ -22,7 +23,8 @@ pub(crate) fn scheduler_of(meta: &Meta) -> &'static Shared {
 #[inline]
 fn at(spawn_site: usize) -> Option<&'static Shared> {
     let shared = TABLE[spawn_site].load(Ordering::Acquire);
-    // SAFETY: entries are null or point to a leaked, hence immortal, scheduler, and are read through shared references.
+    // SAFETY: entries are null or point to a leaked, hence immortal, scheduler, and are read
+    // through shared references.
     unsafe { shared.as_ref() }
 }
 
@@ -39,7 +41,8 @@ pub(crate) fn each(f: impl FnMut(&'static Shared)) {
 
 #[cold]
 fn learn_runtime(spawn_site: usize) -> &'static Shared {
-    // Not null: a task of a runtime carries a spawn site of the runtime that its scheduler was stored under before.
+    // Not null: a task of a runtime carries a spawn site of the runtime that its scheduler was
+    // stored under before.
     let shared = at(spawn_site::runtime_of(spawn_site))
         .expect("a task names a scheduler that was never made");
     TABLE[spawn_site].store(ptr::from_ref(shared).cast_mut(), Ordering::Release);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::scheduler::Shared;
 use crate::sync::Arc;
 
-/// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks around it.
+/// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks
+/// around it.
 pub(crate) type ThreadWrapper = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
 
 /// What a runtime's builder has set.

@@ -1,31 +1,35 @@
-//! Who cleans up after a scheduler has closed: the last part of closing, see [`crate::scheduler::lifecycle`].
+//! Who cleans up after a scheduler has closed: the last part of closing, see
+//! [`crate::scheduler::lifecycle`].
 //!
-//! Cancelling a task drops its future, hence runs foreign code. That is never done by whoever wakes the task: it may hold
-//! a lock which the future's destructor takes too. (A channel that passes a wake-up on to the next receiver does so under
-//! its lock.) So a waker that finds the scheduler closed only pushes, fences and calls the shutdown thread: the monitor's
-//! thread, which nobody waits for in any lock.
+//! Cancelling a task drops its future, hence runs foreign code. That is never done by whoever wakes
+//! the task: it may hold a lock which the future's destructor takes too. (A channel that passes a
+//! wake-up on to the next receiver does so under its lock.) So a waker that finds the scheduler
+//! closed only pushes, fences and calls the shutdown thread: the monitor's thread, which nobody
+//! waits for in any lock.
 //!
 //! # A round
 //!
 //! 1. Clear the notification: this round looks at whatever it was for.
-//! 2. Move what is in the queues of cores that are idle to the global queue; release the processors again. Likewise what
-//!    detached processors have left, and what thieves can reach of a stuck worker's: it may be waiting for one of those to end.
+//! 2. Move what is in the queues of cores that are idle to the global queue; release the processors
+//!    again. Likewise what detached processors have left, and what thieves can reach of a stuck
+//!    worker's: it may be waiting for one of those to end.
 //! 3. Cancel what is in the global queue, one by one.
-//! 4. If everything is settled, end. Else sleep until called: by who pushes, releases a processor, finishes a task, ends a
-//!    worker, or gives up a claim on a core. Who pushes into its own queue calls nobody, since it looks there after its
-//!    poll; but if it is stuck in that poll, it may be waiting for what it has pushed. So while workers are left, look again
-//!    each [`PATIENCE`].
+//! 4. If everything is settled, end. Else sleep until called: by who pushes, releases a processor,
+//!    finishes a task, ends a worker, or gives up a claim on a core. Who pushes into its own queue
+//!    calls nobody, since it looks there after its poll; but if it is stuck in that poll, it may be
+//!    waiting for what it has pushed. So while workers are left, look again each [`PATIENCE`].
 //!
-//! **Settled** means: no worker is left, spawned and finished counts agree, all processors are idle, nobody is counted as
-//! searching. Nothing of this runtime can then touch the scheduler any more, and it may be used again. A spawn from outside
-//! counts, fences, and then reads the mark of closing; the shutdown thread reads the counts after the mark and a fence. So either
-//! the spawn sees the mark, or the shutdown thread sees the count and waits for the push.
+//! **Settled** means: no worker is left, spawned and finished counts agree, all processors are
+//! idle, nobody is counted as searching. Nothing of this runtime can then touch the scheduler any
+//! more, and it may be used again. A spawn from outside counts, fences, and then reads the mark of
+//! closing; the shutdown thread reads the counts after the mark and a fence. So either the spawn
+//! sees the mark, or the shutdown thread sees the count and waits for the push.
 //!
 //! # Successors
 //!
-//! A destructor may block, for instance on the handle of a task that only the shutdown thread could cancel. As on a worker,
-//! blocking hands the shutdown over first ([`hand_over`]): a new thread is the shutdown thread from then on, and the old one ends
-//! when its destructor returns.
+//! A destructor may block, for instance on the handle of a task that only the shutdown thread could
+//! cancel. As on a worker, blocking hands the shutdown over first ([`hand_over`]): a new thread is
+//! the shutdown thread from then on, and the old one ends when its destructor returns.
 
 use std::time::Duration;
 
@@ -42,8 +46,8 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The calling thread is about to block: if it is a shutdown thread, another one takes over.
 ///
-/// When no thread can be started it stays current; then a destructor that waits for another task to be cancelled waits
-/// for ever, as it would without successors.
+/// When no thread can be started it stays current; then a destructor that waits for another task to
+/// be cancelled waits for ever, as it would without successors.
 pub(crate) fn hand_over() {
     let Some(shared) = this_thread::set_shuts_down(None) else {
         return;
@@ -73,7 +77,8 @@ impl Shared {
             self.queues.drain_all();
             self.queues.release_held_back();
             self.cancel_global(epoch);
-            // Pairs with the fence of a spawn from outside. The workers' last counts are seen through `workers`.
+            // Pairs with the fence of a spawn from outside. The workers' last counts are seen
+            // through `workers`.
             fence(Ordering::SeqCst);
             if self.is_settled() {
                 break;
@@ -94,7 +99,8 @@ impl Shared {
             && self.workers.idle.is_settled(self.queues.processors.len())
     }
 
-    /// Calls the shutdown thread if the scheduler is closed: for whoever may have left something behind.
+    /// Calls the shutdown thread if the scheduler is closed: for whoever may have left something
+    /// behind.
     pub(crate) fn notify_shutdown_if_closed(&self) {
         fence(Ordering::SeqCst);
         if self.is_closed() && !self.in_forked_child() {
@@ -102,7 +108,8 @@ impl Shared {
         }
     }
 
-    /// Releases a processor for good; what is in its queues goes where the shutdown thread, or a successor, finds it.
+    /// Releases a processor for good; what is in its queues goes where the shutdown thread, or a
+    /// successor, finds it.
     pub(crate) fn retire(&'static self, core: Box<Core>) {
         self.queues.empty_core(&core);
         self.workers.idle.put_cores(vec![core]);

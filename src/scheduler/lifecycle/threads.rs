@@ -23,8 +23,8 @@ struct State {
     alive: usize,
     /// No more threads are started, and who ends leaves its handle to be joined.
     closed: bool,
-    /// A handle is here from its start until its thread ends. A thread that ends before its handle was put in is
-    /// found in `early`.
+    /// A handle is here from its start until its thread ends. A thread that ends before its handle
+    /// was put in is found in `early`.
     handles: Vec<JoinHandle<()>>,
     early: Vec<ThreadId>,
 }
@@ -41,8 +41,9 @@ pub(crate) enum Context {
 impl Threads {
     /// Starts a thread that runs `body` inside the runtime's context.
     ///
-    /// The thread holds a lease, so what it works on outlives it. When the runtime's context throws, the body is called without it
-    /// or is dropped, see [`Context`]; in neither case while the thread unwinds.
+    /// The thread holds a lease, so what it works on outlives it. When the runtime's context
+    /// throws, the body is called without it or is dropped, see [`Context`]; in neither case while
+    /// the thread unwinds.
     pub(crate) fn start(
         &'static self,
         lease: Arc<Lease>,
@@ -135,7 +136,8 @@ impl Threads {
         *self.state.lock() = State::default();
     }
 
-    /// After `close`: waits until all threads have ended and joins them. False: the deadline came first.
+    /// After `close`: waits until all threads have ended and joins them. False: the deadline came
+    /// first.
     pub(crate) fn join_blocking(&self, deadline: Option<Instant>) -> bool {
         loop {
             event_listener::listener!(self.ended => listener);

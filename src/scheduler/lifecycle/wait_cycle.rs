@@ -2,24 +2,27 @@
 //!
 //! # What it guarantees
 //!
-//! A drop of a runtime, or a shutdown with a time-out, never waits for a thread that waits in such a call itself, directly or
-//! round a circle of any length. The call that would close a circle goes on without waiting, and its runtime ends in the
-//! background.
+//! A drop of a runtime, or a shutdown with a time-out, never waits for a thread that waits in such
+//! a call itself, directly or round a circle of any length. The call that would close a circle goes
+//! on without waiting, and its runtime ends in the background.
 //!
 //! # Protocol
 //!
-//! Who waits for a runtime waits for all its threads, and for all its tasks. So the calling thread **holds up** the runtime that
-//! has started it, if one has, and any whose task it ends at the moment ([`ends_task_of`]): a spawn onto a runtime that is
-//! shut down drops the future on the spawner's thread, and the future may own another runtime. A wait is an edge from each
-//! runtime that the thread holds up to the one that it waits for, and waits for each other are a circle of edges.
+//! Who waits for a runtime waits for all its threads, and for all its tasks. So the calling thread
+//! **holds up** the runtime that has started it, if one has, and any whose task it ends at the
+//! moment ([`ends_task_of`]): a spawn onto a runtime that is shut down drops the future on the
+//! spawner's thread, and the future may own another runtime. A wait is an edge from each runtime
+//! that the thread holds up to the one that it waits for, and waits for each other are a circle of
+//! edges.
 //!
-//! 1. Under one lock, a thread follows the edges from the runtime that it is about to wait for. If they lead to one that it
-//!    holds up, it does not wait. Else it adds its edges.
+//! 1. Under one lock, a thread follows the edges from the runtime that it is about to wait for. If
+//!    they lead to one that it holds up, it does not wait. Else it adds its edges.
 //! 2. It waits.
 //! 3. It takes its edges back.
 //!
-//! Looking and adding are one step, so the last edge of a circle is never added, and whoever would have added it is the one
-//! that can still go on. Its poll or job returns, its thread ends, and with that the waits of all the others.
+//! Looking and adding are one step, so the last edge of a circle is never added, and whoever would
+//! have added it is the one that can still go on. Its poll or job returns, its thread ends, and
+//! with that the waits of all the others.
 //!
 //! # What it does not do
 //!
@@ -45,7 +48,8 @@ pub(crate) fn hold() -> MutexGuard<'static, Vec<Edge>> {
 }
 
 std::thread_local! {
-    /// Whose tasks this thread ends at the moment, though it may be nobody's or another's: the innermost last.
+    /// Whose tasks this thread ends at the moment, though it may be nobody's or another's: the
+    /// innermost last.
     static ENDS: RefCell<Vec<&'static Shared>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -121,8 +125,8 @@ fn leads<T>(edges: &[(&'static T, &'static T)], from: &'static T, to: &'static T
 }
 
 impl Shared {
-    /// After `close`: waits until all has ended, unless that would be waiting for itself. A worker's processor goes to another
-    /// thread meanwhile.
+    /// After `close`: waits until all has ended, unless that would be waiting for itself. A
+    /// worker's processor goes to another thread meanwhile.
     pub(crate) fn wait_ended(&'static self, deadline: Option<Instant>) {
         let now = clock::now();
         if self.wait_closed(Some(now)) || deadline.is_some_and(|deadline| deadline <= now) {

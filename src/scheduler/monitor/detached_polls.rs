@@ -1,4 +1,5 @@
-//! The monitor's notes on detached polls: which of them compute, and how often those of a spawn site do.
+//! The monitor's notes on detached polls: which of them compute, and how often those of a spawn
+//! site do.
 
 use std::time::Duration;
 
@@ -9,17 +10,20 @@ use crate::scheduler::processor::Processor;
 use crate::scheduler::run_queues::compute_limit::{SCORES, score_of};
 use crate::sync::atomic::Ordering;
 
-/// A poll that has used so much CPU time may be waiting in a loop for what is held back. So tasks that do wait for each other soon
-/// have as many threads as they are. Twice as much if [`MANY`] P such go on already: tasks that just compute for long have
-/// threads with about the square root of how long they compute.
+/// A poll that has used so much CPU time may be waiting in a loop for what is held back. So tasks
+/// that do wait for each other soon have as many threads as they are. Twice as much if [`MANY`] P
+/// such go on already: tasks that just compute for long have threads with about the square root of
+/// how long they compute.
 const ENDLESS: Duration = Duration::from_millis(200);
 const MANY: u32 = 4;
 
-/// What a computing poll adds to the score of its spawn site, and how much makes the site heavy, to be multiplied by P: after as many
-/// polls as there are processors. A single poll that went by takes one off.
+/// What a computing poll adds to the score of its spawn site, and how much makes the site heavy, to
+/// be multiplied by P: after as many polls as there are processors. A single poll that went by
+/// takes one off.
 const COMPUTES: i32 = 4;
 const HEAVY: i32 = COMPUTES;
-/// How far short polls lower a score: so many computing ones, beyond those that make any site heavy, are forgiven.
+/// How far short polls lower a score: so many computing ones, beyond those that make any site
+/// heavy, are forgiven.
 const LIGHTEST: i32 = -8 * COMPUTES;
 
 /// The monitor's notes on the polls that it has detached, and on their spawn sites.
@@ -119,7 +123,8 @@ impl DetachedPolls {
         for poll in &mut polls {
             if poll.look(shared, patience) {
                 self.computes(shared, poll.processor);
-                // It may have ended while it was counted: then its worker has looked at its mark before.
+                // It may have ended while it was counted: then its worker has looked at its mark
+                // before.
                 poll.is_over = poll.is_over();
                 if poll.is_over {
                     shared.ends_computing(poll.processor);

@@ -1,39 +1,46 @@
 //! The monitor thread: the one that looks when nobody else does (Go's sysmon).
 //!
-//! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only guarantees that
-//! progress does not hang on a worker that is in a long poll:
+//! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only
+//! guarantees that progress does not hang on a worker that is in a long poll:
 //!
-//! * the network is looked at and due timers are fired if no worker has done so since its last round; wakers that may be anybody's
-//!   code are called elsewhere ([`super::foreign_wakers`]);
-//! * work that is hidden while a processor is idle gets a worker: a next slot that stays full under an unmoved tick
-//!   (a push into an empty slot wakes nobody), or a queue whose submission relied on a searcher that could not start;
-//! * a worker that is stuck in a poll loses its processor while work waits and none is idle ([`super::monitor::watch`] says
-//!   what stuck is, [`super::acquire`] how it goes); if it is blocked for long, in any case, so that what comes later
-//!   finds an idle processor without the monitor's help;
+//! * the network is looked at and due timers are fired if no worker has done so since its last
+//!   round; wakers that may be anybody's code are called elsewhere ([`super::foreign_wakers`]);
+//! * work that is hidden while a processor is idle gets a worker: a next slot that stays full under
+//!   an unmoved tick (a push into an empty slot wakes nobody), or a queue whose submission relied
+//!   on a searcher that could not start;
+//! * a worker that is stuck in a poll loses its processor while work waits and none is idle
+//!   ([`super::monitor::watch`] says what stuck is, [`super::acquire`] how it goes); if it is
+//!   blocked for long, in any case, so that what comes later finds an idle processor without the
+//!   monitor's help;
 //! * who is stuck for long is told to the [`observer`](super::observer) ([`stalls`]);
-//! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let the next slot wait for
-//!   once: the 61st poll is fair only if polls are short (of 5 ms each: 300 ms);
+//! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let
+//!   the next slot wait for once: the 61st poll is fair only if polls are short (of 5 ms each: 300
+//!   ms);
 //! * the worker with the driver is told of timers that it does not wait for;
 //! * a queued blocking job gets its thread;
-//! * the observer is called in each round. If it wants the next one at a certain time, nothing below lasts longer.
+//! * the observer is called in each round. If it wants the next one at a certain time, nothing
+//!   below lasts longer.
 //!
 //! # When it sleeps
 //!
-//! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is being decided on, and for
-//! [`EAGER_TIME`] after a retake, as blocking calls seldom come alone. When all processors are idle and a worker holds
-//! the driver, nothing can be overdue. Then it dozes for [`DOZE`] and, if all is still quiet, sleeps until work
-//! begins. So a program that ticks every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second.
-//! A dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll keeps others waiting.
-//! If that happens it does not doze again for [`AWAKE_TIME`].
+//! A round each [`PERIOD`] while anything is busy; each [`EAGER_PERIOD`] while a blocked poll is
+//! being decided on, and for [`EAGER_TIME`] after a retake, as blocking calls seldom come alone.
+//! When all processors are idle and a worker holds the driver, nothing can be overdue. Then it
+//! dozes for [`DOZE`] and, if all is still quiet, sleeps until work begins. So a program that ticks
+//! every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second. A
+//! dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll
+//! keeps others waiting. If that happens it does not doze again for [`AWAKE_TIME`].
 //!
-//! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some processor is idle; for
-//!    sleeping, that all is quiet. Only then it parks.
-//! 2. A worker acquires its processor (a read-modify-write on the idle counts), fences, reads `sleep_state`, and if it is
-//!    [`DOZING`], the counts.
+//! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some
+//!    processor is idle; for sleeping, that all is quiet. Only then it parks.
+//! 2. A worker acquires its processor (a read-modify-write on the idle counts), fences, reads
+//!    `sleep_state`, and if it is [`DOZING`], the counts.
 //!
-//! So either the worker sees that the monitor rests and wakes it, or the monitor sees the worker's core gone.
+//! So either the worker sees that the monitor rests and wakes it, or the monitor sees the worker's
+//! core gone.
 //!
-//! When the scheduler closes, this thread is the shutdown thread; see [`super::lifecycle::shutdown`].
+//! When the scheduler closes, this thread is the shutdown thread; see
+//! [`super::lifecycle::shutdown`].
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +60,8 @@ mod sleep;
 mod stalls;
 pub(crate) mod watch;
 
-/// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a percent of a CPU.
+/// How late an event can be while every worker is in a long poll. A round costs about 5 µs: half a
+/// percent of a CPU.
 const PERIOD: Duration = Duration::from_millis(1);
 
 /// As good as the timers of the kernel allow (their slack is 50 µs).
@@ -63,7 +71,8 @@ const EAGER_TIME: Duration = Duration::from_millis(10);
 /// Go's time slice: how long the next slot, or the local queue, may keep others waiting.
 const ASK: Duration = Duration::from_millis(10);
 
-/// With the round that confirms what it has seen, work that a poll hides from all others waits for 10 ms at most.
+/// With the round that confirms what it has seen, work that a poll hides from all others waits for
+/// 10 ms at most.
 const DOZE: Duration = Duration::from_millis(9);
 
 /// What a wake costs (12 µs) is as much as a few rounds; at most so often it is paid.
@@ -74,11 +83,13 @@ const TIMER_PIECES: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Monitor {
-    /// [`AWAKE`], [`DOZING`] or [`ASLEEP`]. Set by the monitor, reset by it and by whoever wakes it. See the protocol above.
+    /// [`AWAKE`], [`DOZING`] or [`ASLEEP`]. Set by the monitor, reset by it and by whoever wakes
+    /// it. See the protocol above.
     sleep_state: AtomicU32,
     /// The monitor's thread, or the shutdown thread's.
     thread: Mutex<Option<Thread>>,
-    /// Somebody called the shutdown thread. Set by callers, cleared by the shutdown thread as it begins a round.
+    /// Somebody called the shutdown thread. Set by callers, cleared by the shutdown thread as it
+    /// begins a round.
     called: AtomicBool,
     /// Counts shutdown threads; the last one is current. Written under the lock of `thread`.
     epoch: AtomicU64,
@@ -104,7 +115,8 @@ impl Shared {
 impl Monitor {
     /// Whether it dozes or sleeps. While it is up, it may be in the middle of anything.
     pub(super) fn is_sleeping(&self) -> bool {
-        // Acquire pairs with the release in `doze` and `sleep`: who sees it at rest sees what it did before.
+        // Acquire pairs with the release in `doze` and `sleep`: who sees it at rest sees what it
+        // did before.
         self.sleep_state.load(Ordering::Acquire) != AWAKE
     }
 
@@ -118,8 +130,8 @@ impl Monitor {
         }
     }
 
-    /// The scheduler is closed and there may be something to clean up: ends the monitor's wait in any state. A monitor
-    /// that has not begun yet, or has ended, needs no call.
+    /// The scheduler is closed and there may be something to clean up: ends the monitor's wait in
+    /// any state. A monitor that has not begun yet, or has ended, needs no call.
     #[cold]
     pub(super) fn notify_shutdown(&self) {
         self.called.store(true, Ordering::Release);
@@ -156,8 +168,8 @@ impl Monitor {
         self.called.swap(false, Ordering::AcqRel);
     }
 
-    /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the thread's token alone: a
-    /// destructor that parks may have taken the token.
+    /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the
+    /// thread's token alone: a destructor that parks may have taken the token.
     pub(super) fn wait_for_notification(&self, epoch: u64, time: Duration) {
         let end = clock::now() + time;
         while self.is_current_epoch(epoch) && !self.called.load(Ordering::Acquire) {
@@ -274,7 +286,8 @@ impl Rounds {
         }
         shared.check_foreign_wakers(&mut self.foreign_rounds);
         if !shared.services.timers.are_watched() {
-            // Somebody parked waits for the next deadline, or somebody who did is gone: let the driver see to it.
+            // Somebody parked waits for the next deadline, or somebody who did is gone: let the
+            // driver see to it.
             shared.wake_driver();
         }
         self.check_all_detached();
@@ -336,7 +349,8 @@ impl Rounds {
                 return self.shared.tell_no_more_threads();
             }
             if let Some(stuck) = stuck {
-                // Before the retake: it may be what the poll waits for, and a task that has ended has no name.
+                // Before the retake: it may be what the poll waits for, and a task that has ended
+                // has no name.
                 let stall = watch.report(self.stalls.threshold());
                 self.detached.begin(self.shared, stuck, !watch.is_blocked());
                 let is_retaken = self.shared.retake(index, stuck);
@@ -359,7 +373,8 @@ impl Rounds {
         }
     }
 
-    /// Whether a processor should be taken from a poll that computes, so that one which is held back may begin.
+    /// Whether a processor should be taken from a poll that computes, so that one which is held
+    /// back may begin.
     fn held_back_needs_processors(&self) -> bool {
         let wanted = 2.min(self.shared.queues.num_processors());
         let is_due = self.shared.queues.compute_limit.is_held_back_due();

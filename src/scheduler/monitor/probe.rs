@@ -1,7 +1,8 @@
 //! What the kernel knows of a thread: whether it runs, and for how long it has.
 //!
-//! On Linux: the state from an open `/proc/self/task/TID/stat` (1.2 µs a reading) and the thread's CPU clock (0.2 µs).
-//! Elsewhere, or where `/proc` is hidden, nothing is known, and the monitor goes by wall time.
+//! On Linux: the state from an open `/proc/self/task/TID/stat` (1.2 µs a reading) and the thread's
+//! CPU clock (0.2 µs). Elsewhere, or where `/proc` is hidden, nothing is known, and the monitor
+//! goes by wall time.
 
 use std::time::Duration;
 
@@ -41,12 +42,14 @@ mod imp {
         static THIS: Cell<u64> = const { Cell::new(UNASKED) };
     }
 
-    /// A name for the calling thread that a [`Probe`] understands: its number and that of its CPU clock. Zero: none.
+    /// A name for the calling thread that a [`Probe`] understands: its number and that of its CPU
+    /// clock. Zero: none.
     pub(crate) fn this_thread() -> u64 {
         named(identify)
     }
 
-    /// Asks once per thread, also where the answer is that there is no name: a worker asks each time that it is woken.
+    /// Asks once per thread, also where the answer is that there is no name: a worker asks each
+    /// time that it is woken.
     fn named(identify: impl FnOnce() -> Option<(u32, libc::clockid_t)>) -> u64 {
         match THIS.get() {
             UNASKED => {
@@ -79,7 +82,8 @@ mod imp {
         if thread == 0 {
             return None;
         }
-        // SAFETY: `time` is valid for writes. The kernel checks the clock: an ended thread's is an error.
+        // SAFETY: `time` is valid for writes. The kernel checks the clock: an ended thread's is an
+        // error.
         if unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) } != 0 {
             return None;
         }
@@ -88,18 +92,21 @@ mod imp {
         Some(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
     }
 
-    /// Time-outs of the calling thread end when they are due, and not up to 50 µs later as is the kernel's default.
+    /// Time-outs of the calling thread end when they are due, and not up to 50 µs later as is the
+    /// kernel's default.
     pub(crate) fn be_punctual() {
         let nanoseconds: libc::c_ulong = 1;
-        // SAFETY: it takes a number and touches no memory. If it fails, time-outs are as late as any.
+        // SAFETY: it takes a number and touches no memory. If it fails, time-outs are as late as
+        // any.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds) };
     }
 
     /// Ends the system calls in which threads of this process wait, as far as signals end them.
     ///
-    /// The ids of a process belong to its threads in Linux. So the C library, when asked to set them, makes each thread do so
-    /// by a signal of its own (glibc and musl do, Android's does not), after which a wait for events returns and others
-    /// go on. -1 leaves an id as it is: nothing changes.
+    /// The ids of a process belong to its threads in Linux. So the C library, when asked to set
+    /// them, makes each thread do so by a signal of its own (glibc and musl do, Android's does
+    /// not), after which a wait for events returns and others go on. -1 leaves an id as it is:
+    /// nothing changes.
     #[cfg(feature = "net")]
     pub(crate) fn interrupt_all_waits() {
         let unchanged = libc::gid_t::MAX;

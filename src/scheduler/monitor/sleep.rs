@@ -42,7 +42,8 @@ impl Rounds {
         hidden
     }
 
-    /// All processors are idle and nobody is with the network: the thread that was has blocked on something else.
+    /// All processors are idle and nobody is with the network: the thread that was has blocked on
+    /// something else.
     pub(super) fn lacks_driver(&self) -> bool {
         self.all_idle() && !self.shared.workers.idle.has_driver()
     }
@@ -87,7 +88,8 @@ impl Rounds {
         self.wakes_up();
     }
 
-    /// How long it is until the observer wants a round, or a poll that lasts is to be reported. `None`: never.
+    /// How long it is until the observer wants a round, or a poll that lasts is to be reported.
+    /// `None`: never.
     pub(super) fn until_due(&self) -> Option<Duration> {
         let round = self.shared.observer().due_in();
         let stall = self.stalls.due();

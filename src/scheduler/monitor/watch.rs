@@ -1,26 +1,30 @@
 //! When is a poll stuck? What the monitor notes about the poll that each processor is at.
 //!
-//! A poll **stands still** when the tick of its processor is the same as a round ago. That alone means little: on a
-//! machine with more to run than CPUs, a thread may just be waiting for its turn (going by wall time gave 200 to 470
-//! false retakes there, going by the rules below none). So the thread is looked at ([`super::probe`]):
+//! A poll **stands still** when the tick of its processor is the same as a round ago. That alone
+//! means little: on a machine with more to run than CPUs, a thread may just be waiting for its turn
+//! (going by wall time gave 200 to 470 false retakes there, going by the rules below none). So the
+//! thread is looked at ([`super::probe`]):
 //!
-//! * **Blocked** in the kernel, in the same poll for [`BLOCKED`]: what it waits for may take for ever, and its CPU is free.
-//!   Two looks at least; a mutex or a page fault is over by then.
-//! * **Running** on, for [`RUNNING`] of its own CPU time in the same poll: Go's time slice. Below 5 ms it does not pay,
-//!   since work that is cut in such pieces is common (5 ms polls: 6 % slower). Waits that were seen count with it: a poll
-//!   that looks for something, sleeps for 200 µs, and looks again is never blocked for long and never uses much CPU.
+//! * **Blocked** in the kernel, in the same poll for [`BLOCKED`]: what it waits for may take for
+//!   ever, and its CPU is free. Two looks at least; a mutex or a page fault is over by then.
+//! * **Running** on, for [`RUNNING`] of its own CPU time in the same poll: Go's time slice. Below 5
+//!   ms it does not pay, since work that is cut in such pieces is common (5 ms polls: 6 % slower).
+//!   Waits that were seen count with it: a poll that looks for something, sleeps for 200 µs, and
+//!   looks again is never blocked for long and never uses much CPU.
 //! * **Unknown**, where the kernel does not tell: [`RUNNING`] of wall time.
 //!
-//! When the monitor itself has overslept, or was held up within a round, everything may have stood still together (a stopped
-//! process, a suspended machine): marks made in wall time begin anew.
+//! When the monitor itself has overslept, or was held up within a round, everything may have stood
+//! still together (a stopped process, a suspended machine): marks made in wall time begin anew.
 //!
 //! # Polls, and what else a worker does
 //!
-//! A worker is not always in a poll: between two of them it fires timers, and wakes what the network has brought; among that
-//! may be wakers of other executors, which are foreign code. Then there is no task to name ([`Processor::task`] is zero). And
-//! a worker of which nobody wants anything but such wakes (all tasks are another executor's, and use our sockets) begins no
-//! poll at all, so its tick tells nothing; how often it has looked for work ([`Processor::looks`]) does. Without that, what
-//! took thousands of short looks was added up, and a stall reported of a task that did not exist, or had ended long ago.
+//! A worker is not always in a poll: between two of them it fires timers, and wakes what the
+//! network has brought; among that may be wakers of other executors, which are foreign code. Then
+//! there is no task to name ([`Processor::task`] is zero). And a worker of which nobody wants
+//! anything but such wakes (all tasks are another executor's, and use our sockets) begins no poll
+//! at all, so its tick tells nothing; how often it has looked for work ([`Processor::looks`]) does.
+//! Without that, what took thousands of short looks was added up, and a stall reported of a task
+//! that did not exist, or had ended long ago.
 
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -32,14 +36,16 @@ use crate::scheduler::observer::Stall;
 use crate::scheduler::processor::Processor;
 use crate::tasks;
 
-/// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than it gains.
+/// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than
+/// it gains.
 const BLOCKED: Duration = Duration::from_micros(100);
 
-/// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long before it was seen.
+/// Go's `forcePreemptNS`, 10 ms, less a round of the monitor: a poll may have begun that long
+/// before it was seen.
 pub(crate) const RUNNING: Duration = Duration::from_millis(9);
 
-/// What is blocked for so long loses its processor even if nobody waits for it, so that who comes later finds one: 10 ms, less a
-/// round, as above.
+/// What is blocked for so long loses its processor even if nobody waits for it, so that who comes
+/// later finds one: 10 ms, less a round, as above.
 pub(crate) const LONG: Duration = Duration::from_millis(9);
 
 /// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
@@ -114,8 +120,8 @@ impl Watch {
         }
     }
 
-    /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a poll that is seen for the
-    /// first time.
+    /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a
+    /// poll that is seen for the first time.
     pub(crate) fn look(
         &mut self,
         processor: &'static Processor,
@@ -184,7 +190,8 @@ impl Watch {
     }
 }
 
-/// How much of so long a time is seen. A poll may have begun a round of the monitor before it was seen first.
+/// How much of so long a time is seen. A poll may have begun a round of the monitor before it was
+/// seen first.
 fn seen_of(threshold: Duration) -> Duration {
     const ROUND: Duration = Duration::from_millis(1);
     threshold - ROUND.min(threshold / 10)
@@ -225,7 +232,8 @@ impl Poll {
         }
     }
 
-    /// Takes note of a look; gives how long the thread was busy. `looks_often`: what it is doing it has done since the last look.
+    /// Takes note of a look; gives how long the thread was busy. `looks_often`: what it is doing it
+    /// has done since the last look.
     fn note(&mut self, state: State, now: Instant, looks_often: bool) -> Duration {
         let since_last = now - std::mem::replace(&mut self.last, now);
         if state == State::Blocked {
@@ -256,8 +264,9 @@ impl Poll {
         held_by.is_some_and(|(thread, _)| Doing::of(self.processor, thread) == self.doing)
     }
 
-    /// Of a poll that goes on without its processor: how long it is until it is to be reported, as far as one can see now.
-    /// `None`: never, it has been, or is over. Where there are many such polls, a look at each in each round would be too much.
+    /// Of a poll that goes on without its processor: how long it is until it is to be reported, as
+    /// far as one can see now. `None`: never, it has been, or is over. Where there are many such
+    /// polls, a look at each in each round would be too much.
     pub(crate) fn report_in(&mut self, threshold: Duration, probe: &mut Probe) -> Option<Duration> {
         if self.reported || !self.goes_on() {
             return None;

@@ -6,11 +6,13 @@
 //!
 //! # Protocol
 //!
-//! 1. Its holder writes one word, when it acquires the processor and when it lets go: whether it holds it, and with that how
-//!    long it was held before, or a moment: the one since which it would have been held had it been held all that time
-//!    without a break. With a word for each, a reader between the two stores would count a time of holding twice, or not at all.
-//! 2. A reader takes the word and its own time. That may be later than the one at which the holder, who is about to write,
-//!    has let go: then this reader was told too much by as much, and the next ones are told the same until it is true.
+//! 1. Its holder writes one word, when it acquires the processor and when it lets go: whether it
+//!    holds it, and with that how long it was held before, or a moment: the one since which it
+//!    would have been held had it been held all that time without a break. With a word for each, a
+//!    reader between the two stores would count a time of holding twice, or not at all.
+//! 2. A reader takes the word and its own time. That may be later than the one at which the holder,
+//!    who is about to write, has let go: then this reader was told too much by as much, and the
+//!    next ones are told the same until it is true.
 
 use std::time::Instant;
 

@@ -1,9 +1,10 @@
 //! A processor: the right to run tasks, and the queues that go with it.
 //!
-//! It has two halves. [`Processor`] is what everybody may look at: it never moves and is never freed. [`Core`] is
-//! what only its holder may touch: it moves. A worker that goes idle releases its processor, one that wakes is given one,
-//! one that is about to block gives its core away. Who has a core has the processor, until the monitor retakes it: then
-//! another pair of halves takes its place (see [`slot`]), and what the worker still holds is a detached processor.
+//! It has two halves. [`Processor`] is what everybody may look at: it never moves and is never
+//! freed. [`Core`] is what only its holder may touch: it moves. A worker that goes idle releases
+//! its processor, one that wakes is given one, one that is about to block gives its core away. Who
+//! has a core has the processor, until the monitor retakes it: then another pair of halves takes
+//! its place (see [`slot`]), and what the worker still holds is a detached processor.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -30,15 +31,16 @@ pub(super) mod tests;
 
 pub(crate) use processor_ref::ProcessorRef;
 
-/// Polls in a row that may come from the next slot while the local queue waits. Without a cap two tasks that wake each
-/// other own the processor (tokio#5686), and Go needs its monitor for the same; here the monitor ends a streak after
-/// 10 ms too, so the cap is for short polls. More in a row use the pair's data while it is in the cache: a thousand
-/// pairs take 0.95 of the time with 6 or 7 instead of tokio's 3. With 15 it is 0.92, but then a pair has sixteen turns
-/// to one of a task in the queue.
+/// Polls in a row that may come from the next slot while the local queue waits. Without a cap two
+/// tasks that wake each other own the processor (tokio#5686), and Go needs its monitor for the
+/// same; here the monitor ends a streak after 10 ms too, so the cap is for short polls. More in a
+/// row use the pair's data while it is in the cache: a thousand pairs take 0.95 of the time with 6
+/// or 7 instead of tokio's 3. With 15 it is 0.92, but then a pair has sixteen turns to one of a
+/// task in the queue.
 const NEXT_SLOT_CAP: u8 = 6;
 
-/// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall in step with
-/// anything, and rare enough to cost nothing.
+/// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall
+/// in step with anything, and rare enough to cost nothing.
 const GLOBAL_TURNS: u32 = 61;
 
 /// The public half.
@@ -46,21 +48,26 @@ const GLOBAL_TURNS: u32 = 61;
 pub(crate) struct Processor {
     pub(super) next: NextSlot,
     pub(super) stealer: Stealer<Runnable>,
-    /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a long poll (or none).
+    /// Polls begun. The holder stores, thieves and the monitor compare: an unmoved tick means a
+    /// long poll (or none).
     pub(super) tick: Counter,
-    /// [`Meta::tag`](crate::tasks::Meta::tag) of the task that is being polled; zero while the holder looks for work. The
-    /// holder stores it with the tick, the monitor reads it of a poll that stands still: `Relaxed`, a word that is out of date
-    /// only names a task that has just ended.
+    /// [`Meta::tag`](crate::tasks::Meta::tag) of the task that is being polled; zero while the
+    /// holder looks for work. The holder stores it with the tick, the monitor reads it of a poll
+    /// that stands still: `Relaxed`, a word that is out of date only names a task that has just
+    /// ended.
     task: AtomicU64,
-    /// How often a holder looked for work beyond its own queue, or has just got the processor. The holder stores, the monitor
-    /// compares: between polls it is what the tick is to them. `Relaxed`, as the tick.
+    /// How often a holder looked for work beyond its own queue, or has just got the processor. The
+    /// holder stores, the monitor compares: between polls it is what the tick is to them.
+    /// `Relaxed`, as the tick.
     pub(super) looks: Counter,
     pub(super) ownership: Ownership,
     /// How long it was held by a thread: its holder says when.
     pub(super) busy: BusyTime,
-    /// The monitor's and the holder's: this processor is in the list of [`super::run_queues::detached`].
+    /// The monitor's and the holder's: this processor is in the list of
+    /// [`super::run_queues::detached`].
     pub(super) listed: AtomicBool,
-    /// Its poll is detached, and counted among those that compute. The monitor's and the holder's: see [`super::run_queues::compute_limit`].
+    /// Its poll is detached, and counted among those that compute. The monitor's and the holder's:
+    /// see [`super::run_queues::compute_limit`].
     pub(super) counted: AtomicBool,
     pub(super) counters: Counters,
     /// The observer's.
@@ -76,8 +83,9 @@ pub(crate) struct Counters {
     pub(super) parks: Counter,
 }
 
-/// The private half: whoever owns this box holds the processor. On cache lines of its own, as its holder writes to it at each
-/// poll: beside another core, which some allocators like to put there, both would be twice as slow.
+/// The private half: whoever owns this box holds the processor. On cache lines of its own, as its
+/// holder writes to it at each poll: beside another core, which some allocators like to put there,
+/// both would be twice as slow.
 #[repr(align(128))]
 pub(crate) struct Core {
     pub(super) index: usize,
@@ -90,9 +98,11 @@ pub(crate) struct Core {
     streak: Cell<u8>,
     /// A job has gone to the blocking pool and may be back at once.
     awaits_job: Cell<bool>,
-    /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly always.
+    /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly
+    /// always.
     intake: Cell<u32>,
-    /// For [`RunQueues::steal`](super::run_queues::RunQueues::steal): the ticks of all processors when the search began.
+    /// For [`RunQueues::steal`](super::run_queues::RunQueues::steal): the ticks of all processors
+    /// when the search began.
     pub(super) victims_ticks: RefCell<Vec<u64>>,
 }
 
@@ -100,7 +110,8 @@ pub(crate) struct Core {
 const OBSERVED: u32 = 1 << 31;
 /// Of [`Core::intake`]: one that asks for tasks that yield, too.
 const OBSERVED_YIELDS: u32 = 1 << 30;
-/// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many did, and one.
+/// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many
+/// did, and one.
 const BATCH: u32 = OBSERVED_YIELDS - 1;
 
 /// What a push asks for.
@@ -110,7 +121,8 @@ pub(crate) enum Submitted {
     NoWake,
     /// Another processor could run something now.
     WakeOne,
-    /// The processor was retaken: it went into a detached processor's queue, where nobody may be looking yet.
+    /// The processor was retaken: it went into a detached processor's queue, where nobody may be
+    /// looking yet.
     Detached,
 }
 
@@ -149,8 +161,8 @@ impl Processor {
         self.task.store(task, Ordering::Relaxed);
     }
 
-    /// The word of the task that is being polled. Zero between two polls; only from one to the next, when both come from the
-    /// own queue, it is still that of the first.
+    /// The word of the task that is being polled. Zero between two polls; only from one to the
+    /// next, when both come from the own queue, it is still that of the first.
     pub(super) fn task(&self) -> u64 {
         self.task.load(Ordering::Relaxed)
     }
@@ -209,11 +221,12 @@ impl Core {
 
     /// Takes a runnable in. `yielded`: it was woken while it ran.
     ///
-    /// * A runnable that yielded goes to the back. It takes the place of the one that has just run, so there is not
-    ///   more to do than before and nobody is woken, unless the slot hides another.
-    /// * Any other goes into the next slot. If the slot was empty nobody is woken: the holder will run it next, and
-    ///   waking somebody for it tears a pair of tasks that talk to each other over two processors (1.3x time, 2x CPU,
-    ///   100x context switches measured). The one it displaces goes to the back and is worth a wake.
+    /// * A runnable that yielded goes to the back. It takes the place of the one that has just run,
+    ///   so there is not more to do than before and nobody is woken, unless the slot hides another.
+    /// * Any other goes into the next slot. If the slot was empty nobody is woken: the holder will
+    ///   run it next, and waking somebody for it tears a pair of tasks that talk to each other over
+    ///   two processors (1.3x time, 2x CPU, 100x context switches measured). The one it displaces
+    ///   goes to the back and is worth a wake.
     pub(super) fn push(&self, runnable: Runnable, yielded: bool) -> Submitted {
         let intake = self.intake.get();
         if intake & BATCH != 0 {
@@ -255,8 +268,9 @@ impl Core {
         } else {
             false
         };
-        // After the push, so that a retake which this look does not see finds the runnable: step 3 of
-        // `run_queues::detached`. In the program's order only: the CPU may still read the flag first.
+        // After the push, so that a retake which this look does not see finds the runnable: step 3
+        // of `run_queues::detached`. In the program's order only: the CPU may still read the flag
+        // first.
         compiler_fence(Ordering::SeqCst);
         match (self.processor.ownership.is_retaken(), displaced) {
             (true, _) => Submitted::Detached,
@@ -265,15 +279,16 @@ impl Core {
         }
     }
 
-    /// The timer wheel to arm on. `None`: the processor is held by another thread, which knows nothing of what is armed here.
+    /// The timer wheel to arm on. `None`: the processor is held by another thread, which knows
+    /// nothing of what is armed here.
     pub(super) fn wheel(&self) -> Option<usize> {
         (!self.processor.ownership.is_retaken()).then_some(self.index)
     }
 
     /// The next runnable of this processor: next slot, then local queue.
     ///
-    /// After [`NEXT_SLOT_CAP`] polls from the slot the queue has its turn, once; so a queued runnable waits for at most
-    /// that many polls per runnable ahead of it.
+    /// After [`NEXT_SLOT_CAP`] polls from the slot the queue has its turn, once; so a queued
+    /// runnable waits for at most that many polls per runnable ahead of it.
     #[inline]
     pub(super) fn pop(&self) -> Option<Runnable> {
         let streak = self.streak.get();
@@ -287,7 +302,8 @@ impl Core {
         self.queue.pop().or_else(|| self.processor.next.take())
     }
 
-    /// Once per look. Zero: the queues beyond this processor have their turn, which comes every [`GLOBAL_TURNS`] looks.
+    /// Once per look. Zero: the queues beyond this processor have their turn, which comes every
+    /// [`GLOBAL_TURNS`] looks.
     #[inline]
     pub(super) fn turn(&self) -> u32 {
         let turn = self.turn.get();
@@ -310,7 +326,8 @@ impl Core {
         self.streak.set(NEXT_SLOT_CAP);
     }
 
-    /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look first.
+    /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look
+    /// first.
     pub(super) fn empty_slot(&self) {
         if let Some(runnable) = self.processor.next.take() {
             self.queue.push(runnable);

@@ -11,14 +11,16 @@
 //!
 //! # The race that is settled here
 //!
-//! The monitor finds a worker stuck and takes its processor at the very moment at which the worker's poll returns and it
-//! releases its processor, or gives it away. Both change the word by a read-modify-write, so one of them comes second and sees
-//! it: the monitor's comparison fails and it leaves the processor alone, or the worker's swap gives `RETAKEN` and it knows
-//! that what it holds is a detached processor. Were it two plain accesses, the processor could be held by two threads, or by none.
+//! The monitor finds a worker stuck and takes its processor at the very moment at which the
+//! worker's poll returns and it releases its processor, or gives it away. Both change the word by a
+//! read-modify-write, so one of them comes second and sees it: the monitor's comparison fails and
+//! it leaves the processor alone, or the worker's swap gives `RETAKEN` and it knows that what it
+//! holds is a detached processor. Were it two plain accesses, the processor could be held by two
+//! threads, or by none.
 //!
-//! A worker that goes on to its next poll does not race: it asks with one load between two polls, and if it misses the
-//! retake by a hair, it polls once more out of a queue that is still its own. So more than P polls may run for that
-//! long, which a stuck poll means anyway.
+//! A worker that goes on to its next poll does not race: it asks with one load between two polls,
+//! and if it misses the retake by a hair, it polls once more out of a queue that is still its own.
+//! So more than P polls may run for that long, which a stuck poll means anyway.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -31,8 +33,9 @@ const RETAKEN: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Ownership {
     state: AtomicU32,
-    /// Which thread holds the core ([`probe::this_thread`](crate::scheduler::monitor::probe::this_thread)). The holder stores it before `HELD`; the monitor reads it
-    /// after it has seen `HELD`.
+    /// Which thread holds the core
+    /// ([`probe::this_thread`](crate::scheduler::monitor::probe::this_thread)). The holder stores
+    /// it before `HELD`; the monitor reads it after it has seen `HELD`.
     holder: AtomicU64,
 }
 
@@ -56,18 +59,20 @@ impl Ownership {
     /// The worker on thread `holder` has acquired the core.
     pub(crate) fn acquire(&self, holder: u64) {
         self.holder.store(holder, Ordering::Relaxed);
-        // Release pairs with the acquire in `holder`: with `HELD` the monitor sees who holds it. A plain store: nobody
-        // else leaves `IDLE`.
+        // Release pairs with the acquire in `holder`: with `HELD` the monitor sees who holds it. A
+        // plain store: nobody else leaves `IDLE`.
         self.state.store(HELD, Ordering::Release);
     }
 
     /// The worker lets go of the core. False: it was a detached processor.
     pub(crate) fn release(&self) -> bool {
-        // Acquire pairs with the release in `retake`: a detached processor's worker sees the list of detached processors as the monitor left it.
+        // Acquire pairs with the release in `retake`: a detached processor's worker sees the list
+        // of detached processors as the monitor left it.
         self.state.swap(IDLE, Ordering::AcqRel) != RETAKEN
     }
 
-    /// Worker, before each poll: whether there is anything to [`acknowledge`](Ownership::acknowledge).
+    /// Worker, before each poll: whether there is anything to
+    /// [`acknowledge`](Ownership::acknowledge).
     #[inline]
     pub(crate) fn has_request(&self) -> bool {
         // Relaxed: this is the hint of the fast path; `acknowledge` and `release` decide.
@@ -77,14 +82,16 @@ impl Ownership {
     /// Worker, after each push: whether it went into a detached processor's queue.
     #[inline]
     pub(crate) fn is_retaken(&self) -> bool {
-        // Relaxed: nothing but the flag is read. What a push misses, the monitor finds; see `crate::scheduler::run_queues::detached`.
+        // Relaxed: nothing but the flag is read. What a push misses, the monitor finds; see
+        // `crate::scheduler::run_queues::detached`.
         self.state.load(Ordering::Relaxed) == RETAKEN
     }
 
     /// Worker: takes note of what [`has_request`](Ownership::has_request) has seen.
     #[cold]
     pub(crate) fn acknowledge(&self) -> Answer {
-        // The monitor alone may come between, from `YIELD_REQUESTED` to `RETAKEN`: then the exchange fails.
+        // The monitor alone may come between, from `YIELD_REQUESTED` to `RETAKEN`: then the
+        // exchange fails.
         match self.state.compare_exchange(
             YIELD_REQUESTED,
             HELD,
@@ -107,7 +114,8 @@ impl Ownership {
 
     /// Monitor: the thread that holds the core, and whether the processor is still its own.
     pub(crate) fn held_by(&self) -> Option<(u64, bool)> {
-        // Acquire pairs with the release in `acquire`; what a retake has made of the word since carries that on.
+        // Acquire pairs with the release in `acquire`; what a retake has made of the word since
+        // carries that on.
         let state = self.state.load(Ordering::Acquire);
         (state != IDLE).then(|| (self.holder.load(Ordering::Relaxed), state != RETAKEN))
     }

@@ -18,7 +18,8 @@ impl ProcessorRef {
     pub(crate) fn get(&self) -> Option<&'static Processor> {
         // Acquire pairs with the release in `set` and `fill`: an instance is seen as it was made.
         let pointer = self.0.load(Ordering::Acquire);
-        // SAFETY: null, or made from a `&'static Processor` by `set` or `fill`; read through shared references only.
+        // SAFETY: null, or made from a `&'static Processor` by `set` or `fill`; read through shared
+        // references only.
         unsafe { pointer.as_ref() }
     }
 

@@ -1,13 +1,15 @@
 //! The place of a processor, and the instances that take it.
 //!
-//! The number of processors is fixed, and so are their places. What stands in a place is an **instance**: a pair of
-//! [`Processor`] and [`Core`]. Usually it is one for ever. When the monitor retakes a processor from a stuck worker, the
-//! worker keeps its pair, which it may be using at this very moment, and the place gets another pair, with an empty queue
-//! and a core for somebody else. So nobody ever has to take a queue away from a thread that is pushing into it.
+//! The number of processors is fixed, and so are their places. What stands in a place is an
+//! **instance**: a pair of [`Processor`] and [`Core`]. Usually it is one for ever. When the monitor
+//! retakes a processor from a stuck worker, the worker keeps its pair, which it may be using at
+//! this very moment, and the place gets another pair, with an empty queue and a core for somebody
+//! else. So nobody ever has to take a queue away from a thread that is pushing into it.
 //!
-//! Instances are never freed, since thieves look at them without asking; they wait in the **free list** of their place for
-//! the next retake. There are as many as threads were ever stuck at once in this place. Each stays with its place,
-//! so the counts of a processor are the sums over its instances.
+//! Instances are never freed, since thieves look at them without asking; they wait in the **free
+//! list** of their place for the next retake. There are as many as threads were ever stuck at once
+//! in this place. Each stays with its place, so the counts of a processor are the sums over its
+//! instances.
 
 use std::ptr;
 
@@ -26,7 +28,8 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct ProcessorSlot {
     index: usize,
-    /// The instance in the place. The monitor writes it when it retakes; thieves and the monitor read it.
+    /// The instance in the place. The monitor writes it when it retakes; thieves and the monitor
+    /// read it.
     current: ProcessorRef,
     instances: Mutex<Instances>,
     /// For the random numbers of its cores. Written at opening: `Relaxed`, no core is held then.
@@ -101,8 +104,8 @@ impl ProcessorSlot {
             .for_each(f);
     }
 
-    /// Calls `f` on each instance there is at the moment. Not under the lock: `f` may copy megabytes, and the monitor
-    /// needs the lock to retake.
+    /// Calls `f` on each instance there is at the moment. Not under the lock: `f` may copy
+    /// megabytes, and the monitor needs the lock to retake.
     pub(crate) fn each(&self, f: impl FnMut(&'static Processor)) {
         let all = self.instances.lock().all.clone();
         all.into_iter().for_each(f);
@@ -127,7 +130,8 @@ impl ProcessorSlot {
             .sum()
     }
 
-    /// All counts begin at zero again, and random numbers with this seed. Nobody may hold the processor.
+    /// All counts begin at zero again, and random numbers with this seed. Nobody may hold the
+    /// processor.
     pub(crate) fn reset(&self, seed: u64) {
         self.seed.store(seed, Ordering::Relaxed);
         let instances = self.instances.lock();

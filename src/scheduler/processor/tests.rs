@@ -1,5 +1,5 @@
-//! Next slot and run queue against a model, and against a thief on another thread: nothing is lost, nothing comes out twice,
-//! and what one hand put into the queue comes out in that order.
+//! Next slot and run queue against a model, and against a thief on another thread: nothing is lost,
+//! nothing comes out twice, and what one hand put into the queue comes out in that order.
 
 use std::mem::discriminant;
 
@@ -35,7 +35,8 @@ fn core() -> Box<Core> {
     Core::new(0, processor, queue, 1)
 }
 
-/// Processors live for ever. In a runtime its place knows of them; here nobody would, and leak checkers would ask.
+/// Processors live for ever. In a runtime its place knows of them; here nobody would, and leak
+/// checkers would ask.
 pub(crate) fn keep(processor: &'static Processor) {
     static KEPT: Mutex<Vec<&'static Processor>> = Mutex::new(Vec::new());
     KEPT.lock().push(processor);

@@ -1,4 +1,5 @@
-//! The run queues: where a runnable goes, and where it comes from. Nothing else decides that, and nobody is woken here.
+//! The run queues: where a runnable goes, and where it comes from. Nothing else decides that, and
+//! nobody is woken here.
 //!
 //! | queue | pushed by | taken by |
 //! |---|---|---|
@@ -8,8 +9,9 @@
 //! | global queue | threads without a processor | any worker, a batch when it has nothing, one each 61 polls |
 //! | what is held back ([`compute_limit`]) | a worker that finds a task of a site whose tasks compute | any worker, while fewer than P compute |
 //!
-//! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`], then
-//! [`RunQueues::search`]; each 61st time [`RunQueues::pop_fair`] and [`RunQueues::take_turn_of_detached`] come first.
+//! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`],
+//! then [`RunQueues::search`]; each 61st time [`RunQueues::pop_fair`] and
+//! [`RunQueues::take_turn_of_detached`] come first.
 
 use std::ptr;
 
@@ -54,7 +56,8 @@ impl RunQueues {
         (queues, cores)
     }
 
-    /// Counts begin at zero again, and random numbers with this seed. Nobody may hold a processor, and nothing may be queued.
+    /// Counts begin at zero again, and random numbers with this seed. Nobody may hold a processor,
+    /// and nothing may be queued.
     pub(super) fn reset(&self, seed: u64) {
         self.processors.iter().for_each(|slot| slot.reset(seed));
         self.detached.clear();
@@ -103,7 +106,8 @@ impl RunQueues {
         self.global.len() + self.compute_limit.num_held_back()
     }
 
-    /// One runnable of the global queue, for a worker that has others: each 61st poll, and when the monitor asks.
+    /// One runnable of the global queue, for a worker that has others: each 61st poll, and when the
+    /// monitor asks.
     pub(super) fn pop_fair(&self) -> Option<Runnable> {
         match self.compute_limit.is_reached() {
             true => self.compute_limit.take_light(|| self.pop_global()),
@@ -111,8 +115,8 @@ impl RunQueues {
         }
     }
 
-    /// For a worker whose own queue is empty: what is held back, if it is due, or a batch of the global queue. Its first
-    /// is returned, the others are in `core`'s queue afterwards.
+    /// For a worker whose own queue is empty: what is held back, if it is due, or a batch of the
+    /// global queue. Its first is returned, the others are in `core`'s queue afterwards.
     pub(super) fn pop_shared(&self, core: &Core) -> Option<Runnable> {
         match self.compute_limit.is_reached() {
             // `search` takes one at a time then.
@@ -148,7 +152,8 @@ impl RunQueues {
         steal::steal_one(|| (self.global).steal_batch_with_limit_and_pop(&core.queue, limit))
     }
 
-    /// For a worker that has work of its own: what stuck workers have queued has its turn too, one at a time.
+    /// For a worker that has work of its own: what stuck workers have queued has its turn too, one
+    /// at a time.
     pub(super) fn take_turn_of_detached(&self, core: &Core) {
         if self.detached.is_empty() {
             return;

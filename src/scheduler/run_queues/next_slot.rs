@@ -1,15 +1,18 @@
 //! The next slot of a processor: one runnable, the most recently woken one.
 //!
-//! Its data is still in the cache, and nobody else need know of it. Only the owner fills the slot; the owner and thieves
-//! empty it. (The local queue beside it is a `crossbeam_deque::Worker`, first in first out, growing: its owner pushes and
-//! pops, 12 ns for both; thieves take batches from the other end.)
+//! Its data is still in the cache, and nobody else need know of it. Only the owner fills the slot;
+//! the owner and thieves empty it. (The local queue beside it is a `crossbeam_deque::Worker`, first
+//! in first out, growing: its owner pushes and pops, 12 ns for both; thieves take batches from the
+//! other end.)
 //!
-//! 1. `put` on an empty slot is a plain store: nobody but the owner ever writes something other than null, so between
-//!    its load and its store the slot cannot become occupied. On an occupied slot it is a swap, since a thief may be
-//!    emptying it at the same moment; the displaced runnable belongs to whoever swapped it out.
-//! 2. `take`, by the owner, is a swap with null; `steal`, by anybody else, an exchange of the very runnable it saw for null.
-//!    A runnable is therefore handed out once. A thief writes nothing unless it gets something: a null written over a null,
-//!    between the owner's look and its plain store, would be harmless, but only by a finer point of the memory model.
+//! 1. `put` on an empty slot is a plain store: nobody but the owner ever writes something other
+//!    than null, so between its load and its store the slot cannot become occupied. On an occupied
+//!    slot it is a swap, since a thief may be emptying it at the same moment; the displaced
+//!    runnable belongs to whoever swapped it out.
+//! 2. `take`, by the owner, is a swap with null; `steal`, by anybody else, an exchange of the very
+//!    runnable it saw for null. A runnable is therefore handed out once. A thief writes nothing
+//!    unless it gets something: a null written over a null, between the owner's look and its plain
+//!    store, would be harmless, but only by a finer point of the memory model.
 
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -19,8 +22,8 @@ use crate::tasks::Runnable;
 
 /// See the module's documentation.
 pub(crate) struct NextSlot {
-    /// Null, or what `Runnable::into_raw` returned. Release on write pairs with acquire on take: the taker sees the
-    /// task as its waker left it.
+    /// Null, or what `Runnable::into_raw` returned. Release on write pairs with acquire on take:
+    /// the taker sees the task as its waker left it.
     runnable: AtomicPtr<()>,
 }
 
@@ -80,8 +83,9 @@ impl NextSlot {
 #[inline]
 fn from_raw(pointer: *mut ()) -> Option<Runnable> {
     let pointer = NonNull::new(pointer)?;
-    // SAFETY: the pointer came out of a slot, and only `put` fills slots, with `into_raw` of this very runnable type. Each
-    // such value leaves its slot by exactly one swap or exchange, so no second `Runnable` is made from it.
+    // SAFETY: the pointer came out of a slot, and only `put` fills slots, with `into_raw` of this
+    // very runnable type. Each such value leaves its slot by exactly one swap or exchange, so no
+    // second `Runnable` is made from it.
     Some(unsafe { Runnable::from_raw(pointer) })
 }
 

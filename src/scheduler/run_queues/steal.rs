@@ -1,13 +1,15 @@
 //! Taking work from other processors.
 //!
-//! Four passes over all processors, each in a random order without repeats (Go's `stealWork`): start anywhere, step by
-//! a number that has no common divisor with P. A pass takes half of the first queue that has something, at most
-//! [`BATCH`]. The next slots are looked at on the last pass only, and a slot is taken only when its processor has not
-//! begun a poll since this search began: a pair of tasks that wake each other is not torn apart, while a task that
-//! waits behind a long poll is found.
+//! Four passes over all processors, each in a random order without repeats (Go's `stealWork`):
+//! start anywhere, step by a number that has no common divisor with P. A pass takes half of the
+//! first queue that has something, at most [`BATCH`]. The next slots are looked at on the last pass
+//! only, and a slot is taken only when its processor has not begun a poll since this search began:
+//! a pair of tasks that wake each other is not torn apart, while a task that waits behind a long
+//! poll is found.
 //!
-//! Each pass ends with the detached processors that hold work ([`super::detached`]). Processors are scanned and not threads: however
-//! many threads exist, blocked ones among them, a search costs 4·P looks.
+//! Each pass ends with the detached processors that hold work ([`super::detached`]). Processors are
+//! scanned and not threads: however many threads exist, blocked ones among them, a search costs 4·P
+//! looks.
 
 use crossbeam_deque::Steal;
 
@@ -22,7 +24,8 @@ pub(crate) const BATCH: usize = 128;
 const PASSES: usize = 4;
 
 impl RunQueues {
-    /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue afterwards.
+    /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue
+    /// afterwards.
     pub(crate) fn steal(&self, thief: &Core) -> Option<(Runnable, &'static Processor)> {
         let count = self.num_processors();
         if count == 1 && self.detached.is_empty() {
@@ -56,9 +59,10 @@ impl RunQueues {
         None
     }
 
-    /// Takes one runnable of a stuck worker's queue, any of theirs: for a worker that has work of its own and would not
-    /// come to steal for long. One and not a batch, as what stuck workers have queued is likely to get stuck too (half a
-    /// queue, or one of each: the ticks beside 200 blocking tasks were three to six times as late).
+    /// Takes one runnable of a stuck worker's queue, any of theirs: for a worker that has work of
+    /// its own and would not come to steal for long. One and not a batch, as what stuck workers
+    /// have queued is likely to get stuck too (half a queue, or one of each: the ticks beside 200
+    /// blocking tasks were three to six times as late).
     pub(crate) fn steal_detached(&self, core: &Core) -> Option<Runnable> {
         let detached = || self.detached.iter();
         let count = detached().count();
@@ -70,8 +74,9 @@ impl RunQueues {
         from_first.find_map(|victim| steal_one(|| victim.stealer.steal()))
     }
 
-    /// One runnable of anybody's, a processor's, a stuck worker's, or one in the next slot of a processor whose poll has
-    /// gone on since `ticks` were read: for a thief that wants to look at each. See [`super::compute_limit`].
+    /// One runnable of anybody's, a processor's, a stuck worker's, or one in the next slot of a
+    /// processor whose poll has gone on since `ticks` were read: for a thief that wants to look at
+    /// each. See [`super::compute_limit`].
     pub(super) fn steal_single(&self, thief: &Core, ticks: &[u64]) -> Option<Runnable> {
         let victims = || {
             random_order(&thief.rng, self.num_processors())

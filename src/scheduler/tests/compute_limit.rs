@@ -17,7 +17,8 @@ impl TestScheduler {
         counted
     }
 
-    /// A task of a spawn site whose tasks compute. It must not have to wait for a worker that parked.
+    /// A task of a spawn site whose tasks compute. It must not have to wait for a worker that
+    /// parked.
     fn heavy(&self, log: &Log, name: u32, is_last: bool) -> Runnable {
         let (shared, log) = (self.shared, log.clone());
         let parks =

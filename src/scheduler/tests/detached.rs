@@ -7,7 +7,8 @@ use crate::scheduler::processor::tests::keep;
 const MANY: usize = 1000;
 
 impl TestScheduler {
-    /// This thread is a worker whose processor has been retaken; gives the detached processor and the core that stands in its place.
+    /// This thread is a worker whose processor has been retaken; gives the detached processor and
+    /// the core that stands in its place.
     fn stuck(&self) -> (&'static Processor, Box<Core>) {
         let processor = self.work();
         assert!(processor.ownership.retake());

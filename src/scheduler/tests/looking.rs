@@ -42,7 +42,8 @@ fn due(shared: &'static Shared, processor: Instant, waker: &Waker) -> Timer {
 const WAKER: u32 = 10_000;
 
 impl TestScheduler {
-    /// Runs so many tasks, one of which arms timers; gives before which of them the timers' wakers were called.
+    /// Runs so many tasks, one of which arms timers; gives before which of them the timers' wakers
+    /// were called.
     fn places_of_timers(&self, tasks: u32, armed_in: u32, timers: usize) -> Vec<usize> {
         let (shared, log) = (self.shared, Log::default());
         let armed = Arc::new(Mutex::new(Vec::new()));
@@ -106,7 +107,8 @@ fn what_some_timers_brought_is_polled_before_the_next_ones_fire() {
     }
 }
 
-/// They run in the order in which they were woken, and a second worker is woken for them if they are two.
+/// They run in the order in which they were woken, and a second worker is woken for them if they
+/// are two.
 #[test]
 fn what_is_ready_together_is_a_batch() {
     for count in 1..5 {

@@ -230,7 +230,8 @@ fn a_push_asks_for_somebody_as_it_says() {
     assert!(parked_workers[0].has_handed());
 }
 
-/// A thread that is about to block leaves its processor to somebody, if there is anything to run or nobody is left with the network.
+/// A thread that is about to block leaves its processor to somebody, if there is anything to run or
+/// nobody is left with the network.
 #[test]
 fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
     for (with_driver, work, expected) in [

@@ -271,7 +271,8 @@ fn what_a_foreign_waker_wakes_runs_before_the_worker_parks() {
     assert_eq!(*log.lock(), [7]);
 }
 
-/// A worker that holds a runnable while a foreign waker blocks keeps it from everybody, even after its processor was retaken.
+/// A worker that holds a runnable while a foreign waker blocks keeps it from everybody, even after
+/// its processor was retaken.
 #[cfg(feature = "time")]
 #[test]
 fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
@@ -299,7 +300,8 @@ fn a_foreign_waker_is_called_while_every_runnable_is_in_a_queue() {
     assert_eq!(*log.lock(), [0, 1]);
 }
 
-/// The monitor takes the processor of whoever calls it, or it says itself that it will block; then another worker has it.
+/// The monitor takes the processor of whoever calls it, or it says itself that it will block; then
+/// another worker has it.
 #[cfg(feature = "time")]
 #[test]
 fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {

@@ -1,30 +1,34 @@
 //! The timer wheels of the processors, and the timer that others arm.
 //!
-//! Each processor has a wheel behind a small lock, and one more, the **remote** wheel, serves threads that hold no
-//! processor. A worker arms on its own wheel and so meets nobody; cancelling takes the lock of the wheel armed on.
+//! Each processor has a wheel behind a small lock, and one more, the **remote** wheel, serves
+//! threads that hold no processor. A worker arms on its own wheel and so meets nobody; cancelling
+//! takes the lock of the wheel armed on.
 //!
 //! # Who fires
 //!
-//! 1. A running worker looks at its own wheel between polls, and at all of them every 61st poll and when it has nothing
-//!    else to do.
-//! 2. The worker with the driver waits no longer than for the earliest deadline of all wheels (a wheel belongs to
-//!    a core, and cores change their workers all the time). It publishes what it waits for (`watch`), fences, and reads
-//!    the deadlines again; a remote thread arms, fences, and reads `watch`. So one of them sees the other, and an
-//!    earlier deadline ends the wait. Only who holds the driver writes `watch`.
-//! 3. A worker that parks while the earliest deadline is before `watch` waits for that deadline itself: it costs
-//!    less than waking the one with the driver for it.
+//! 1. A running worker looks at its own wheel between polls, and at all of them every 61st poll and
+//!    when it has nothing else to do.
+//! 2. The worker with the driver waits no longer than for the earliest deadline of all wheels (a
+//!    wheel belongs to a core, and cores change their workers all the time). It publishes what it
+//!    waits for (`watch`), fences, and reads the deadlines again; a remote thread arms, fences, and
+//!    reads `watch`. So one of them sees the other, and an earlier deadline ends the wait. Only who
+//!    holds the driver writes `watch`.
+//! 3. A worker that parks while the earliest deadline is before `watch` waits for that deadline
+//!    itself: it costs less than waking the one with the driver for it.
 //! 4. The monitor fires whatever is overdue because its worker is in a long poll.
 //!
 //! # Many at once
 //!
-//! A look fires a piece of what is due ([`super::timers::wheel`]), however much that is: the lock is not held for longer, and what a
-//! worker collects is bounded. Each timer brings a poll, so the worker looks at timers again when it has begun as many polls as
-//! the last piece brought, or has nothing else to do. So a million timers of one deadline neither make its queue long nor hold
-//! up the timers after them: a tick beside them is as late as a few pieces take, and not as they all do.
+//! A look fires a piece of what is due ([`super::timers::wheel`]), however much that is: the lock
+//! is not held for longer, and what a worker collects is bounded. Each timer brings a poll, so the
+//! worker looks at timers again when it has begun as many polls as the last piece brought, or has
+//! nothing else to do. So a million timers of one deadline neither make its queue long nor hold up
+//! the timers after them: a tick beside them is as late as a few pieces take, and not as they all
+//! do.
 //!
-//! Arming on a worker wakes nobody: that worker is awake, and when it parks it is in case 2 or 3. A worker whose
-//! processor was retaken arms on the remote wheel, as it may not come back for long; what it armed at the very moment of
-//! the retake, the monitor finds in its next rounds.
+//! Arming on a worker wakes nobody: that worker is awake, and when it parks it is in case 2 or 3. A
+//! worker whose processor was retaken arms on the remote wheel, as it may not come back for long;
+//! what it armed at the very moment of the retake, the monitor finds in its next rounds.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -49,19 +53,19 @@ pub(super) struct Timers {
     watch: AtomicU64,
 }
 
-/// Where several timers are due at a time, the driver's holder wakes for one in four ticks only (65 µs): each wake costs it
-/// 5 to 10 µs, whatever it finds. A lone timer ends with its own tick.
+/// Where several timers are due at a time, the driver's holder wakes for one in four ticks only (65
+/// µs): each wake costs it 5 to 10 µs, whatever it finds. A lone timer ends with its own tick.
 const GRAIN: u64 = 4;
 
 /// Nobody waits with the driver: who is awake looks anyway.
 const AWAKE: u64 = 0;
 
 struct TimerWheel {
-    /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by the owner, and in
-    /// step 3 of the module's protocol, whose fences order it.
+    /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by
+    /// the owner, and in step 3 of the module's protocol, whose fences order it.
     next: AtomicU64,
-    /// Twice as often as it was advanced, and one if more was due then than was fired. Written under the lock, read by the monitor
-    /// as a hint.
+    /// Twice as often as it was advanced, and one if more was due then than was fired. Written
+    /// under the lock, read by the monitor as a hint.
     looks: AtomicU64,
     wheel: Mutex<Wheel>,
 }
@@ -139,7 +143,8 @@ impl Timers {
         }
     }
 
-    /// Collects what is due on any wheel, a piece of each at most. Reads the clock only if something is armed.
+    /// Collects what is due on any wheel, a piece of each at most. Reads the clock only if
+    /// something is armed.
     pub(super) fn fire_all(&self, fired: &mut Vec<Waker>) {
         if self.wheels.iter().all(|wheel| wheel.next() == NEVER) {
             return;
@@ -152,8 +157,9 @@ impl Timers {
         }
     }
 
-    /// Monitor: collects what is due on any wheel, but for those that workers are busy to fire a backlog of: what the monitor added
-    /// to that would only make the global queue long. They are known by what it noted in `looks` when it looked last.
+    /// Monitor: collects what is due on any wheel, but for those that workers are busy to fire a
+    /// backlog of: what the monitor added to that would only make the global queue long. They are
+    /// known by what it noted in `looks` when it looked last.
     pub(super) fn fire_overdue(&self, looks: &mut Vec<u64>, fired: &mut Vec<Waker>) {
         looks.resize(self.wheels.len(), 0);
         if !self.is_any_armed() {
@@ -181,8 +187,8 @@ impl Timers {
 
     /// Whether the worker with the driver waits for the earliest deadline, or there is none.
     ///
-    /// Asked by whoever may have been the one that waited for it (step 3) and ends, or that armed a timer and blocks
-    /// without parking: if the answer is no, the driver must be told.
+    /// Asked by whoever may have been the one that waited for it (step 3) and ends, or that armed a
+    /// timer and blocks without parking: if the answer is no, the driver must be told.
     pub(super) fn are_watched(&self) -> bool {
         // Pairs with the fence in `driver_timeout`.
         fence(Ordering::SeqCst);
@@ -202,8 +208,8 @@ impl Timers {
         }
     }
 
-    /// How long the holder of the driver may wait; see step 2. Ends with [`Timers::leave_driver`]. `dense`: it waits for
-    /// the end of [`GRAIN`], since more will be due then.
+    /// How long the holder of the driver may wait; see step 2. Ends with [`Timers::leave_driver`].
+    /// `dense`: it waits for the end of [`GRAIN`], since more will be due then.
     pub(super) fn driver_timeout(&self, dense: bool) -> Option<Duration> {
         let mut next = self.earliest();
         loop {
@@ -219,8 +225,8 @@ impl Timers {
         }
     }
 
-    /// The driver's holder waits no longer. Called while it still holds the driver: its successor's `watch` must not be
-    /// overwritten.
+    /// The driver's holder waits no longer. Called while it still holds the driver: its successor's
+    /// `watch` must not be overwritten.
     pub(super) fn leave_driver(&self) {
         self.watch.store(AWAKE, Ordering::Relaxed);
     }
@@ -234,14 +240,16 @@ impl Timers {
         }
     }
 
-    /// Arms on the wheel of the processor this thread holds, else on the remote one. True: the driver must be told.
+    /// Arms on the wheel of the processor this thread holds, else on the remote one. True: the
+    /// driver must be told.
     fn arm(&self, processor: Option<usize>, deadline: u64, waker: Waker) -> (usize, Key, bool) {
         let index = processor.unwrap_or(self.remote());
         let wheel = &self.wheels[index];
         let key = {
             let mut guard = wheel.wheel.lock();
             let key = guard.insert(deadline, waker);
-            // The deadline itself, and not the slot that it waits in: for a timer alone in its wheel nobody looks before.
+            // The deadline itself, and not the slot that it waits in: for a timer alone in its
+            // wheel nobody looks before.
             if deadline < wheel.next() {
                 wheel.next.store(deadline, Ordering::Relaxed);
             }
@@ -291,8 +299,8 @@ impl Timer {
         Timer { armed: None }
     }
 
-    /// Arms the timer: `waker` is woken at `deadline` or up to about 65 µs later, never before. If it is armed already
-    /// it stays on its wheel, and only what has changed is changed.
+    /// Arms the timer: `waker` is woken at `deadline` or up to about 65 µs later, never before. If
+    /// it is armed already it stays on its wheel, and only what has changed is changed.
     pub(crate) fn arm(&mut self, shared: &'static Shared, deadline: Instant, waker: &Waker) {
         let deadline = clock::tick_after(deadline);
         if let Some(armed) = &mut self.armed {
@@ -324,11 +332,12 @@ impl Timer {
         }
     }
 
-    /// Moves an armed timer to another deadline, keeping its waker. False if it is not armed (it has fired, or its
-    /// runtime has shut down, and its waker was woken by that).
+    /// Moves an armed timer to another deadline, keeping its waker. False if it is not armed (it
+    /// has fired, or its runtime has shut down, and its waker was woken by that).
     ///
-    /// To a later deadline in place: whoever waits for the wheel looks at worst too early. To an earlier one by way of
-    /// this thread's own wheel, or the remote one: a sleeping owner of another wheel would not hear of it.
+    /// To a later deadline in place: whoever waits for the wheel looks at worst too early. To an
+    /// earlier one by way of this thread's own wheel, or the remote one: a sleeping owner of
+    /// another wheel would not hear of it.
     pub(crate) fn reset(&mut self, deadline: Instant) -> bool {
         let Some(armed) = self
             .armed
@@ -380,7 +389,8 @@ impl Timer {
             if wheel.len() == 0 {
                 at.next.store(NEVER, Ordering::Relaxed);
             }
-            // Otherwise `next` stays: an early look costs less than a search for the next deadline at each cancel.
+            // Otherwise `next` stays: an early look costs less than a search for the next deadline
+            // at each cancel.
             drop(wheel);
             drop(waker);
         }
@@ -393,7 +403,8 @@ impl Drop for Timer {
     }
 }
 
-/// The timer is armed for this very deadline: makes sure that it wakes `waker`. False: it has fired.
+/// The timer is armed for this very deadline: makes sure that it wakes `waker`. False: it has
+/// fired.
 fn rearm(armed: &Armed, waker: &Waker) -> bool {
     let wheel = armed.wheel();
     match wheel.wheel.lock().waker(armed.key) {

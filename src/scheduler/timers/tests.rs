@@ -137,7 +137,8 @@ fn the_monitor_leaves_a_backlog_to_a_worker_that_is_busy_with_it() {
     assert!(overdue() > 0, "the worker has not looked since");
     assert!(overdue() > 0);
     let left = timers.num_armed(0);
-    // Of other wheels it fires all that is due, also where a worker has just looked, and nothing else.
+    // Of other wheels it fires all that is due, also where a worker has just looked, and nothing
+    // else.
     arm(&timers, Some(1), later());
     arm(&timers, Some(1), due());
     assert_eq!(fire(|fired| timers.fire_own(1, clock::now(), fired)), 1);

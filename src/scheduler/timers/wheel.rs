@@ -1,49 +1,55 @@
 //! A hierarchical timing wheel: the timers of one processor as plain data.
 //!
-//! After G. Varghese and T. Lauck, *Hashed and Hierarchical Timing Wheels: Data Structures for the Efficient
-//! Implementation of a Timer Facility* (SOSP 1987), scheme 7. Time is a count of ticks; how long a tick is,
-//! the clock decides. Six levels of 64 slots: a slot of level `l` spans `64^l` ticks.
+//! After G. Varghese and T. Lauck, *Hashed and Hierarchical Timing Wheels: Data Structures for the
+//! Efficient Implementation of a Timer Facility* (SOSP 1987), scheme 7. Time is a count of ticks;
+//! how long a tick is, the clock decides. Six levels of 64 slots: a slot of level `l` spans `64^l`
+//! ticks.
 //!
-//! **Where a timer lives.** Write tick numbers in base 64. A timer is at the level of the highest digit in which its
-//! deadline differs from the wheel's current tick, in the slot which that digit names. Two things follow, and all the
-//! rest of this file leans on them:
+//! **Where a timer lives.** Write tick numbers in base 64. A timer is at the level of the highest
+//! digit in which its deadline differs from the wheel's current tick, in the slot which that digit
+//! names. Two things follow, and all the rest of this file leans on them:
 //!
-//! - At each level only slots *behind* the current digit are in use (at level 0 also the current one, for timers that
-//!   are due already). A slot never wraps round, so the first bit of a level's occupancy map is its earliest slot.
-//! - Everything in a lower level comes before everything in a higher one: it shares the higher digit with the present.
-//!   So the lowest level with any bit set holds the earliest timer.
+//! - At each level only slots *behind* the current digit are in use (at level 0 also the current
+//!   one, for timers that are due already). A slot never wraps round, so the first bit of a level's
+//!   occupancy map is its earliest slot.
+//! - Everything in a lower level comes before everything in a higher one: it shares the higher
+//!   digit with the present. So the lowest level with any bit set holds the earliest timer.
 //!
 //! **Advancing**, in steps:
 //!
-//! 1. Find the earliest slot in use. If it begins after `now`, the current tick becomes `now`, and that is all; no
-//!    timer changes its level by that, since no slot in use was reached.
-//! 2. Else the current tick becomes the first tick of that slot, and the slot is emptied: a slot of level 0 fires, one
-//!    of a higher level is dealt out to the levels below (*cascades*). Go to 1.
+//! 1. Find the earliest slot in use. If it begins after `now`, the current tick becomes `now`, and
+//!    that is all; no timer changes its level by that, since no slot in use was reached.
+//! 2. Else the current tick becomes the first tick of that slot, and the slot is emptied: a slot of
+//!    level 0 fires, one of a higher level is dealt out to the levels below (*cascades*). Go to 1.
 //!
-//! So the price is that of the timers fired and moved (each at most six times in its life), never of the ticks that
-//! passed, and timers fire in the order of their ticks even when the wheel is late.
+//! So the price is that of the timers fired and moved (each at most six times in its life), never
+//! of the ticks that passed, and timers fire in the order of their ticks even when the wheel is
+//! late.
 //!
-//! **In pieces.** One call fires at most a *piece* of what has fallen due since the last one, and moves at most [`MOVES`] times as
-//! many of a slot, so that a million timers of one tick hold up neither a lock nor the timers after them:
+//! **In pieces.** One call fires at most a *piece* of what has fallen due since the last one, and
+//! moves at most [`MOVES`] times as many of a slot, so that a million timers of one tick hold up
+//! neither a lock nor the timers after them:
 //!
-//! 1. A slot gets half of what is left of the piece. The rest of it goes to the **backlog**, as one list and in one step: its nodes name the
-//!    list that they are in, and not the slot, so the slot is given another list and the nodes stay as they are.
-//! 2. Each call fires a second piece out of the backlog, from its lists in turn. So later ticks and the rest of a large one
-//!    advance side by side, and neither waits for the other.
-//! 3. Likewise what is left of a slot that is dealt out: its rest is dealt out by the next calls, first. A timer that is found to
-//!    be due by then joins the current slot, or those of its own deadline in the backlog: there may be more pieces of a large
-//!    tick than spare lists, and a timer after it is not to be put behind all of them.
+//! 1. A slot gets half of what is left of the piece. The rest of it goes to the **backlog**, as one
+//!    list and in one step: its nodes name the list that they are in, and not the slot, so the slot
+//!    is given another list and the nodes stay as they are.
+//! 2. Each call fires a second piece out of the backlog, from its lists in turn. So later ticks and
+//!    the rest of a large one advance side by side, and neither waits for the other.
+//! 3. Likewise what is left of a slot that is dealt out: its rest is dealt out by the next calls,
+//!    first. A timer that is found to be due by then joins the current slot, or those of its own
+//!    deadline in the backlog: there may be more pieces of a large tick than spare lists, and a
+//!    timer after it is not to be put behind all of them.
 //! 4. While there is a backlog, [`Wheel::next_expiry`] is the current tick: something is due.
 //!
-//! There are [`SPARE`] lists for that. When all are in use, the current tick stands still until one is free, and a slot is dealt out
-//! at once.
+//! There are [`SPARE`] lists for that. When all are in use, the current tick stands still until one
+//! is free, and a slot is dealt out at once.
 //!
-//! Deadlines in another stretch of `64^6` ticks than the present wait in one overflow list. It is dealt out when the
-//! stretch of its earliest deadline begins.
+//! Deadlines in another stretch of `64^6` ticks than the present wait in one overflow list. It is
+//! dealt out when the stretch of its earliest deadline begins.
 //!
-//! Guarantees: no timer fires before its tick; a key whose timer is gone is harmless; no waker is cloned, woken or
-//! dropped in here (they are handed to the caller, who does that outside its lock); once the slab has grown to the
-//! number of timers armed at one time, nothing allocates.
+//! Guarantees: no timer fires before its tick; a key whose timer is gone is harmless; no waker is
+//! cloned, woken or dropped in here (they are handed to the caller, who does that outside its
+//! lock); once the slab has grown to the number of timers armed at one time, nothing allocates.
 //!
 //! Not in here: locks, threads, clocks. The slab shrinks only when the last timer leaves.
 
@@ -60,16 +66,17 @@ mod tests;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const LEVELS: usize = 6;
-/// Ticks that the levels cover together, as a power of two (13 days); deadlines in another stretch of that length
-/// overflow.
+/// Ticks that the levels cover together, as a power of two (13 days); deadlines in another stretch
+/// of that length overflow.
 const REACH: u32 = BITS * LEVELS as u32;
 /// The slot behind those of all levels.
 const OVERFLOW: usize = LEVELS * SLOTS;
 /// No slot.
 const DETACHED: u16 = u16::MAX;
 
-/// What a call fires of the timers that have fallen due since the last one, and of the backlog: a waker takes some 100 ns and
-/// the poll that it brings as long, so others wait for some 50 µs. Larger ones tie, smaller ones cost more looks.
+/// What a call fires of the timers that have fallen due since the last one, and of the backlog: a
+/// waker takes some 100 ns and the poll that it brings as long, so others wait for some 50 µs.
+/// Larger ones tie, smaller ones cost more looks.
 pub(crate) const PIECE: usize = 128;
 /// What a call moves of one slot, to what it fires: moving takes some 10 ns.
 const MOVES: usize = 32;
@@ -79,14 +86,14 @@ const SPARE: usize = 64;
 /// No node. Indices are below it.
 const NIL: u32 = u32::MAX;
 
-/// A slab of at most this many nodes (40 KiB) is kept when the last timer leaves. To outgrow it takes so many inserts
-/// that growing anew is lost among them.
+/// A slab of at most this many nodes (40 KiB) is kept when the last timer leaves. To outgrow it
+/// takes so many inserts that growing anew is lost among them.
 const KEEP: usize = 1024;
 
 /// Names one timer of one wheel.
 ///
-/// The generation is the number of the insert, modulo `2^32`. It goes on counting when the slab is given back, so a key
-/// could be mistaken only if kept for an exact multiple of `2^32` inserts.
+/// The generation is the number of the insert, modulo `2^32`. It goes on counting when the slab is
+/// given back, so a key could be mistaken only if kept for an exact multiple of `2^32` inserts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     index: u32,
@@ -95,7 +102,8 @@ pub(crate) struct Key {
 
 /// One timer, or a free place of the slab: then `waker` is `None` and `next` links the free list.
 struct Node {
-    /// Never below the current tick at the time of insertion, so that an overdue timer is not a special case.
+    /// Never below the current tick at the time of insertion, so that an overdue timer is not a
+    /// special case.
     deadline: u64,
     waker: Option<Waker>,
     next: u32,
@@ -105,8 +113,8 @@ struct Node {
     list: u16,
 }
 
-/// Ends of a doubly linked list of nodes. Timers are appended, so within a tick the first armed fires first, unless
-/// the wheel is late and deals them out in pieces.
+/// Ends of a doubly linked list of nodes. Timers are appended, so within a tick the first armed
+/// fires first, unless the wheel is late and deals them out in pieces.
 #[derive(Clone, Copy)]
 struct List {
     head: u32,
@@ -165,14 +173,16 @@ pub(crate) struct Wheel {
     places: [u16; OVERFLOW + 1 + SPARE],
     /// The list in each slot.
     in_slots: [u16; OVERFLOW + 1],
-    /// The first `num_spare` of these are lists that are nowhere. Any may become one: a slot gets another for what it gives away.
+    /// The first `num_spare` of these are lists that are nowhere. Any may become one: a slot gets
+    /// another for what it gives away.
     spare: [u16; SPARE],
     num_spare: usize,
     /// Detached lists, all of whose timers are due.
     backlog: VecDeque<u16>,
     /// Detached lists that are being dealt out.
     undealt: VecDeque<u16>,
-    /// Not above any deadline in the overflow list; exact after each dealing out. Meaningless when the list is empty.
+    /// Not above any deadline in the overflow list; exact after each dealing out. Meaningless when
+    /// the list is empty.
     overflow_floor: u64,
     nodes: Vec<Node>,
     free: u32,
@@ -206,7 +216,8 @@ impl Wheel {
         self.len
     }
 
-    /// Arms a timer. One whose deadline is not after the current tick fires at the next [`advance`](Wheel::advance).
+    /// Arms a timer. One whose deadline is not after the current tick fires at the next
+    /// [`advance`](Wheel::advance).
     ///
     /// # Panics
     /// Beyond `2^32 - 1` timers in one wheel (160 GiB of them).
@@ -239,7 +250,8 @@ impl Wheel {
         Key { index, generation }
     }
 
-    /// Removes a timer and returns its waker; `None` if it has fired, was cancelled or never was in this wheel.
+    /// Removes a timer and returns its waker; `None` if it has fired, was cancelled or never was in
+    /// this wheel.
     #[inline]
     pub(crate) fn cancel(&mut self, key: Key) -> Option<Waker> {
         let index = self.find(key)?;
@@ -272,7 +284,8 @@ impl Wheel {
         self.nodes[self.find(key)? as usize].waker.as_ref()
     }
 
-    /// Puts in another waker and returns the old one, or gives the new one back if the key is stale.
+    /// Puts in another waker and returns the old one, or gives the new one back if the key is
+    /// stale.
     pub(crate) fn replace_waker(&mut self, key: Key, waker: Waker) -> Result<Waker, Waker> {
         match self.find(key) {
             Some(index) => match &mut self.nodes[index as usize].waker {
@@ -283,9 +296,9 @@ impl Wheel {
         }
     }
 
-    /// A tick that is not after the earliest deadline, and at which [`advance`](Wheel::advance) has something to do:
-    /// exact if the deadline is within the current 64 ticks, else the beginning of the slot it waits in. `None` if no
-    /// timer is armed.
+    /// A tick that is not after the earliest deadline, and at which [`advance`](Wheel::advance) has
+    /// something to do: exact if the deadline is within the current 64 ticks, else the beginning of
+    /// the slot it waits in. `None` if no timer is armed.
     #[inline]
     pub(crate) fn next_expiry(&self) -> Option<u64> {
         if self.backlog.is_empty() && self.undealt.is_empty() {

@@ -1,4 +1,5 @@
-//! Which processors are idle and which workers wait, and the protocols that keep work from being forgotten.
+//! Which processors are idle and which workers wait, and the protocols that keep work from being
+//! forgotten.
 //!
 //! # States
 //!
@@ -18,67 +19,76 @@
 //!
 //! # Protocol
 //!
-//! Submitting (`Shared::follow_push` after a push that asks for `WakeOne`, `Shared::wake_for_shared_queue`,
-//! `Shared::wake_for_batch`):
+//! Submitting (`Shared::follow_push` after a push that asks for `WakeOne`,
+//! `Shared::wake_for_shared_queue`, `Shared::wake_for_batch`):
 //!
 //! 1. Push the runnable into a queue.
 //! 2. StoreLoad fence ([`Idle::after_submit`]).
-//! 3. Read `counts`. Somebody searches: leave it to them. Nobody does, and a processor is idle: [`Idle::claim`] takes one
-//!    core and one worker. The claim counts the woken worker as searching *before* it wakes, so a hundred submissions
-//!    wake one worker and not a hundred.
+//! 3. Read `counts`. Somebody searches: leave it to them. Nobody does, and a processor is idle:
+//!    [`Idle::claim`] takes one core and one worker. The claim counts the woken worker as searching
+//!    *before* it wakes, so a hundred submissions wake one worker and not a hundred.
 //!
 //! Parking (`Worker::wait`):
 //!
-//! 1. Under the lock of `lists`: put the core among the idle ones and the worker into its list, and with one change of
-//!    `counts` count the processor as idle and the worker no more as searching ([`Idle::park_worker`]). One change,
-//!    since [`Idle::is_settled`] must not see one without the other.
+//! 1. Under the lock of `lists`: put the core among the idle ones and the worker into its list, and
+//!    with one change of `counts` count the processor as idle and the worker no more as searching
+//!    ([`Idle::park_worker`]). One change, since [`Idle::is_settled`] must not see one without the
+//!    other.
 //! 2. StoreLoad fence.
-//! 3. Look at every queue once more (`RunQueues::has_visible_work`). Something there: [`Idle::unpark_worker`], and count
-//!    as searching again, whatever the limit: a submitter may have left that work to this worker's search.
+//! 3. Look at every queue once more (`RunQueues::has_visible_work`). Something there:
+//!    [`Idle::unpark_worker`], and count as searching again, whatever the limit: a submitter may
+//!    have left that work to this worker's search.
 //! 4. Else wait.
 //!
 //! Ending a search (`Worker::stop_searching`):
 //!
 //! 1. Stop being counted as searching ([`Idle::end_search`]).
 //! 2. StoreLoad fence.
-//! 3. Look at every queue. Something there: wake the next (`Shared::wake_one`). So wake-ups ramp up in a chain, one waking
-//!    the next, as long as there is work for the next.
+//! 3. Look at every queue. Something there: wake the next (`Shared::wake_one`). So wake-ups ramp up
+//!    in a chain, one waking the next, as long as there is work for the next.
 //!
 //! # Why no submitted runnable is forgotten: a sketch
 //!
-//! *Claim.* When a runnable was submitted by steps 1 to 3, and is still where it was pushed, and a processor is idle,
-//! then a worker searches or is on its way to, or one that parks or ends its search has its look still before it.
+//! *Claim.* When a runnable was submitted by steps 1 to 3, and is still where it was pushed, and a
+//! processor is idle, then a worker searches or is on its way to, or one that parks or ends its
+//! search has its look still before it.
 //!
-//! Name the events: *Push*, *PushFence*, *ReadCounts* of the submitter; *Change* (of `counts`, by `park_worker`,
-//! `push_idle` or `end_search`), *ChangeFence*, *Look* of another thread. Both fences are sequentially consistent.
+//! Name the events: *Push*, *PushFence*, *ReadCounts* of the submitter; *Change* (of `counts`, by
+//! `park_worker`, `push_idle` or `end_search`), *ChangeFence*, *Look* of another thread. Both
+//! fences are sequentially consistent.
 //!
-//! * *ReadCounts* sees no idle processor. Then a processor that becomes idle later does so by a *Change* that
-//!   *ReadCounts* did not see, so *PushFence* comes before its *ChangeFence*, and *Look* sees *Push*.
+//! * *ReadCounts* sees no idle processor. Then a processor that becomes idle later does so by a
+//!   *Change* that *ReadCounts* did not see, so *PushFence* comes before its *ChangeFence*, and
+//!   *Look* sees *Push*.
 //! * It sees an idle processor and nobody who searches: the submitter claims.
-//! * It sees a searcher, and leaves. That searcher's *Change* comes later in the order of `counts` than the value that
-//!   was read. Were *ChangeFence* before *PushFence*, then *ReadCounts* would have seen that *Change*. So *PushFence*
-//!   comes first, and the searcher's *Look* sees *Push*.
+//! * It sees a searcher, and leaves. That searcher's *Change* comes later in the order of `counts`
+//!   than the value that was read. Were *ChangeFence* before *PushFence*, then *ReadCounts* would
+//!   have seen that *Change*. So *PushFence* comes first, and the searcher's *Look* sees *Push*.
 //!
-//! The failure without the fences: the submitter pushes, sees a searcher, and leaves; the searcher has looked at that queue
-//! already, sees nothing, and sleeps. Every worker that releases a core looks again, not only the last one
-//! (golang/go#43997). One that had none need not: each idle core was put there by somebody who looks.
+//! The failure without the fences: the submitter pushes, sees a searcher, and leaves; the searcher
+//! has looked at that queue already, sees nothing, and sleeps. Every worker that releases a core
+//! looks again, not only the last one (golang/go#43997). One that had none need not: each idle core
+//! was put there by somebody who looks.
 //!
-//! *A claim that finds no core.* `claim` and `claim_another` count the search first and take the core afterwards, under
-//! the lock of `lists`. If `cores` is empty by then, they take the count back under the same lock. A submitter that left its
-//! work to that count is covered: no processor is idle, and the next one that becomes so is put there under the same
-//! lock, hence after the count was taken back, by a thread that looks.
+//! *A claim that finds no core.* `claim` and `claim_another` count the search first and take the
+//! core afterwards, under the lock of `lists`. If `cores` is empty by then, they take the count
+//! back under the same lock. A submitter that left its work to that count is covered: no processor
+//! is idle, and the next one that becomes so is put there under the same lock, hence after the
+//! count was taken back, by a thread that looks.
 //!
 //! # What is left to the monitor
 //!
-//! Its round, each millisecond or after a doze of 9, wakes a worker if a processor is idle beside visible work:
+//! Its round, each millisecond or after a doze of 9, wakes a worker if a processor is idle beside
+//! visible work:
 //!
 //! * pushes that wake nobody by design: a yield, a batch too short to be worth a wake;
-//! * runnables that a worker moves from one queue to another while somebody looks at one after the other: a batch of the
-//!   global queue, what a stuck worker has queued, what is left of one;
-//! * a core for which no thread could be started ([`Idle::unclaim`]), and a worker that ends by a panic.
+//! * runnables that a worker moves from one queue to another while somebody looks at one after the
+//!   other: a batch of the global queue, what a stuck worker has queued, what is left of one;
+//! * a core for which no thread could be started ([`Idle::unclaim`]), and a worker that ends by a
+//!   panic.
 //!
-//! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it is about to pay
-//! 12 µs for a wake-up, or has nothing else to do.
+//! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it
+//! is about to pay 12 µs for a wake-up, or has nothing else to do.
 
 use crossbeam_utils::CachePadded;
 
@@ -116,8 +126,8 @@ impl Counts {
 /// See the module's documentation. `C` is the core; models use a number.
 #[derive(Debug)]
 pub(crate) struct Idle<C> {
-    /// Read by every submission; written when a worker parks, unparks, begins or ends a search. The number of idle
-    /// processors changes under the lock only.
+    /// Read by every submission; written when a worker parks, unparks, begins or ends a search. The
+    /// number of idle processors changes under the lock only.
     counts: CachePadded<AtomicU64>,
     lists: Mutex<Lists<C>>,
 }
@@ -127,8 +137,8 @@ struct Lists<C> {
     cores: Vec<C>,
     /// The one that parked last at the end: its caches are the warmest.
     parked: Vec<Arc<ParkedWorker<C>>>,
-    /// The one that waits with the driver. Woken only when no other is parked: whoever replaced it there would cost a
-    /// second wake-up.
+    /// The one that waits with the driver. Woken only when no other is parked: whoever replaced it
+    /// there would cost a second wake-up.
     with_driver: Option<Arc<ParkedWorker<C>>>,
 }
 
@@ -172,7 +182,8 @@ impl<C> Idle<C> {
     }
 
     fn counts(&self) -> Counts {
-        // Relaxed: the fences of the protocols order it where order matters; elsewhere it is a hint.
+        // Relaxed: the fences of the protocols order it where order matters; elsewhere it is a
+        // hint.
         Counts(self.counts.load(Ordering::Relaxed))
     }
 
@@ -191,7 +202,8 @@ impl<C> Idle<C> {
         self.lists.lock().parked.len()
     }
 
-    /// Whether a worker waits with the driver, or searches and will look at the network without being told.
+    /// Whether a worker waits with the driver, or searches and will look at the network without
+    /// being told.
     pub(crate) fn has_driver(&self) -> bool {
         self.counts().searching() != 0 || self.lists.lock().with_driver.is_some()
     }
@@ -223,7 +235,8 @@ impl<C> Idle<C> {
         }
     }
 
-    /// Puts one idle processor and one worker together, unless somebody searches already or there is none.
+    /// Puts one idle processor and one worker together, unless somebody searches already or there
+    /// is none.
     pub(crate) fn claim(&self) -> Option<Claim<C>> {
         self.counts
             .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |word| {
@@ -245,8 +258,9 @@ impl<C> Idle<C> {
     fn hand_out(&self) -> Option<Claim<C>> {
         let mut lists = self.lists.lock();
         let Some(core) = self.take_core(&mut lists) else {
-            // A worker has unparked itself and taken the last core. Under the lock, so before that worker's next
-            // `park_worker`: see "A claim that finds no core" in the module's documentation.
+            // A worker has unparked itself and taken the last core. Under the lock, so before that
+            // worker's next `park_worker`: see "A claim that finds no core" in the module's
+            // documentation.
             self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
             return None;
         };
@@ -268,8 +282,8 @@ impl<C> Idle<C> {
         self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
     }
 
-    /// Begins a search, unless half of the busy processors search already (Go's limit): more searchers find no more,
-    /// they only contend.
+    /// Begins a search, unless half of the busy processors search already (Go's limit): more
+    /// searchers find no more, they only contend.
     pub(crate) fn begin_search(&self, processors: usize) -> bool {
         let counts = self.counts();
         if 2 * counts.searching() >= processors as u64 - counts.idle().min(processors as u64) {
@@ -279,7 +293,8 @@ impl<C> Idle<C> {
         true
     }
 
-    /// Steps 1 and 2 of ending a search. The caller looks afterwards whether there is work, and wakes the next if so.
+    /// Steps 1 and 2 of ending a search. The caller looks afterwards whether there is work, and
+    /// wakes the next if so.
     pub(crate) fn end_search(&self) {
         self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
         // Pairs with the fence in `after_submit`.
@@ -315,7 +330,8 @@ impl<C> Idle<C> {
         fence(Ordering::SeqCst);
     }
 
-    /// A core whose worker is about to block becomes idle. The caller looks at the queues afterwards.
+    /// A core whose worker is about to block becomes idle. The caller looks at the queues
+    /// afterwards.
     pub(crate) fn push_idle(&self, core: C) {
         let mut lists = self.lists.lock();
         lists.cores.push(core);
@@ -325,7 +341,8 @@ impl<C> Idle<C> {
         fence(Ordering::SeqCst);
     }
 
-    /// The worker waits no more. It gets the core that was handed to it, else any idle one; `None` when there is none.
+    /// The worker waits no more. It gets the core that was handed to it, else any idle one; `None`
+    /// when there is none.
     pub(crate) fn unpark_worker(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
         let mut lists = self.lists.lock();
         if let Some(resumed) = lists.leave(parked_worker) {
@@ -384,7 +401,8 @@ impl<C> Idle<C> {
         lists.cores.extend(cores);
     }
 
-    /// Whether nobody has anything to do with this list any more: all cores are here and nobody is counted as searching.
+    /// Whether nobody has anything to do with this list any more: all cores are here and nobody is
+    /// counted as searching.
     pub(crate) fn is_settled(&self, processors: usize) -> bool {
         let counts = Counts(self.counts.load(Ordering::Acquire));
         counts.idle() == processors as u64 && counts.searching() == 0
@@ -399,7 +417,8 @@ impl<C> Idle<C> {
 }
 
 impl<C> Lists<C> {
-    /// A parked worker that was handed a core is in no list any more; any other is taken off its list.
+    /// A parked worker that was handed a core is in no list any more; any other is taken off its
+    /// list.
     fn leave(&mut self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
         if let Some(core) = parked_worker.take_handed() {
             return Some(Resumed {

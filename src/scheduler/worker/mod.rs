@@ -2,18 +2,19 @@
 //!
 //! # Where it looks, in this order
 //!
-//! 1. `pop_local`: its own due timers, every eighth poll; the next slot, at most six times in a row while the queue
-//!    waits; the local queue.
-//! 2. `maintenance`, every 61st poll and when the monitor asks for it: what stuck workers have queued, timers, the
-//!    network, then one runnable of the global queue.
-//! 3. `find_remote`, when its own queues are empty: a batch of the global queue; the network, without waiting, if nobody
-//!    else is at it; timers of all processors.
-//! 4. `search`: other processors' queues ([`super::run_queues::steal`]), if not half of the busy ones search already.
-//! 5. `wait`: everything once more, after it has released its processor ([`idle`]); then it waits, with the driver if
-//!    that is free, else parked ([`wait`]).
+//! 1. `pop_local`: its own due timers, every eighth poll; the next slot, at most six times in a row
+//!    while the queue waits; the local queue.
+//! 2. `maintenance`, every 61st poll and when the monitor asks for it: what stuck workers have
+//!    queued, timers, the network, then one runnable of the global queue.
+//! 3. `find_remote`, when its own queues are empty: a batch of the global queue; the network,
+//!    without waiting, if nobody else is at it; timers of all processors.
+//! 4. `search`: other processors' queues ([`super::run_queues::steal`]), if not half of the busy
+//!    ones search already.
+//! 5. `wait`: everything once more, after it has released its processor ([`idle`]); then it waits,
+//!    with the driver if that is free, else parked ([`wait`]).
 //!
-//! A worker calls wakers while it holds no runnable. A waker of another executor may block for ever, and what is in a
-//! queue is found by others; what is in a local variable is not.
+//! A worker calls wakers while it holds no runnable. A waker of another executor may block for
+//! ever, and what is in a queue is found by others; what is in a local variable is not.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
@@ -38,8 +39,8 @@ mod wait;
 mod wake_heuristics;
 mod wakers;
 
-/// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due; where polls are long, the
-/// monitor looks.
+/// With timers armed, every so many polls the clock is read (23 ns) to see whether one is due;
+/// where polls are long, the monitor looks.
 const TIMER_TURNS: u32 = 8;
 
 /// This worker is counted as searching in `Idle`.
@@ -51,16 +52,17 @@ pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
     parked_worker: Arc<ParkedWorker<Box<Core>>>,
-    /// What is to be looked at before each poll, in one word: [`SEARCHING`] and [`OBSERVED`]. Zero: nothing, as nearly always.
+    /// What is to be looked at before each poll, in one word: [`SEARCHING`] and [`OBSERVED`]. Zero:
+    /// nothing, as nearly always.
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
     chain: Cell<u64>,
-    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each wheel at most, and the
-    /// poller's events.
+    /// Wakers that came out of the network or the timers, kept for its memory: a piece of each
+    /// wheel at most, and the poller's events.
     wakers: RefCell<Vec<Waker>>,
     heuristics: WakeHeuristics,
-    /// The tick of the processor at the last look at timers, and how many were due: they are looked at again as many
-    /// polls later.
+    /// The tick of the processor at the last look at timers, and how many were due: they are looked
+    /// at again as many polls later.
     timers_at: Cell<(u64, u64)>,
     /// The last wait with the driver ended with several timers at once.
     timers_are_dense: Cell<bool>,
@@ -91,7 +93,8 @@ enum Local {
     NoCore,
 }
 
-/// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has passed.
+/// Runs a worker on this thread until the scheduler closes or, for a spare, the keep-alive has
+/// passed.
 pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
     run_as(shared, core, searching, Worker::work);
 }
@@ -136,8 +139,8 @@ impl Drop for Held {
     }
 }
 
-/// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be relied on by each
-/// submission.
+/// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be
+/// relied on by each submission.
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.is_searching() {
@@ -251,7 +254,8 @@ impl Worker {
         .unwrap_or(Local::NoCore)
     }
 
-    /// The polls before which more is due than the own queues: `everywhere`, or only the own timers.
+    /// The polls before which more is due than the own queues: `everywhere`, or only the own
+    /// timers.
     #[cold]
     fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
@@ -292,8 +296,8 @@ impl Worker {
             .or_else(|| self.find_remote())
     }
 
-    /// Asked after foreign wakers were called: one that has blocked may have cost this worker its processor, and it would
-    /// poll without one. `wait` reclaims what is in its queue.
+    /// Asked after foreign wakers were called: one that has blocked may have cost this worker its
+    /// processor, and it would poll without one. `wait` reclaims what is in its queue.
     fn has_processor(&self) -> bool {
         this_thread::with_core(self.shared, |core| !core.processor.ownership.is_retaken())
             == Some(true)
@@ -318,7 +322,8 @@ impl Worker {
             if !self.has_processor() {
                 return None;
             }
-            // One of them may have woken a task of this runtime: it is in the next slot, and nobody parks on that.
+            // One of them may have woken a task of this runtime: it is in the next slot, and nobody
+            // parks on that.
             let own = this_thread::with_core(self.shared, Core::pop).flatten();
             if own.is_some() {
                 return own;
@@ -366,8 +371,8 @@ impl Worker {
     #[inline]
     fn poll_as<const IS_OBSERVED: bool>(&self, runnable: Runnable) {
         clock::forget();
-        // Asked after the runnable was taken: a task that the closing has woken is not polled once more, it would go
-        // back to sleep for good.
+        // Asked after the runnable was taken: a task that the closing has woken is not polled once
+        // more, it would go back to sleep for good.
         if self.shared.is_closed() {
             return self.shared.poll_off_processor(runnable, tasks::cancel);
         }
@@ -378,8 +383,9 @@ impl Worker {
         } else {
             tasks::run(runnable);
         }
-        // Asked again: if the closing woke the task after the question above but before the poll began, the wake was
-        // lost in that poll. The poll's beginning then saw the wake, so this look sees the mark.
+        // Asked again: if the closing woke the task after the question above but before the poll
+        // began, the wake was lost in that poll. The poll's beginning then saw the wake, so this
+        // look sees the mark.
         if self.shared.is_closed() {
             self.shared.wake_the_waiting();
         }

@@ -1,6 +1,7 @@
 //! A worker's bed: where it waits and is handed a core.
 //!
-//! A thread's `park` token makes an unpark that comes first count, so there is no window between looking and sleeping.
+//! A thread's `park` token makes an unpark that comes first count, so there is no window between
+//! looking and sleeping.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,9 +15,9 @@ pub(crate) struct ParkedWorker<C> {
     thread: Thread,
     /// The core this worker was woken with. Given and taken under the lock of `Idle`.
     handed: Mutex<Option<C>>,
-    /// The worker waits with the driver and not parked. Written by the worker before it parks, read by
-    /// whoever was handed this parked worker by `Idle`; the lock of `Idle` lies in between, so `Relaxed` suffices. A value
-    /// that is out of date belongs to a worker that is up already.
+    /// The worker waits with the driver and not parked. Written by the worker before it parks, read
+    /// by whoever was handed this parked worker by `Idle`; the lock of `Idle` lies in between, so
+    /// `Relaxed` suffices. A value that is out of date belongs to a worker that is up already.
     with_driver: AtomicBool,
     netpoll: Netpoll,
 }
@@ -48,7 +49,8 @@ impl<C> ParkedWorker<C> {
         self.with_driver.store(with_driver, Ordering::Relaxed);
     }
 
-    /// Wakes the worker, wherever it waits. An unpark that comes before the wait ends the wait at once.
+    /// Wakes the worker, wherever it waits. An unpark that comes before the wait ends the wait at
+    /// once.
     pub(crate) fn unpark(&self) {
         if self.with_driver.load(Ordering::Relaxed) {
             self.netpoll.notify();

@@ -1,10 +1,11 @@
 //! How a worker waits.
 //!
-//! The first worker to park while the driver is free takes it (as in Go): it waits in the netpoller, and an event wakes it
-//! without a hop. When it returns from there it takes any idle core; if there is none, all processors are busy, and what
-//! it found goes to the global queue. A worker without a core is a *spare*: it was woken for nothing, or came back from a
-//! poll or a blocking call to find its processor held by another thread. Spares beyond the number of processors end after
-//! the keep-alive.
+//! The first worker to park while the driver is free takes it (as in Go): it waits in the
+//! netpoller, and an event wakes it without a hop. When it returns from there it takes any idle
+//! core; if there is none, all processors are busy, and what it found goes to the global queue. A
+//! worker without a core is a *spare*: it was woken for nothing, or came back from a poll or a
+//! blocking call to find its processor held by another thread. Spares beyond the number of
+//! processors end after the keep-alive.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -42,7 +43,8 @@ impl Worker {
         );
         let mut wakers = self.wakers.take();
         let mut spare_ended = false;
-        // A spare released no core, so it need not look: whoever put an idle core there does. Without one it could do nothing.
+        // A spare released no core, so it need not look: whoever put an idle core there does.
+        // Without one it could do nothing.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
         let found = may_work && self.shared.queues.has_visible_work();
         if !self.shared.is_closed() && !found {
@@ -111,8 +113,9 @@ impl Worker {
             self.shared.workers.idle.unpark_worker(&self.parked_worker)
         };
         if let Some(up) = up {
-            // What it saw may have been left to its search, so it searches on, whatever the limit (Go does too). Else
-            // nobody would wake the next worker; and at the limit it would park and resume in circles.
+            // What it saw may have been left to its search, so it searches on, whatever the limit
+            // (Go does too). Else nobody would wake the next worker; and at the limit it would park
+            // and resume in circles.
             let searching =
                 up.searching || found && self.shared.workers.idle.begin_search(usize::MAX);
             self.set_searching(searching);

@@ -1,21 +1,25 @@
-//! What a worker learns of its own polls and sleeps: whether a helper would come in time, and whether to sleep at all.
+//! What a worker learns of its own polls and sleeps: whether a helper would come in time, and
+//! whether to sleep at all.
 //!
 //! # Helpers
 //!
-//! The call costs the caller `c` = 12 µs and the helper begins `a` = 25 to 34 µs after it (measured on virtual CPUs that
-//! halt when idle). Alone, the caller runs a batch of `T` in `T`; with help it is done after `(T + a + c) / 2`. So help is
-//! worth its CPU time only if `T` is more than `a + c`, and a shorter batch of wake-ups from timers or the network is best
-//! run by the worker that found it.
+//! The call costs the caller `c` = 12 µs and the helper begins `a` = 25 to 34 µs after it (measured
+//! on virtual CPUs that halt when idle). Alone, the caller runs a batch of `T` in `T`; with help it
+//! is done after `(T + a + c) / 2`. So help is worth its CPU time only if `T` is more than `a + c`,
+//! and a shorter batch of wake-ups from timers or the network is best run by the worker that found
+//! it.
 //!
-//! The estimate is cautious. It is the mean of the polls since the last look, but it falls by an eighth per look only, so
-//! a long poll now and then keeps helpers coming. If a long poll comes after many short ones all the same, what waits
-//! behind it is found by the monitor: within 1.1 ms, once.
+//! The estimate is cautious. It is the mean of the polls since the last look, but it falls by an
+//! eighth per look only, so a long poll now and then keeps helpers coming. If a long poll comes
+//! after many short ones all the same, what waits behind it is found by the monitor: within 1.1 ms,
+//! once.
 //!
 //! # Sleeps
 //!
-//! A worker that is woken before it has slept for as long as sleeping and waking cost was wrong to sleep: after that it searches
-//! for longer, with pauses in which something worth stealing comes together. A task that spawns short ones while a
-//! thief empties its queue is the case: there the spawner paid for a wake-up every few tasks.
+//! A worker that is woken before it has slept for as long as sleeping and waking cost was wrong to
+//! sleep: after that it searches for longer, with pauses in which something worth stealing comes
+//! together. A task that spawns short ones while a thief empties its queue is the case: there the
+//! spawner paid for a wake-up every few tasks.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -30,7 +34,8 @@ const UNKNOWN: Duration = WORTH;
 
 #[derive(Debug)]
 pub(crate) struct WakeHeuristics {
-    /// When the polls that will be counted next began, and the processor's tick then. `None` while the worker waits.
+    /// When the polls that will be counted next began, and the processor's tick then. `None` while
+    /// the worker waits.
     since: Cell<Option<(Instant, u64)>>,
     poll: Cell<Duration>,
     /// When it went to sleep last.

@@ -1,4 +1,5 @@
-//! What a worker wakes between two polls: for timers, for sockets, and what the monitor has left to it.
+//! What a worker wakes between two polls: for timers, for sockets, and what the monitor has left to
+//! it.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -13,7 +14,8 @@ pub(super) enum Woken {
     /// There was nothing to wake.
     Nothing,
     Some,
-    /// A foreign waker has blocked, and this worker would poll without a processor. `wait` reclaims what is in its queue.
+    /// A foreign waker has blocked, and this worker would poll without a processor. `wait` reclaims
+    /// what is in its queue.
     ProcessorLost,
 }
 
@@ -31,7 +33,8 @@ impl Worker {
         any
     }
 
-    /// Whether what the last timers brought has been polled. See "Many at once" in [`crate::scheduler::timers`].
+    /// Whether what the last timers brought has been polled. See "Many at once" in
+    /// [`crate::scheduler::timers`].
     pub(super) fn timers_have_their_turn(&self) -> bool {
         let (then, brought) = self.timers_at.get();
         if brought == 0 {
@@ -57,8 +60,8 @@ impl Worker {
         }
     }
 
-    /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and others are woken
-    /// once, when all is there, if they would come in time.
+    /// Wakes what is ready as one batch: all of it goes to the back of this processor's queue, and
+    /// others are woken once, when all is there, if they would come in time.
     pub(super) fn wake_all(&self, mut wakers: Vec<Waker>) -> Woken {
         let mut woken = Woken::Nothing;
         if !wakers.is_empty() {
@@ -73,7 +76,8 @@ impl Worker {
                 let helps = self
                     .heuristics
                     .is_worth_help(count, core.processor.tick.get());
-                // After the pushes: what a retake finds in the queue is found by others, and what it does not this worker reclaims.
+                // After the pushes: what a retake finds in the queue is found by others, and what
+                // it does not this worker reclaims.
                 (!core.processor.ownership.is_retaken()).then_some(helps.then_some(count))
             });
             woken = match batch.flatten() {

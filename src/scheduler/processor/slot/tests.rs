@@ -1,5 +1,5 @@
-//! Retakes and returns in any order: a place always has an instance, no two workers hold the same one, and there are no more
-//! than were ever out at once.
+//! Retakes and returns in any order: a place always has an instance, no two workers hold the same
+//! one, and there are no more than were ever out at once.
 
 use std::ptr;
 

@@ -1,4 +1,5 @@
-//! How many detached polls compute, and the runnables that are held back meanwhile: steps 2 to 4 of [`super`]'s protocol.
+//! How many detached polls compute, and the runnables that are held back meanwhile: steps 2 to 4 of
+//! [`super`]'s protocol.
 
 use crossbeam_deque::Injector;
 
@@ -10,12 +11,12 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(crate) struct HeldBack<T> {
     /// From so many on that compute, the limit is reached.
     limit: usize,
-    /// At least as many as there are processors with `counted` set: raised before that is set, lowered after it is reset, by who swaps
-    /// it. Read as a hint, or after a fence: see step 4.
+    /// At least as many as there are processors with `counted` set: raised before that is set,
+    /// lowered after it is reset, by who swaps it. Read as a hint, or after a fence: see step 4.
     computing: AtomicUsize,
     queue: Injector<T>,
-    /// At least as many as there are in `queue`, for a look that is cheaper than that at the queue. Raised before a push, lowered
-    /// after a steal: `Relaxed`, ordered by the fences of step 4.
+    /// At least as many as there are in `queue`, for a look that is cheaper than that at the queue.
+    /// Raised before a push, lowered after a steal: `Relaxed`, ordered by the fences of step 4.
     count: AtomicUsize,
 }
 
@@ -68,19 +69,22 @@ impl<T> HeldBack<T> {
         Some(taken)
     }
 
-    /// Monitor: the poll whose processor has this mark computes. The monitor looks afterwards whether the poll is there still.
+    /// Monitor: the poll whose processor has this mark computes. The monitor looks afterwards
+    /// whether the poll is there still.
     pub(crate) fn begin(&self, counted: &AtomicBool) {
-        // Before the swap: `end`, which lowers `computing` when it finds `counted` set, would otherwise lower it below zero, read it as
-        // a reached limit, and tell nobody of what is held back. `Relaxed`: the swap releases it to the swap in `end`.
+        // Before the swap: `end`, which lowers `computing` when it finds `counted` set, would
+        // otherwise lower it below zero, read it as a reached limit, and tell nobody of what is
+        // held back. `Relaxed`: the swap releases it to the swap in `end`.
         self.computing.fetch_add(1, Ordering::Relaxed);
-        // Acquire and release: if the swap in `end` comes first, the monitor sees afterwards that the poll is over; if it comes second,
-        // it finds `counted` set.
+        // Acquire and release: if the swap in `end` comes first, the monitor sees afterwards that
+        // the poll is over; if it comes second, it finds `counted` set.
         if counted.swap(true, Ordering::AcqRel) {
             self.computing.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Step 4, monitor or worker: it does not compute, or not any more. True: what is held back is due.
+    /// Step 4, monitor or worker: it does not compute, or not any more. True: what is held back is
+    /// due.
     pub(crate) fn end(&self, counted: &AtomicBool) -> bool {
         // Pairs with the swap in `begin`.
         if !counted.swap(false, Ordering::AcqRel) {
@@ -88,7 +92,8 @@ impl<T> HeldBack<T> {
         }
         // Relaxed: the fence orders it before the read of `count`.
         self.computing.fetch_sub(1, Ordering::Relaxed);
-        // Pairs with the fence in `Idle::park_worker`, between `push` and the worker's last question whether it is due.
+        // Pairs with the fence in `Idle::park_worker`, between `push` and the worker's last
+        // question whether it is due.
         fence(Ordering::SeqCst);
         self.is_due()
     }

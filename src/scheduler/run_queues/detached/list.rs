@@ -1,4 +1,5 @@
-//! The list of detached processors that have something in their queue. The protocol is in [`super`]; here are its steps on the list.
+//! The list of detached processors that have something in their queue. The protocol is in
+//! [`super`]; here are its steps on the list.
 
 use std::ptr;
 
@@ -9,14 +10,16 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(test)]
 mod tests;
 
-/// Each costs a thief a look (about 10 ns) while it is listed. That many stuck tasks which all go on to spawn are rare.
+/// Each costs a thief a look (about 10 ns) while it is listed. That many stuck tasks which all go
+/// on to spawn are rare.
 const LISTED: usize = 64;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct DetachedList<const PLACES: usize = LISTED> {
-    /// Occupied places. Raised before a place is filled, lowered after it was emptied, so whoever sees a place filled sees
-    /// a count. Read by thieves: `Relaxed`, ordered by the fences of `Idle` where it matters, as the queues are.
+    /// Occupied places. Raised before a place is filled, lowered after it was emptied, so whoever
+    /// sees a place filled sees a count. Read by thieves: `Relaxed`, ordered by the fences of
+    /// `Idle` where it matters, as the queues are.
     count: AtomicUsize,
     places: [ProcessorRef; PLACES],
 }
@@ -46,8 +49,9 @@ impl<const PLACES: usize> DetachedList<PLACES> {
 
     /// False: there is no room.
     pub(crate) fn list(&self, processor: &'static Processor) -> bool {
-        // The detached processor's worker and the monitor may both come; who sets the mark does it. Acquire and release: the swap that
-        // takes the mark off sees what was pushed before this one.
+        // The detached processor's worker and the monitor may both come; who sets the mark does it.
+        // Acquire and release: the swap that takes the mark off sees what was pushed before this
+        // one.
         if processor.listed.swap(true, Ordering::AcqRel) {
             return true;
         }
@@ -77,8 +81,9 @@ impl<const PLACES: usize> DetachedList<PLACES> {
         self.iter().for_each(|processor| self.unlist(processor));
     }
 
-    /// Monitor: step 4. `drain`: moves on what a detached processor has, for there is no room for it any more. True: something has come
-    /// meanwhile, and somebody may have looked for it in vain.
+    /// Monitor: step 4. `drain`: moves on what a detached processor has, for there is no room for
+    /// it any more. True: something has come meanwhile, and somebody may have looked for it in
+    /// vain.
     pub(crate) fn sweep(&self, drain: impl Fn(&Processor)) -> bool {
         self.sweep_by(|processor| processor.stealer.is_empty(), drain)
     }

@@ -5,9 +5,11 @@ use std::task::Waker;
 use super::{DETACHED, List, MOVES, NIL, OVERFLOW, SLOTS, Wheel};
 
 impl Wheel {
-    /// Brings the wheel towards tick `now` and moves the wakers of timers with a deadline up to it to `fired`: at most `piece`
-    /// that have fallen due since, in the order of their ticks, and as many of the backlog. Returns their number. There are
-    /// more if [`next_expiry`](Wheel::next_expiry) is not after `now`. Does nothing if `now` is before the current tick.
+    /// Brings the wheel towards tick `now` and moves the wakers of timers with a deadline up to it
+    /// to `fired`: at most `piece` that have fallen due since, in the order of their ticks, and as
+    /// many of the backlog. Returns their number. There are more if
+    /// [`next_expiry`](Wheel::next_expiry) is not after `now`. Does nothing if `now` is before the
+    /// current tick.
     pub(crate) fn advance(&mut self, now: u64, piece: usize, fired: &mut Vec<Waker>) -> usize {
         if now < self.current {
             return 0;
@@ -46,8 +48,8 @@ impl Wheel {
         count
     }
 
-    /// Moves the wakers of a slot of level 0, all of which are due, to `fired`, `left` of them at most. Its rest goes to the
-    /// backlog. False: it is still there.
+    /// Moves the wakers of a slot of level 0, all of which are due, to `fired`, `left` of them at
+    /// most. Its rest goes to the backlog. False: it is still there.
     fn fire(&mut self, slot: usize, left: &mut usize, fired: &mut Vec<Waker>) -> bool {
         let list = self.in_slots[slot];
         // Half of what is left, so that the next slots have some of the piece, too.
@@ -92,8 +94,9 @@ impl Wheel {
         }
     }
 
-    /// Deals the timers of a slot out anew: from one whose first tick is current, to lower levels; from the overflow list,
-    /// those of the current stretch to the levels and the others back again.
+    /// Deals the timers of a slot out anew: from one whose first tick is current, to lower levels;
+    /// from the overflow list, those of the current stretch to the levels and the others back
+    /// again.
     fn cascade(&mut self, slot: usize, moves: usize) {
         let list = self.in_slots[slot];
         if slot == OVERFLOW {
@@ -166,7 +169,8 @@ impl Wheel {
         })
     }
 
-    /// A list begins with this node from now on; those before it have been released, or linked elsewhere.
+    /// A list begins with this node from now on; those before it have been released, or linked
+    /// elsewhere.
     fn cut_front(&mut self, list: u16, head: u32) {
         let ends = &mut self.lists[usize::from(list)];
         ends.head = head;

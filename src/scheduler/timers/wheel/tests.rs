@@ -33,8 +33,8 @@ fn waker(id: usize) -> Waker {
     }
     static TABLE: RawWakerVTable = RawWakerVTable::new(cloned, woken, woken, dropped);
     alive(1);
-    // SAFETY: the functions never follow the pointer, which only carries a number; they touch one thread-local
-    // counter, and the tests do not send wakers to other threads.
+    // SAFETY: the functions never follow the pointer, which only carries a number; they touch one
+    // thread-local counter, and the tests do not send wakers to other threads.
     unsafe { Waker::new(std::ptr::without_provenance(id), &TABLE) }
 }
 
@@ -124,8 +124,8 @@ fn fires_in_order_of_ticks_even_when_late() {
     assert_eq!(advance(&mut wheel, 1 << 41), expected);
 }
 
-/// Following `next_expiry` alone reaches every timer in a bounded number of steps: a waiter that sleeps until then
-/// neither misses a timer nor spins.
+/// Following `next_expiry` alone reaches every timer in a bounded number of steps: a waiter that
+/// sleeps until then neither misses a timer nor spins.
 #[test]
 fn following_next_expiry_reaches_each_timer_in_few_steps() {
     for deadline in [0, 1, 63, 64, 4097, (1 << 36) - 1, 1 << 36, u64::MAX] {
@@ -428,7 +428,8 @@ fn an_advance_tells_how_many_it_has_added() {
     assert!(fired.iter().map(id).eq([7, 8, 1, 2]));
 }
 
-/// Deadlines on a level are found by a look at one word; those in the overflow list are dealt out one by one.
+/// Deadlines on a level are found by a look at one word; those in the overflow list are dealt out
+/// one by one.
 #[test]
 fn what_is_due_within_the_levels_reach_does_not_overflow() {
     let mut wheel = Wheel::new();
@@ -440,7 +441,8 @@ fn what_is_due_within_the_levels_reach_does_not_overflow() {
     assert_eq!(advance(&mut wheel, 1 << 36), [1, 2]);
 }
 
-/// In a stretch that has begun, what waits beyond the levels from before is due before what came into them later.
+/// In a stretch that has begun, what waits beyond the levels from before is due before what came
+/// into them later.
 #[test]
 fn what_was_beyond_the_levels_comes_before_a_later_timer() {
     const STRETCH: u64 = 1 << (BITS * LEVELS as u32);

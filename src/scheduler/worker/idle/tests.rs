@@ -1,5 +1,5 @@
-//! One thread takes each step of the protocols, and the counts and lists are as they should be after each. What happens between
-//! two threads the models show.
+//! One thread takes each step of the protocols, and the counts and lists are as they should be
+//! after each. What happens between two threads the models show.
 
 use super::*;
 use crate::scheduler::netpoll::Netpoll;

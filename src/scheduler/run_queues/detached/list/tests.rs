@@ -76,7 +76,8 @@ fn tidying_takes_the_empty_off_and_leaves_what_holds_work() {
     assert_lists(&list, &[]);
 }
 
-/// A queue that looks empty at first: as if the push came in between. Here the look itself brings it.
+/// A queue that looks empty at first: as if the push came in between. Here the look itself brings
+/// it.
 #[test]
 fn what_comes_while_a_processor_is_taken_off_puts_it_back() {
     let list = List::new();

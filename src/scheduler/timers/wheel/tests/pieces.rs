@@ -84,7 +84,8 @@ fn a_timer_in_a_backlog_can_be_cancelled_moved_and_given_another_waker() {
     assert_eq!(wheel.len(), 0);
 }
 
-/// More large ticks than there are spare lists: then the wheel stands still for a while, and nothing is lost.
+/// More large ticks than there are spare lists: then the wheel stands still for a while, and
+/// nothing is lost.
 #[test]
 fn more_large_ticks_than_spare_lists_all_fire() {
     for (ticks, distance) in [(SPARE as u64 + 20, 1), (5, 4096)] {
