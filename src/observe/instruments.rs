@@ -17,7 +17,7 @@ use super::each;
 use super::hooks::Hooks;
 use super::journal::{Journal, Others};
 use super::latency::Latencies;
-use super::timeline::{Kind, Place, pair, stamp};
+use super::timeline::{self, Kind, Place, pair, stamp};
 use crate::clock;
 use crate::scheduler::observer::{Event, Push, Records, WITHOUT_YIELDS};
 use crate::scheduler::{Shared, probe};
@@ -342,17 +342,19 @@ impl Instruments {
     }
 
     /// Writes an event down: beside the processor, else in the list of the calling thread.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&self, records: Option<&Records>, kind: Kind, what: u64, now: u64) {
+        let event = kind.of(what, now);
         match records {
-            Some(records) => {
-                Journal::of(records).write(kind.of(what, now), || self.capacity());
-            }
-            None => {
-                let place = Place::Thread(this_thread());
-                (self.others).write(place, kind.of(what, now), self.capacity() / 8);
-            }
+            Some(records) => Journal::of(records).write(event, || self.capacity()),
+            None => self.write_elsewhere(event),
         }
+    }
+
+    #[cold]
+    fn write_elsewhere(&self, event: timeline::Event) {
+        let place = Place::Thread(this_thread());
+        self.others.write(place, event, self.capacity() / 8);
     }
 
     pub(super) fn write_for_monitor(&self, kind: Kind, what: u64, now: u64) {

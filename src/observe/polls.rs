@@ -62,7 +62,7 @@ impl Instruments {
         let is_chained = chain != 0 && told.is_none();
         let begin = if is_chained { chain } else { stamp::now() };
         if on & TIMELINE != 0 && !is_chained {
-            shared.with_records(|records| self.write(records, Kind::Begin, tag, begin));
+            self.write(shared.records_here(), Kind::Begin, tag, begin);
         }
         let waited = match on & HISTOGRAMS {
             0 => None,
@@ -80,15 +80,13 @@ impl Instruments {
             false => Kind::End,
         };
         let lasted = || stamp::nanos(end.saturating_sub(begin));
-        let held = shared.with_records(|records| {
-            if on & TIMELINE != 0 {
-                self.write(records, kind, tag, end);
-            }
-            if let Some(records) = records.filter(|_| on & HISTOGRAMS != 0) {
-                Journal::of(records).measure_poll(lasted(), waited);
-            }
-            records.is_some()
-        });
+        let records = shared.records_here();
+        if on & TIMELINE != 0 {
+            self.write(records, kind, tag, end);
+        }
+        if let Some(records) = records.filter(|_| on & HISTOGRAMS != 0) {
+            Journal::of(records).measure_poll(lasted(), waited);
+        }
         if on & DETAILS != 0 {
             match polled.has_ended {
                 true => self.details.finished(tag),
@@ -104,6 +102,6 @@ impl Instruments {
                 Hooks::call(&hooks.terminated, meta);
             }
         }
-        if held { end } else { 0 }
+        records.map_or(0, |_| end)
     }
 }

@@ -90,6 +90,7 @@
 //! | [`monitor`] | who is stuck, and what follows from it |
 //! | [`timers`], [`netpoll`], [`foreign_wakers`] | what wakes tasks |
 //! | [`lifecycle`] | opening, closing, shutting down; threads; a fork |
+//! | [`observer`], [`inspect`] | what is told of all that, and to whom; what can be read |
 //! | [`this_thread`], [`shared`] | what a thread knows, and what all share |
 //!
 //! # Protocols

@@ -48,7 +48,7 @@ pub(crate) const WITHOUT_YIELDS: u8 = 1;
 /// Whoever wants to know what a scheduler does. It is made with the scheduler, and stays with it.
 ///
 /// Tasks are named by their [tag](crate::tasks::Meta::tag). The methods for tasks and processors
-/// are called while a switch is on, the others always. None is called in a forked child.
+/// are called while a switch is on, the others always.
 pub(crate) trait Observer: Any + Debug + Send + Sync {
     /// A task is about to be pushed by the holder of these records, or by a thread that holds none.
     fn pushed(&self, _: &'static Shared, _: Option<&Records>, _tag: u64, _: Push) {}
@@ -231,20 +231,17 @@ impl Shared {
         &*self.observer
     }
 
-    /// Calls `f` with the records of the processor that the calling thread holds, or with none if
-    /// it holds none.
+    /// The records of the processor that the calling thread holds, if it holds one.
     #[inline]
-    pub(crate) fn with_records<R>(&'static self, f: impl Fn(Option<&Records>) -> R) -> R {
-        let held = this_thread::with_core(self, |core| f(Some(&core.processor.records)));
-        held.unwrap_or_else(|| f(None))
+    pub(crate) fn records_here(&'static self) -> Option<&'static Records> {
+        this_thread::with_core(self, |core| &core.processor.records)
     }
 
-    /// A task is about to be pushed by the holder of `core`, or of none, while a switch is on.
+    /// A task is about to be pushed by the holder of these records, or of none, while a switch is on.
     #[inline]
-    pub(super) fn tell_push(&'static self, core: Option<&Core>, tag: u64, push: Push) {
+    pub(super) fn tell_push(&'static self, records: Option<&Records>, tag: u64, push: Push) {
         // A poll may have forked, and go on in the child.
         if !self.is_closed_by_fork() {
-            let records = core.map(|core| &core.processor.records);
             self.observer.pushed(self, records, tag, push);
         }
     }
