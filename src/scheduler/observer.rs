@@ -237,7 +237,8 @@ impl Shared {
         this_thread::with_core(self, |core| &core.processor.records)
     }
 
-    /// A task is about to be pushed by the holder of these records, or of none, while a switch is on.
+    /// A task is about to be pushed by the holder of these records, or of none, while a switch is
+    /// on.
     #[inline]
     pub(super) fn tell_push(&'static self, records: Option<&Records>, tag: u64, push: Push) {
         // A poll may have forked, and go on in the child.
