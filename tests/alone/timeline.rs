@@ -608,8 +608,9 @@ mod at_exit {
     static POLLS: AtomicU64 = AtomicU64::new(0);
     static BEFORE: AtomicU64 = AtomicU64::new(0);
 
-    /// What eight workers poll until they have been held. Without that it is as much as they can while a file is written.
-    const MEANWHILE: u64 = 20_000;
+    /// More than eight workers poll until they are held, also if the thread that exits waits for a CPU for some turns
+    /// first (15 ms are 50,000). Without that it is as much as they can while a file is written.
+    const MEANWHILE: u64 = 300_000;
 
     extern "C" fn before_the_writer() {
         BEFORE.store(POLLS.load(Relaxed), Relaxed);
