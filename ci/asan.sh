@@ -7,7 +7,7 @@
 # First the seeded faults of ci/controls/faults.rs must be reported. What is not counted as a leak stands in ci/lsan.supp, with
 # its reason. Stops at the first report and prints the command that repeats it.
 #
-# --quick runs the unit tests and ten files of tests/it, which ci/controls/suite.sh names.
+# --quick builds and runs the unit tests and tests/ends.
 #
 # LIMIT: seconds that one group may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs a C compiler and llvm-symbolizer, by which the suppressions know the functions; no nightly compiler.

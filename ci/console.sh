@@ -4,7 +4,7 @@
 # terminal of its own, whose screen must have their names and the lines that spawned them.
 #
 #   ci/console.sh             everything; the first time it builds tokio-console, which takes minutes: not for every change
-#   ci/console.sh --quick     the test alone, as CI does
+#   ci/console.sh --quick     the test alone
 #   ci/console.sh --record    everything, and the screen goes to docs/console.txt
 #
 # The console itself needs tmux. It is the installed one if that has the version below, else it is built in target/console.

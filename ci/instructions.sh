@@ -47,9 +47,16 @@ if [ -n "${KEEP-}" ]; then
     export CARGO_PROFILE_BENCH_DEBUG=line-tables-only
 fi
 
+# What else the benches and tests stand on is not in this program, and need not be compiled well.
+mapfile -t beneath < <(cargo tree --edges normal --prefix none --format '{p}' | awk 'NR > 1 { print $1 }' | sort -u)
+settings=(--config 'profile.bench.package."*".opt-level=0')
+for package in "${beneath[@]}" futures-util slab memchr; do
+    settings+=(--config "profile.bench.package.$package.opt-level=3")
+done
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cargo bench --bench instructions --no-run --target-dir target/instructions 2>"$scratch/build" ||
+cargo bench --bench instructions --no-run --target-dir target/instructions "${settings[@]}" 2>"$scratch/build" ||
     fail "does not build: $(cat "$scratch/build")"
 program=$(pwd -P)/$(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$scratch/build")
 

@@ -12,14 +12,14 @@ SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot
 GROUPS = [
     (
         [f"src/scheduler/{name}.rs" for name in SCHEDULER.split()],
-        "--test it --test alone -- block_on:: scheduling::fairness:: fork:: scheduling::handoff:: hazards::wakes:: "
+        "--test it --test alone --test ends -- block_on:: scheduling::fairness:: fork:: scheduling::handoff:: hazards::wakes:: "
         "instruments::hooks:: instruments::metrics:: scheduling::parallelism:: shutdown::drops:: shutdown::report:: "
-        "stall::retakes:: stall::ends:: stall::shutdown:: tasks:: timeline:: timers::",
+        "stall::retakes:: stall::ends:: stall::shutdown:: tasks:: timeline:: timer_pieces:: timers::",
         [],
     ),
     (
         "src/tasks/*.rs",
-        "--test it --test alone -- block_on:: context:: scheduling::fairness:: hazards::depth:: instruments::hooks:: "
+        "--test it --test alone --test ends -- block_on:: context:: scheduling::fairness:: hazards::depth:: instruments::hooks:: "
         "join_set:: shutdown::lifetimes:: instruments::metrics:: instruments::observed:: panics::contained:: "
         "shutdown::drops:: shutdown::report:: stall::report:: instruments::task_dump:: tasks:: timeline::",
         [],
@@ -27,7 +27,7 @@ GROUPS = [
     (["src/tasks/observe.rs"], "--test it -- instruments::observed::", ["--features=tracing,metrics"]),
     (
         "src/reactor/*.rs",
-        "--test deadlock --test it -- fork:: hazards::sockets:: hazards::wakers:: hazards::wakes:: net:: "
+        "--test deadlock --test it --test ends -- fork:: hazards::sockets:: hazards::wakers:: hazards::wakes:: net:: "
         "instruments::metrics:: panics::wakers:: shutdown::drops:: timers::",
         [],
     ),

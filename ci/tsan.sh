@@ -12,7 +12,7 @@
 # What it cannot see: it knows no fences, so a value that only a fence protects would be reported (there is none), and an order
 # that only a fence gives to atomic values is left to the loom models.
 #
-# --quick runs the unit tests and ten files of tests/it, which ci/controls/suite.sh names.
+# --quick builds and runs the unit tests and tests/ends.
 #
 # LIMIT: seconds that one group may take (300). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs a C compiler, nm and llvm-symbolizer, by which the suppressions know the functions; no nightly
@@ -55,7 +55,7 @@ wrap_std
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg crossbeam_sanitize --cfg executor_tsan \
 -Clink-arg=@target/tsan/std/args"
-# Threads that are still to be joined when the process ends are those of runtimes that end in the background; tests/it/shutdown/drops.rs
+# Threads that are still to be joined when the process ends are those of runtimes that end in the background; tests/ends/shutdown/drops.rs
 # counts what stays.
 export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp:log_path=$reports:report_thread_leaks=0:die_after_fork=0"
 # Captured output and the symbols for backtraces are kept in buffers of all threads, under locks inside the standard library.

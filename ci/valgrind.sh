@@ -6,7 +6,7 @@
 #
 # First the seeded faults of ci/controls/faults.rs must be reported.
 #
-# --quick runs the unit tests and ten files of tests/it, which ci/controls/suite.sh names.
+# --quick builds and runs the unit tests and tests/ends.
 #
 # LIMIT: seconds that one group may take (600). TEST_ARGS: arguments for the test binaries. CARGO_ARGS: for cargo, as
 # `--all-features`. Needs valgrind.

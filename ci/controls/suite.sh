@@ -1,6 +1,6 @@
 # Sourced by asan.sh, tsan.sh and valgrind.sh: builds the crate's unit and integration tests, shows first that the tool sees
-# what it is for, then runs them under it, one group after the other: the unit tests are a group, each file of tests/it and
-# tests/alone is one (`stall::report`), and so is each other program of tests/.
+# what it is for, then runs them under it, one group after the other: the unit tests are a group, each file of tests/it,
+# tests/ends and tests/alone is one (`stall::report`), and so is each other program of tests/.
 #
 #   suite_build FOLDER         fills $binaries with the test programs, and builds ci/controls/faults.rs against the same crate
 #   suite_control FAULT WORD   the seeded fault must be reported, by a report that holds WORD and the name of the fault
@@ -9,7 +9,7 @@
 #   suite_omit GROUP           leaves out all of it
 #   suite_run FILTER           runs the groups whose name contains FILTER, and ends with what passed
 #
-# A first argument of --quick is taken away, and stands for fewer groups. The caller sets `tool`, the name of its script;
+# A first argument of --quick is taken away, and stands for fewer programs. The caller sets `tool`, the name of its script;
 # `runner`, the words before each program; and the environment that makes the tool write its reports to $reports.PID, those of
 # the children of tests too: nobody may read the exit status of a child.
 set -euo pipefail
@@ -24,12 +24,9 @@ reports=$scratch/report
 runner=()
 targets=(--lib --tests)
 # The unit tests, and of the others those in which memory changes hands in the most ways.
-chosen=()
 if [ "${1:-}" = --quick ]; then
     shift
-    targets=(--lib --test it)
-    chosen=(executor block_on blocking net::io_async panics::contained scheduling::handoff shutdown::drops shutdown::lifetimes
-        stall::retakes stall::shutdown tasks)
+    targets=(--lib --test ends)
 fi
 declare -A skipped=() omitted=()
 export CARGO_MANIFEST_DIR=$PWD RUST_BACKTRACE=1 PROPTEST_CASES=${PROPTEST_CASES:-8}
@@ -98,7 +95,7 @@ suite_skip() {
 suite_groups() {
     local name=$1 binary=$2
     case $name in
-        it | alone)
+        it | ends | alone)
             "$binary" --list 2>/dev/null | sed -n 's/::[a-z0-9_]*: test$//p' | sort -u | while read -r module; do
                 while [ ! -f "tests/$name/${module//:://}.rs" ] && [[ $module == *::* ]]; do
                     module=${module%::*}
@@ -108,11 +105,6 @@ suite_groups() {
             ;;
         *) echo "$name" ;;
     esac
-}
-
-suite_wanted() {
-    [ ${#chosen[@]} -gt 0 ] || return 0
-    [[ " ${chosen[*]} " == *" $1 "* ]]
 }
 
 suite_omit() {
@@ -130,7 +122,6 @@ suite_run() {
     for group in "${groups[@]}"; do
         read -r group binary choice <<<"$group"
         case $group in *"$filter"*) ;; *) continue ;; esac
-        suite_wanted "$group" || continue
         [ -z "${omitted[$group]:-}" ] || continue
         begin=$SECONDS
         status=0

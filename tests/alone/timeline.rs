@@ -579,6 +579,7 @@ fn child_uses_the_default_runtime() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_environment_asks_for_timelines_of_all_runtimes() {
+    let _turn = turn();
     let path = file("environment.json");
     let output = ignored(module_path!(), "child_uses_the_default_runtime")
         .env(CHILD, "1")
@@ -665,6 +666,7 @@ mod at_exit {
     /// One of the two writes the timeline; the other never goes on, nor could anybody else end the process meanwhile.
     #[test]
     fn two_tasks_that_exit_at_once_on_a_busy_machine_end_the_process() {
+        let _turn = turn();
         let turns = || {
             for turn in 0..4 {
                 let name = format!("exit-{turn}-{:?}.json", thread::current().id());

@@ -4,7 +4,7 @@
 //! descriptors, CPU time, memory), change it (limits, variables, the global subscriber) or end it. One that has to runs itself
 //! again as a child: `common::alone`, or `common::run_ignored` for a body that is told something by a variable or is read on
 //! standard error. What cannot share a process with others at all is in `tests/alone/`, and `tests/deadlock.rs` has not even the
-//! threads of the usual harness.
+//! threads of the usual harness. How things end is in `tests/ends/`.
 //!
 //! A test is called by its file: `cargo test --test it stall::report::` runs those of `stall/report.rs`.
 
@@ -83,13 +83,6 @@ mod net {
     mod unix;
 }
 
-/// Panics of foreign code.
-mod panics {
-    mod contained;
-    #[cfg(any(feature = "time", all(feature = "net", unix)))]
-    mod wakers;
-}
-
 /// Who runs, where, and who waits for how long.
 mod scheduling {
     #[cfg(all(target_os = "linux", feature = "time"))]
@@ -99,14 +92,6 @@ mod scheduling {
     mod go;
     mod handoff;
     mod parallelism;
-}
-
-/// The end of a runtime.
-mod shutdown {
-    mod circles;
-    mod drops;
-    mod lifetimes;
-    mod report;
 }
 
 /// Tasks that block their thread, or compute without an end.

@@ -48,7 +48,7 @@ fn explore_times(factor: usize, model: impl Fn() + Send + Sync + 'static) -> usi
     /// Of PCT: finds any bug that takes so many ordering constraints, with a probability known beforehand.
     const DEPTH: usize = 3;
 
-    let schedules = std::env::var("MODEL_SCHEDULES")
+    let schedules = std::env::var(crate::runner::SCHEDULES)
         .ok()
         .and_then(|number| number.parse().ok())
         .unwrap_or(SCHEDULES)
