@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 
-SCHEDULER = "idle submit steal worker worker/wait tenure orphan orphan/list slot timers wheel wheel/advance"
+SCHEDULER = (
+    "acquire submit run_queues/mod run_queues/steal run_queues/detached run_queues/detached/list processor/ownership "
+    "processor/slot worker/mod worker/idle worker/search worker/wait worker/wakers timers/mod timers/wheel timers/wheel/advance"
+)
 # Files, the tests of whole runtimes that are to see what their unit tests do not, and what cargo needs to compile them: programs
 # of tests/, and modules of those.
 GROUPS = [
