@@ -7,7 +7,8 @@ use super::instruments::{DETAILS, HISTOGRAMS, HOOKS, Instruments, TIMELINE};
 use super::journal::Journal;
 use super::timeline::{Kind, stamp};
 use crate::scheduler::Shared;
-use crate::tasks::{Polled, Runnable};
+use crate::scheduler::observer::Purpose;
+use crate::tasks::Runnable;
 
 impl Instruments {
     /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker
@@ -17,37 +18,48 @@ impl Instruments {
         &self,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
         match shared.switches() {
-            // What it costs is what a recording costs. So this is a function of its own, without
-            // all the others.
-            TIMELINE => self.poll_with(TIMELINE, shared, runnable, poll, chain),
-            on => self.measure_poll(on, shared, runnable, poll, chain),
+            TIMELINE => self.record_poll(shared, runnable, purpose, chain),
+            _ => self.measure_poll(shared, runnable, purpose, chain),
         }
     }
 
+    /// With the timeline alone. What this costs is what a recording costs, so it is compiled
+    /// without the others.
+    #[inline(never)]
+    fn record_poll(
+        &self,
+        shared: &'static Shared,
+        runnable: Runnable,
+        purpose: Purpose,
+        chain: u64,
+    ) -> u64 {
+        self.poll_with(TIMELINE, shared, runnable, purpose, chain)
+    }
+
+    /// With any.
     #[inline(never)]
     fn measure_poll(
         &self,
-        on: u8,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
-        self.poll_with(on, shared, runnable, poll, chain)
+        self.poll_with(shared.switches(), shared, runnable, purpose, chain)
     }
 
-    /// The same with these instruments.
+    /// With these.
     #[inline(always)]
     fn poll_with(
         &self,
         on: u8,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
         let tag = runnable.metadata().tag();
@@ -61,7 +73,7 @@ impl Instruments {
         let is_chained = chain != 0 && told.is_none();
         let begin = if is_chained { chain } else { stamp::now() };
         if on & TIMELINE != 0 && !is_chained {
-            shared.with_records(|records| self.write(records, Kind::Begin, tag, begin));
+            self.write(shared.records_here(), Kind::Begin, tag, begin);
         }
         let waited = match on & HISTOGRAMS {
             0 => None,
@@ -71,7 +83,7 @@ impl Instruments {
             0 => 0,
             _ => self.details.poll_begins(tag, Instant::now()),
         };
-        let polled = poll(runnable);
+        let polled = purpose.poll(runnable);
         shared.abort_if_forked();
         let end = stamp::now();
         let kind = match polled.has_ended {
@@ -79,15 +91,13 @@ impl Instruments {
             false => Kind::End,
         };
         let lasted = || stamp::nanos(end.saturating_sub(begin));
-        let held = shared.with_records(|records| {
-            if on & TIMELINE != 0 {
-                self.write(records, kind, tag, end);
-            }
-            if let Some(records) = records.filter(|_| on & HISTOGRAMS != 0) {
-                Journal::of(records).measure_poll(lasted(), waited);
-            }
-            records.is_some()
-        });
+        let records = shared.records_here();
+        if on & TIMELINE != 0 {
+            self.write(records, kind, tag, end);
+        }
+        if let Some(records) = records.filter(|_| on & HISTOGRAMS != 0) {
+            Journal::of(records).measure_poll(lasted(), waited);
+        }
         if on & DETAILS != 0 {
             match polled.has_ended {
                 true => self.details.finished(tag),
@@ -103,6 +113,6 @@ impl Instruments {
                 Hooks::call(&hooks.terminated, meta);
             }
         }
-        if held { end } else { 0 }
+        records.map_or(0, |_| end)
     }
 }

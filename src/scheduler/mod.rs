@@ -34,7 +34,8 @@
 //! Each stands in the module that owns it: submitting, parking and finding in [`idle`]; the order of looking and the way
 //! of waiting in [`worker`]; the next slot in [`next_slot`]; stealing in [`steal`]; timers in [`timers`]; giving a processor away
 //! or losing it in [`handoff`], and what is left behind then in [`detached`]; the watchman in [`monitor`], and what he calls
-//! stuck in [`watch`], and how many may compute beside the processors in [`compute_limit`]; opening and closing in [`lifecycle`] and [`shutdown`]. The models in `tests/model/` check them, each
+//! stuck in [`watch`], and how many may compute beside the processors in [`compute_limit`]; opening and closing in [`lifecycle`] and [`shutdown`];
+//! what is told of all that, and to whom, in [`observer`], and what can be read in [`inspect`]. The models in `tests/model/` check them, each
 //! with a seeded bug that must be found.
 //!
 //! # Why nothing a task does can stall the others

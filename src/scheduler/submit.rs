@@ -78,7 +78,8 @@ impl Shared {
     #[inline(never)]
     fn push_specially(&'static self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
         if core.is_observed(yielded) {
-            self.tell_push(Some(core), runnable.metadata().tag(), Push::woken(yielded));
+            let (tag, push) = (runnable.metadata().tag(), Push::woken(yielded));
+            self.tell_push(Some(&core.processor.records), tag, push);
         }
         core.push(runnable, yielded)
     }
@@ -94,7 +95,7 @@ impl Shared {
         self.tell_spawn(tag);
         let mut runnable = Some(runnable);
         let submitted = this_thread::with_core(self, |core| {
-            self.tell_push(Some(core), tag, Push::New);
+            self.tell_push(Some(&core.processor.records), tag, Push::New);
             runnable.take().map(|runnable| core.push(runnable, false))
         });
         match (submitted.flatten(), runnable) {
@@ -125,10 +126,7 @@ impl Shared {
         if self.is_observed() {
             let tag = runnable.metadata().tag();
             self.tell_spawn(tag);
-            let tell = |core: &Core| self.tell_push(Some(core), tag, Push::New);
-            if this_thread::with_core(self, tell).is_none() {
-                self.tell_push(None, tag, Push::New);
-            }
+            self.tell_push(self.records_here(), tag, Push::New);
         }
         self.submit_blocking(runnable);
     }
