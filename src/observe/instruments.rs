@@ -215,47 +215,43 @@ impl Instruments {
     pub(super) fn pushed(
         &self,
         shared: &'static Shared,
-        records: Option<&Records>,
+        records: Option<&'static Records>,
+        tag: u64,
+        push: Push,
+    ) {
+        match shared.switches() {
+            // What this costs is what a recording costs.
+            TIMELINE => self.record_push(records, tag, push),
+            _ => self.measure_push(shared, records, tag, push),
+        }
+    }
+
+    #[inline(never)]
+    fn record_push(&self, records: Option<&'static Records>, tag: u64, push: Push) {
+        if let Some(kind) = kind_of(push) {
+            self.write(records, kind, tag, stamp::now());
+        }
+    }
+
+    /// With any instruments, or none any more.
+    #[inline(never)]
+    fn measure_push(
+        &self,
+        shared: &'static Shared,
+        records: Option<&'static Records>,
         tag: u64,
         push: Push,
     ) {
         let on = shared.switches();
-        let kind = match push {
-            Push::New => Some(Kind::Spawn),
-            Push::Woken => Some(Kind::Wake),
-            // It leads nowhere.
-            Push::Yielded => None,
-        };
-        if on == TIMELINE {
-            // What it costs is what a recording costs.
-            if let Some(kind) = kind {
-                self.write(records, kind, tag, stamp::now());
+        let kind = kind_of(push).filter(|_| on & TIMELINE != 0);
+        let measured = on & HISTOGRAMS != 0 && self.is_sampled(records);
+        if measured || kind.is_some() {
+            let now = stamp::now();
+            if measured {
+                self.latencies.pushed(tag, now);
             }
-        } else {
-            self.measure_push(on, records, tag, push, kind);
-        }
-    }
-
-    /// The same with more instruments, or none any more.
-    #[cold]
-    fn measure_push(
-        &self,
-        on: u8,
-        records: Option<&Records>,
-        tag: u64,
-        push: Push,
-        kind: Option<Kind>,
-    ) {
-        if on & (TIMELINE | HISTOGRAMS) != 0 {
-            let measured = on & HISTOGRAMS != 0 && self.is_sampled(records);
-            if measured || on & TIMELINE != 0 && kind.is_some() {
-                let now = stamp::now();
-                if measured {
-                    self.latencies.pushed(tag, now);
-                }
-                if let Some(kind) = kind.filter(|_| on & TIMELINE != 0) {
-                    self.write(records, kind, tag, now);
-                }
+            if let Some(kind) = kind {
+                self.write(records, kind, tag, now);
             }
         }
         if on & DETAILS != 0 {
@@ -267,7 +263,7 @@ impl Instruments {
     }
 
     /// Whether the wait of this push is measured.
-    fn is_sampled(&self, records: Option<&Records>) -> bool {
+    fn is_sampled(&self, records: Option<&'static Records>) -> bool {
         let pushes = match records {
             Some(records) => Journal::of(records).count_push(),
             None => self.remote_pushes.fetch_add(1, Ordering::Relaxed),
@@ -314,7 +310,12 @@ impl Instruments {
     }
 
     /// What happens to processors, on the timeline.
-    pub(super) fn note(&self, shared: &'static Shared, records: Option<&Records>, event: Event) {
+    pub(super) fn note(
+        &self,
+        shared: &'static Shared,
+        records: Option<&'static Records>,
+        event: Event,
+    ) {
         if shared.switches() & TIMELINE == 0 {
             return;
         }
@@ -343,7 +344,7 @@ impl Instruments {
 
     /// Writes an event down: beside the processor, else in the list of the calling thread.
     #[inline(always)]
-    pub(super) fn write(&self, records: Option<&Records>, kind: Kind, what: u64, now: u64) {
+    pub(super) fn write(&self, records: Option<&'static Records>, kind: Kind, what: u64, now: u64) {
         let event = kind.of(what, now);
         match records {
             Some(records) => Journal::of(records).write(event, || self.capacity()),
@@ -360,6 +361,16 @@ impl Instruments {
     pub(super) fn write_for_monitor(&self, kind: Kind, what: u64, now: u64) {
         let event = kind.of(what, now);
         (self.others).write(Place::Monitor, event, self.capacity() / 8);
+    }
+}
+
+/// What a push is on the timeline.
+fn kind_of(push: Push) -> Option<Kind> {
+    match push {
+        Push::New => Some(Kind::Spawn),
+        Push::Woken => Some(Kind::Wake),
+        // It leads nowhere.
+        Push::Yielded => None,
     }
 }
 

@@ -26,6 +26,8 @@
 //! |---|---|
 //! | a stamp by the time stamp counter / by the clock (Intel Xeon) | 13 / 29 ns; of the 29 ns that a recorded poll costs it is half |
 //! | while only the timeline is on: yields pushed in the plain way, polls in a function without the other instruments / not | yield while recording 432 / 477 instructions, wake and poll 511 / 554; 29 / 32 and 56 / 77 ns more than unrecorded |
+//! | told by the scheduler through a trait / inlined into it | yield while recording 464 / 431 instructions, wake and poll 573 / 513; 2 and 6 ns |
+//! | a journal found by the type of a box each time / the last one remembered | yield while recording 480 / 463 instructions |
 //! | a prefetch of the ring's next lines / none | within the noise; not kept |
 
 use std::any::Any;

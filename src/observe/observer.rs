@@ -5,12 +5,18 @@ use std::time::{Duration, Instant};
 
 use super::RuntimeObserver;
 use crate::scheduler::Shared;
-use crate::scheduler::observer::{Event, Incident, Observer, Push, Records};
-use crate::tasks::{Polled, Runnable};
+use crate::scheduler::observer::{Event, Incident, Observer, Purpose, Push, Records};
+use crate::tasks::Runnable;
 
 impl Observer for RuntimeObserver {
     #[inline]
-    fn pushed(&self, shared: &'static Shared, records: Option<&Records>, tag: u64, push: Push) {
+    fn pushed(
+        &self,
+        shared: &'static Shared,
+        records: Option<&'static Records>,
+        tag: u64,
+        push: Push,
+    ) {
         self.instruments.pushed(shared, records, tag, push);
     }
 
@@ -22,10 +28,10 @@ impl Observer for RuntimeObserver {
         &self,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
-        self.instruments.poll(shared, runnable, poll, chain)
+        self.instruments.poll(shared, runnable, purpose, chain)
     }
 
     fn reject(
@@ -38,7 +44,7 @@ impl Observer for RuntimeObserver {
         self.instruments.reject(shared, runnable, refused, is_new);
     }
 
-    fn note(&self, shared: &'static Shared, records: Option<&Records>, event: Event) {
+    fn note(&self, shared: &'static Shared, records: Option<&'static Records>, event: Event) {
         self.instruments.note(shared, records, event);
     }
 

@@ -8,7 +8,8 @@ use super::journal::Journal;
 use super::timeline::{Kind, stamp};
 use crate::clock;
 use crate::scheduler::Shared;
-use crate::tasks::{Polled, Runnable};
+use crate::scheduler::observer::Purpose;
+use crate::tasks::Runnable;
 
 impl Instruments {
     /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker
@@ -18,37 +19,48 @@ impl Instruments {
         &self,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
         match shared.switches() {
-            // What it costs is what a recording costs. So this is a function of its own, without
-            // all the others.
-            TIMELINE => self.poll_with(TIMELINE, shared, runnable, poll, chain),
-            on => self.measure_poll(on, shared, runnable, poll, chain),
+            TIMELINE => self.record_poll(shared, runnable, purpose, chain),
+            _ => self.measure_poll(shared, runnable, purpose, chain),
         }
     }
 
+    /// With the timeline alone. What this costs is what a recording costs, so it is compiled
+    /// without the others.
+    #[inline(never)]
+    fn record_poll(
+        &self,
+        shared: &'static Shared,
+        runnable: Runnable,
+        purpose: Purpose,
+        chain: u64,
+    ) -> u64 {
+        self.poll_with(TIMELINE, shared, runnable, purpose, chain)
+    }
+
+    /// With any.
     #[inline(never)]
     fn measure_poll(
         &self,
-        on: u8,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
-        self.poll_with(on, shared, runnable, poll, chain)
+        self.poll_with(shared.switches(), shared, runnable, purpose, chain)
     }
 
-    /// The same with these instruments.
+    /// With these.
     #[inline(always)]
     fn poll_with(
         &self,
         on: u8,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         chain: u64,
     ) -> u64 {
         let tag = runnable.metadata().tag();
@@ -72,7 +84,7 @@ impl Instruments {
             0 => 0,
             _ => self.details.poll_begins(tag, clock::now()),
         };
-        let polled = poll(runnable);
+        let polled = purpose.poll(runnable);
         shared.abort_if_forked();
         let end = stamp::now();
         let kind = match polled.has_ended {

@@ -51,13 +51,13 @@ pub(crate) const WITHOUT_YIELDS: u8 = 1;
 /// are called while a switch is on, the others always.
 pub(crate) trait Observer: Any + Debug + Send + Sync {
     /// A task is about to be pushed by the holder of these records, or by a thread that holds none.
-    fn pushed(&self, _: &'static Shared, _: Option<&Records>, _tag: u64, _: Push) {}
+    fn pushed(&self, _: &'static Shared, _: Option<&'static Records>, _tag: u64, _: Push) {}
 
     /// A task was spawned, and is about to be pushed. Foreign code may be called: no core is
     /// borrowed.
     fn spawned(&self, _: &'static Shared, _tag: u64) {}
 
-    /// Polls a task: calls `poll` once, and [`Shared::abort_if_forked`] after it.
+    /// Polls a task, once, and calls [`Shared::abort_if_forked`] after it.
     ///
     /// `chain` is what this gave for the last poll of this worker, if it has done nothing since;
     /// else zero.
@@ -65,10 +65,10 @@ pub(crate) trait Observer: Any + Debug + Send + Sync {
         &self,
         shared: &'static Shared,
         runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
+        purpose: Purpose,
         _chain: u64,
     ) -> u64 {
-        poll(runnable);
+        purpose.poll(runnable);
         shared.abort_if_forked();
         0
     }
@@ -86,7 +86,7 @@ pub(crate) trait Observer: Any + Debug + Send + Sync {
     }
 
     /// Something has happened to the processor with these records, or to another one.
-    fn note(&self, _: &'static Shared, _: Option<&Records>, _: Event) {}
+    fn note(&self, _: &'static Shared, _: Option<&'static Records>, _: Event) {}
 
     /// The calling thread becomes a worker.
     fn worker_begins(&self) {}
@@ -140,6 +140,24 @@ impl Push {
         match yielded {
             true => Push::Yielded,
             false => Push::Woken,
+        }
+    }
+}
+
+/// What a task is polled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Run,
+    /// To end it.
+    Cancel,
+}
+
+impl Purpose {
+    #[inline]
+    pub(crate) fn poll(self, runnable: Runnable) -> Polled {
+        match self {
+            Purpose::Run => tasks::run(runnable),
+            Purpose::Cancel => tasks::cancel(runnable),
         }
     }
 }
@@ -240,7 +258,12 @@ impl Shared {
     /// A task is about to be pushed by the holder of these records, or of none, while a switch is
     /// on.
     #[inline]
-    pub(super) fn tell_push(&'static self, records: Option<&Records>, tag: u64, push: Push) {
+    pub(super) fn tell_push(
+        &'static self,
+        records: Option<&'static Records>,
+        tag: u64,
+        push: Push,
+    ) {
         // A poll may have forked, and go on in the child.
         if !self.is_closed_by_fork() {
             self.observer.pushed(self, records, tag, push);
@@ -256,15 +279,11 @@ impl Shared {
 
     /// Polls a task on a thread that is no worker, or to end it.
     #[inline]
-    pub(super) fn poll_off_processor(
-        &'static self,
-        runnable: Runnable,
-        poll: fn(Runnable) -> Polled,
-    ) {
+    pub(super) fn poll_off_processor(&'static self, runnable: Runnable, purpose: Purpose) {
         if self.is_observed() {
-            self.observer.poll(self, runnable, poll, 0);
+            self.observer.poll(self, runnable, purpose, 0);
         } else {
-            poll(runnable);
+            purpose.poll(runnable);
         }
     }
 

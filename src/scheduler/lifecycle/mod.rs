@@ -26,7 +26,7 @@ use self::runtimes::scheduler_of;
 use self::settings::{Lease, Settings};
 use self::threads::Context;
 use super::netpoll::Netpoll;
-use super::observer::Observer;
+use super::observer::{Observer, Purpose};
 use super::processor::Core;
 use super::shared::Leased;
 use super::{Shared, monitor, rng, worker};
@@ -68,7 +68,7 @@ impl Job for BlockingJob {
             BlockingJob::Task(runnable) => {
                 let (shared, tag) = (scheduler_of(runnable.metadata()), runnable.metadata().tag());
                 let _here = shared.workers.off_processor.enter(tag, true);
-                shared.poll_off_processor(runnable, tasks::run);
+                shared.poll_off_processor(runnable, Purpose::Run);
             }
             BlockingJob::Call(call) => call(),
             BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
@@ -79,7 +79,7 @@ impl Job for BlockingJob {
     fn cancel(self) {
         match self {
             BlockingJob::Task(runnable) => {
-                scheduler_of(runnable.metadata()).poll_off_processor(runnable, tasks::cancel);
+                scheduler_of(runnable.metadata()).poll_off_processor(runnable, Purpose::Cancel);
             }
             // The runtime ends: nobody is kept waiting any more.
             BlockingJob::Call(_) => {}

@@ -36,10 +36,10 @@ use std::time::Duration;
 use crossbeam_deque::Steal;
 
 use super::threads::Context;
+use crate::scheduler::observer::Purpose;
 use crate::scheduler::processor::Core;
 use crate::scheduler::{Shared, this_thread};
 use crate::sync::atomic::{Ordering, fence};
-use crate::tasks;
 
 /// What a stuck worker has pushed in a closed scheduler waits for at most so long.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -118,7 +118,7 @@ impl Shared {
     fn cancel_global(&'static self, epoch: u64) {
         while self.workers.monitor.is_current_epoch(epoch) {
             match self.queues.global.steal() {
-                Steal::Success(runnable) => self.poll_off_processor(runnable, tasks::cancel),
+                Steal::Success(runnable) => self.poll_off_processor(runnable, Purpose::Cancel),
                 Steal::Retry => {}
                 Steal::Empty => return,
             }

@@ -23,6 +23,7 @@ use self::parked_worker::ParkedWorker;
 use self::wake_heuristics::WakeHeuristics;
 use self::wakers::Woken;
 use super::netpoll::Netpoll;
+use super::observer::Purpose;
 use super::processor::Core;
 use super::processor::ownership::Answer;
 use super::{Shared, this_thread};
@@ -374,11 +375,11 @@ impl Worker {
         // Asked after the runnable was taken: a task that the closing has woken is not polled once
         // more, it would go back to sleep for good.
         if self.shared.is_closed() {
-            return self.shared.poll_off_processor(runnable, tasks::cancel);
+            return self.shared.poll_off_processor(runnable, Purpose::Cancel);
         }
         if IS_OBSERVED {
             let (shared, chain) = (self.shared, self.chain.get());
-            let chain = (shared.observer).poll(shared, runnable, tasks::run, chain);
+            let chain = (shared.observer).poll(shared, runnable, Purpose::Run, chain);
             self.chain.set(chain);
         } else {
             tasks::run(runnable);

@@ -172,14 +172,8 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
 struct Stamps;
 
 impl Observer for Stamps {
-    fn poll(
-        &self,
-        _: &'static Shared,
-        runnable: Runnable,
-        poll: fn(Runnable) -> tasks::Polled,
-        chain: u64,
-    ) -> u64 {
-        poll(runnable);
+    fn poll(&self, _: &'static Shared, runnable: Runnable, purpose: Purpose, chain: u64) -> u64 {
+        purpose.poll(runnable);
         chain + 1
     }
 }
