@@ -23,9 +23,9 @@ if [ "${1-}" = --quick ]; then
     export MODEL_SCHEDULES=${MODEL_SCHEDULES:-250}
 fi
 # More than 40,000 executions each; of the seeded bugs, ten seconds and more.
-long=(-retake-tidy/pusher-relaxed -retake-tidy/monitor-relaxed -retake-tidy/monitor-looks-no-more -vain-claim/uncounted-late
-    -two-submitters-restless -vain-claim -handover-closing -retake-pushing -retake-blocking -retake-tidy -retake-closing -closing
-    -closing-claim)
+long=(-retake-sweep/pusher-relaxed -retake-sweep/monitor-relaxed -retake-sweep/monitor-looks-no-more -vain-claim/uncounted-late
+    -two-submitters-woken-too-soon -vain-claim -handover-closing -retake-pushing -retake-blocking -retake-sweep -retake-closing
+    -closing -closing-claim)
 
 totals=()
 failed=0
