@@ -134,7 +134,9 @@ impl Monitor {
     /// any state. A monitor that has not begun yet, or has ended, needs no call.
     #[cold]
     pub(super) fn notify_shutdown(&self) {
-        self.called.store(true, Ordering::Release);
+        // A swap, so that it comes after each `clear_notification` that has not seen it. Two plain
+        // stores of different threads have no order of their own.
+        self.called.swap(true, Ordering::AcqRel);
         self.sleep_state.store(AWAKE, Ordering::Release);
         if let Some(thread) = &*self.thread.lock() {
             thread.unpark();
@@ -292,14 +294,20 @@ impl Rounds {
         }
         self.check_all_detached();
         self.look_at_processors();
-        if shared.workers.idle.num_idle() > 0 && (self.work_is_hidden() || self.lacks_driver()) {
-            shared.wake_one();
-        }
+        self.wake_for_hidden_work();
         self.ask();
         if let Some(pool) = shared.blocking() {
             pool.tick();
         }
         shared.observer().round(shared, self.last);
+    }
+
+    /// Nobody has been woken for it, or whoever was could not come.
+    fn wake_for_hidden_work(&mut self) {
+        let has_idle = self.shared.workers.idle.num_idle() > 0;
+        if has_idle && (self.work_is_hidden() || self.lacks_driver()) {
+            self.shared.wake_one();
+        }
     }
 
     /// Who stands still, and what follows from it.

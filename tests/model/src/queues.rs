@@ -82,6 +82,14 @@ impl<T> Queue<T> {
         VecDeque::new()
     }
 
+    /// Takes so many of the oldest items; the first is returned, the others are in the thief's queue afterwards.
+    fn move_to(&self, thief: &Worker<T>, number: impl Fn(usize) -> usize) -> Option<T> {
+        let mut taken = self.take(number);
+        let first = taken.pop_front();
+        taken.into_iter().for_each(|item| thief.push(item));
+        first
+    }
+
     pub(crate) fn len(&self) -> usize {
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.tail.load(Ordering::Relaxed) & !CLOSED;
@@ -119,6 +127,28 @@ impl<T> Worker<T> {
     pub(crate) fn pop(&self) -> Option<T> {
         self.0.pop()
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// In place of `crossbeam_deque::Steal`. Nothing has to be tried again.
+pub(crate) enum Steal<T> {
+    Empty,
+    Success(T),
+    #[expect(dead_code, reason = "the real queues have it")]
+    Retry,
+}
+
+impl<T> From<Option<T>> for Steal<T> {
+    fn from(item: Option<T>) -> Steal<T> {
+        item.map_or(Steal::Empty, Steal::Success)
+    }
 }
 
 /// In place of `crossbeam_deque::Injector`.
@@ -134,8 +164,24 @@ impl<T> Injector<T> {
         self.0.push(item);
     }
 
-    pub(crate) fn steal(&self) -> Option<T> {
-        self.0.pop()
+    pub(crate) fn steal(&self) -> Steal<T> {
+        self.0.pop().into()
+    }
+
+    pub(crate) fn steal_batch_with_limit_and_pop(
+        &self,
+        thief: &Worker<T>,
+        limit: usize,
+    ) -> Steal<T> {
+        self.0.move_to(thief, |len| len.min(limit)).into()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -152,19 +198,22 @@ impl<T> Stealer<T> {
         self.0.len()
     }
 
-    pub(crate) fn steal(&self) -> Option<T> {
-        self.0.pop()
+    pub(crate) fn steal(&self) -> Steal<T> {
+        self.0.pop().into()
     }
 
     /// One item, and then up to half of the rest into the thief's queue.
-    pub(crate) fn steal_half(&self, thief: &Worker<T>) -> Option<T> {
+    pub(crate) fn steal_batch_with_limit_and_pop(
+        &self,
+        thief: &Worker<T>,
+        limit: usize,
+    ) -> Steal<T> {
         if Arc::ptr_eq(&self.0, &thief.0) {
-            return None;
+            return Steal::Empty;
         }
-        let mut stolen = self.0.take(|len| len.div_ceil(2));
-        let first = stolen.pop_front();
-        stolen.into_iter().for_each(|item| thief.push(item));
-        first
+        self.0
+            .move_to(thief, |len| len.div_ceil(2).min(limit))
+            .into()
     }
 }
 

@@ -5,13 +5,15 @@
 //!
 //! What the checkers lack is added here: time-outs. A modelled time-out may come at any moment, or never.
 
-pub(crate) use crate::facade::{Arc, Mutex, MutexGuard, compiler_fence, counter};
+pub(crate) use crate::facade::{Mutex, MutexGuard, compiler_fence, counter};
 /// Under a model it holds constants only (the start of the clock).
 pub(crate) use std::sync::OnceLock;
+/// Taken at its word, since loom has no weak references. Nothing decides anything by a count of references.
+pub(crate) use std::sync::{Arc, Weak};
 
 /// Models do not fork.
 pub(crate) mod fork {
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Birth;
 
     impl Birth {
@@ -26,11 +28,117 @@ pub(crate) mod fork {
 }
 
 use std::cell::Cell;
+use std::sync::Mutex as PlainMutex;
 
 #[cfg(executor_loom)]
-use loom::thread_local;
+pub(crate) use loom as checker;
 #[cfg(executor_shuttle)]
-use shuttle::thread_local;
+pub(crate) use shuttle as checker;
+
+#[cfg(executor_loom)]
+pub(crate) use loom::lazy_static;
+#[cfg(executor_shuttle)]
+pub(crate) use shuttle::lazy_static;
+
+/// `[const { VALUE }; LENGTH]`, for values that no constant can be.
+macro_rules! array {
+    ($value:expr; $length:expr) => {
+        std::array::from_fn::<_, { $length }, _>(|_| $value)
+    };
+}
+pub(crate) use array;
+
+/// The checker's thread-locals, under the names that `std` gives their operations.
+macro_rules! thread_locals {
+    ($($(#[$attribute:meta])* $vis:vis static $name:ident: $type:ty = $init:expr;)*) => {
+        $($(#[$attribute])* $vis static $name: crate::sync::LocalKey<$type> = {
+            crate::sync::checker::thread_local! {
+                static INNER: $type = $init;
+            }
+            crate::sync::LocalKey::new(&INNER)
+        };)*
+    };
+}
+pub(crate) use thread_locals;
+
+pub(crate) struct LocalKey<T: 'static>(&'static checker::thread::LocalKey<T>);
+
+impl<T: 'static> LocalKey<T> {
+    pub(crate) const fn new(inner: &'static checker::thread::LocalKey<T>) -> LocalKey<T> {
+        LocalKey(inner)
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        self.0.with(f)
+    }
+
+    pub(crate) fn try_with<R>(
+        &self,
+        f: impl FnOnce(&T) -> R,
+    ) -> Result<R, checker::thread::AccessError> {
+        self.0.try_with(f)
+    }
+}
+
+impl<T: 'static> LocalKey<Cell<T>> {
+    pub(crate) fn set(&self, value: T) {
+        self.with(|cell| cell.set(value));
+    }
+
+    pub(crate) fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        self.with(Cell::get)
+    }
+
+    pub(crate) fn replace(&self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+/// What is leaked lives until the end of the execution.
+static ARENA: PlainMutex<Vec<Leaked>> = PlainMutex::new(Vec::new());
+
+/// By the address that all references to it have, and how to free it.
+struct Leaked(*mut (), unsafe fn(*mut ()));
+
+// SAFETY: it is freed by whoever ends the execution, when no thread of it is left.
+unsafe impl Send for Leaked {}
+
+/// In place of `Box::leak`.
+pub(crate) fn leak<T: 'static>(value: Box<T>) -> &'static mut T {
+    unsafe fn free<T>(pointer: *mut ()) {
+        // SAFETY: it came from a box of this type, and the caller says that nothing refers to it any more.
+        drop(unsafe { Box::from_raw(pointer.cast::<T>()) });
+    }
+    let pointer = Box::into_raw(value);
+    let mut arena = ARENA
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    arena.push(Leaked(pointer.cast(), free::<T>));
+    // SAFETY: it came from a box, and lives until `end_execution`.
+    unsafe { &mut *pointer }
+}
+
+/// Frees what the execution has leaked, the last first.
+///
+/// # Safety
+///
+/// All threads of the execution but this one have ended, and nothing refers to what was leaked.
+pub(crate) unsafe fn end_execution() {
+    loop {
+        let last = ARENA
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .pop();
+        let Some(Leaked(pointer, free)) = last else {
+            return;
+        };
+        // SAFETY: the caller upholds it.
+        unsafe { free(pointer) };
+    }
+}
 
 /// What is wrong with the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +148,7 @@ pub(crate) enum Hole {
     Relaxed,
 }
 
-thread_local! {
+thread_locals! {
     static HOLE: Cell<Option<Hole>> = Cell::new(None);
 }
 
@@ -59,58 +167,99 @@ pub(crate) fn with_hole<R>(hole: Option<Hole>, f: impl FnOnce() -> R) -> R {
     result
 }
 
-#[cfg(executor_shuttle)]
-pub(crate) use crate::facade::thread;
-
-/// Loom's threads with a `park` of their own: its `unpark` ends whatever the thread waits for, be it a lock.
-#[cfg(executor_loom)]
+/// The checker's threads, with time-outs that a model can grant.
 pub(crate) mod thread {
     use std::time::Duration;
 
-    use super::{Arc, Condvar, Mutex, thread_local};
-    use crate::facade::thread::{self, ThreadId};
-    pub(crate) use crate::facade::thread::{JoinHandle, spawn};
+    pub(crate) use crate::facade::thread::{Builder, JoinHandle, ThreadId, spawn};
+    #[cfg(executor_shuttle)]
+    pub(crate) use crate::facade::thread::{Thread, current, park};
 
-    #[derive(Clone, Debug)]
-    pub(crate) struct Thread {
-        id: ThreadId,
-        unparked: Arc<(Mutex<bool>, Condvar)>,
-    }
+    #[cfg(executor_loom)]
+    pub(crate) use own::{Thread, current, park};
 
-    thread_local! {
-        static CURRENT: Thread = Thread {
-            id: thread::current().id(),
-            unparked: Arc::default(),
-        };
-    }
+    /// Of all waits that may time out, those that still do in this execution: short ones and long ones.
+    static TIMEOUTS: [std::sync::atomic::AtomicUsize; 2] =
+        [const { std::sync::atomic::AtomicUsize::new(0) }; 2];
 
-    pub(crate) fn current() -> Thread {
-        CURRENT.with(Thread::clone)
-    }
+    /// What only the monitor and the shutdown thread wait for.
+    const SHORT: Duration = Duration::from_millis(100);
 
-    pub(crate) fn park() {
-        let (unparked, bell) = &*current().unparked;
-        let mut unparked = unparked.lock();
-        while !*unparked {
-            unparked = bell.wait(unparked);
+    /// So many short and so many long waits of this execution end by their time-out, as soon as they begin.
+    pub(crate) fn grant_timeouts(counts: [usize; 2]) {
+        for (left, count) in TIMEOUTS.iter().zip(counts) {
+            left.store(count, std::sync::atomic::Ordering::SeqCst);
         }
-        *unparked = false;
     }
 
-    /// Never times out: what is lost must not be found by looking again in time.
-    pub(crate) fn park_timeout(_: Duration) {
-        park();
+    pub(super) fn take_timeout(time: Duration) -> bool {
+        use std::sync::atomic::Ordering::SeqCst;
+        let left = &TIMEOUTS[usize::from(time > SHORT)];
+        let taken = left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        if taken.is_ok() {
+            crate::machine::advance(time);
+        }
+        taken.is_ok()
     }
 
-    impl Thread {
-        pub(crate) fn id(&self) -> ThreadId {
-            self.id
+    /// Times out if the model grants that, else never: what is lost must not be found by looking again in time.
+    pub(crate) fn park_timeout(time: Duration) {
+        if take_timeout(time) {
+            crate::facade::thread::yield_now();
+        } else {
+            park();
+        }
+    }
+
+    /// Somebody sleeps who is woken by nobody.
+    pub(crate) fn sleep(time: Duration) {
+        crate::machine::advance(time);
+        crate::facade::thread::yield_now();
+    }
+
+    /// Loom's threads with a `park` of their own: its `unpark` ends whatever the thread waits for, be it a lock.
+    #[cfg(executor_loom)]
+    mod own {
+        use super::ThreadId;
+        use crate::facade::thread;
+        use crate::sync::{Arc, Condvar, Mutex, thread_locals};
+
+        #[derive(Clone, Debug)]
+        pub(crate) struct Thread {
+            id: ThreadId,
+            unparked: Arc<(Mutex<bool>, Condvar)>,
         }
 
-        pub(crate) fn unpark(&self) {
-            let (unparked, bell) = &*self.unparked;
-            *unparked.lock() = true;
-            bell.notify_one();
+        thread_locals! {
+            static CURRENT: Thread = Thread {
+                id: thread::current().id(),
+                unparked: Arc::default(),
+            };
+        }
+
+        pub(crate) fn current() -> Thread {
+            CURRENT.with(Thread::clone)
+        }
+
+        pub(crate) fn park() {
+            let (unparked, bell) = &*current().unparked;
+            let mut unparked = unparked.lock();
+            while !*unparked {
+                unparked = bell.wait(unparked);
+            }
+            *unparked = false;
+        }
+
+        impl Thread {
+            pub(crate) fn id(&self) -> ThreadId {
+                self.id
+            }
+
+            pub(crate) fn unpark(&self) {
+                let (unparked, bell) = &*self.unparked;
+                *unparked.lock() = true;
+                bell.notify_one();
+            }
         }
     }
 }
@@ -164,10 +313,14 @@ pub(crate) mod atomic {
     }
 
     /// With the operations that the files under test use.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct AtomicU32(atomic::AtomicU32);
 
     impl AtomicU32 {
+        pub(crate) fn fetch_or(&self, value: u32, order: Ordering) -> u32 {
+            self.0.fetch_or(value, order)
+        }
+
         pub(crate) fn new(value: u32) -> AtomicU32 {
             AtomicU32(atomic::AtomicU32::new(value))
         }
@@ -341,23 +494,17 @@ pub(crate) mod atomic {
     }
 }
 
-#[cfg(executor_loom)]
-pub(crate) use crate::facade::Condvar;
-#[cfg(executor_shuttle)]
 pub(crate) use timed::Condvar;
 
-/// A condition variable whose time-outs happen.
-#[cfg(executor_shuttle)]
+/// A condition variable whose time-outs happen if a model grants them.
 mod timed {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
-    use super::{Arc, MutexGuard};
+    use super::{MutexGuard, thread};
     use crate::facade;
-    use crate::facade::atomic::{AtomicBool, Ordering};
-    use crate::facade::thread;
 
     #[derive(Debug, Default)]
-    pub(crate) struct Condvar(Arc<facade::Condvar>);
+    pub(crate) struct Condvar(facade::Condvar);
 
     impl Condvar {
         pub(crate) fn new() -> Condvar {
@@ -368,33 +515,17 @@ mod timed {
             self.0.wait(guard)
         }
 
-        /// A thread of its own is the alarm clock, so the checker decides when it rings. The code under test looks at
-        /// the real clock afterwards, hence the real sleep; timeouts in models are short.
+        /// The flag: it has timed out. A wait that times out releases the lock for a moment, as any other.
         pub(crate) fn wait_timeout<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
             timeout: Duration,
         ) -> (MutexGuard<'a, T>, bool) {
-            let deadline = Instant::now() + timeout;
-            let stopped = Arc::new(AtomicBool::new(false));
-            let clock = {
-                let (bell, stopped) = (self.0.clone(), stopped.clone());
-                thread::spawn(move || {
-                    let mut rang = false;
-                    // More than once, for the first time may be before the wait.
-                    while !stopped.load(Ordering::SeqCst) {
-                        std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
-                        bell.notify_one();
-                        rang = true;
-                        thread::yield_now();
-                    }
-                    rang
-                })
-            };
-            let guard = self.0.wait(guard);
-            stopped.store(true, Ordering::SeqCst);
-            let rang = clock.join().unwrap_or(true);
-            (guard, rang)
+            if thread::take_timeout(timeout) {
+                (guard, true)
+            } else {
+                (self.0.wait(guard), false)
+            }
         }
 
         pub(crate) fn notify_one(&self) {

@@ -1,11 +1,15 @@
 //! The models. Each file has a protocol's models and their twins.
 
 use crate::runner::Check;
+use crate::sync;
+use crate::tasks::registry::Registry;
 
 mod blocking;
+mod book;
 mod closing;
 mod handover;
 mod held_back;
+mod model;
 mod next_slot;
 mod observer;
 #[cfg(feature = "net")]
@@ -44,3 +48,10 @@ pub(crate) const DEADLOCK: &str = if cfg!(executor_loom) {
 } else {
     "deadlock! blocked tasks:"
 };
+
+/// The first registry of a process finds out where tasks have their metadata.
+pub(crate) fn learn() {
+    Registry::lease().expect("it is the first");
+    // SAFETY: nobody has kept the registry.
+    unsafe { sync::end_execution() };
+}

@@ -4,7 +4,7 @@ use crate::checker::explore;
 use crate::runner::Check;
 use crate::scheduler::run_queues::next_slot::NextSlot;
 use crate::sync::{Arc, Hole, thread, with_hole};
-use crate::tasks::{Runnable, token};
+use crate::tasks::{Id, Meta, Runnable};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("next-slot", || next_slot(None)),
@@ -33,6 +33,15 @@ enum Flaw {
     Thief(Hole),
     /// Somebody fills the slot who is not its owner.
     StrangerPuts,
+}
+
+/// A runnable of no scheduler, with a number.
+fn token(number: usize) -> Runnable {
+    let meta = Meta::new(Id::next(), number as u32, 0);
+    let (runnable, task) = (async_task::Builder::new().metadata(meta))
+        .spawn(|_| async {}, |_: async_task::Runnable<Meta>| ());
+    task.detach();
+    Runnable::new(runnable)
 }
 
 const TOKENS: usize = if cfg!(executor_loom) { 3 } else { 20 };
@@ -89,7 +98,7 @@ fn next_slot(flaw: Option<Flaw>) -> usize {
 fn check(out: Vec<Runnable>, tokens: usize) {
     let mut times = vec![0; tokens];
     for token in &out {
-        times[token.metadata().number] += 1;
+        times[token.metadata().spawn_site()] += 1;
     }
     if let Some(number) = times.iter().position(|times| *times != 1) {
         // Dropping twice what came out twice would be worse than what the test is about.
@@ -124,7 +133,7 @@ impl Letters {
 
     #[cfg(executor_loom)]
     fn read(&self, token: &Runnable) {
-        self.cells[token.metadata().number].with(|_| ());
+        self.cells[token.metadata().spawn_site()].with(|_| ());
     }
 
     #[cfg(executor_shuttle)]

@@ -3,14 +3,14 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::DEADLOCK;
+use super::model::{Plan, run};
 use crate::checker::explore;
+use crate::machine;
 use crate::runner::Check;
-use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::timers::{Timer, Timers};
-use crate::scheduler::{Services, Shared};
+use crate::scheduler::timers::Timer;
 use crate::sync::{Hole, thread, with_hole};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -72,18 +72,19 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 
 fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
     explore(3, move || {
-        let shared: &'static Shared = Box::leak(Box::new(Shared {
-            services: Services {
-                timers: Timers::new(1),
-            },
-            netpoll: Netpoll::new().expect("without a reactor nothing can fail"),
-        }));
+        let plan = Plan {
+            processors: 1,
+            driver: true,
+            ..Plan::default()
+        };
+        run(plan, |model| {
+        let shared = model.shared;
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
         let (driver, remote) = (hole(Flaw::SeatHasNoFence), hole(Flaw::TimerHasNoFence));
         let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
         let mut later = Timer::new();
         if let Some(other) = other {
-            later.arm(shared, Instant::now() + other, &waker);
+            later.arm(shared, machine::now() + other, &waker);
         }
         let sitter = thread::spawn(move || {
             with_hole(driver, || {
@@ -94,7 +95,8 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
                 };
                 // With a time-out that is not too long it comes back by itself, in good time for the timer.
                 if timeout.is_none_or(|timeout| timeout > DEADLINE * 3 / 2) {
-                    let mut driver = shared.netpoll.try_driver().expect("nobody else sits down");
+                    let netpoll = shared.netpoll().expect("it is open");
+                    let mut driver = netpoll.try_driver().expect("nobody else sits down");
                     driver.poll(None, &mut Vec::new());
                 }
                 shared.services.timers.leave_driver();
@@ -102,12 +104,12 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
         });
         let mut timer = Timer::new();
         with_hole(remote, || {
-            let deadline = Instant::now() + DEADLINE;
+            let deadline = machine::now() + DEADLINE;
             timer.arm(shared, deadline, &waker);
         });
         sitter.join().expect("the sitter panicked");
         drop((timer, later));
-        // SAFETY: it came from a box, and thread and timers, which referred to it, are gone.
-        drop(unsafe { Box::from_raw(std::ptr::from_ref(shared).cast_mut()) });
+        model.close();
+        });
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::DEADLOCK;
 use crate::blocking::{Config, Job, Pool};
 use crate::checker::explore;
+use crate::machine;
 use crate::runner::Check;
 use crate::sync::{Arc, Condvar, Hole, Mutex, thread, with_hole};
 
@@ -37,6 +38,8 @@ enum Flaw {
 }
 
 const JOBS: usize = if cfg!(executor_loom) { 2 } else { 10 };
+/// How many threads find that their keep-alive has passed.
+const TIMEOUTS: usize = if cfg!(executor_loom) { 0 } else { 5 };
 const MAX_THREADS: usize = if cfg!(executor_loom) { 1 } else { 3 };
 
 /// Counts what became of the jobs.
@@ -67,6 +70,8 @@ impl Job for Numbered {
 /// Two submitters, or one that submits twice, while threads run out of work.
 fn blocking(keep_alive: Duration, flaw: Option<Flaw>) -> usize {
     explore(2, move || {
+        machine::reset(false);
+        thread::grant_timeouts([TIMEOUTS, 0]);
         let book = Arc::new(Book {
             runs: Default::default(),
             left: Mutex::new(JOBS),

@@ -1,10 +1,10 @@
 //! Submitting, parking and finding: no token is left in a queue while everybody sleeps.
 
 use super::DEADLOCK;
+use super::model::{Plan, run};
 use crate::checker::{explore, explore_at_length};
 use crate::queues::Queue;
 use crate::runner::Check;
-use crate::scheduler::model::{Flaw, Model, Plan};
 use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::worker::idle::{Claim, Idle, Next};
 use crate::scheduler::worker::parked_worker::ParkedWorker;
@@ -12,139 +12,134 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, thread};
 
 pub(super) const CHECKS: &[Check] = &[
-    Check::model("submit", || submit(None)),
+    Check::model("submit", || submit(false, None)),
     Check::twin("submit/submitter-has-no-fence", DEADLOCK, || {
-        submit(Some(Flaw::SubmitterHasNoFence))
+        submit(false, Some("submitter-has-no-fence"))
     })
     .loom_only(),
     Check::twin("submit/submitter-looks-first", DEADLOCK, || {
-        submit(Some(Flaw::SubmitterLooksFirst))
+        submit(false, Some("submitter-looks-first"))
     }),
     Check::twin("submit/parker-has-no-fence", DEADLOCK, || {
-        submit(Some(Flaw::SleeperHasNoFence))
+        submit(false, Some("parker-has-no-fence"))
     })
     .loom_only(),
     Check::twin("submit/parker-looks-no-more", DEADLOCK, || {
-        submit(Some(Flaw::SleeperLooksNoMore))
+        submit(false, Some("parker-looks-no-more"))
     }),
-    Check::model("submit-to-driver", submit_to_seat),
+    Check::model("submit-to-driver", || submit(true, None)),
     Check::model("two-submitters", two_submitters),
     Check::model("wake-budget", || wake_budget(None)),
     Check::twin("wake-budget/wakes-anyway", "a wake-up too many", || {
-        wake_budget(Some(Flaw::SubmitterWakesAnyway))
+        wake_budget(Some("submitter-wakes-anyway"))
     }),
-    Check::model("two-submitters-woken-too-soon", two_submitters_restless),
+    Check::model("two-submitters-woken-too-soon", || woken_too_soon(2)),
     Check::model("vain-claim", || vain_claim(false)),
     Check::twin("vain-claim/uncounted-late", DEADLOCK, || vain_claim(true)).loom_only(),
-    Check::model("woken-too-soon", restless),
+    Check::model("woken-too-soon", || woken_too_soon(1)),
     Check::model("spare-ends", || spare_ends(None)),
     Check::twin("spare-ends/just-ends", "is lost", || {
-        spare_ends(Some(Flaw::SpareJustEnds))
+        spare_ends(Some("spare-just-ends"))
     }),
     Check::model("conserving", || conserving(None)).shuttle_only(),
     Check::twin("conserving/parker-searches-not", DEADLOCK, || {
-        conserving(Some(Flaw::SleeperSearchesNot))
+        conserving(Some("parker-searches-not"))
     })
     .shuttle_only(),
     Check::twin("conserving/finder-wakes-nobody", DEADLOCK, || {
-        conserving(Some(Flaw::FinderWakesNobody))
+        conserving(Some("finder-wakes-nobody"))
     })
     .shuttle_only(),
     Check::model("house", || house(None)).shuttle_only(),
     Check::twin("house/parker-looks-no-more", DEADLOCK, || {
-        house(Some(Flaw::SleeperLooksNoMore))
+        house(Some("parker-looks-no-more"))
     })
     .shuttle_only(),
     Check::twin("house/submitter-looks-first", DEADLOCK, || {
-        house(Some(Flaw::SubmitterLooksFirst))
+        house(Some("submitter-looks-first"))
     })
     .shuttle_only(),
 ];
 
-/// One submitter while the only worker goes to sleep.
-fn submit(flaw: Option<Flaw>) -> usize {
-    explore(3, move || {
-        let (model, cores) = Model::new(Plan {
+/// One submitter while the only worker parks; or, `driver`, begins to wait with the driver.
+fn submit(driver: bool, twin: Option<&'static str>) -> usize {
+    explore(3 - usize::from(driver), move || {
+        let plan = Plan {
             processors: 1,
-            tokens: 1,
-            flaw,
+            tasks: 1,
+            driver,
+            twin,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_workers();
+            model.spawn(0);
         });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.submit(0);
-        model.settle();
     })
 }
 
-/// The same, and the worker waits with the driver.
-fn submit_to_seat() -> usize {
-    explore(2, || {
-        let (model, cores) = Model::new(Plan {
-            processors: 1,
-            tokens: 1,
-            seats: true,
-            ..Plan::default()
-        });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.submit(0);
-        model.settle();
-    })
-}
-
-/// Two submitters, and as many workers that go to sleep as the checker can stand.
+/// Two submitters, and as many workers that park as the checker can stand.
 fn two_submitters() -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const EACH: usize = if cfg!(executor_loom) { 1 } else { 10 };
     explore_at_length(2, || {
-        let (model, cores) = Model::new(Plan {
+        let plan = Plan {
             processors: WORKERS,
-            tokens: 2 * EACH,
+            tasks: 2 * EACH,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_workers();
+            model.thread(|model| (0..EACH).for_each(|number| model.spawn(number)));
+            (EACH..2 * EACH).for_each(|number| model.spawn(number));
         });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.spawn(|model| (0..EACH).for_each(|number| model.submit(number)));
-        (EACH..2 * EACH).for_each(|number| model.submit(number));
-        model.settle();
     })
 }
 
-/// Two cores lie here, and each claim starts a worker: no more of them are woken than searches have ended.
-fn wake_budget(flaw: Option<Flaw>) -> usize {
+/// Two processors are idle, and each claim starts a worker: no second search begins while one lasts.
+fn wake_budget(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        let (model, cores) = Model::new(Plan {
+        let plan = Plan {
             processors: 2,
-            tokens: 2,
-            flaw,
+            tasks: 2,
+            twin,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            let check = || {
+                // Who claims is this thread, so it sees its own last claim.
+                let searching = model.shared.workers.idle.num_searching();
+                assert!(searching <= 1, "a wake-up too many");
+            };
+            model.spawn(0);
+            check();
+            model.spawn(1);
+            check();
         });
-        model.idle.put_cores(cores);
-        model.submit(0);
-        model.submit(1);
-        model.settle();
     })
 }
 
-/// Two submitters, and a worker that may take up its core by itself while one of them tries to claim it.
-fn two_submitters_restless() -> usize {
-    explore(3, || {
-        let (model, cores) = Model::new(Plan {
+/// One or two submitters, and a worker that may take up its core by itself while one of them tries to claim it, since
+/// its wait with the driver ends for nothing.
+fn woken_too_soon(submitters: usize) -> usize {
+    explore(3, move || {
+        let plan = Plan {
             processors: 1,
-            tokens: 2,
-            restless: true,
+            tasks: 2,
+            driver: true,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_workers();
+            if submitters == 2 {
+                model.thread(|model| model.spawn(0));
+            } else {
+                model.thread(|model| model.shared.wake_driver());
+                model.spawn(0);
+            }
+            model.shared.wake_driver();
+            model.spawn(1);
         });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.spawn(|model| model.submit(0));
-        model.submit(1);
-        model.settle();
     })
 }
 
@@ -245,81 +240,64 @@ impl Place {
     }
 }
 
-/// A worker resumes by itself while it is given a core.
-fn restless() -> usize {
-    explore(3, || {
-        let (model, cores) = Model::new(Plan {
-            processors: 1,
-            tokens: 2,
-            restless: true,
-            ..Plan::default()
-        });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.submit(0);
-        model.submit(1);
-        model.settle();
-    })
-}
-
 /// A spare's keep-alive passes while it is given a core.
-fn spare_ends(flaw: Option<Flaw>) -> usize {
+fn spare_ends(twin: Option<&'static str>) -> usize {
     explore(3, move || {
-        let (model, cores) = Model::new(Plan {
+        let plan = Plan {
             processors: 1,
-            tokens: 1,
-            restless: true,
-            spares_end: true,
-            flaw,
+            tasks: 1,
+            keep_alives: 1,
+            twin,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_spare();
+            model.spawn(0);
         });
-        model.idle.put_cores(cores);
-        model.start(None, false);
-        model.submit(0);
-        model.settle();
     })
 }
 
 /// All workers but one are blocked by what they run: the others must have been woken for it, and the last one runs the
 /// rest.
-fn conserving(flaw: Option<Flaw>) -> usize {
+fn conserving(twin: Option<&'static str>) -> usize {
     const WORKERS: usize = 4;
     explore_at_length(0, move || {
-        let (model, cores) = Model::new(Plan {
+        let plan = Plan {
             processors: WORKERS,
-            tokens: 20,
+            tasks: 20,
             blockers: WORKERS - 1,
-            flaw,
+            single: true,
+            twin,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_workers();
+            model.thread(|model| (0..10).for_each(|number| model.spawn(number)));
+            (10..20).for_each(|number| model.spawn(number));
         });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.spawn(|model| (0..10).for_each(|number| model.submit(number)));
-        (10..20).for_each(|number| model.submit(number));
-        model.settle();
     })
 }
 
-/// Everything at once: four workers, one of them with the driver, two submitters, tokens that submit others on their worker.
-fn house(flaw: Option<Flaw>) -> usize {
+/// Everything at once: four workers, one of them with the driver, two submitters, tasks that spawn others on their
+/// worker, and waits with the driver that end for nothing.
+fn house(twin: Option<&'static str>) -> usize {
     const PARENTS: usize = 7;
     explore_at_length(0, move || {
-        let (model, cores) = Model::new(Plan {
+        let plan = Plan {
             processors: 4,
-            tokens: 3 * PARENTS,
+            tasks: 3 * PARENTS,
             parents: PARENTS,
-            seats: true,
-            restless: true,
-            flaw,
+            driver: true,
+            rounds: 8,
+            twin,
             ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_monitor();
+            model.start_workers();
+            model.thread(|model| (0..PARENTS / 2).for_each(|number| model.spawn(number)));
+            model.thread(|model| (0..4).for_each(|_| model.shared.wake_driver()));
+            (PARENTS / 2..PARENTS).for_each(|number| model.spawn(number));
         });
-        cores
-            .into_iter()
-            .for_each(|core| model.start(Some(core), false));
-        model.spawn(|model| (0..PARENTS / 2).for_each(|number| model.submit(number)));
-        (PARENTS / 2..PARENTS).for_each(|number| model.submit(number));
-        model.settle();
     })
 }

@@ -1,0 +1,65 @@
+//! Handing a core over: it is neither lost nor doubled, and what it leaves behind is run.
+
+use super::DEADLOCK;
+use super::model::{Plan, begin, run};
+use crate::checker::explore;
+use crate::runner::Check;
+use crate::scheduler::enter_blocking;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("handover", || handover(true, None)),
+    Check::twin("handover/looks-no-more", DEADLOCK, || {
+        handover(true, Some("handover-looks-no-more"))
+    }),
+    Check::model("handover-brief", || handover(false, None)),
+    Check::model("handover-closing", || handover_closing(None)),
+    Check::twin("handover-closing/forgets-it", DEADLOCK, || {
+        handover_closing(Some("handover-forgets-closing"))
+    }),
+];
+
+/// A task with another in its worker's next slot blocks, and says so, while somebody else submits. `long`: it blocks
+/// until all have run, else it comes back at once.
+fn handover(long: bool, twin: Option<&'static str>) -> usize {
+    const MORE: usize = if cfg!(executor_loom) { 1 } else { 10 };
+    explore(2, move || {
+        let plan = Plan {
+            processors: 1,
+            tasks: 2 + MORE,
+            twin,
+            ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_worker_with(0, move |model| {
+                model.spawn(1);
+                let _blocking = enter_blocking();
+                if long {
+                    model.wait_ended();
+                }
+            });
+            (2..2 + MORE).for_each(|number| model.spawn(number));
+        });
+    })
+}
+
+/// A task blocks, and says so, while somebody closes: what was in its worker's next slot is cancelled.
+fn handover_closing(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        let plan = Plan {
+            processors: 1,
+            tasks: 2,
+            twin,
+            ..Plan::default()
+        };
+        run(plan, |model| {
+            model.start_monitor();
+            begin(model, |model, begun| {
+                begun.set();
+                model.spawn(1);
+                let _blocking = enter_blocking();
+                model.wait_ended();
+            });
+            model.close();
+        });
+    })
+}

@@ -1,0 +1,410 @@
+//! What the models of the scheduler have in common: a real scheduler, tasks that a book is kept of, and threads.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use super::book::Book;
+use crate::machine;
+use crate::scheduler::lifecycle::settings::{Lease, Settings};
+use crate::scheduler::lifecycle::threads::Context;
+use crate::scheduler::lifecycle::{CountedWorker, settings};
+use crate::scheduler::monitor::Rounds;
+use crate::scheduler::netpoll::Netpoll;
+use crate::scheduler::observer::{Observer, Purpose};
+use crate::scheduler::processor::{Core, Processor};
+use crate::scheduler::schedule::{OnPool, OnWorkers};
+use crate::scheduler::{Shared, monitor, worker};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{self, Arc, Condvar, Mutex};
+use crate::tasks::{self, Runnable, Schedule};
+use crate::twin;
+
+/// What a model is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Plan {
+    pub(super) processors: usize,
+    pub(super) tasks: usize,
+    /// Each of the first so many tasks spawns two others when it runs.
+    pub(super) parents: usize,
+    /// Each of the first so many tasks blocks its thread until all others have run.
+    pub(super) blockers: usize,
+    /// An idle worker may wait with the driver. Else the thread of the model has it all the time.
+    pub(super) driver: bool,
+    /// The last task leaves the closing to the model.
+    pub(super) stays_open: bool,
+    /// Runnables move one by one: what moves in a batch is seen by nobody meanwhile, and left to the monitor.
+    pub(super) single: bool,
+    /// So many rounds has the monitor.
+    pub(super) rounds: usize,
+    /// So many spares end.
+    pub(super) keep_alives: usize,
+    /// The edit of `twins.txt` that is in force.
+    pub(super) twin: Option<&'static str>,
+}
+
+/// A handle to the model.
+#[derive(Clone)]
+pub(super) struct Model(Arc<Ground>);
+
+pub(super) struct Ground {
+    pub(super) plan: Plan,
+    pub(super) shared: &'static Shared,
+    settings: Arc<Settings>,
+    book: Book,
+    /// Whether all tasks have run or were cancelled, for threads that block.
+    ended: (Mutex<bool>, Condvar),
+    /// Threads of the model itself.
+    started: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Deref for Model {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.0
+    }
+}
+
+#[derive(Debug)]
+struct Blind;
+
+impl Observer for Blind {}
+
+/// What a task of a model does when it runs.
+pub(super) type Body = Box<dyn FnOnce(&Model) + Send>;
+
+/// A task of a model.
+struct Task {
+    model: Model,
+    number: usize,
+    body: Option<Body>,
+    /// It waits until it is woken: where its waker goes.
+    waits: Option<Arc<Mutex<Option<Waker>>>>,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Task>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if let Some(place) = self.waits.take() {
+            *place.lock() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if let Some(body) = self.body.take() {
+            let (model, number) = (self.model.clone(), self.number);
+            model.run_task(number, body);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.body.is_some() {
+            self.model.cancel(self.number);
+        }
+    }
+}
+
+/// One execution. All cores are idle in the beginning.
+pub(super) fn run(plan: Plan, scene: impl FnOnce(&Model)) {
+    machine::reset(plan.single);
+    thread::grant_timeouts([plan.rounds, plan.keep_alives]);
+    twin::set(plan.twin);
+    let shared = Shared::leak(plan.processors, Box::new(Blind)).expect("it is the first");
+    let lease = Arc::new(Lease { shared });
+    let settings = Arc::new(settings());
+    let netpoll = Netpoll::new().expect("this kernel refuses nothing");
+    shared.prepare(&lease, settings.clone(), netpoll.clone());
+    // The first is taken first.
+    let mut cores = shared.workers.idle.take_cores();
+    cores.sort_by_key(|core| std::cmp::Reverse(core.index));
+    shared.workers.idle.put_cores(cores);
+    let driver = (!plan.driver).then(|| netpoll.try_driver().expect("nobody else is here"));
+    let model = Model(Arc::new(Ground {
+        plan,
+        shared,
+        settings,
+        book: Book::new(plan.tasks),
+        ended: (Mutex::new(false), Condvar::new()),
+        started: Mutex::new(Vec::new()),
+    }));
+    scene(&model);
+    model.settle();
+    drop((driver, model));
+    drop(netpoll);
+    // A thread that has left may drop its lease at any time, and the last one must not find the scheduler gone.
+    std::mem::forget(lease);
+    // SAFETY: the threads have ended, and with them the tasks and the model.
+    unsafe { sync::end_execution() };
+}
+
+fn settings() -> Settings {
+    Settings {
+        worker_threads: 1,
+        max_threads: 64,
+        max_blocking_threads: 64,
+        thread_keep_alive: Duration::from_secs(1),
+        thread_name: String::new(),
+        thread_stack_size: None,
+        wrap_thread: Box::new(|_, body| body()),
+        stall_threshold: Duration::MAX,
+        seed: Some(1),
+        retakes: true,
+    }
+}
+
+impl Model {
+    /// Spawns a task, from a worker or from elsewhere.
+    pub(super) fn spawn(&self, number: usize) {
+        self.spawn_with(number, |_| ());
+    }
+
+    /// The same, of a task that does this.
+    pub(super) fn spawn_with(&self, number: usize, body: impl FnOnce(&Model) + Send + 'static) {
+        let runnable = self.task(number, body);
+        self.shared.submit_new(runnable);
+    }
+
+    /// A job of the blocking pool.
+    pub(super) fn spawn_blocking(&self, number: usize) {
+        let runnable = self.task_as::<OnPool>(number, Box::new(|_| ()), None);
+        self.shared.submit_new_blocking(runnable);
+    }
+
+    /// A task that was spawned elsewhere and waits. Its waker.
+    pub(super) fn spawn_waiting(&self, number: usize) -> Waker {
+        let place = Arc::new(Mutex::new(None));
+        let runnable = self.task_as::<OnWorkers>(number, Box::new(|_| ()), Some(place.clone()));
+        assert!(self.shared.count_remote_spawn(), "nobody has closed yet");
+        self.shared.poll_off_processor(runnable, Purpose::Run);
+        let waker = place.lock().take();
+        waker.expect("it waits")
+    }
+
+    fn task(&self, number: usize, body: impl FnOnce(&Model) + Send + 'static) -> Runnable {
+        self.task_as::<OnWorkers>(number, Box::new(body), None)
+    }
+
+    fn task_as<S: Schedule>(
+        &self,
+        number: usize,
+        body: Body,
+        waits: Option<Arc<Mutex<Option<Waker>>>>,
+    ) -> Runnable {
+        let task = Task {
+            model: self.clone(),
+            number,
+            body: Some(body),
+            waits,
+        };
+        let (runnable, handle) = tasks::create::<_, S>(task, 0, self.shared.registry);
+        drop(handle);
+        runnable
+    }
+
+    fn run_task(&self, number: usize, body: Body) {
+        let last = self.book.ran(number);
+        if number < self.plan.parents {
+            let first = self.plan.parents + 2 * number;
+            self.spawn(first);
+            self.spawn(first + 1);
+        }
+        self.ends(last);
+        if number < self.plan.blockers {
+            self.wait_ended();
+        }
+        body(self);
+    }
+
+    fn cancel(&self, number: usize) {
+        let mut last = self.book.cancelled(number);
+        if number < self.plan.parents {
+            // Nobody will spawn them.
+            let first = self.plan.parents + 2 * number;
+            last |= self.book.cancelled(first);
+            last |= self.book.cancelled(first + 1);
+        }
+        self.ends(last);
+    }
+
+    /// The last task closes the scheduler.
+    fn ends(&self, last: bool) {
+        if last {
+            *self.ended.0.lock() = true;
+            self.ended.1.notify_all();
+            if !self.plan.stays_open {
+                self.close();
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Blocks, as user code may, until all tasks have run or were cancelled.
+    pub(super) fn wait_ended(&self) {
+        let mut ended = self.ended.0.lock();
+        while !*ended {
+            ended = self.ended.1.wait(ended);
+        }
+    }
+
+    /// Starts a worker for each core, as long as one is idle.
+    pub(super) fn start_workers(&self) {
+        for _ in 0..self.plan.processors {
+            self.start_worker();
+        }
+    }
+
+    /// Starts a worker for an idle core, if there is one.
+    pub(super) fn start_worker(&self) -> Option<()> {
+        let core = self.shared.workers.idle.pop_idle()?;
+        self.start_on(core)
+    }
+
+    /// `None`: it is closed already.
+    fn start_on(&self, core: Box<Core>) -> Option<()> {
+        let (core, error) = match self.shared.start_worker(core, false) {
+            Ok(()) => return Some(()),
+            Err(back) => back,
+        };
+        assert!(self.shared.is_closed(), "{error}");
+        self.shared.take_back(core, false);
+        None
+    }
+
+    /// Starts a worker that holds a core, and polls this task first.
+    pub(super) fn start_worker_with(
+        &self,
+        number: usize,
+        body: impl FnOnce(&Model) + Send + 'static,
+    ) {
+        let core = self.shared.workers.idle.pop_idle();
+        let core = core.expect("a core is idle");
+        assert!(self.shared.count_remote_spawn(), "nobody has closed yet");
+        (core.queue).push(self.task(number, body));
+        self.start_on(core).expect("nobody has closed yet");
+    }
+
+    /// Starts a worker without a core.
+    pub(super) fn start_spare(&self) {
+        let shared = self.shared;
+        let counted = CountedWorker::new(shared, usize::MAX).expect("there is no limit");
+        let body = move || {
+            let _counted = counted;
+            worker::run(shared, None, false);
+        };
+        let started = shared.start_thread(&self.settings, Context::Needed, body);
+        assert!(started.is_ok(), "threads can be started");
+    }
+
+    /// Starts the monitor's thread. It makes a round for each time-out of its own.
+    pub(super) fn start_monitor(&self) {
+        let shared = self.shared;
+        let body = move || monitor::run(shared);
+        let started = shared.start_thread(&self.settings, Context::Wanted, body);
+        assert!(started.is_ok(), "threads can be started");
+    }
+
+    /// Starts a thread that does this and then waits for the closing, as the monitor's does, without its rounds.
+    pub(super) fn start_monitor_after(&self, begin: impl FnOnce(&Model) + Send + 'static) {
+        let model = self.clone();
+        let body = move || {
+            begin(&model);
+            let shared = model.shared;
+            drop(model);
+            monitor::run(shared);
+        };
+        let started = (self.shared).start_thread(&self.settings, Context::Wanted, body);
+        assert!(started.is_ok(), "threads can be started");
+    }
+
+    /// A thread of the blocking pool, say, runs a task that only it knows of.
+    pub(super) fn run_elsewhere(&self, number: usize) {
+        assert!(self.shared.count_remote_spawn(), "nobody has closed yet");
+        let runnable = self.task(number, |_| ());
+        self.thread(move |model| model.shared.poll_off_processor(runnable, Purpose::Run));
+    }
+
+    /// Starts a thread of the model, to be joined by [`Model::settle`].
+    pub(super) fn thread(&self, body: impl FnOnce(&Model) + Send + 'static) {
+        let model = self.clone();
+        let handle = thread::spawn(move || body(&model));
+        self.started.lock().push(handle);
+    }
+
+    /// The processor in this place, as it is at present.
+    pub(super) fn processor(&self, index: usize) -> &'static Processor {
+        self.shared.queues.processors[index].current()
+    }
+
+    /// The monitor, in the hands of a model: it has found the polls of these processors stuck.
+    pub(super) fn monitor(&self) -> Rounds {
+        Rounds::new(self.shared)
+    }
+
+    /// Waits for all threads and checks the book.
+    fn settle(&self) {
+        loop {
+            let Some(handle) = self.started.lock().pop() else {
+                break;
+            };
+            handle.join().expect("a thread panicked");
+        }
+        assert!(self.shared.wait_closed(None));
+        self.book.check();
+        assert_eq!(
+            self.shared.workers.idle.num_idle(),
+            self.plan.processors,
+            "a core is lost or counted wrongly"
+        );
+        assert!(self.shared.is_settled(), "something is counted still");
+    }
+}
+
+/// Takes the processor in this place from its worker, if a thread holds it.
+pub(super) fn retake(rounds: &mut Rounds, model: &Model, index: usize) {
+    let processor = model.processor(index);
+    rounds.last = machine::now();
+    rounds.watches[index].look(processor, rounds.last, true);
+    rounds.stuck(index, true, &mut 1);
+}
+
+/// A later round, in which it looks at what it has retaken, and for hidden work.
+pub(super) fn later_round(rounds: &mut Rounds) {
+    rounds.last = machine::now();
+    rounds.check_all_detached();
+    rounds.wake_for_hidden_work();
+}
+
+/// Something has come to pass. Who waits for it sees all that was before: it stands for the time in which every store
+/// becomes visible.
+#[derive(Clone, Default)]
+pub(super) struct Event(Arc<(Mutex<bool>, Condvar)>);
+
+impl Event {
+    pub(super) fn set(&self) {
+        *self.0.0.lock() = true;
+        self.0.1.notify_all();
+    }
+
+    pub(super) fn wait(&self) {
+        let mut set = self.0.0.lock();
+        while !*set {
+            set = self.0.1.wait(set);
+        }
+    }
+}
+
+/// Starts a worker whose first poll, of task 0, does this, and waits until it has said that it is so far.
+pub(super) fn begin(model: &Model, body: impl FnOnce(&Model, &Event) + Send + 'static) {
+    let so_far = Event::default();
+    let says = so_far.clone();
+    model.start_worker_with(0, move |model| body(model, &says));
+    so_far.wait();
+}
