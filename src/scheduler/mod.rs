@@ -59,7 +59,7 @@
 //! |---|---|
 //! | 1 | `tasks/contain`; its id and its number for spawn site and runtime come from `tasks/current` and `tasks/spawn_site` |
 //! | 2, 4 | [`submit`]; whether this thread is a worker says [`this_thread`] |
-//! | 3, 5 | [`processor`], and [`run_queues::next_slot`] |
+//! | 3, 5 | [`processor`], and [`processor::next_slot`] |
 //! | 6, 7 | [`run_queues`], and [`run_queues::steal`] |
 //! | 8 | [`worker`], `tasks/current` |
 //! | 9, 11 | `tasks/contain`, `tasks/registry`; at 11 `async_task` stores the output and wakes who awaits it, when `Contained` has dropped the future |
@@ -97,7 +97,7 @@
 //!
 //! Each stands in the module that owns it: submitting, parking and finding in [`worker::idle`]; the
 //! order of looking and the way of waiting in [`worker`]; the next slot in
-//! [`run_queues::next_slot`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
+//! [`processor::next_slot`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
 //! in [`run_queues::detached`], how many may compute beside the processors in
 //! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in
 //! [`timers`]; handing over and retaking in [`acquire`]; who is stuck in [`monitor::watch`], when

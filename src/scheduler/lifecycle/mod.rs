@@ -21,20 +21,20 @@
 use std::io;
 use std::time::Instant;
 
+use self::blocking_job::BlockingJob;
 use self::forked::Free;
-use self::runtimes::scheduler_of;
-use self::settings::{Lease, Settings};
+use self::settings::{Lease, Leased, Settings};
 use self::threads::Context;
 use super::netpoll::Netpoll;
-use super::observer::{Observer, Purpose};
+use super::observer::Observer;
 use super::processor::Core;
-use super::shared::Leased;
 use super::{Shared, monitor, rng, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
 
+pub(crate) mod blocking_job;
 pub(crate) mod forked;
 pub(crate) mod hold;
 pub(crate) mod runtimes;
@@ -49,43 +49,6 @@ static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 /// Takes the list of them, for a fork.
 pub(crate) fn hold_free() -> Free {
     FREE.lock()
-}
-
-/// A job of the blocking pool.
-pub(crate) enum BlockingJob {
-    /// A task whose future blocks.
-    Task(Runnable),
-    /// The runtime's own, for who must not block. Dropped when the runtime ends before it has
-    /// begun.
-    Call(Box<dyn FnOnce() + Send>),
-    /// Likewise: see [`super::foreign_wakers`].
-    Wakers(&'static Shared),
-}
-
-impl Job for BlockingJob {
-    fn run(self) {
-        match self {
-            BlockingJob::Task(runnable) => {
-                let (shared, tag) = (scheduler_of(runnable.metadata()), runnable.metadata().tag());
-                let _here = shared.workers.off_processor.enter(tag, true);
-                shared.poll_off_processor(runnable, Purpose::Run);
-            }
-            BlockingJob::Call(call) => call(),
-            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
-        }
-        forked::abort_if_child();
-    }
-
-    fn cancel(self) {
-        match self {
-            BlockingJob::Task(runnable) => {
-                scheduler_of(runnable.metadata()).poll_off_processor(runnable, Purpose::Cancel);
-            }
-            // The runtime ends: nobody is kept waiting any more.
-            BlockingJob::Call(_) => {}
-            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
-        }
-    }
 }
 
 impl Lease {

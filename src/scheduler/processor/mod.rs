@@ -12,16 +12,17 @@ use std::fmt;
 use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
 use self::busy_time::BusyTime;
+use self::next_slot::NextSlot;
 use self::ownership::Ownership;
 use self::records::Records;
 use super::rng::Rng;
-use super::run_queues::next_slot::NextSlot;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::compiler_fence;
 use crate::sync::counter::Counter;
 use crate::tasks::Runnable;
 
 pub(crate) mod busy_time;
+pub(crate) mod next_slot;
 pub(crate) mod ownership;
 mod processor_ref;
 pub(crate) mod records;

@@ -6,9 +6,6 @@ pub(crate) mod held_back;
 #[path = "../../../../src/scheduler/run_queues/detached/list.rs"]
 #[rustfmt::skip]
 mod list;
-#[path = "../../../../src/scheduler/run_queues/next_slot.rs"]
-#[rustfmt::skip]
-pub(crate) mod next_slot;
 
 pub(crate) mod compute_limit {
     pub(crate) use super::held_back;
