@@ -110,7 +110,7 @@ impl Shared {
     /// A new task, spawned by a thread without a core.
     fn submit_remote(&'static self, runnable: Runnable) {
         if !self.count_remote_spawn() {
-            return self.refuse(runnable);
+            return self.reject(runnable, None, true);
         }
         if self.is_observed() {
             self.tell_spawn(runnable.metadata().tag());
@@ -122,7 +122,7 @@ impl Shared {
     pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
         this_thread::with_core(self, Core::send_job);
         if !self.count_remote_spawn() {
-            return self.refuse(runnable);
+            return self.reject(runnable, None, true);
         }
         if self.is_observed() {
             let tag = runnable.metadata().tag();

@@ -20,18 +20,18 @@ struct Current {
 }
 
 /// What a poll is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Progress,
-    /// End the task: the wrapper drops its future instead of polling it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Run,
+    /// To end the task: the wrapper drops its future instead of polling it.
     Cancel,
-    /// End the task, and tell its handle why.
-    Refuse(io::ErrorKind),
+    /// Likewise. The task's handle is told what the system refused.
+    Reject(io::ErrorKind),
 }
 
 std::thread_local! {
     static CURRENT: Current = const {
-        Current { meta: Cell::new(ptr::null()), purpose: Cell::new(Purpose::Progress), ids: Cell::new((0, 0)) }
+        Current { meta: Cell::new(ptr::null()), purpose: Cell::new(Purpose::Run), ids: Cell::new((0, 0)) }
     };
 }
 
@@ -40,7 +40,7 @@ std::thread_local! {
 /// Never unwinds: the wrapper in [`super::contain`] catches panics of the future.
 #[inline]
 pub(crate) fn run(runnable: Runnable) -> Polled {
-    poll(runnable, Purpose::Progress)
+    Purpose::Run.poll(runnable)
 }
 
 /// Ends the task: drops its future on this thread, and resolves its handle to "cancelled".
@@ -48,13 +48,7 @@ pub(crate) fn run(runnable: Runnable) -> Polled {
 /// This *polls* the task instead of dropping it. So the task completes like any other, and a
 /// `JoinHandle` handles one kind of end only.
 pub(crate) fn cancel(runnable: Runnable) -> Polled {
-    poll(runnable, Purpose::Cancel)
-}
-
-/// Like [`cancel`], for a task that never began because the system refused `reason`. The handle's
-/// error names `reason`.
-pub(crate) fn refuse(runnable: Runnable, reason: io::ErrorKind) {
-    poll(runnable, Purpose::Refuse(reason));
+    Purpose::Cancel.poll(runnable)
 }
 
 /// What a poll did to its task.
@@ -66,36 +60,38 @@ pub(crate) struct Polled {
     pub(crate) is_queued: bool,
 }
 
-#[inline]
-fn poll(runnable: Runnable, purpose: Purpose) -> Polled {
-    let meta: *const Meta = runnable.metadata();
-    CURRENT.with(|current| {
-        let outer = current.meta.replace(meta);
-        let outer_purpose = current.purpose.replace(purpose);
-        let outer_budget = budget::refill();
-        let is_queued = runnable.run();
-        budget::restore(outer_budget);
-        current.purpose.set(outer_purpose);
-        // `task_is_gone` has set it to null if the future was dropped.
-        let has_ended = current.meta.replace(outer).is_null();
-        Polled {
-            has_ended,
-            is_queued,
-        }
-    })
+impl Purpose {
+    #[inline]
+    pub(crate) fn poll(self, runnable: Runnable) -> Polled {
+        let meta: *const Meta = runnable.metadata();
+        CURRENT.with(|current| {
+            let outer = current.meta.replace(meta);
+            let outer_purpose = current.purpose.replace(self);
+            let outer_budget = budget::refill();
+            let is_queued = runnable.run();
+            budget::restore(outer_budget);
+            current.purpose.set(outer_purpose);
+            // `task_is_gone` has set it to null if the future was dropped.
+            let has_ended = current.meta.replace(outer).is_null();
+            Polled {
+                has_ended,
+                is_queued,
+            }
+        })
+    }
 }
 
 /// Whether the current poll has to end the task.
 #[inline]
 pub(super) fn is_cancelling() -> bool {
-    CURRENT.with(|current| current.purpose.get() != Purpose::Progress)
+    CURRENT.with(|current| current.purpose.get() != Purpose::Run)
 }
 
 /// What the system refused, if that is why the current poll ends the task.
-pub(super) fn refusal() -> Option<io::ErrorKind> {
+pub(super) fn refused() -> Option<io::ErrorKind> {
     CURRENT.with(|current| match current.purpose.get() {
-        Purpose::Refuse(kind) => Some(kind),
-        Purpose::Progress | Purpose::Cancel => None,
+        Purpose::Reject(kind) => Some(kind),
+        Purpose::Run | Purpose::Cancel => None,
     })
 }
 

@@ -49,10 +49,10 @@ pub(crate) use contain::{
     Outcome, Schedule, catch_panic, create, create_local, create_named, create_ready, drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
-pub(crate) use current::{Polled, cancel, current_id, current_tag, run};
+pub(crate) use current::{Purpose, cancel, current_id, current_tag, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
-pub(crate) use reject::{end_put_off, reject};
+pub(crate) use reject::{reject, reject_next};
 pub(crate) use runnable::Runnable;
 pub use yield_now::{YieldNow, yield_now};
 

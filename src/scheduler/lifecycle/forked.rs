@@ -32,12 +32,11 @@
 
 use std::process;
 
-use super::{runtimes, wait_cycle};
+use super::runtimes;
 use crate::scheduler::{Shared, this_thread};
 use crate::stderr;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
-use crate::tasks::{self, Runnable};
 
 /// Schedulers that no runtime uses, taken for a fork.
 pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
@@ -107,21 +106,6 @@ impl Shared {
             abort_child();
         }
         self.registry.close();
-    }
-
-    /// A new task that comes too late.
-    #[cold]
-    pub(crate) fn refuse(&'static self, runnable: Runnable) {
-        if self.in_forked_child() {
-            // To cancel it would take locks that nobody may be left to release.
-            std::mem::forget(runnable);
-            panic!("{FORKED}");
-        }
-        let _ends = wait_cycle::ends_task_of(self);
-        match self.is_observed() {
-            false => tasks::reject(runnable, None, None),
-            true => self.observer.reject(self, runnable, None, true),
-        }
     }
 }
 

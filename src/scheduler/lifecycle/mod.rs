@@ -9,11 +9,11 @@
 //!
 //! # Closing
 //!
-//! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
+//! 1. Mark it closed. A spawn that comes later rejects its task instead of pushing it.
 //! 2. Wake all workers: they see the mark, leave what is in their queues to the shutdown thread,
 //!    and end.
 //! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one
-//!    that would begin to wait is refused and ends itself.
+//!    that would begin to wait cancels itself.
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
 //! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see
 //!    [`shutdown`].
@@ -22,7 +22,7 @@ use std::io;
 use std::time::Instant;
 
 use self::blocking_job::BlockingJob;
-use self::forked::Free;
+use self::forked::{FORKED, Free};
 use self::settings::{Lease, Leased, Settings};
 use self::threads::Context;
 use super::netpoll::Netpoll;
@@ -307,21 +307,33 @@ impl Shared {
     /// Submits a job to the blocking pool; one that cannot be taken ends at once.
     pub(crate) fn submit_blocking(&'static self, runnable: Runnable) {
         let Some(pool) = self.blocking() else {
-            return self.reject(runnable, None);
+            return self.reject(runnable, None, false);
         };
         if let Err((BlockingJob::Task(runnable), error)) = pool.submit(BlockingJob::Task(runnable))
         {
             let refused = (!self.is_closed()).then(|| error.kind());
-            self.reject(runnable, refused);
+            self.reject(runnable, refused, false);
         }
     }
 
-    /// Ends a task that nobody takes.
-    pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
+    /// Ends a task that no queue accepts. `refused`: what the system refused, if that is why.
+    /// `is_new`: its spawn has not been told yet.
+    #[cold]
+    pub(super) fn reject(
+        &'static self,
+        runnable: Runnable,
+        refused: Option<io::ErrorKind>,
+        is_new: bool,
+    ) {
+        if is_new && self.in_forked_child() {
+            // To end it would take locks that nobody may be left to release.
+            std::mem::forget(runnable);
+            panic!("{FORKED}");
+        }
         let _ends = wait_cycle::ends_task_of(self);
         match self.is_observed() {
             false => tasks::reject(runnable, refused, None),
-            true => self.observer.reject(self, runnable, refused, false),
+            true => self.observer.reject(self, runnable, refused, is_new),
         }
     }
 
