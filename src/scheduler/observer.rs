@@ -39,7 +39,7 @@ use super::{Shared, this_thread};
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks::{self, Runnable};
 
-pub(crate) use super::processor::records::Records;
+pub(crate) use super::processor::Records;
 pub(crate) use crate::tasks::Purpose;
 
 /// While this is the only switch that is on, a task that yields is pushed unobserved. What the

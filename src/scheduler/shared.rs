@@ -9,7 +9,6 @@ use crossbeam_utils::CachePadded;
 use super::foreign_wakers::ForeignWakers;
 use super::lifecycle::blocking_job::BlockingJob;
 use super::lifecycle::hold::Hold;
-use super::lifecycle::runtimes;
 use super::lifecycle::settings::{Leased, Settings};
 use super::lifecycle::threads::Threads;
 use super::monitor::Monitor;
@@ -18,6 +17,7 @@ use super::observer::Observer;
 use super::off_processor::OffProcessor;
 use super::processor::Core;
 use super::run_queues::RunQueues;
+use super::submit::add_scheduler;
 use super::timers::Timers;
 use super::worker::idle::Idle;
 use crate::blocking::Pool;
@@ -141,7 +141,7 @@ impl Shared {
             remote_tasks: Default::default(),
         }));
         shared.workers.idle.put_cores(cores);
-        runtimes::insert(registry.index(), shared);
+        add_scheduler(registry.index(), shared);
         Some(shared)
     }
 

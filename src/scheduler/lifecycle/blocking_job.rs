@@ -1,10 +1,10 @@
 //! What this scheduler's threads of the blocking pool are given to do.
 
 use super::forked;
-use super::runtimes::scheduler_of;
 use crate::blocking::Job;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::Purpose;
+use crate::scheduler::submit::scheduler_of;
 use crate::tasks::Runnable;
 
 /// A job of the blocking pool.

@@ -32,7 +32,7 @@
 
 use std::process;
 
-use super::runtimes;
+use crate::scheduler::submit::each_scheduler;
 use crate::scheduler::{Shared, this_thread};
 use crate::stderr;
 use crate::sync::MutexGuard;
@@ -44,7 +44,7 @@ pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
 /// In a child: all schedulers there are belong to another process.
 pub(crate) fn close_in_child(free: &mut Free) {
     free.clear();
-    runtimes::each(|shared| shared.closed.store(true, Ordering::SeqCst));
+    each_scheduler(|shared| shared.closed.store(true, Ordering::SeqCst));
 }
 
 /// On a thread of a runtime, after foreign code: if that has forked, this is a child with nothing

@@ -37,7 +37,6 @@ use crate::tasks::{self, Runnable};
 pub(crate) mod blocking_job;
 pub(crate) mod forked;
 pub(crate) mod hold;
-pub(crate) mod runtimes;
 pub(crate) mod settings;
 pub(crate) mod shutdown;
 pub(crate) mod threads;
