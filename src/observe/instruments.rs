@@ -335,8 +335,8 @@ impl Instruments {
         }
         let now = stamp::now();
         match event {
-            Event::Acquired => self.write(records, Kind::Hold, this_thread(), now),
-            Event::Released => self.write(records, Kind::Lay, 0, now),
+            Event::Acquired => self.write(records, Kind::Acquire, this_thread(), now),
+            Event::Released => self.write(records, Kind::Release, 0, now),
             // The rest of the poll is drawn in the thread's lane.
             Event::GivenAway { tag } => {
                 self.write(records, Kind::Leave, tag, now);

@@ -319,7 +319,7 @@ impl Shared {
         }
     }
 
-    /// No thread has come to life for this core. The work stays queued: a worker that parks or the
+    /// No thread was started for this core. The work stays queued: a worker that parks or the
     /// monitor's next round tries again. `searching`: its worker was counted so.
     pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
         match searching {
