@@ -32,7 +32,7 @@ esac
 # What chooses a tested program's settings is not for here.
 unset EXECUTOR_DEBUG EXECUTOR_WORKER_THREADS
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" cargo build --quiet --release --locked --target "$triple" \
-    --manifest-path tests/fuzz/Cargo.toml --target-dir "$build"
+    --manifest-path tests/fuzz/Cargo.toml --target-dir "$build" "${targets[@]/#/--bin=}"
 echo "built in $SECONDS s"
 
 # Faster: a quarantine that fits the caches, short stacks of allocations, and no fake stacks, which each unwinding clears.

@@ -23,17 +23,20 @@ trap 'rm -rf "$scratch"' EXIT
 reports=$scratch/report
 runner=()
 targets=(--lib --tests)
+optimised=1
 # The unit tests, and of the others those in which memory changes hands in the most ways.
 if [ "${1:-}" = --quick ]; then
     shift
     targets=(--lib --test ends)
+    # They run for seconds, and to compile them took a minute more.
+    optimised=0
 fi
 declare -A skipped=() omitted=()
 export CARGO_MANIFEST_DIR=$PWD RUST_BACKTRACE=1 PROPTEST_CASES=${PROPTEST_CASES:-8}
 # The tests' bound for a hang is a multiple of the usual one.
 export EXECUTOR_TEST_SLOW=1
 # Optimised a little, or the tools cost too much; lines for the reports.
-export CARGO_INCREMENTAL=0 CARGO_PROFILE_TEST_OPT_LEVEL=${CARGO_PROFILE_TEST_OPT_LEVEL:-1} CARGO_PROFILE_TEST_DEBUG=line-tables-only
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_TEST_OPT_LEVEL=${CARGO_PROFILE_TEST_OPT_LEVEL:-$optimised} CARGO_PROFILE_TEST_DEBUG=line-tables-only
 
 suite_build() {
     echo "building for $tool"

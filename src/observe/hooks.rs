@@ -5,8 +5,6 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::instruments::Instruments;
-use crate::scheduler::Shared;
 use crate::sync::Arc;
 use crate::tasks::{self, Id, catch_panic};
 
@@ -86,30 +84,15 @@ std::thread_local! {
     static OF_WORKER: RefCell<Option<HooksHere>> = const { RefCell::new(None) };
 }
 
-impl Instruments {
-    /// The calling thread becomes a worker.
-    pub(super) fn worker_begins(&self) {
-        set_hooks_here(self.hooks.lock().clone().map(Rc::new));
-    }
-
-    pub(super) fn worker_ends(&self) {
-        set_hooks_here(None);
-    }
-
-    /// The hooks of the runtime. `None`: it has none, or has ended.
-    pub(super) fn hooks_of(&self, shared: &'static Shared) -> Option<HooksHere> {
-        if shared.is_worker_here() {
-            if let Ok(hooks) = OF_WORKER.try_with(|place| place.borrow().clone()) {
-                return hooks;
-            }
-        }
-        self.hooks.lock().clone().map(Rc::new)
-    }
+/// The calling thread becomes a worker of the runtime that has these, or is none any more.
+pub(super) fn set_of_worker(hooks: Option<Arc<Hooks>>) {
+    let before = OF_WORKER.try_with(|place| place.replace(hooks.map(Rc::new)));
+    drop(before);
 }
 
-fn set_hooks_here(hooks: Option<HooksHere>) {
-    let before = OF_WORKER.try_with(|place| place.replace(hooks));
-    drop(before);
+/// What was set so. `None`: the thread ends, and has let go of it.
+pub(super) fn of_worker() -> Option<Option<HooksHere>> {
+    OF_WORKER.try_with(|place| place.borrow().clone()).ok()
 }
 
 impl fmt::Debug for Hooks {

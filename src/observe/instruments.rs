@@ -4,18 +4,19 @@
 //! |---|---|
 //! | [`TIMELINE`] | polls, wakes, thefts, hand-overs, in the [`journal`](super::journal) |
 //! | [`HISTOGRAMS`] | how long polls take ([`histogram`](super::histogram)) and runnables wait ([`latency`](super::latency)) |
-//! | [`HOOKS`] | calls the user's [`hooks`](super::hooks) |
+//! | [`HOOKS`] | calls the user's [`hooks`] |
 //! | [`DETAILS`] | [`details`](super::details) of each task |
 //!
 //! Each is a switch of the scheduler's; see [`crate::scheduler::observer`] for how a switch is
 //! seen. What is written by somebody who has not yet seen that it is off is not read.
 
 use std::io;
+use std::rc::Rc;
 
 use super::details::Details;
 use super::each;
-use super::hooks::Hooks;
-use super::journal::{Journal, Others};
+use super::hooks::{self, Hooks, HooksHere};
+use super::journal::{EVENTS, Journal, Others};
 use super::latency::Latencies;
 use super::timeline::{self, Kind, Place, pair, stamp};
 use crate::clock;
@@ -33,12 +34,6 @@ pub(super) const DETAILS: u8 = 8;
 
 /// Of so many pushes one is measured, as in Go (`gTrackingPeriod`).
 const LATENCY_PERIOD: u64 = 8;
-
-/// Events that a ring holds by default: 4 MiB for each processor.
-pub(crate) const EVENTS: usize = 1 << 18;
-
-/// The most that it may hold: 256 MiB. Room for the addresses of so many is made with each ring.
-pub(crate) const MOST_EVENTS: usize = 1 << 24;
 
 /// All runtimes record, also those to come.
 static EVERYWHERE: AtomicBool = AtomicBool::new(false);
@@ -210,6 +205,25 @@ impl Instruments {
         }
     }
 
+    /// The calling thread becomes a worker.
+    pub(super) fn worker_begins(&self) {
+        hooks::set_of_worker(self.hooks.lock().clone());
+    }
+
+    pub(super) fn worker_ends(&self) {
+        hooks::set_of_worker(None);
+    }
+
+    /// The hooks of the runtime. `None`: it has none, or has ended.
+    pub(super) fn hooks_of(&self, shared: &'static Shared) -> Option<HooksHere> {
+        if shared.is_worker_here() {
+            if let Some(hooks) = hooks::of_worker() {
+                return hooks;
+            }
+        }
+        self.hooks.lock().clone().map(Rc::new)
+    }
+
     /// A task is about to be pushed by the holder of these records, or of none.
     #[inline]
     pub(super) fn pushed(
@@ -321,8 +335,8 @@ impl Instruments {
         }
         let now = stamp::now();
         match event {
-            Event::Acquired => self.write(records, Kind::Hold, this_thread(), now),
-            Event::Released => self.write(records, Kind::Lay, 0, now),
+            Event::Acquired => self.write(records, Kind::Acquire, this_thread(), now),
+            Event::Released => self.write(records, Kind::Release, 0, now),
             // The rest of the poll is drawn in the thread's lane.
             Event::GivenAway { tag } => {
                 self.write(records, Kind::Leave, tag, now);

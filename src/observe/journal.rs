@@ -8,13 +8,18 @@ use std::ptr;
 use crossbeam_utils::CachePadded;
 
 use super::histogram::Recorder;
-use super::instruments::MOST_EVENTS;
 use super::timeline::{Event, Kind, Place, Ring};
 use crate::scheduler::observer::Records;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::counter::Counter;
 use crate::sync::{Mutex, OnceLock};
 use crate::tasks::registry::{SHARDS, thread_shard};
+
+/// Events that a ring holds by default: 4 MiB for each processor.
+pub(crate) const EVENTS: usize = 1 << 18;
+
+/// The most that it may hold: 256 MiB. Room for the addresses of so many is made with each ring.
+pub(crate) const MOST_EVENTS: usize = 1 << 24;
 
 std::thread_local! {
     /// The journal that this thread wrote into last, and the records that it is. To ask a box for

@@ -38,7 +38,7 @@ use self::deadlock::Deadlocks;
 use self::instruments::Instruments;
 use self::schedtrace::Schedtrace;
 use self::stall::{Reporters, Reports};
-use crate::scheduler::lifecycle::runtimes;
+use crate::scheduler::submit::each_scheduler;
 use crate::scheduler::{Lease, Shared};
 use crate::sync::{Arc, Mutex};
 
@@ -48,8 +48,8 @@ mod details;
 pub(crate) mod dump;
 mod histogram;
 mod hooks;
-pub(crate) mod instruments;
-mod journal;
+mod instruments;
+pub(crate) mod journal;
 mod latency;
 pub(crate) mod metrics;
 mod observer;
@@ -115,7 +115,7 @@ fn try_of(shared: &'static Shared) -> Option<&'static RuntimeObserver> {
 
 /// Calls `f` for each runtime of this process, and those that have ended.
 fn each(mut f: impl FnMut(&'static Shared, &'static RuntimeObserver)) {
-    runtimes::each(|shared| {
+    each_scheduler(|shared| {
         if !shared.in_forked_child() {
             if let Some(observer) = try_of(shared) {
                 f(shared, observer);

@@ -123,7 +123,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
             return output;
         }
         while !signal.take() {
-            if !frame.run_local_tasks() && !tasks::end_put_off() {
+            if !frame.run_local_tasks() && !tasks::reject_next() {
                 // In a forked child, the threads that would wake this one do not exist.
                 shared.assert_not_forked();
                 lookout.park(&signal, &frame);

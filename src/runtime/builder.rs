@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::debug::Debugging;
 use super::foreign::Foreign;
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
-use crate::observe::instruments::{EVENTS, MOST_EVENTS};
+use crate::observe::journal::{EVENTS, MOST_EVENTS};
 use crate::observe::recording::{self, FlightRecorder, Recording};
 use crate::observe::{self, Hooks, InstrumentSettings, OnStall};
 use crate::scheduler::{Settings, ThreadWrapper};

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::resume_unwind;
 
 use super::{block_on, context};
-use crate::scheduler::schedule::{OnPool, OnWorkers};
+use crate::scheduler::submit::{OnPool, OnWorkers};
 use crate::scheduler::{Shared, enter_blocking};
 use crate::tasks::large::boxing;
 use crate::tasks::{self, AbortHandle, JoinHandle, Membership};

@@ -24,8 +24,8 @@ use std::mem;
 use std::task::Waker;
 
 use super::Shared;
+use super::lifecycle::blocking_job::BlockingJob;
 use crate::blocking::Job;
-use crate::scheduler::lifecycle::BlockingJob;
 use crate::scheduler::lifecycle::threads::Context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};

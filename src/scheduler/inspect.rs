@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::off_processor::OffProcessorPoll;
 use super::processor::Processor;
-use super::processor::records::Records;
+use super::processor::Records;
 use super::{Shared, this_thread};
 use crate::clock;
 use crate::sync::atomic::Ordering;

@@ -58,12 +58,11 @@
 //! | arrow | file |
 //! |---|---|
 //! | 1 | `tasks/contain`; its id and its number for spawn site and runtime come from `tasks/current` and `tasks/spawn_site` |
-//! | 2, 4 | [`submit`]; whether this thread is a worker says [`this_thread`] |
-//! | 3, 5 | [`processor`], and [`run_queues::next_slot`] |
+//! | 2, 4, 10 | [`submit`]; whether this thread is a worker says [`this_thread`] |
+//! | 3, 5 | [`processor`], and [`processor::next_slot`] |
 //! | 6, 7 | [`run_queues`], and [`run_queues::steal`] |
 //! | 8 | [`worker`], `tasks/current` |
 //! | 9, 11 | `tasks/contain`, `tasks/registry`; at 11 `async_task` stores the output and wakes who awaits it, when `Contained` has dropped the future |
-//! | 10 | [`schedule`] |
 //! | 12 | `tasks/join` |
 //!
 //! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One
@@ -82,7 +81,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
-//! | [`submit`], [`schedule`] | a runnable comes into a queue, and somebody is woken for it |
+//! | [`submit`] | a runnable comes into a queue, and somebody is woken for it |
 //! | [`run_queues`] | the queues: where a runnable goes and where it comes from; stealing; what is held back |
 //! | [`processor`] | a processor, its slot, who owns it |
 //! | [`worker`] | looking, polling, searching, waiting; who is idle |
@@ -97,7 +96,7 @@
 //!
 //! Each stands in the module that owns it: submitting, parking and finding in [`worker::idle`]; the
 //! order of looking and the way of waiting in [`worker`]; the next slot in
-//! [`run_queues::next_slot`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
+//! [`processor::next_slot`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
 //! in [`run_queues::detached`], how many may compute beside the processors in
 //! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in
 //! [`timers`]; handing over and retaking in [`acquire`]; who is stuck in [`monitor::watch`], when
@@ -211,9 +210,8 @@ mod off_processor;
 mod processor;
 mod rng;
 mod run_queues;
-pub(crate) mod schedule;
 mod shared;
-mod submit;
+pub(crate) mod submit;
 #[cfg(test)]
 mod tests;
 pub(crate) mod this_thread;

@@ -37,9 +37,10 @@ use std::time::{Duration, Instant};
 use super::processor::{Core, Processor};
 use super::{Shared, this_thread};
 use crate::sync::atomic::{Ordering, fence};
-use crate::tasks::{self, Polled, Runnable};
+use crate::tasks::{self, Runnable};
 
-pub(crate) use super::processor::records::Records;
+pub(crate) use super::processor::Records;
+pub(crate) use crate::tasks::Purpose;
 
 /// While this is the only switch that is on, a task that yields is pushed unobserved. What the
 /// others are for is the observer's affair.
@@ -73,8 +74,7 @@ pub(crate) trait Observer: Any + Debug + Send + Sync {
         0
     }
 
-    /// Ends a task that nobody polls, as [`tasks::reject`]. `is_new`: its spawn has not been told
-    /// yet.
+    /// Rejects a task, as [`tasks::reject`]. `is_new`: its spawn has not been told yet.
     fn reject(
         &'static self,
         _: &'static Shared,
@@ -140,24 +140,6 @@ impl Push {
         match yielded {
             true => Push::Yielded,
             false => Push::Woken,
-        }
-    }
-}
-
-/// What a task is polled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Run,
-    /// To end it.
-    Cancel,
-}
-
-impl Purpose {
-    #[inline]
-    pub(crate) fn poll(self, runnable: Runnable) -> Polled {
-        match self {
-            Purpose::Run => tasks::run(runnable),
-            Purpose::Cancel => tasks::cancel(runnable),
         }
     }
 }

@@ -7,22 +7,23 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::foreign_wakers::ForeignWakers;
+use super::lifecycle::blocking_job::BlockingJob;
 use super::lifecycle::hold::Hold;
-use super::lifecycle::settings::{Lease, Settings};
+use super::lifecycle::settings::{Leased, Settings};
 use super::lifecycle::threads::Threads;
-use super::lifecycle::{BlockingJob, runtimes};
 use super::monitor::Monitor;
 use super::netpoll::Netpoll;
 use super::observer::Observer;
 use super::off_processor::OffProcessor;
 use super::processor::Core;
 use super::run_queues::RunQueues;
+use super::submit::add_scheduler;
 use super::timers::Timers;
 use super::worker::idle::Idle;
 use crate::blocking::Pool;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::fork::Birth;
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::{Arc, Mutex};
 use crate::tasks::registry::{Registry, SHARDS};
 
 /// A scheduler. Leaked and used again; see [`super::lifecycle`].
@@ -67,15 +68,6 @@ pub(super) struct Services {
     pub(super) timers: Timers,
     pub(super) foreign_wakers: ForeignWakers,
     pub(super) leased: Mutex<Leased>,
-}
-
-/// Of one runtime; nothing when it has ended.
-#[derive(Default)]
-pub(super) struct Leased {
-    pub(super) lease: Weak<Lease>,
-    pub(super) settings: Option<Arc<Settings>>,
-    pub(super) netpoll: Option<Netpoll>,
-    pub(super) blocking: Option<Arc<Pool<BlockingJob>>>,
 }
 
 /// Tasks that threads without a processor have spawned and finished. Sharded by thread, since a
@@ -149,7 +141,7 @@ impl Shared {
             remote_tasks: Default::default(),
         }));
         shared.workers.idle.put_cores(cores);
-        runtimes::insert(registry.index(), shared);
+        add_scheduler(registry.index(), shared);
         Some(shared)
     }
 
@@ -231,11 +223,5 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared")
             .field("registry", &self.registry)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Leased {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leased").finish_non_exhaustive()
     }
 }

@@ -1,19 +1,101 @@
 //! How runnables come into a queue, and how somebody is woken for them.
 //!
+//! A new task comes by [`Shared::submit_new`], one that is woken by [`Scheduled::schedule`]. A task
+//! has a number and no reference to its scheduler, so a wake counts nothing; a table leads from the
+//! one to the other ([`scheduler_of`]).
+//!
 //! The protocol is [`super::worker::idle`]'s: push, fence, look. On a worker of this scheduler the
 //! push goes into its own queues ([`Core::push`]), elsewhere into the global one.
+
+use std::ptr;
+
+use async_task::ScheduleInfo;
 
 use super::observer::Push;
 use super::processor::{Core, Submitted};
 use super::worker::idle::{Claim, Next};
 use super::{Shared, this_thread};
-use crate::sync::atomic::{Ordering, fence};
-use crate::tasks::Runnable;
-use crate::tasks::registry::thread_shard;
+use crate::sync::atomic::{AtomicPtr, Ordering, fence};
+use crate::tasks::registry::{self, thread_shard};
+use crate::tasks::spawn_site::{self, SPAWN_SITE_BITS};
+use crate::tasks::{Meta, Runnable, Schedule};
 
 /// So many runnables of a batch are worth a worker of their own: at about 1 µs each, what waking it
 /// costs (12 µs).
 const BATCH_SHARE: u32 = 16;
+
+/// Ordinary tasks: workers poll them.
+pub(crate) type OnWorkers = Scheduled<false>;
+/// Blocking jobs: the pool runs them.
+pub(crate) type OnPool = Scheduled<true>;
+
+/// How a task comes back to its scheduler: when it is woken, when it ends.
+pub(crate) struct Scheduled<const IS_JOB: bool>;
+
+impl<const IS_JOB: bool> Schedule for Scheduled<IS_JOB> {
+    #[inline]
+    fn schedule(runnable: Runnable, info: ScheduleInfo) {
+        let shared = scheduler_of(runnable.metadata());
+        match IS_JOB {
+            true => shared.submit_blocking(runnable),
+            false => shared.submit(runnable, info.woken_while_running),
+        }
+    }
+
+    fn panicked(meta: &Meta) {
+        scheduler_of(meta).task_panicked(meta.tag());
+    }
+
+    fn cancelled(meta: &Meta) {
+        scheduler_of(meta).task_cancelled();
+    }
+
+    #[inline]
+    fn finished(meta: &Meta) {
+        scheduler_of(meta).task_finished();
+    }
+}
+
+/// All schedulers, by the spawn sites of their tasks, so that a wake need not look up the runtime
+/// first. The entry of a runtime is written when its scheduler is made, by [`add_scheduler`]; that
+/// of any other spawn site when the first wake asks for it.
+static SCHEDULERS: [AtomicPtr<Shared>; 1 << SPAWN_SITE_BITS] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; 1 << SPAWN_SITE_BITS];
+
+/// The scheduler that this task belongs to.
+#[inline]
+pub(super) fn scheduler_of(meta: &Meta) -> &'static Shared {
+    at(meta.spawn_site()).unwrap_or_else(|| learn_runtime(meta.spawn_site()))
+}
+
+#[inline]
+fn at(spawn_site: usize) -> Option<&'static Shared> {
+    let shared = SCHEDULERS[spawn_site].load(Ordering::Acquire);
+    // SAFETY: entries are null or point to a leaked, hence immortal, scheduler, and are read
+    // through shared references.
+    unsafe { shared.as_ref() }
+}
+
+/// The scheduler of this runtime has been made.
+pub(super) fn add_scheduler(runtime: u16, shared: &'static Shared) {
+    // Release pairs with the load in `at`.
+    SCHEDULERS[usize::from(runtime)].store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
+}
+
+/// Calls `f` with every scheduler there is.
+pub(crate) fn each_scheduler(f: impl FnMut(&'static Shared)) {
+    (0..registry::made()).filter_map(at).for_each(f);
+}
+
+#[cold]
+fn learn_runtime(spawn_site: usize) -> &'static Shared {
+    // Not null: a task of a runtime carries a spawn site of the runtime that its scheduler was
+    // stored under before.
+    let shared = at(spawn_site::runtime_of(spawn_site))
+        .expect("a task names a scheduler that was never made");
+    SCHEDULERS[spawn_site].store(ptr::from_ref(shared).cast_mut(), Ordering::Release);
+    shared
+}
 
 impl Shared {
     /// A new task.
@@ -110,7 +192,7 @@ impl Shared {
     /// A new task, spawned by a thread without a core.
     fn submit_remote(&'static self, runnable: Runnable) {
         if !self.count_remote_spawn() {
-            return self.refuse(runnable);
+            return self.reject(runnable, None, true);
         }
         if self.is_observed() {
             self.tell_spawn(runnable.metadata().tag());
@@ -122,7 +204,7 @@ impl Shared {
     pub(crate) fn submit_new_blocking(&'static self, runnable: Runnable) {
         this_thread::with_core(self, Core::send_job);
         if !self.count_remote_spawn() {
-            return self.refuse(runnable);
+            return self.reject(runnable, None, true);
         }
         if self.is_observed() {
             let tag = runnable.metadata().tag();
@@ -237,7 +319,7 @@ impl Shared {
         }
     }
 
-    /// No thread has come to life for this core. The work stays queued: a worker that parks or the
+    /// No thread was started for this core. The work stays queued: a worker that parks or the
     /// monitor's next round tries again. `searching`: its worker was counted so.
     pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
         match searching {

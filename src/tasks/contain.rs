@@ -361,7 +361,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
 #[cold]
 fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
     drop_catching(dropped);
-    match current::refusal() {
+    match current::refused() {
         Some(kind) => JoinError::refused(this_id(), kind.into()),
         None => JoinError::cancelled(this_id()),
     }

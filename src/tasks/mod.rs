@@ -10,7 +10,8 @@
 //!   waker into the registry of its runtime, so that shutdown and `abort` can reach it. A task that
 //!   finishes at its first poll never touches the registry. It was always in a queue, and shutdown
 //!   drains the queues.
-//! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one.
+//! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one. A
+//!   runnable that is dropped ends its task in the same way.
 //!
 //! # Why the schedule function captures nothing
 //!
@@ -40,7 +41,6 @@ mod member;
 pub(crate) mod observe;
 pub(crate) mod registry;
 mod reject;
-mod runnable;
 pub(crate) mod spawn_site;
 pub(crate) mod wakers;
 mod yield_now;
@@ -49,11 +49,10 @@ pub(crate) use contain::{
     Outcome, Schedule, catch_panic, create, create_local, create_named, create_ready, drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
-pub(crate) use current::{Polled, cancel, current_id, current_tag, run};
+pub(crate) use current::{Purpose, Runnable, cancel, current_id, current_tag, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
-pub(crate) use reject::{end_put_off, reject};
-pub(crate) use runnable::Runnable;
+pub(crate) use reject::{reject, reject_next};
 pub use yield_now::{YieldNow, yield_now};
 
 /// Takes every lock that the tasks of all runtimes share, for a fork. No other lock is taken under

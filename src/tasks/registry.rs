@@ -8,9 +8,9 @@
 //!
 //! 1. [`Registry::close`] marks each shard closed and clones its wakers, in one critical section
 //!    per shard.
-//! 2. A task that registered before `close` is among the clones. One that registers later is
-//!    refused, and cancels itself at once. So after `close` and a drain of the queues, no task of
-//!    this runtime waits unseen.
+//! 2. A task that registered before `close` is among the clones. One that would register later
+//!    cancels itself at once. So after `close` and a drain of the queues, no task of this runtime
+//!    waits unseen.
 //! 3. `close` wakes the clones after it has released the lock.
 //!
 //! # Lifetime

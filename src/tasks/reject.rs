@@ -1,4 +1,4 @@
-//! Ends tasks that no queue accepts: spawned onto a runtime that has ended, or refused by a pool
+//! Rejects tasks that no queue accepts: spawned onto a runtime that has ended, or sent to a pool
 //! without threads. They end at once, on the thread that spawned them.
 //!
 //! To end a task means to drop its future, and the future's destructor may spawn the next task. On
@@ -7,10 +7,10 @@
 //!
 //! 1. The first [`DEEPEST`] of them do end inside each other. A thread that spawns a task and then
 //!    waits for it finds the task ended.
-//! 2. A deeper one is put off ([`put_off`]). The call of [`reject`] at depth [`DEEPEST`] ends the
-//!    put-off tasks one after the other, when its own task has ended.
+//! 2. A deeper one is put off. The call of [`reject`] at depth [`DEEPEST`] ends the put-off tasks
+//!    one after the other, when its own task has ended.
 //! 3. A destructor at that depth may call `block_on` to wait for a task that its own thread has put
-//!    off. So `block_on` calls [`end_put_off`] before it parks.
+//!    off. So `block_on` calls [`reject_next`] before it parks.
 //!
 //! If a destructor at that depth waits in another way for a task that it has spawned onto an ended
 //! runtime, it waits for ever.
@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 
-use super::{Runnable, current};
+use super::{Purpose, Runnable};
 
 /// Each level takes about half a kilobyte of stack besides what the destructor takes.
 const DEEPEST: u32 = 32;
@@ -58,45 +58,38 @@ pub(crate) fn reject(
     };
     let depth = DEPTH.get();
     if depth == DEEPEST {
-        return put_off(rejected);
+        return rejected.put_off();
     }
     DEPTH.set(depth + 1);
-    end(rejected);
+    rejected.end();
     if depth + 1 == DEEPEST {
-        while end_put_off() {}
+        while reject_next() {}
     }
     DEPTH.set(depth);
 }
 
 /// Ends one task that was put off on this thread. `false`: there was none.
-pub(crate) fn end_put_off() -> bool {
+pub(crate) fn reject_next() -> bool {
     let next = PUT_OFF.try_with(|put_off| put_off.borrow_mut().pop_front());
-    match next {
-        Ok(Some(rejected)) => {
-            end(rejected);
-            true
-        }
-        Ok(None) | Err(_) => false,
-    }
+    let next = next.ok().flatten();
+    next.map(Rejected::end).is_some()
 }
 
-fn put_off(rejected: Rejected) {
-    let mut rejected = Some(rejected);
-    let _ = PUT_OFF.try_with(|put_off| put_off.borrow_mut().extend(rejected.take()));
-    // The thread is exiting and its list has been destroyed, so end the task here.
-    rejected.into_iter().for_each(end);
-}
-
-/// Never unwinds: see [`current::cancel`].
-fn end(rejected: Rejected) {
-    match rejected.refused {
-        Some(reason) => current::refuse(rejected.runnable, reason),
-        None => {
-            current::cancel(rejected.runnable);
-        }
+impl Rejected {
+    fn put_off(self) {
+        let mut rejected = Some(self);
+        let _ = PUT_OFF.try_with(|put_off| put_off.borrow_mut().extend(rejected.take()));
+        // The thread is exiting and its list has been destroyed, so end the task here.
+        rejected.into_iter().for_each(Rejected::end);
     }
-    if let Some(afterwards) = rejected.afterwards {
-        afterwards();
+
+    /// Never unwinds: see [`super::run`].
+    fn end(self) {
+        let purpose = self.refused.map_or(Purpose::Cancel, Purpose::Reject);
+        purpose.poll(self.runnable);
+        if let Some(afterwards) = self.afterwards {
+            afterwards();
+        }
     }
 }
 
@@ -151,7 +144,7 @@ mod tests {
             depth.chain(registry, length, || ());
             assert_eq!(depth.ended.get(), length);
             assert_eq!(depth.deepest.get(), length.min(DEEPEST));
-            assert!(!end_put_off());
+            assert!(!reject_next());
             assert_eq!(ENDED.take().len() as u32, length);
         }
         registry.release();
@@ -168,10 +161,10 @@ mod tests {
                 inner.reject(registry, || ());
             }
             let ended = inner.ended.get();
-            assert!(end_put_off());
+            assert!(reject_next());
             assert_eq!(inner.ended.get(), ended + 1);
-            assert!(end_put_off());
-            assert!(!end_put_off(), "there were two");
+            assert!(reject_next());
+            assert!(!reject_next(), "there were two");
         };
         fn nest(
             depth: &Rc<Depth>,

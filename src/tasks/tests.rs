@@ -383,7 +383,7 @@ fn a_thread_tells_whom_it_polls() {
 }
 
 #[test]
-fn a_task_that_was_refused_says_why() {
+fn a_task_that_was_rejected_says_why() {
     use std::error::Error;
 
     let registry = Registry::lease().unwrap();

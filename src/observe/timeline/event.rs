@@ -19,9 +19,9 @@ pub(crate) enum Kind {
     /// A worker took runnables from another processor's queue.
     Steal,
     /// A thread has acquired the processor.
-    Hold,
-    /// A thread has laid the processor down.
-    Lay,
+    Acquire,
+    /// A thread has released the processor.
+    Release,
     /// The monitor has taken a processor from a stuck worker.
     Retake,
     /// So many runnables were in a [`Queue`].
@@ -45,8 +45,8 @@ impl Kind {
         Kind::Wake,
         Kind::Spawn,
         Kind::Steal,
-        Kind::Hold,
-        Kind::Lay,
+        Kind::Acquire,
+        Kind::Release,
         Kind::Retake,
         Kind::Depth,
     ];
@@ -61,7 +61,7 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     /// In ticks; see [`super::stamp`].
     pub(crate) stamp: u64,
-    /// The [word](crate::tasks::Meta::tag) of the task; of a [`Kind::Hold`] the thread; else a
+    /// The [word](crate::tasks::Meta::tag) of the task; of a [`Kind::Acquire`] the thread; else a
     /// [`pair`].
     pub(crate) what: u64,
 }

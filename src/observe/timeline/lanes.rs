@@ -209,7 +209,7 @@ struct Pen<'a> {
     since: Option<u64>,
     /// A poll that has said so.
     begun: Option<u64>,
-    /// The processor is being given away, not laid down for want of work.
+    /// The processor is being given away, not released for want of work.
     leaves: bool,
 }
 
@@ -276,9 +276,9 @@ impl<'a> Pen<'a> {
                 let (from, count) = unpair(what);
                 sheet.mark(self.row(), stamp, Mark::Steal { from, count });
             }
-            Kind::Hold | Kind::Lay => {
+            Kind::Acquire | Kind::Release => {
                 let parks = !std::mem::take(&mut self.leaves) && self.lost.is_none();
-                if kind == Kind::Lay && parks {
+                if kind == Kind::Release && parks {
                     sheet.mark(self.home, stamp, Mark::Park);
                 }
                 self.holder = what;

@@ -32,12 +32,11 @@
 
 use std::process;
 
-use super::{runtimes, wait_cycle};
+use crate::scheduler::submit::each_scheduler;
 use crate::scheduler::{Shared, this_thread};
 use crate::stderr;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
-use crate::tasks::{self, Runnable};
 
 /// Schedulers that no runtime uses, taken for a fork.
 pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
@@ -45,7 +44,7 @@ pub(crate) type Free = MutexGuard<'static, Vec<&'static Shared>>;
 /// In a child: all schedulers there are belong to another process.
 pub(crate) fn close_in_child(free: &mut Free) {
     free.clear();
-    runtimes::each(|shared| shared.closed.store(true, Ordering::SeqCst));
+    each_scheduler(|shared| shared.closed.store(true, Ordering::SeqCst));
 }
 
 /// On a thread of a runtime, after foreign code: if that has forked, this is a child with nothing
@@ -107,21 +106,6 @@ impl Shared {
             abort_child();
         }
         self.registry.close();
-    }
-
-    /// A new task that comes too late.
-    #[cold]
-    pub(crate) fn refuse(&'static self, runnable: Runnable) {
-        if self.in_forked_child() {
-            // To cancel it would take locks that nobody may be left to release.
-            std::mem::forget(runnable);
-            panic!("{FORKED}");
-        }
-        let _ends = wait_cycle::ends_task_of(self);
-        match self.is_observed() {
-            false => tasks::reject(runnable, None, None),
-            true => self.observer.reject(self, runnable, None, true),
-        }
     }
 }
 

@@ -9,11 +9,11 @@
 //!
 //! # Closing
 //!
-//! 1. Mark it closed. A spawn that comes later cancels its task instead of pushing it.
+//! 1. Mark it closed. A spawn that comes later rejects its task instead of pushing it.
 //! 2. Wake all workers: they see the mark, leave what is in their queues to the shutdown thread,
 //!    and end.
 //! 3. Close the registry: every task that waits anywhere is woken, and so comes into a queue; one
-//!    that would begin to wait is refused and ends itself.
+//!    that would begin to wait cancels itself.
 //! 4. Close timers and network: tasks of *other* runtimes that wait there are woken and find out.
 //! 5. The monitor becomes the shutdown thread, who cancels what is left and ends last; see
 //!    [`shutdown`].
@@ -21,23 +21,22 @@
 use std::io;
 use std::time::Instant;
 
-use self::forked::Free;
-use self::runtimes::scheduler_of;
-use self::settings::{Lease, Settings};
+use self::blocking_job::BlockingJob;
+use self::forked::{FORKED, Free};
+use self::settings::{Lease, Leased, Settings};
 use self::threads::Context;
 use super::netpoll::Netpoll;
-use super::observer::{Observer, Purpose};
+use super::observer::Observer;
 use super::processor::Core;
-use super::shared::Leased;
 use super::{Shared, monitor, rng, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
 
+pub(crate) mod blocking_job;
 pub(crate) mod forked;
 pub(crate) mod hold;
-pub(crate) mod runtimes;
 pub(crate) mod settings;
 pub(crate) mod shutdown;
 pub(crate) mod threads;
@@ -49,43 +48,6 @@ static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 /// Takes the list of them, for a fork.
 pub(crate) fn hold_free() -> Free {
     FREE.lock()
-}
-
-/// A job of the blocking pool.
-pub(crate) enum BlockingJob {
-    /// A task whose future blocks.
-    Task(Runnable),
-    /// The runtime's own, for who must not block. Dropped when the runtime ends before it has
-    /// begun.
-    Call(Box<dyn FnOnce() + Send>),
-    /// Likewise: see [`super::foreign_wakers`].
-    Wakers(&'static Shared),
-}
-
-impl Job for BlockingJob {
-    fn run(self) {
-        match self {
-            BlockingJob::Task(runnable) => {
-                let (shared, tag) = (scheduler_of(runnable.metadata()), runnable.metadata().tag());
-                let _here = shared.workers.off_processor.enter(tag, true);
-                shared.poll_off_processor(runnable, Purpose::Run);
-            }
-            BlockingJob::Call(call) => call(),
-            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
-        }
-        forked::abort_if_child();
-    }
-
-    fn cancel(self) {
-        match self {
-            BlockingJob::Task(runnable) => {
-                scheduler_of(runnable.metadata()).poll_off_processor(runnable, Purpose::Cancel);
-            }
-            // The runtime ends: nobody is kept waiting any more.
-            BlockingJob::Call(_) => {}
-            BlockingJob::Wakers(shared) => shared.call_foreign_wakers(),
-        }
-    }
 }
 
 impl Lease {
@@ -344,21 +306,33 @@ impl Shared {
     /// Submits a job to the blocking pool; one that cannot be taken ends at once.
     pub(crate) fn submit_blocking(&'static self, runnable: Runnable) {
         let Some(pool) = self.blocking() else {
-            return self.reject(runnable, None);
+            return self.reject(runnable, None, false);
         };
         if let Err((BlockingJob::Task(runnable), error)) = pool.submit(BlockingJob::Task(runnable))
         {
             let refused = (!self.is_closed()).then(|| error.kind());
-            self.reject(runnable, refused);
+            self.reject(runnable, refused, false);
         }
     }
 
-    /// Ends a task that nobody takes.
-    pub(super) fn reject(&'static self, runnable: Runnable, refused: Option<io::ErrorKind>) {
+    /// Ends a task that no queue accepts. `refused`: what the system refused, if that is why.
+    /// `is_new`: its spawn has not been told yet.
+    #[cold]
+    pub(super) fn reject(
+        &'static self,
+        runnable: Runnable,
+        refused: Option<io::ErrorKind>,
+        is_new: bool,
+    ) {
+        if is_new && self.in_forked_child() {
+            // To end it would take locks that nobody may be left to release.
+            std::mem::forget(runnable);
+            panic!("{FORKED}");
+        }
         let _ends = wait_cycle::ends_task_of(self);
         match self.is_observed() {
             false => tasks::reject(runnable, refused, None),
-            true => self.observer.reject(self, runnable, refused, false),
+            true => self.observer.reject(self, runnable, refused, is_new),
         }
     }
 

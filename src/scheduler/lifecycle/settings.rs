@@ -1,10 +1,13 @@
-//! What a runtime's builder has set, and what a runtime holds of its scheduler.
+//! What a runtime's builder has set, and what a runtime and its scheduler hold of each other.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::blocking_job::BlockingJob;
+use crate::blocking::Pool;
 use crate::scheduler::Shared;
-use crate::sync::Arc;
+use crate::scheduler::netpoll::Netpoll;
+use crate::sync::{Arc, Weak};
 
 /// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks
 /// around it.
@@ -51,5 +54,20 @@ pub(crate) struct Lease {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}
+
+/// What a scheduler holds of the runtime that uses it; nothing when that has ended.
+#[derive(Default)]
+pub(in crate::scheduler) struct Leased {
+    pub(in crate::scheduler) lease: Weak<Lease>,
+    pub(in crate::scheduler) settings: Option<Arc<Settings>>,
+    pub(in crate::scheduler) netpoll: Option<Netpoll>,
+    pub(in crate::scheduler) blocking: Option<Arc<Pool<BlockingJob>>>,
+}
+
+impl fmt::Debug for Leased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leased").finish_non_exhaustive()
     }
 }

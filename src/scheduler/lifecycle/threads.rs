@@ -14,7 +14,7 @@ use crate::tasks::{catch_panic, drop_catching};
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
     state: Mutex<State>,
-    /// Rung when a thread ends.
+    /// Notified when a thread ends.
     ended: Event,
 }
 
@@ -144,14 +144,14 @@ impl Threads {
             if self.alive() == 0 {
                 break;
             }
-            let rung = match deadline {
+            let notified = match deadline {
                 None => {
                     listener.wait();
                     true
                 }
                 Some(deadline) => listener.wait_deadline(deadline).is_some(),
             };
-            if !rung && self.alive() != 0 {
+            if !notified && self.alive() != 0 {
                 return false;
             }
         }

@@ -6,30 +6,30 @@
 //! has a core has the processor, until the monitor retakes it: then another pair of halves takes
 //! its place (see [`slot`]), and what the worker still holds is a detached processor.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
 use self::busy_time::BusyTime;
+use self::next_slot::NextSlot;
 use self::ownership::Ownership;
-use self::records::Records;
 use super::rng::Rng;
-use super::run_queues::next_slot::NextSlot;
+use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::compiler_fence;
 use crate::sync::counter::Counter;
 use crate::tasks::Runnable;
 
 pub(crate) mod busy_time;
+pub(crate) mod next_slot;
 pub(crate) mod ownership;
-mod processor_ref;
-pub(crate) mod records;
 pub(crate) mod slot;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(crate) use processor_ref::ProcessorRef;
+pub(crate) use slot::ProcessorRef;
 
 /// Polls in a row that may come from the next slot while the local queue waits. Without a cap two
 /// tasks that wake each other own the processor (tokio#5686), and Go needs its monitor for the
@@ -81,6 +81,25 @@ pub(crate) struct Counters {
     pub(super) finished: Counter,
     pub(super) steals: Counter,
     pub(super) parks: Counter,
+}
+
+/// What an observer keeps beside an instance: of one type, its own. Made when it is wanted first,
+/// then kept as long as the instance.
+#[derive(Debug, Default)]
+pub(crate) struct Records(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Records {
+    /// What there is.
+    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
+        self.0.get()?.downcast_ref()
+    }
+
+    #[inline]
+    pub(crate) fn get_or_default<T: Any + Default + Send + Sync>(&self) -> &T {
+        let kept = self.0.get_or_init(|| Box::<T>::default());
+        kept.downcast_ref()
+            .expect("an observer keeps one type of records")
+    }
 }
 
 /// The private half: whoever owns this box holds the processor. On cache lines of its own, as its

@@ -19,7 +19,7 @@
 //! threads, or by none.
 //!
 //! A worker that goes on to its next poll does not race: it asks with one load between two polls,
-//! and if it misses the retake by a hair, it polls once more out of a queue that is still its own.
+//! and if it just misses the retake, it polls once more out of a queue that is still its own.
 //! So more than P polls may run for that long, which a stuck poll means anyway.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};

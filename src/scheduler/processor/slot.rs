@@ -11,15 +11,14 @@
 //! in this place. Each stays with its place, so the counts of a processor are the sums over its
 //! instances.
 
-use std::ptr;
+use std::{fmt, ptr};
 
 use crossbeam_deque::Worker as LocalQueue;
 use crossbeam_utils::CachePadded;
 
-use super::processor_ref::ProcessorRef;
 use super::{Core, Processor};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 #[cfg(test)]
 mod tests;
@@ -139,5 +138,44 @@ impl ProcessorSlot {
         for (number, core) in (1..).zip(&instances.free) {
             core.seed(seed.wrapping_add(number << 32));
         }
+    }
+}
+
+/// An atomic reference to an instance, or to none, which anybody may follow at any time.
+pub(crate) struct ProcessorRef(AtomicPtr<Processor>);
+
+impl ProcessorRef {
+    pub(crate) fn none() -> ProcessorRef {
+        ProcessorRef(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&'static Processor> {
+        // Acquire pairs with the release in `set` and `fill`: an instance is seen as it was made.
+        let pointer = self.0.load(Ordering::Acquire);
+        // SAFETY: null, or made from a `&'static Processor` by `set` or `fill`; read through shared
+        // references only.
+        unsafe { pointer.as_ref() }
+    }
+
+    pub(crate) fn set(&self, processor: Option<&'static Processor>) {
+        let pointer = processor.map_or(ptr::null(), ptr::from_ref);
+        self.0.store(pointer.cast_mut(), Ordering::Release);
+    }
+
+    /// Sets it if it is nowhere.
+    pub(crate) fn fill(&self, processor: &'static Processor) -> bool {
+        let new = ptr::from_ref(processor).cast_mut();
+        self.0
+            .compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+}
+
+impl fmt::Debug for ProcessorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProcessorRef")
+            .field(&self.get().is_some())
+            .finish()
     }
 }

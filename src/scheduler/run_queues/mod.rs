@@ -3,7 +3,7 @@
 //!
 //! | queue | pushed by | taken by |
 //! |---|---|---|
-//! | next slot ([`next_slot`]) of a processor | its holder: a wake, a spawn | its holder, first; a thief, if the poll lasts |
+//! | next slot ([`processor::next_slot`](super::processor::next_slot)) of a processor | its holder: a wake, a spawn | its holder, first; a thief, if the poll lasts |
 //! | local queue of a processor (`Core::queue`) | its holder: what the slot displaces, what yields, batches | its holder; thieves, half of it ([`steal`]) |
 //! | local queue of a detached processor ([`detached`]) | the stuck worker that still holds it | thieves; the monitor moves on what is left |
 //! | global queue | threads without a processor | any worker, a batch when it has nothing, one each 61 polls |
@@ -26,7 +26,6 @@ use crate::tasks::Runnable;
 
 pub(crate) mod compute_limit;
 pub(crate) mod detached;
-pub(crate) mod next_slot;
 pub(crate) mod steal;
 
 /// See the module's documentation.

@@ -218,7 +218,7 @@ fn switches() -> u64 {
         .sum()
 }
 
-/// Polls, and times that a worker lay down, of the whole runtime until now.
+/// Polls, and times that a worker parked, of the whole runtime until now.
 fn polls_and_parks(runtime: &Runtime) -> (u64, u64) {
     let metrics = runtime.metrics();
     let sum = |figure: &dyn Fn(usize) -> u64| (0..metrics.num_workers()).map(figure).sum();

@@ -13,13 +13,13 @@ use crate::scheduler::lifecycle::threads::Context;
 use crate::scheduler::lifecycle::{CountedWorker, settings};
 use crate::scheduler::monitor::Rounds;
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::observer::{Observer, Purpose};
+use crate::scheduler::observer::Observer;
 use crate::scheduler::processor::{Core, Processor};
-use crate::scheduler::schedule::{OnPool, OnWorkers};
+use crate::scheduler::submit::{OnPool, OnWorkers};
 use crate::scheduler::{Shared, monitor, worker};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{self, Arc, Condvar, Mutex};
-use crate::tasks::{self, Runnable, Schedule};
+use crate::tasks::{self, Purpose, Runnable, Schedule};
 use crate::twin;
 
 /// What a model is made of.

@@ -2,7 +2,7 @@
 
 use crate::checker::explore;
 use crate::runner::Check;
-use crate::scheduler::run_queues::next_slot::NextSlot;
+use crate::scheduler::processor::next_slot::NextSlot;
 use crate::sync::{Arc, Hole, thread, with_hole};
 use crate::tasks::{Id, Meta, Runnable};
 
