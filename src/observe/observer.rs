@@ -29,9 +29,10 @@ impl Observer for RuntimeObserver {
         shared: &'static Shared,
         runnable: Runnable,
         purpose: Purpose,
-        chain: u64,
+        last_poll_end: u64,
     ) -> u64 {
-        self.instruments.poll(shared, runnable, purpose, chain)
+        self.instruments
+            .poll(shared, runnable, purpose, last_poll_end)
     }
 
     fn reject(

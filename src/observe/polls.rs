@@ -12,19 +12,19 @@ use crate::scheduler::observer::Purpose;
 use crate::tasks::Runnable;
 
 impl Instruments {
-    /// Polls a task while instruments are on. `chain`: when the last observed poll of this worker
-    /// ended, if it has done nothing since; zero, if it has.
+    /// Polls a task while instruments are on. `last_poll_end`: when the last observed poll of this
+    /// worker ended, if it has done nothing since; zero, if it has.
     #[inline]
     pub(super) fn poll(
         &self,
         shared: &'static Shared,
         runnable: Runnable,
         purpose: Purpose,
-        chain: u64,
+        last_poll_end: u64,
     ) -> u64 {
         match shared.switches() {
-            TIMELINE => self.record_poll(shared, runnable, purpose, chain),
-            _ => self.measure_poll(shared, runnable, purpose, chain),
+            TIMELINE => self.record_poll(shared, runnable, purpose, last_poll_end),
+            _ => self.measure_poll(shared, runnable, purpose, last_poll_end),
         }
     }
 
@@ -36,9 +36,9 @@ impl Instruments {
         shared: &'static Shared,
         runnable: Runnable,
         purpose: Purpose,
-        chain: u64,
+        last_poll_end: u64,
     ) -> u64 {
-        self.poll_with(TIMELINE, shared, runnable, purpose, chain)
+        self.poll_with(TIMELINE, shared, runnable, purpose, last_poll_end)
     }
 
     /// With any.
@@ -48,9 +48,9 @@ impl Instruments {
         shared: &'static Shared,
         runnable: Runnable,
         purpose: Purpose,
-        chain: u64,
+        last_poll_end: u64,
     ) -> u64 {
-        self.poll_with(shared.switches(), shared, runnable, purpose, chain)
+        self.poll_with(shared.switches(), shared, runnable, purpose, last_poll_end)
     }
 
     /// With these.
@@ -61,7 +61,7 @@ impl Instruments {
         shared: &'static Shared,
         runnable: Runnable,
         purpose: Purpose,
-        chain: u64,
+        last_poll_end: u64,
     ) -> u64 {
         let tag = runnable.metadata().tag();
         let told = match on & HOOKS {
@@ -71,9 +71,13 @@ impl Instruments {
         if let Some((hooks, meta)) = &told {
             Hooks::call(&hooks.before_poll, meta);
         }
-        let is_chained = chain != 0 && told.is_none();
-        let begin = if is_chained { chain } else { stamp::now() };
-        if on & TIMELINE != 0 && !is_chained {
+        let follows_on = last_poll_end != 0 && told.is_none();
+        let begin = if follows_on {
+            last_poll_end
+        } else {
+            stamp::now()
+        };
+        if on & TIMELINE != 0 && !follows_on {
             self.write(shared.records_here(), Kind::Begin, tag, begin);
         }
         let waited = match on & HISTOGRAMS {

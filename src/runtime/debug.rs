@@ -1,7 +1,8 @@
 //! The environment variable `EXECUTOR_DEBUG`: switches for who looks into a running program.
 //!
-//! `KEY=VALUE[,KEY=VALUE..]`, as Go's `GODEBUG`. Nothing in it changes what a program means, so what cannot be understood is
-//! said on standard error and ignored; a program that worked yesterday still starts.
+//! `KEY=VALUE[,KEY=VALUE..]`, as Go's `GODEBUG`. Nothing in it changes what a program means, so
+//! what cannot be understood is said on standard error and ignored; a program that worked yesterday
+//! still starts.
 //!
 //! | key | values | |
 //! |---|---|---|
@@ -14,14 +15,15 @@
 //!
 //! # The state of the scheduler
 //!
-//! `schedtrace=1000` prints a line at the beginning and each second, as Go does for the same word in `GODEBUG`:
+//! `schedtrace=1000` prints a line at the beginning and each second, as Go does for the same word
+//! in `GODEBUG`:
 //!
 //! ```text
 //! SCHED 1009ms: gomaxprocs=4 idleprocs=0 threads=6 spinningthreads=1 needspinning=0 idlethreads=2 runqueue=0 [ 1 0 0 0 ] schedticks=[ 12 5 7 9 ]
 //! ```
 //!
-//! What each field means is written in `src/observe/schedtrace.rs`. Go's `scheddetail` is not there:
-//! `Handle::dump_tasks` says more.
+//! What each field means is written in `src/observe/schedtrace.rs`. Go's `scheddetail` is not
+//! there: `Handle::dump_tasks` says more.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -60,14 +60,14 @@ pub(crate) trait Observer: Any + Debug + Send + Sync {
 
     /// Polls a task, once, and calls [`Shared::abort_if_forked`] after it.
     ///
-    /// `chain` is what this gave for the last poll of this worker, if it has done nothing since;
-    /// else zero.
+    /// `last_poll_end` is what this gave for the last poll of this worker, if it has done nothing
+    /// since; else zero.
     fn poll(
         &self,
         shared: &'static Shared,
         runnable: Runnable,
         purpose: Purpose,
-        _chain: u64,
+        _last_poll_end: u64,
     ) -> u64 {
         purpose.poll(runnable);
         shared.abort_if_forked();

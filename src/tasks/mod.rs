@@ -10,8 +10,8 @@
 //!   waker into the registry of its runtime, so that shutdown and `abort` can reach it. A task that
 //!   finishes at its first poll never touches the registry. It was always in a queue, and shutdown
 //!   drains the queues.
-//! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one. A
-//!   runnable that is dropped ends its task in the same way.
+//! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one.
+//!   A runnable that is dropped ends its task in the same way.
 //!
 //! # Why the schedule function captures nothing
 //!

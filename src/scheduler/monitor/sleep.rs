@@ -56,7 +56,7 @@ impl Rounds {
         self.all_idle()
             && self.shared.workers.idle.has_driver()
             && self.shared.services.timers.are_watched()
-            && !self.stalls.are_young(self.last)
+            && !self.stalls.are_recent(self.last)
             && self.shared.queues.detached.is_empty()
             && self.shared.services.foreign_wakers.is_empty()
             && self.shared.queues.compute_limit.is_idle()

@@ -70,8 +70,8 @@ impl Stalls {
             if !poll.processor().ownership.is_detached() {
                 return false;
             }
-            let is_young = round.saturating_duration_since(retaken.since) < LONG;
-            if is_young {
+            let is_recent = round.saturating_duration_since(retaken.since) < LONG;
+            if is_recent {
                 check_detached(poll.processor());
             }
             if retaken.due.is_some_and(|due| due <= round) {
@@ -89,12 +89,12 @@ impl Stalls {
                 let left = left.filter(|left| !left.is_zero());
                 retaken.due = left.and_then(|left| round.checked_add(left));
             }
-            is_young || retaken.due.is_some()
+            is_recent || retaken.due.is_some()
         });
     }
 
-    /// Whether any is so young that each round has to look at it.
-    pub(super) fn are_young(&self, round: Instant) -> bool {
+    /// Whether any is so recent that each round has to look at it.
+    pub(super) fn are_recent(&self, round: Instant) -> bool {
         let mut ages = self
             .all
             .iter()

@@ -238,8 +238,8 @@ impl<C> Idle<C> {
     /// Puts one idle processor and one worker together, unless somebody searches already or there
     /// is none.
     pub(crate) fn claim(&self) -> Option<Claim<C>> {
-        // Acquire when it fails: who finds `CLOSED` here asks `Shared::is_closed` next, and must find
-        // that, too. Pairs with `close`.
+        // Acquire when it fails: who finds `CLOSED` here asks `Shared::is_closed` next, and must
+        // find that, too. Pairs with `close`.
         self.counts
             .fetch_update(Ordering::SeqCst, Ordering::Acquire, |word| {
                 let counts = Counts(word);

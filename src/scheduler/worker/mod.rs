@@ -57,7 +57,7 @@ pub(super) struct Worker {
     /// nothing, as nearly always.
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
-    chain: Cell<u64>,
+    last_poll_end: Cell<u64>,
     /// Wakers that came out of the network or the timers, kept for its memory: a piece of each
     /// wheel at most, and the poller's events.
     wakers: RefCell<Vec<Waker>>,
@@ -157,7 +157,7 @@ impl Worker {
             parked_worker: Arc::new(ParkedWorker::of_this_thread(netpoll.clone())),
             netpoll,
             special: Cell::new(0),
-            chain: Cell::new(0),
+            last_poll_end: Cell::new(0),
             wakers: RefCell::new(Vec::new()),
             heuristics: WakeHeuristics::new(),
             timers_at: Cell::new((0, 0)),
@@ -266,7 +266,7 @@ impl Worker {
                 return None;
             }
         }
-        self.chain.set(0);
+        self.last_poll_end.set(0);
         let mut wakers = self.wakers.take();
         if self.timers_have_their_turn() {
             if self.shared.services.timers.is_armed(index) {
@@ -308,7 +308,7 @@ impl Worker {
     #[cold]
     fn find_remote(&self) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
-        self.chain.set(0);
+        self.last_poll_end.set(0);
         let found = self.find_in_order()?;
         if !self.has_processor() {
             // The rest of what it found is in a detached processor's queue now.
@@ -378,9 +378,10 @@ impl Worker {
             return self.shared.poll_off_processor(runnable, Purpose::Cancel);
         }
         if IS_OBSERVED {
-            let (shared, chain) = (self.shared, self.chain.get());
-            let chain = (shared.observer).poll(shared, runnable, Purpose::Run, chain);
-            self.chain.set(chain);
+            let (shared, last_poll_end) = (self.shared, self.last_poll_end.get());
+            let last_poll_end =
+                (shared.observer).poll(shared, runnable, Purpose::Run, last_poll_end);
+            self.last_poll_end.set(last_poll_end);
         } else {
             tasks::run(runnable);
         }

@@ -1,4 +1,4 @@
-//! A worker's bed: where it waits and is handed a core.
+//! A worker that waits, as others see it: how to wake it, and the core that it is handed.
 //!
 //! A thread's `park` token makes an unpark that comes first count, so there is no window between
 //! looking and sleeping.

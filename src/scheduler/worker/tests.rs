@@ -172,9 +172,15 @@ fn a_worker_takes_what_a_foreign_waker_has_woken_unless_that_took_its_processor(
 struct Stamps;
 
 impl Observer for Stamps {
-    fn poll(&self, _: &'static Shared, runnable: Runnable, purpose: Purpose, chain: u64) -> u64 {
+    fn poll(
+        &self,
+        _: &'static Shared,
+        runnable: Runnable,
+        purpose: Purpose,
+        last_poll_end: u64,
+    ) -> u64 {
         purpose.poll(runnable);
-        chain + 1
+        last_poll_end + 1
     }
 }
 
@@ -192,7 +198,7 @@ fn a_poll_is_observed_if_a_switch_is_on_and_not_because_the_worker_searched() {
         }
         run_as(shared, core, searching, |worker| {
             worker.poll(token().1);
-            assert_eq!(worker.chain.get(), u64::from(observed));
+            assert_eq!(worker.last_poll_end.get(), u64::from(observed));
             assert!(!worker.is_searching());
         });
         assert_eq!(shared.workers.idle.num_searching(), 0);

@@ -20,7 +20,7 @@ mod tests;
 impl Worker {
     /// Parks until there is something to do. True: go on; false: this thread ends.
     pub(super) fn wait(&self) -> bool {
-        self.chain.set(0);
+        self.last_poll_end.set(0);
         let core = self.shared.release();
         let is_spare = core.is_none();
         if let Some(core) = &core {

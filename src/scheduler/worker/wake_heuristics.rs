@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn only_a_short_sleep_that_somebody_ended_was_too_short() {
         let heuristics = WakeHeuristics::new();
-        let evening = clock::now();
+        let slept_at = clock::now();
         for (slept, called, woken_too_soon) in [
             (WORTH / 2, true, true),
             (WORTH / 2, false, false),
             (WORTH, true, false),
         ] {
-            heuristics.slept.set(Some(evening));
-            heuristics.resume(evening + slept, called);
+            heuristics.slept.set(Some(slept_at));
+            heuristics.resume(slept_at + slept, called);
             assert_eq!(heuristics.was_woken_too_soon(), woken_too_soon);
         }
     }

@@ -39,12 +39,25 @@ pub(crate) fn batch(size: usize) -> usize {
     }
 }
 
+/// Other threads may run before what comes next. Loom would make too much of it.
+pub(crate) fn step() {
+    #[cfg(executor_shuttle)]
+    {
+        crate::sync::lazy_static! {
+            static ref STEPS: crate::sync::atomic::AtomicUsize =
+                crate::sync::atomic::AtomicUsize::new(0);
+        }
+        STEPS.load(SeqCst);
+    }
+}
+
 /// In place of `scheduler::monitor::probe`: each thread that is asked about is blocked, and has used no CPU time. So the
 /// monitor takes a processor from whoever is in one poll at two looks.
 pub(crate) mod probe {
     use std::time::Duration;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[expect(dead_code, reason = "the monitor knows them")]
     pub(crate) enum State {
         Running,
         Blocked,

@@ -3,8 +3,9 @@
 //! A process: a checker that has found a deadlock may abort while it cleans up, and the others must go on.
 //!
 //! ```text
-//! models [FILTER...] [-NAME...]    all of them, or those whose name contains one of these; without these, twins aside
-//! models --only NAME               this one, in this process
+//! models [--models-only] [FILTER...] [=NAME...] [-NAME...]
+//!                            all of them, or those whose name contains a filter or is one of these; without these
+//! models --only NAME         this one, in this process
 //! ```
 
 use std::process::{Command, ExitCode, Stdio};
@@ -88,7 +89,9 @@ pub(crate) fn run(checks: &[Check]) -> ExitCode {
             }
         },
         ["--only", ..] => {
-            eprintln!("usage: models [FILTER...] [-NAME...] | --only NAME");
+            eprintln!(
+                "usage: models [--models-only] [FILTER...] [=NAME...] [-NAME...] | --only NAME"
+            );
             ExitCode::FAILURE
         }
         ref filters => run_all(checks, filters),
@@ -104,23 +107,32 @@ struct Tally {
 }
 
 fn run_all(checks: &[Check], filters: &[&str]) -> ExitCode {
-    let (without, with): (Vec<&str>, Vec<&str>) = filters
-        .iter()
-        .copied()
-        .partition(|filter: &&str| filter.starts_with('-'));
-    if let Some(unknown) = (without.iter().map(|name| &name[1..]))
-        .find(|name| checks.iter().all(|check| check.name != *name))
-    {
+    let mut filters = filters.to_vec();
+    let before = filters.len();
+    filters.retain(|filter| *filter != "--models-only");
+    let models_only = filters.len() != before;
+    let named = |sign: char| {
+        filters
+            .iter()
+            .filter_map(move |filter| filter.strip_prefix(sign))
+    };
+    let (without, exactly): (Vec<&str>, Vec<&str>) = (named('-').collect(), named('=').collect());
+    filters.retain(|filter| !filter.starts_with(['-', '=']));
+    let mut names = without.iter().chain(&exactly);
+    if let Some(unknown) = names.find(|name| checks.iter().all(|check| check.name != **name)) {
         eprintln!("there is no model `{unknown}`");
         return ExitCode::FAILURE;
     }
-    let is_wanted = |name: &str| {
-        let is_named = with.is_empty() || with.iter().any(|filter| name.contains(filter));
-        is_named && without.iter().all(|other| other[1..] != *name)
+    let is_wanted = |check: &Check| {
+        let all = filters.is_empty() && exactly.is_empty();
+        let is_named =
+            exactly.contains(&check.name) || filters.iter().any(|part| check.name.contains(part));
+        let is_left_out = models_only && check.fails_with.is_some();
+        (all || is_named) && !is_left_out && !without.contains(&check.name)
     };
     let chosen: Vec<&Check> = checks
         .iter()
-        .filter(|check| check.here && is_wanted(check.name))
+        .filter(|check| check.here && is_wanted(check))
         .collect();
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());

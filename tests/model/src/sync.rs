@@ -59,6 +59,7 @@ macro_rules! thread_locals {
         };)*
     };
 }
+#[allow(unused_imports, reason = "rustc does not see what the copies use")]
 pub(crate) use thread_locals;
 
 pub(crate) struct LocalKey<T: 'static>(&'static checker::thread::LocalKey<T>);
@@ -222,7 +223,7 @@ pub(crate) mod thread {
     mod own {
         use super::ThreadId;
         use crate::facade::thread;
-        use crate::sync::{Arc, Condvar, Mutex, thread_locals};
+        use crate::sync::{Arc, Condvar, Mutex};
 
         #[derive(Clone, Debug)]
         pub(crate) struct Thread {
@@ -230,7 +231,7 @@ pub(crate) mod thread {
             unparked: Arc<(Mutex<bool>, Condvar)>,
         }
 
-        thread_locals! {
+        crate::sync::thread_locals! {
             static CURRENT: Thread = Thread {
                 id: thread::current().id(),
                 unparked: Arc::default(),

@@ -223,11 +223,11 @@ fn who_gets_up_by_itself_takes_a_core_and_does_not_count_as_searching() {
 #[test]
 fn who_leaves_takes_a_core_only_if_it_was_given_one() {
     let idle = Idle::new();
-    let [bed, driver, stays] = std::array::from_fn(|_| parked_worker());
-    idle.park_worker(Some(0), &bed, false, false);
+    let [parked, driver, stays] = std::array::from_fn(|_| parked_worker());
+    idle.park_worker(Some(0), &parked, false, false);
     idle.park_worker(None, &stays, false, false);
     idle.park_worker(Some(1), &driver, false, true);
-    assert!(idle.leave(&bed).is_none());
+    assert!(idle.leave(&parked).is_none());
     assert_counts(&idle, 2, 0, 1, 2);
     assert!(
         idle.has_driver(),

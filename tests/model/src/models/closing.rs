@@ -23,12 +23,16 @@ pub(super) const CHECKS: &[Check] = &[
         closing_spawn(Some("shutdown-has-no-fence"))
     })
     .loom_only(),
-    Check::model("closing", || closing(None)),
+    Check::model("closing", || closing(1, None)),
+    Check::twin("closing/call-is-a-store", DEADLOCK, || {
+        closing(2, Some("call-is-a-store"))
+    })
+    .loom_only(),
     Check::twin("closing/worker-ends-quietly", DEADLOCK, || {
-        closing(Some("worker-ends-quietly"))
+        closing(1, Some("worker-ends-quietly"))
     }),
     Check::twin("closing/parker-ignores-it", DEADLOCK, || {
-        closing(Some("parker-ignores-closing"))
+        closing(1, Some("parker-ignores-closing"))
     }),
     Check::model("closing-wake", || closing_wake(None)),
     Check::twin("closing-wake/waker-ignores-it", DEADLOCK, || {
@@ -61,10 +65,10 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Somebody closes while somebody submits and the workers park.
-fn closing(twin: Option<&'static str>) -> usize {
+fn closing(preemptions: usize, twin: Option<&'static str>) -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const TASKS: usize = if cfg!(executor_loom) { 1 } else { 20 };
-    explore_at_length(1, move || {
+    explore_at_length(preemptions, move || {
         let plan = Plan {
             processors: WORKERS,
             tasks: TASKS,
@@ -112,7 +116,7 @@ fn closing_wake(twin: Option<&'static str>) -> usize {
         };
         run(plan, |model| {
             let wakers: Vec<_> = (0..TASKS)
-                .map(|number| model.spawn_waiting(number))
+                .map(|number| model.spawn_waiting(number, 1))
                 .collect();
             model.start_monitor();
             // A worker is started for what is woken, if it is in time.
@@ -140,7 +144,7 @@ fn closing_house(twin: Option<&'static str>) -> usize {
         };
         run(plan, |model| {
             let wakers: Vec<_> = (SPAWNED..SPAWNED + WOKEN)
-                .map(|number| model.spawn_waiting(number))
+                .map(|number| model.spawn_waiting(number, 1))
                 .collect();
             model.start_monitor();
             model.start_workers();

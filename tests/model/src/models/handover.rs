@@ -44,7 +44,7 @@ fn handover(long: bool, twin: Option<&'static str>) -> usize {
 
 /// A task blocks, and says so, while somebody closes: what was in its worker's next slot is cancelled.
 fn handover_closing(twin: Option<&'static str>) -> usize {
-    explore(2, move || {
+    explore(1, move || {
         let plan = Plan {
             processors: 1,
             tasks: 2,

@@ -18,6 +18,7 @@ mod reactor;
 mod reactor_house;
 mod retake;
 mod submitting;
+mod tasks;
 mod timers;
 
 pub(crate) fn all() -> Vec<Check> {
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Check> {
         reactor::CHECKS,
         submitting::CHECKS,
         closing::CHECKS,
+        tasks::CHECKS,
         handover::CHECKS,
         held_back::CHECKS,
         blocking::CHECKS,

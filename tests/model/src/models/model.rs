@@ -17,9 +17,9 @@ use crate::scheduler::observer::Observer;
 use crate::scheduler::processor::{Core, Processor};
 use crate::scheduler::submit::{OnPool, OnWorkers};
 use crate::scheduler::{Shared, monitor, worker};
-use crate::sync::thread::{self, JoinHandle};
+use crate::sync::thread;
 use crate::sync::{self, Arc, Condvar, Mutex};
-use crate::tasks::{self, Purpose, Runnable, Schedule};
+use crate::tasks::{self, JoinHandle, Purpose, Runnable, Schedule};
 use crate::twin;
 
 /// What a model is made of.
@@ -57,7 +57,7 @@ pub(super) struct Ground {
     /// Whether all tasks have run or were cancelled, for threads that block.
     ended: (Mutex<bool>, Condvar),
     /// Threads of the model itself.
-    started: Mutex<Vec<JoinHandle<()>>>,
+    started: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 impl Deref for Model {
@@ -81,16 +81,21 @@ struct Task {
     model: Model,
     number: usize,
     body: Option<Body>,
-    /// It waits until it is woken: where its waker goes.
-    waits: Option<Arc<Mutex<Option<Waker>>>>,
+    /// So many polls come to nothing yet.
+    pending: usize,
+    /// Where its waker goes then.
+    waker: Place,
 }
+
+pub(super) type Place = Arc<Mutex<Option<Waker>>>;
 
 impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Task>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if let Some(place) = self.waits.take() {
-            *place.lock() = Some(cx.waker().clone());
+        if let Some(left) = self.pending.checked_sub(1) {
+            self.pending = left;
+            *self.waker.lock() = Some(cx.waker().clone());
             return Poll::Pending;
         }
         if let Some(body) = self.body.take() {
@@ -171,39 +176,53 @@ impl Model {
 
     /// A job of the blocking pool.
     pub(super) fn spawn_blocking(&self, number: usize) {
-        let runnable = self.task_as::<OnPool>(number, Box::new(|_| ()), None);
+        let (runnable, _handle) =
+            self.task_as::<OnPool>(number, Box::new(|_| ()), 0, Place::default());
         self.shared.submit_new_blocking(runnable);
     }
 
-    /// A task that was spawned elsewhere and waits. Its waker.
-    pub(super) fn spawn_waiting(&self, number: usize) -> Waker {
-        let place = Arc::new(Mutex::new(None));
-        let runnable = self.task_as::<OnWorkers>(number, Box::new(|_| ()), Some(place.clone()));
+    /// A task that was spawned elsewhere and waits; so many polls come to nothing, of which one was. Its waker.
+    pub(super) fn spawn_waiting(&self, number: usize, pending: usize) -> Waker {
+        let (runnable, _handle, place) = self.pending_task(number, pending);
         assert!(self.shared.count_remote_spawn(), "nobody has closed yet");
         self.shared.poll_off_processor(runnable, Purpose::Run);
         let waker = place.lock().take();
         waker.expect("it waits")
     }
 
+    /// Spawns a task of which so many polls come to nothing.
+    pub(super) fn spawn_pending(&self, number: usize, pending: usize) -> JoinHandle<()> {
+        let (runnable, handle, _) = self.pending_task(number, pending);
+        self.shared.submit_new(runnable);
+        handle
+    }
+
+    fn pending_task(&self, number: usize, pending: usize) -> (Runnable, JoinHandle<()>, Place) {
+        let place = Place::default();
+        let (runnable, handle) =
+            self.task_as::<OnWorkers>(number, Box::new(|_| ()), pending, place.clone());
+        (runnable, handle, place)
+    }
+
     fn task(&self, number: usize, body: impl FnOnce(&Model) + Send + 'static) -> Runnable {
-        self.task_as::<OnWorkers>(number, Box::new(body), None)
+        (self.task_as::<OnWorkers>(number, Box::new(body), 0, Place::default())).0
     }
 
     fn task_as<S: Schedule>(
         &self,
         number: usize,
         body: Body,
-        waits: Option<Arc<Mutex<Option<Waker>>>>,
-    ) -> Runnable {
+        pending: usize,
+        waker: Place,
+    ) -> (Runnable, JoinHandle<()>) {
         let task = Task {
             model: self.clone(),
             number,
             body: Some(body),
-            waits,
+            pending,
+            waker,
         };
-        let (runnable, handle) = tasks::create::<_, S>(task, 0, self.shared.registry);
-        drop(handle);
-        runnable
+        tasks::create::<_, S>(task, 0, self.shared.registry)
     }
 
     fn run_task(&self, number: usize, body: Body) {

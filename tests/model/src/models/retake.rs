@@ -229,7 +229,7 @@ fn sweep(twin: Option<&'static str>) -> usize {
 /// The scheduler closes while the processor of a worker is retaken that blocks until what it has spawned has run or is
 /// cancelled.
 fn closing(twin: Option<&'static str>) -> usize {
-    explore(2, move || {
+    explore(1, move || {
         run(plan(1, 3, twin), |model| {
             close_while_retaken(model, |model, pushed| {
                 model.spawn(1);
