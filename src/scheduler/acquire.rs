@@ -8,8 +8,11 @@
 //! | a thread that is about to block, and says so | [`enter_blocking`] | handed to another worker, or idle |
 //! | the monitor, of a worker that is stuck | [`Shared::retake`] | handed to another worker, or idle |
 //! | a worker whose processor was retaken | [`Shared::release`], by way of `reclaim` | the detached one is free again |
+//! | a thread that has blocked, and said so | `BlockingRegion::drop` | held, if one was idle |
+//! | a worker that ends | [`Shared::retire`] | idle for good |
+//! | a thread that could not be started for a core | [`Shared::take_back`] | idle |
 //!
-//! # Three ways to block, and one story
+//! # Three ways to block
 //!
 //! * **Announced.** `block_in_place` and a `block_on` inside a task say that they are about to
 //!   block, so the thread gives its processor away itself ([`enter_blocking`]), as a goroutine does
@@ -43,6 +46,19 @@
 //!    suspended, and parks as a spare. Unannounced: it finishes its poll, finds in
 //!    `Worker::pop_local` that its processor was retaken, and `Worker::wait` releases what it
 //!    holds: `reclaim`.
+//!
+//! A retake is these steps, in this order:
+//!
+//! | | who | function | what |
+//! |---|---|---|---|
+//! | a | monitor | `Rounds::stuck` | the processor is needed, and somebody can replace its worker |
+//! | b | monitor | `DetachedPolls::begin` | a poll that computes is counted. Before c: after c its worker may end it |
+//! | c | monitor | [`Ownership::retake`](super::processor::ownership::Ownership::retake) | decides. If the worker was first, `DetachedPolls::undo` |
+//! | d | monitor | `RunQueues::replace_instance` | another instance takes the slot (step 1) |
+//! | e | monitor | `RunQueues::check_detached` | what the old one has in next slot and queue can be found (step 1) |
+//! | f | monitor | `Shared::pass_on` | steps 2 and 3 |
+//! | g | monitor | `Rounds::check_all_detached` | its rounds look at the old one again, for a push that e did not see |
+//! | h | worker | `Worker::pop_local`, `Worker::wait`, [`Shared::release`], `reclaim` | step 5 |
 //!
 //! The failure that step 3 prevents: all P threads block, waiting for something that only a queued
 //! task, a timer or the network would bring. A fixed number of threads deadlocks there; this is why

@@ -9,7 +9,8 @@
 //!   a tick. Their number is fixed; it bounds what runs in parallel, and what a thief has to look
 //!   at.
 //! * **core**: the half of a processor that only its holder may touch. Who has the core has the
-//!   processor.
+//!   processor, until the monitor retakes it.
+//! * **instance**: what stands in a processor's slot at present. A retake puts another one there.
 //! * **spinning** or **searching**: awake without work, looking at the others' queues. **Parked**:
 //!   asleep.
 //! * **driver**: the right to wait in the netpoller. One parked worker has it, or the monitor while
@@ -66,16 +67,18 @@
 //! | 12 | `tasks/join` |
 //!
 //! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One
-//! that displaces another runnable into the local queue, and one into the global queue, asks for a
-//! worker (`Submitted::WakeOne`): `Idle::after_submit` looks whether anybody is needed,
-//! `Shared::wake_one` claims an idle processor and a parked worker and unparks it, or starts a
-//! thread. The woken worker returns from `Worker::wait`, acquires the core that it was handed
-//! ([`acquire`]), and searches. A worker that finds nothing waits in `Worker::wait`.
+//! that displaces another runnable into the local queue (`Submitted::WakeOne`), and each one into
+//! the global queue (`Shared::wake_for_shared_queue`), asks for a worker: `Idle::after_submit`
+//! looks whether anybody is needed, `Shared::wake_one` claims an idle processor and a parked worker
+//! and unparks it, or starts a thread. The woken worker returns from `Worker::wait`, acquires the
+//! core that it was handed ([`acquire`]), and searches. A worker that finds nothing waits in
+//! `Worker::wait`.
 //!
-//! *Thread-locals on this way*, each with one purpose: `context::SHARED` (the runtime that this
+//! *Thread-locals on this way*: `context::SHARED` (the runtime that this
 //! thread is in), `this_thread::THIS_THREAD` (the core that it holds), `current::CURRENT` (the task
 //! that it polls, and ids to give out), `budget::LEFT` (operations left in this poll),
-//! `clock::RECENT` (the last reading), `registry::NUMBER` (the thread's shard).
+//! `clock::RECENT` (the last reading), `registry::NUMBER` (the thread's shard), and when a worker
+//! acquires a core `probe::THIS` (the thread's name for the monitor).
 //!
 //! # The folder
 //!

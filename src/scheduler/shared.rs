@@ -30,7 +30,8 @@ use crate::tasks::registry::{Registry, SHARDS};
 pub(crate) struct Shared {
     /// The process that it was made in, and belongs to.
     pub(super) birth: Birth,
-    /// The tasks that wait, and by its index the name of this scheduler in each of its tasks.
+    /// The tasks that wait. Its index is the runtime's id: each task has it, by way of its spawn
+    /// site, and so finds this scheduler ([`super::submit`]).
     pub(crate) registry: &'static Registry,
     /// Read by each worker between two polls, written at opening and closing: on a line that nobody
     /// else writes.
@@ -41,8 +42,8 @@ pub(crate) struct Shared {
     pub(super) workers: Workers,
     /// What wakes them.
     pub(super) services: Services,
-    /// Who is told what happens, and what of it: see [`super::observer`]. Read by who pushes,
-    /// written when a switch is turned.
+    /// Who is told what happens, and which of it: see [`super::observer`]. A thread that pushes
+    /// reads the switches; they are written when one is turned.
     pub(super) observer: Box<dyn Observer>,
     pub(super) switches: CachePadded<AtomicU8>,
     pub(super) counters: CachePadded<Counters>,

@@ -51,6 +51,11 @@ pub(crate) trait Schedule: 'static {
 
 #[inline]
 pub(super) fn schedule<H: Schedule>(runnable: async_task::Runnable<Meta>, info: ScheduleInfo) {
+    if info.woken_while_running {
+        // Its poll is over. Once it is in a queue, another thread may run it to its end, and free
+        // it.
+        current::task_is_gone();
+    }
     H::schedule(Runnable::new(runnable), info);
 }
 

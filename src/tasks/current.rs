@@ -140,8 +140,8 @@ impl Purpose {
             let is_queued = runnable.run();
             budget::restore(outer_budget);
             current.purpose.set(outer_purpose);
-            // `task_is_gone` has set it to null if the future was dropped.
-            let has_ended = current.meta.replace(outer).is_null();
+            // `task_is_gone` has set it to null if the future was dropped, or the task is queued.
+            let has_ended = current.meta.replace(outer).is_null() && !is_queued;
             Polled {
                 has_ended,
                 is_queued,
@@ -170,17 +170,16 @@ pub(super) fn with_meta<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
     CURRENT.with(|current| {
         let meta = current.meta.get();
         // SAFETY: `meta` is non-null only between the beginning of `poll` and the moment when the
-        // task's future has been dropped (`task_is_gone`) or `Runnable::run` has returned. That
-        // call of `poll` is on this thread, further up this stack. `run` holds a reference to the
-        // task until the future is dropped or has returned `Pending`. After that it frees the task
-        // at the earliest. While `meta` is set it calls no foreign code then, only the scheduler's
-        // own `schedule`, which does not call `with_meta`.
+        // task's future has been dropped or the task is about to be queued again (`task_is_gone`),
+        // or `Runnable::run` has returned. That call of `poll` is on this thread, further up this
+        // stack. `run` holds a reference to the task until then, and calls nothing of ours or
+        // foreign between giving it up and returning.
         unsafe { meta.as_ref() }.map(f)
     })
 }
 
-/// Clears the current task, whose future has been dropped: async-task may free its allocation, and
-/// next runs the wakers of tasks that await it.
+/// Clears the current task: its future has been dropped, or it is about to be queued again. In
+/// either case it may be freed before its poll returns.
 pub(super) fn task_is_gone() {
     CURRENT.with(|current| current.meta.set(ptr::null()));
 }

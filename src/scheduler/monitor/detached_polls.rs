@@ -53,8 +53,12 @@ impl DetachedPolls {
         }
     }
 
-    /// A poll of this task went by between two rounds.
+    /// A poll of this task has begun and ended between two rounds. Zero: none has, the worker looks
+    /// for one.
     pub(crate) fn went_by(&mut self, shared: &'static Shared, task: u64) {
+        if task == 0 {
+            return;
+        }
         let index = score_of(task);
         self.scores[index] = (self.scores[index] - 1).max(LIGHTEST);
         self.weigh(shared, index);

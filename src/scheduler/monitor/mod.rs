@@ -1,7 +1,7 @@
 //! The monitor thread: the one that looks when nobody else does (Go's sysmon).
 //!
-//! It runs no tasks and holds no processor. Workers lend it nothing and wait for it never; it only
-//! guarantees that progress does not hang on a worker that is in a long poll:
+//! It runs no tasks and holds no processor, and no worker waits for it. It only guarantees that
+//! progress does not hang on a worker that is in a long poll:
 //!
 //! * the network is looked at and due timers are fired if no worker has done so since its last
 //!   round; wakers that may be anybody's code are called elsewhere ([`super::foreign_wakers`]);
@@ -33,8 +33,9 @@
 //!
 //! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some
 //!    processor is idle; for sleeping, that all is quiet. Only then it parks.
-//! 2. A worker acquires its processor (a read-modify-write on the idle counts), fences, reads
-//!    `sleep_state`, and if it is [`DOZING`], the counts.
+//! 2. A processor is taken from the idle ones (`Idle::take_core`, a read-modify-write on the
+//!    counts, by its worker or by whoever hands it to that worker). Then the worker acquires it
+//!    (`Shared::acquire`), fences, reads `sleep_state`, and if it is [`DOZING`], the counts.
 //!
 //! So either the worker sees that the monitor rests and wakes it, or the monitor sees the worker's
 //! core gone.

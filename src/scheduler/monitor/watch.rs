@@ -45,7 +45,8 @@ const BLOCKED: Duration = Duration::from_micros(100);
 pub(crate) const RUNNING: Duration = Duration::from_millis(9);
 
 /// What is blocked for so long loses its processor even if nobody waits for it, so that who comes
-/// later finds one: 10 ms, less a round, as above.
+/// later finds one: 10 ms, less a round, as above. For as long the monitor looks at what a retake
+/// has detached: step 3 of [`crate::scheduler::run_queues::detached`] needs a fraction of it.
 pub(crate) const LONG: Duration = Duration::from_millis(9);
 
 /// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
@@ -161,7 +162,7 @@ impl Watch {
     /// The instance that is stuck, if nothing has changed since the last look.
     pub(crate) fn stuck(&self) -> Option<&'static Processor> {
         let poll = self.poll.as_ref()?;
-        (poll.processor.tick.get() == poll.doing.tick).then_some(poll.processor)
+        poll.goes_on().then_some(poll.processor)
     }
 
     pub(crate) fn is_blocked(&self) -> bool {

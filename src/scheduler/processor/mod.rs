@@ -52,9 +52,9 @@ pub(crate) struct Processor {
     /// long poll (or none).
     pub(super) tick: Counter,
     /// [`Meta::tag`](crate::tasks::Meta::tag) of the task that is being polled; zero while the
-    /// holder looks for work. The holder stores it with the tick, the monitor reads it of a poll
-    /// that stands still: `Relaxed`, a word that is out of date only names a task that has just
-    /// ended.
+    /// holder looks for work beyond its own queue. The holder stores it with the tick, the monitor
+    /// reads it of a poll that stands still: `Relaxed`, a word that is out of date only names a
+    /// task that has just ended.
     task: AtomicU64,
     /// How often a holder looked for work beyond its own queue, or has just got the processor. The
     /// holder stores, the monitor compares: between polls it is what the tick is to them.
@@ -102,9 +102,9 @@ impl Records {
     }
 }
 
-/// The private half: whoever owns this box holds the processor. On cache lines of its own, as its
-/// holder writes to it at each poll: beside another core, which some allocators like to put there,
-/// both would be twice as slow.
+/// The private half: whoever owns this box holds the processor, or a detached one. On cache lines
+/// of its own, as its holder writes to it at each poll: beside another core, which some allocators
+/// like to put there, both would be twice as slow.
 #[repr(align(128))]
 pub(crate) struct Core {
     pub(super) index: usize,
@@ -136,7 +136,7 @@ const BATCH: u32 = OBSERVED_YIELDS - 1;
 /// What a push asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Submitted {
-    /// Nobody need know.
+    /// Nothing.
     NoWake,
     /// Another processor could run something now.
     WakeOne,
@@ -162,7 +162,7 @@ impl Processor {
         }
     }
 
-    /// The holder is about to poll the task of this word.
+    /// The holder is about to poll the task with this tag.
     #[inline]
     fn begin_poll(&self, task: u64) {
         self.task.store(task, Ordering::Relaxed);
@@ -175,12 +175,12 @@ impl Processor {
         self.looks.add(1);
     }
 
-    /// The holder goes on with the poll of this word, which began elsewhere.
+    /// The holder goes on with the poll of the task with this tag, which began elsewhere.
     pub(super) fn go_on(&self, task: u64) {
         self.task.store(task, Ordering::Relaxed);
     }
 
-    /// The word of the task that is being polled. Zero between two polls; only from one to the
+    /// The tag of the task that is being polled. Zero between two polls; only from one to the
     /// next, when both come from the own queue, it is still that of the first.
     pub(super) fn task(&self) -> u64 {
         self.task.load(Ordering::Relaxed)

@@ -37,8 +37,8 @@
 //!    reset comes first, the set finds `listed` unset and lists the processor itself. What the
 //!    second look finds counts as a submission of the monitor's (`Shared::wake_for_shared_queue`):
 //!    a worker that was woken for that push may have looked at the list in vain meanwhile.
-//! 5. *Return.* The poll returns, and `Shared::reclaim` finds `RETAKEN`: it moves up to
-//!    [`LEFTOVERS`] runnables to the global queue, puts the core into the free list of its
+//! 5. *Return.* The poll returns, and `Shared::release` finds `RETAKEN`: `Shared::reclaim` moves up
+//!    to [`LEFTOVERS`] runnables to the global queue, puts the core into the free list of its
 //!    [`ProcessorSlot`](crate::scheduler::processor::slot), and the worker is a spare. What is more
 //!    stays listed; the monitor moves on [`LEFTOVERS`] each round, beside the thieves. Left to
 //!    thieves alone it would starve while everybody has work of their own.

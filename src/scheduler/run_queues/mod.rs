@@ -1,5 +1,5 @@
-//! The run queues: where a runnable goes, and where it comes from. Nothing else decides that, and
-//! nobody is woken here.
+//! The run queues beyond a worker's own: where a runnable goes, and where it comes from. A worker's
+//! own are [`Core::place`] and [`Core::pop`]. Nothing else decides that, and nobody is woken here.
 //!
 //! | queue | pushed by | taken by |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | what is held back ([`compute_limit`]) | a worker that finds a task of a site whose tasks compute | any worker, while fewer than P compute |
 //!
 //! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`],
-//! then [`RunQueues::search`]; each 61st time [`RunQueues::pop_fair`] and
-//! [`RunQueues::take_turn_of_detached`] come first.
+//! then [`RunQueues::search`]; each 61st time [`RunQueues::take_turn_of_detached`] and
+//! [`RunQueues::pop_fair`] come first.
 
 use std::ptr;
 

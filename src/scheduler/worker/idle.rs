@@ -9,7 +9,7 @@
 //! | searching: has no task, looks at the others' queues | yes, or it was handed one and is on its way | as searching | no |
 //! | parked: on its own thread's token | no | no | in `Lists::parked` |
 //! | waiting with the driver: in the netpoller | no | no | in `Lists::with_driver` |
-//! | spare: runs without a core, or blocks | no | no | no |
+//! | spare: runs without a core, or blocks; it parks as any other | no | no | no |
 //!
 //! | processor | its core is |
 //! |---|---|

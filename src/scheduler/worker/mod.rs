@@ -2,14 +2,18 @@
 //!
 //! # Where it looks, in this order
 //!
-//! 1. `pop_local`: its own due timers, every eighth poll; the next slot, at most six times in a row
-//!    while the queue waits; the local queue.
-//! 2. `maintenance`, every 61st poll and when the monitor asks for it: what stuck workers have
-//!    queued, timers, the network, then one runnable of the global queue.
-//! 3. `find_remote`, when its own queues are empty: a batch of the global queue; the network,
-//!    without waiting, if nobody else is at it; timers of all processors.
-//! 4. `search`: other processors' queues ([`super::run_queues::steal`]), if not half of the busy
-//!    ones search already.
+//! 1. `pop_local`: the next slot, at most six times in a row while the queue waits; the local
+//!    queue.
+//! 2. `maintenance`, before that: every eighth poll its own due timers, if any are armed; every
+//!    61st poll, and when the monitor asks for it, foreign wakers ([`super::foreign_wakers`]),
+//!    timers of all processors, one runnable that a stuck worker has queued, the network, and one
+//!    of the global queue.
+//! 3. `find_remote`, when its own queues are empty: foreign wakers; what was held back
+//!    ([`super::run_queues::compute_limit`]), or a batch of the global queue; the network, without
+//!    waiting, if nobody else is at it; timers of all processors.
+//! 4. `search`, if not half of the busy processors search already: the global queue once more, then
+//!    other processors' queues ([`super::run_queues::steal`]). While the compute limit is reached,
+//!    3 leaves the queues out, and 4 takes one runnable at a time.
 //! 5. `wait`: everything once more, after it has released its processor ([`idle`]); then it waits,
 //!    with the driver if that is free, else parked ([`wait`]).
 //!

@@ -6,6 +6,25 @@
 //! worker without a core is a *spare*: it was woken for nothing, or came back from a poll or a
 //! blocking call to find its processor held by another thread. Spares beyond the number of
 //! processors end after the keep-alive.
+//!
+//! # What meets here
+//!
+//! Several protocols have the same form: a thread makes a change, fences, and looks at what others
+//! change. A worker that is about to wait does so for each of them:
+//!
+//! | its change | its look | who makes the other change, and looks at this one |
+//! |---|---|---|
+//! | its core is idle, it is listed ([`Idle::park_worker`](super::idle::Idle::park_worker)) | `RunQueues::has_visible_work` | who pushes: [`Idle::after_submit`](super::idle::Idle::after_submit) |
+//! | the same | the same: is what is held back due? | whose computing poll ends: `HeldBack::end` |
+//! | the same, under the lock of `Lists` | `Shared::is_closed` | who closes: `Idle::close`, under that lock |
+//! | the deadline that it waits for with the driver (`Timers::driver_timeout`) | the earliest timer | who arms a timer elsewhere: [`super::super::timers`] |
+//!
+//! An unpark, or a notification of the driver, that comes before the wait ends the wait at once.
+//! Who unparks a worker has to know where it waits, so the worker takes the driver before it is
+//! listed. If it has left the driver by then, the notification wakes whoever has the driver next,
+//! for nothing.
+//!
+//! A spare need not look: it has put no core among the idle ones. Whoever has, looks.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -104,8 +123,9 @@ impl Worker {
         }
     }
 
-    /// Resumes: with a core if there is one, and lets loose what the wait has brought.
-    /// `end_search`: it resumes for work that it saw after it had parked.
+    /// Resumes, with a core if there is one, and calls the wakers that the wait has brought.
+    /// `found`: it resumes for work that it saw after it had parked. `spare_ended`: its keep-alive
+    /// has passed. True: go on; false: this thread ends.
     fn resume(&self, mut wakers: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
         let up = if spare_ended {
             self.shared.workers.idle.leave(&self.parked_worker)

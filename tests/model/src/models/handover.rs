@@ -52,13 +52,13 @@ fn handover_closing(twin: Option<&'static str>) -> usize {
             ..Plan::default()
         };
         run(plan, |model| {
-            model.start_monitor();
             begin(model, |model, begun| {
                 begun.set();
                 model.spawn(1);
                 let _blocking = enter_blocking();
                 model.wait_ended();
             });
+            model.start_monitor();
             model.close();
         });
     })
