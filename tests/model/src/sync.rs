@@ -104,7 +104,7 @@ static ARENA: PlainMutex<Vec<Leaked>> = PlainMutex::new(Vec::new());
 /// By the address that all references to it have, and how to free it.
 struct Leaked(*mut (), unsafe fn(*mut ()));
 
-// SAFETY: it is freed by whoever ends the execution, when no thread of it is left.
+// SAFETY: it is freed by whoever ends the execution, when no other thread uses it any more.
 unsafe impl Send for Leaked {}
 
 /// In place of `Box::leak`.
@@ -118,16 +118,16 @@ pub(crate) fn leak<T: 'static>(value: Box<T>) -> &'static mut T {
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     arena.push(Leaked(pointer.cast(), free::<T>));
-    // SAFETY: it came from a box, and lives until `end_execution`.
+    // SAFETY: it came from a box, and lives until `free_leaked`.
     unsafe { &mut *pointer }
 }
 
-/// Frees what the execution has leaked, the last first.
+/// Frees what was leaked, the last first.
 ///
 /// # Safety
 ///
-/// All threads of the execution but this one have ended, and nothing refers to what was leaked.
-pub(crate) unsafe fn end_execution() {
+/// No other thread uses it any more.
+pub(crate) unsafe fn free_leaked() {
     loop {
         let last = ARENA
             .lock()
@@ -172,7 +172,7 @@ pub(crate) fn with_hole<R>(hole: Option<Hole>, f: impl FnOnce() -> R) -> R {
 pub(crate) mod thread {
     use std::time::Duration;
 
-    pub(crate) use crate::facade::thread::{Builder, JoinHandle, ThreadId, spawn};
+    pub(crate) use crate::facade::thread::{Builder, JoinHandle, ThreadId, spawn, yield_now};
     #[cfg(executor_shuttle)]
     pub(crate) use crate::facade::thread::{Thread, current, park};
 
@@ -206,7 +206,7 @@ pub(crate) mod thread {
     /// Times out if the model grants that, else never: what is lost must not be found by looking again in time.
     pub(crate) fn park_timeout(time: Duration) {
         if take_timeout(time) {
-            crate::facade::thread::yield_now();
+            yield_now();
         } else {
             park();
         }
@@ -215,7 +215,7 @@ pub(crate) mod thread {
     /// Somebody sleeps who is woken by nobody.
     pub(crate) fn sleep(time: Duration) {
         crate::machine::advance(time);
-        crate::facade::thread::yield_now();
+        yield_now();
     }
 
     /// Loom's threads with a `park` of their own: its `unpark` ends whatever the thread waits for, be it a lock.

@@ -1,7 +1,7 @@
 //! Handing a core over: it is neither lost nor doubled, and what it leaves behind is run.
 
 use super::DEADLOCK;
-use super::model::{Plan, begin, run};
+use super::model::{Event, Plan, begin, run};
 use crate::checker::explore;
 use crate::runner::Check;
 use crate::scheduler::enter_blocking;
@@ -52,13 +52,17 @@ fn handover_closing(twin: Option<&'static str>) -> usize {
             ..Plan::default()
         };
         run(plan, |model| {
+            // Else the monitor might give the core to another worker first.
+            let begun = Event::default();
+            let has_begun = begun.clone();
+            model.start_monitor_after(move |_| has_begun.wait());
             begin(model, |model, begun| {
                 begun.set();
                 model.spawn(1);
                 let _blocking = enter_blocking();
                 model.wait_ended();
             });
-            model.start_monitor();
+            begun.set();
             model.close();
         });
     })

@@ -55,5 +55,5 @@ pub(crate) const DEADLOCK: &str = if cfg!(executor_loom) {
 pub(crate) fn learn() {
     Registry::lease().expect("it is the first");
     // SAFETY: nobody has kept the registry.
-    unsafe { sync::end_execution() };
+    unsafe { sync::free_leaked() };
 }

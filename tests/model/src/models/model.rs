@@ -141,10 +141,13 @@ pub(super) fn run(plan: Plan, scene: impl FnOnce(&Model)) {
     model.settle();
     drop((driver, model));
     drop(netpoll);
-    // A thread that has left may drop its lease at any time, and the last one must not find the scheduler gone.
-    std::mem::forget(lease);
+    // A thread that has left its scheduler has still to drop its lease. That is the last thing it does.
+    while Arc::strong_count(&lease) != 1 {
+        thread::yield_now();
+    }
+    drop(lease);
     // SAFETY: the threads have ended, and with them the tasks and the model.
-    unsafe { sync::end_execution() };
+    unsafe { sync::free_leaked() };
 }
 
 fn settings() -> Settings {
