@@ -312,6 +312,12 @@ impl Timer {
             }
             self.disarm();
         }
+        self.arm_at(shared, deadline, waker);
+    }
+
+    /// False: the scheduler is closed, and the waker was woken instead.
+    #[inline]
+    fn arm_at(&mut self, shared: &'static Shared, deadline: u64, waker: &Waker) -> bool {
         let processor = this_thread::with_core(shared, Core::wheel).flatten();
         let (wheel, key, tell) = shared
             .services
@@ -327,9 +333,12 @@ impl Timer {
             // It may have missed the drain of a shutdown: nobody would fire it.
             self.disarm();
             waker.wake_by_ref();
-        } else if tell {
+            return false;
+        }
+        if tell {
             shared.wake_driver();
         }
+        true
     }
 
     /// Moves an armed timer to another deadline, keeping its waker. False if it is not armed (it
@@ -355,26 +364,7 @@ impl Timer {
         let waker = armed.wheel().wheel.lock().cancel(armed.key);
         self.armed = None;
         let Some(waker) = waker else { return false };
-        let processor = this_thread::with_core(shared, Core::wheel).flatten();
-        let (wheel, key, tell) = shared
-            .services
-            .timers
-            .arm(processor, deadline, waker.clone());
-        self.armed = Some(Armed {
-            shared,
-            wheel: wheel as u32,
-            key,
-            deadline,
-        });
-        if shared.is_closed() {
-            self.disarm();
-            waker.wake();
-            return false;
-        }
-        if tell {
-            shared.wake_driver();
-        }
-        true
+        self.arm_at(shared, deadline, &waker)
     }
 
     /// Takes the timer off its wheel.
