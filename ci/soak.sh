@@ -4,6 +4,7 @@
 #
 #   ci/soak.sh [--runtime NAME] [--stops] [SECONDS] [SEED]    60 s on this crate, with a seed from the time, unless given
 #
+# FEATURES=--no-default-features builds it without tokio and smol.
 # --stops stops and continues the process at random meanwhile. NAME: gosched, tokio, smol. Nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,5 +20,6 @@ while [ $# -gt 0 ]; do
 done
 [ ${#numbers[@]} -lt 1 ] || arguments+=(--seconds "${numbers[0]}")
 [ ${#numbers[@]} -lt 2 ] || arguments+=(--seed "${numbers[1]}")
-cargo build --quiet --release --locked --manifest-path tests/reliability/Cargo.toml
+# shellcheck disable=SC2086 -- FEATURES may be several arguments, or none
+cargo build --quiet --release --locked ${FEATURES:-} --manifest-path tests/reliability/Cargo.toml
 exec tests/reliability/target/release/reliability soak "${arguments[@]}"

@@ -16,11 +16,16 @@ mod syscalls;
 mod threads;
 
 use crate::child::Child;
-use crate::runtimes::{Gosched, Runtime, Smol, Tokio};
+use crate::runtimes::{Gosched, Runtime};
+#[cfg(feature = "peers")]
+use crate::runtimes::{Smol, Tokio};
 use crate::tools::quick;
 
 /// The contestants, ours first.
+#[cfg(feature = "peers")]
 pub(crate) const RUNTIMES: [&str; 3] = [Gosched::NAME, Tokio::NAME, Smol::NAME];
+#[cfg(not(feature = "peers"))]
+pub(crate) const RUNTIMES: [&str; 1] = [Gosched::NAME];
 
 pub(crate) static ROWS: &[Row] = &[
     soak::ROW,
@@ -87,12 +92,14 @@ pub(crate) const NEVER: f64 = f64::INFINITY;
 /// It does not apply to this runtime, or could not be measured here.
 pub(crate) const NONE: f64 = f64::NAN;
 
-/// The three instances of a generic scenario.
+/// The instances of a generic scenario, one for each contestant.
 macro_rules! scenario {
     ($scenario:ident) => {
         [
             $scenario::<crate::runtimes::Gosched>,
+            #[cfg(feature = "peers")]
             $scenario::<crate::runtimes::Tokio>,
+            #[cfg(feature = "peers")]
             $scenario::<crate::runtimes::Smol>,
         ]
     };

@@ -1,7 +1,9 @@
 //! What a scenario needs of a runtime: one trait, and three that have it.
 
 mod gosched;
+#[cfg(feature = "peers")]
 mod smol;
+#[cfg(feature = "peers")]
 mod tokio;
 
 use std::future::Future;
@@ -12,7 +14,9 @@ use std::time::{Duration, Instant};
 use futures::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::gosched::Gosched;
+#[cfg(feature = "peers")]
 pub(crate) use self::smol::Smol;
+#[cfg(feature = "peers")]
 pub(crate) use self::tokio::Tokio;
 
 /// How a task ended, as its handle tells.
