@@ -84,6 +84,7 @@ pub(crate) mod probe {
 
     pub(crate) fn be_punctual() {}
 
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn interrupt_all_waits() {
         unreachable!("a notification failed");
     }

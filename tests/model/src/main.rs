@@ -25,6 +25,7 @@ compile_error!(
 include!(concat!(env!("OUT_DIR"), "/root.rs"));
 
 /// The poller of models does not fail, and nothing forks.
+#[cfg_attr(not(feature = "net"), allow(dead_code))]
 mod stderr {
     pub(crate) fn say(line: std::fmt::Arguments<'_>) {
         unreachable!("{line}");

@@ -387,7 +387,6 @@ pub(crate) mod atomic {
             self.0.load(order)
         }
 
-        #[cfg(feature = "net")]
         pub(crate) fn store(&self, value: usize, order: Ordering) {
             self.0.store(value, order);
         }
