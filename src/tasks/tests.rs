@@ -407,3 +407,34 @@ fn a_task_that_was_rejected_says_why() {
     assert!(result(handle).unwrap_err().source().is_none());
     registry.release();
 }
+
+/// Once it is in a queue another thread may end and free it.
+#[test]
+fn a_task_that_is_queued_again_is_current_no_more_and_has_not_ended() {
+    struct Sees;
+    impl Schedule for Sees {
+        fn schedule(runnable: Runnable, info: ScheduleInfo) {
+            assert_eq!(try_id(), None);
+            ByHand::schedule(runnable, info);
+        }
+        fn finished(_: &Meta) {}
+    }
+    let registry = Registry::lease().unwrap();
+    let mut polls = 0;
+    let future = poll_fn(move |cx| {
+        polls += 1;
+        cx.waker().wake_by_ref();
+        match polls {
+            2 => Poll::Ready(try_id()),
+            _ => Poll::Pending,
+        }
+    });
+    let (runnable, handle) = create::<_, Sees>(future, 0, registry);
+    let polled = run(runnable);
+    assert!(polled.is_queued && !polled.has_ended);
+    let polled = run(woken().unwrap());
+    assert!(!polled.is_queued && polled.has_ended);
+    let id = handle.id();
+    assert_eq!(result(handle).unwrap(), Some(id));
+    registry.release();
+}
