@@ -110,7 +110,7 @@ impl Shared {
         self.submit_as::<false>(runnable, yielded);
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit_as<const IS_NEW: bool>(&'static self, runnable: Runnable, yielded: bool) {
         let mut runnable = Some(runnable);
         let submitted = this_thread::with_core(self, |core| {
@@ -130,8 +130,10 @@ impl Shared {
         match (submitted.flatten(), runnable) {
             // This worker sees for itself, after the poll, whether the scheduler is closed.
             (Some(submitted), _) => self.follow_push(submitted),
-            (None, Some(runnable)) if IS_NEW => self.submit_new_specially(runnable),
-            (None, Some(runnable)) => self.submit_global(runnable, Push::woken(yielded)),
+            (None, Some(runnable)) => match IS_NEW {
+                true => self.submit_new_specially(runnable),
+                false => self.submit_global(runnable, Push::woken(yielded)),
+            },
             (None, None) => {}
         }
     }
