@@ -67,3 +67,15 @@ fn explore_times(factor: usize, model: impl Fn() + Send + Sync + 'static) -> usi
     Runner::new(RandomScheduler::new(schedules), config).run(move || random());
     2 * schedules
 }
+
+/// [`explore`] for a model, [`explore_at_length`] for its twin: what that shows is rare.
+pub(crate) fn explore_twin_at_length(
+    is_twin: bool,
+    preemptions: usize,
+    model: impl Fn() + Send + Sync + 'static,
+) -> usize {
+    match is_twin {
+        true => explore_at_length(preemptions, model),
+        false => explore(preemptions, model),
+    }
+}

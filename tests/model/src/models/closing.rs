@@ -2,7 +2,7 @@
 
 use super::DEADLOCK;
 use super::model::{Plan, run};
-use crate::checker::{explore, explore_at_length};
+use crate::checker::{explore, explore_at_length, explore_twin_at_length};
 use crate::runner::Check;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -180,7 +180,7 @@ fn off_processor(twin: Option<&'static str>) -> usize {
 /// Somebody closes while a claim is made in vain, for a thread has just picked the core up: the shutdown thread hears
 /// of the end of the claim.
 fn closing_claim(twin: Option<&'static str>) -> usize {
-    explore(2, move || {
+    explore_twin_at_length(twin.is_some(), 2, move || {
         let plan = Plan {
             processors: 1,
             stays_open: true,

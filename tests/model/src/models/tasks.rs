@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::DEADLOCK;
 use super::model::{Plan, run};
-use crate::checker::explore;
+use crate::checker::{explore, explore_twin_at_length};
 use crate::runner::Check;
 use crate::sync::thread;
 use crate::tasks::{JoinError, JoinHandle};
@@ -82,7 +82,7 @@ fn abort(twin: Option<&'static str>) -> usize {
 /// Somebody wakes tasks, which go on to wait for what never comes, and closes.
 fn closing(twin: Option<&'static str>) -> usize {
     const TASKS: usize = 20;
-    explore(0, move || {
+    explore_twin_at_length(twin.is_some(), 0, move || {
         let plan = Plan {
             processors: 1,
             tasks: TASKS,
