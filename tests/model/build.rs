@@ -217,7 +217,7 @@ fn main() {
     for taken in TAKEN {
         println!("cargo::rerun-if-changed={}", source.join(taken).display());
         each_file(&source.join(taken), &mut |path| {
-            let name = path.strip_prefix(&source).expect("it lies there");
+            let name = path.strip_prefix(&source).expect("it is below the source");
             let name = name.to_str().expect("a name of ours").replace('\\', "/");
             let mut text = fs::read_to_string(path).expect("it can be read");
             let copy = out.join("src").join(&name);

@@ -68,7 +68,7 @@ fn held_back(flaw: Option<Flaw>) -> usize {
         if with_hole(hole, || shared.held_back.end(&shared.counted)) {
             match shared.idle.claim() {
                 Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
-                Some(Claim::Thread(_)) => unreachable!("its worker lies there too"),
+                Some(Claim::Thread(_)) => unreachable!("its worker is parked too"),
                 None => {}
             }
         }
@@ -105,7 +105,7 @@ fn work(shared: &Shared, flaw: Option<Flaw>) {
         let up = shared
             .idle
             .unpark_worker(&parked_worker)
-            .expect("its core lies there");
+            .expect("its core is idle");
         if up.searching {
             shared.idle.end_search();
         }

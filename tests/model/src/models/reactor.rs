@@ -27,7 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
     })
     .loom_only(),
     Check::twin("notify/driver-tears", DEADLOCK, || {
-        notify(Some(Flaw::SeatTears))
+        notify(Some(Flaw::DriverTears))
     })
     .loom_only(),
     Check::model("readiness", || readiness(None)),
@@ -75,7 +75,7 @@ pub(super) const CHECKS: &[Check] = &[
 enum Flaw {
     NotifiesFirst,
     NotifierRelaxed,
-    SeatTears,
+    DriverTears,
     /// It asks what was ready after its system call and not before.
     LooksLate,
     ClearTears,
@@ -148,7 +148,7 @@ impl Scene {
     fn serve(&self) {
         let mut ready = Vec::new();
         while self.left.load(Ordering::Acquire) > 0 {
-            let mut driver = self.reactor.try_driver().expect("nobody else sits down");
+            let mut driver = self.reactor.try_driver().expect("nobody else has the driver");
             let _ = driver.poll(None, &mut ready);
             drop(driver);
             if self.flaw == Some(Flaw::WakesOne) {
@@ -243,13 +243,13 @@ fn notify(flaw: Option<Flaw>) -> usize {
             })
         });
         let mut found = 0;
-        let mut driver = scene.reactor.try_driver().expect("nobody else sits down");
+        let mut driver = scene.reactor.try_driver().expect("nobody else has the driver");
         while found < 2 {
             while queue.pop().is_some() {
                 found += 1;
             }
             if found < 2 {
-                with_hole(scene.hole(Flaw::SeatTears, Hole::TornSwap), || {
+                with_hole(scene.hole(Flaw::DriverTears, Hole::TornSwap), || {
                     let _ = driver.poll(None, &mut Vec::new());
                 });
             }
@@ -412,7 +412,7 @@ fn closing(flaw: Option<Flaw>) -> usize {
         });
         let looker = Scene::spawn(&scene, |scene| {
             let mut ready = Vec::new();
-            let mut driver = scene.reactor.try_driver().expect("nobody else sits down");
+            let mut driver = scene.reactor.try_driver().expect("nobody else has the driver");
             let _ = driver.poll(Some(std::time::Duration::ZERO), &mut ready);
             ready.drain(..).for_each(Waker::wake);
         });
@@ -449,7 +449,7 @@ fn slot_reuse(no_generation: bool) -> usize {
         assert!(waits(&first).is_pending(), "nothing has come yet");
         let server = Scene::spawn(&scene, |scene| {
             let mut ready = Vec::new();
-            let mut driver = scene.reactor.try_driver().expect("nobody else sits down");
+            let mut driver = scene.reactor.try_driver().expect("nobody else has the driver");
             let _ = driver.poll(None, &mut ready);
             drop(driver);
             ready.drain(..).for_each(Waker::wake);

@@ -144,7 +144,7 @@ fn woken_too_soon(submitters: usize) -> usize {
 }
 
 /// Somebody claims a core in vain, because a thread picks it up at that moment: a submitter must not rely on a search
-/// that never begins. `late`: the claimer takes its search back when the core may lie here again. Smaller than the model,
+/// that never begins. `late`: the claimer takes its search back when the core may be idle again. Smaller than the model,
 /// since it takes many preemptions.
 fn vain_claim(late: bool) -> usize {
     explore(3, move || {

@@ -14,17 +14,17 @@ use crate::scheduler::timers::Timer;
 use crate::sync::{Hole, thread, with_hole};
 
 pub(super) const CHECKS: &[Check] = &[
-    Check::model("remote-timer", || foreign_timer(None)),
+    Check::model("remote-timer", || remote_timer(None)),
     Check::twin("remote-timer/timer-has-no-fence", DEADLOCK, || {
-        foreign_timer(Some(Flaw::TimerHasNoFence))
+        remote_timer(Some(Flaw::TimerHasNoFence))
     })
     .loom_only(),
     Check::twin("remote-timer/driver-has-no-fence", DEADLOCK, || {
-        foreign_timer(Some(Flaw::SeatHasNoFence))
+        remote_timer(Some(Flaw::DriverHasNoFence))
     })
     .loom_only(),
     Check::twin("remote-timer/driver-says-nothing", DEADLOCK, || {
-        foreign_timer(Some(Flaw::SeatSaysNothing))
+        remote_timer(Some(Flaw::DriverSaysNothing))
     }),
     Check::model("earlier-timer", || earlier_timer(None)),
     Check::twin("earlier-timer/timer-has-no-fence", DEADLOCK, || {
@@ -32,20 +32,20 @@ pub(super) const CHECKS: &[Check] = &[
     })
     .loom_only(),
     Check::twin("earlier-timer/driver-has-no-fence", DEADLOCK, || {
-        earlier_timer(Some(Flaw::SeatHasNoFence))
+        earlier_timer(Some(Flaw::DriverHasNoFence))
     })
     .loom_only(),
     Check::twin("earlier-timer/driver-says-nothing", DEADLOCK, || {
-        earlier_timer(Some(Flaw::SeatSaysNothing))
+        earlier_timer(Some(Flaw::DriverSaysNothing))
     }),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flaw {
     TimerHasNoFence,
-    SeatHasNoFence,
+    DriverHasNoFence,
     /// It computes its time-out without publishing it.
-    SeatSaysNothing,
+    DriverSaysNothing,
 }
 
 struct Nobody(AtomicBool);
@@ -56,21 +56,21 @@ impl Wake for Nobody {
     }
 }
 
-/// A thread without a processor arms a timer while a worker without timers sits down. The worker may wait for ever
+/// A thread without a processor arms a timer while a worker without timers begins to wait with the driver. The worker may wait for ever
 /// only if it will be told.
-fn foreign_timer(flaw: Option<Flaw>) -> usize {
-    arm_before_a_seat(None, flaw)
+fn remote_timer(flaw: Option<Flaw>) -> usize {
+    arm_beside_the_driver(None, flaw)
 }
 
 /// The same, and the worker with the driver has decided to wait for a later timer. Its own time-out never comes.
 fn earlier_timer(flaw: Option<Flaw>) -> usize {
-    arm_before_a_seat(Some(2 * DEADLINE), flaw)
+    arm_beside_the_driver(Some(2 * DEADLINE), flaw)
 }
 
 /// How far off the foreign timer is.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
-fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
+fn arm_beside_the_driver(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let plan = Plan {
             processors: 1,
@@ -80,15 +80,15 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
         run(plan, |model| {
         let shared = model.shared;
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
-        let (driver, remote) = (hole(Flaw::SeatHasNoFence), hole(Flaw::TimerHasNoFence));
+        let (driver, remote) = (hole(Flaw::DriverHasNoFence), hole(Flaw::TimerHasNoFence));
         let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
         let mut later = Timer::new();
         if let Some(other) = other {
             later.arm(shared, machine::now() + other, &waker);
         }
-        let sitter = thread::spawn(move || {
+        let waits = thread::spawn(move || {
             with_hole(driver, || {
-                let timeout = if flaw == Some(Flaw::SeatSaysNothing) {
+                let timeout = if flaw == Some(Flaw::DriverSaysNothing) {
                     shared.services.timers.parked_timeout()
                 } else {
                     shared.services.timers.driver_timeout(true)
@@ -96,7 +96,7 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
                 // With a time-out that is not too long it comes back by itself, in good time for the timer.
                 if timeout.is_none_or(|timeout| timeout > DEADLINE * 3 / 2) {
                     let netpoll = shared.netpoll().expect("it is open");
-                    let mut driver = netpoll.try_driver().expect("nobody else sits down");
+                    let mut driver = netpoll.try_driver().expect("nobody else has the driver");
                     driver.poll(None, &mut Vec::new());
                 }
                 shared.services.timers.leave_driver();
@@ -107,7 +107,7 @@ fn arm_before_a_seat(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
             let deadline = machine::now() + DEADLINE;
             timer.arm(shared, deadline, &waker);
         });
-        sitter.join().expect("the sitter panicked");
+        waits.join().expect("the waiting thread panicked");
         drop((timer, later));
         model.close();
         });
