@@ -69,13 +69,7 @@ fn closing(preemptions: usize, twin: Option<&'static str>) -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const TASKS: usize = if cfg!(executor_loom) { 1 } else { 20 };
     explore_at_length(preemptions, move || {
-        let plan = Plan {
-            processors: WORKERS,
-            tasks: TASKS,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { stays_open: true, ..Plan::new(WORKERS, TASKS, twin) };
         run(plan, |model| {
             model.start_monitor();
             model.start_workers();
@@ -88,13 +82,7 @@ fn closing(preemptions: usize, twin: Option<&'static str>) -> usize {
 /// Somebody closes while somebody submits, and no worker is there; one may come for what is submitted.
 fn closing_spawn(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 1,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { stays_open: true, ..Plan::new(1, 1, twin) };
         run(plan, |model| {
             model.start_monitor();
             model.thread(|model| model.spawn(0));
@@ -107,13 +95,7 @@ fn closing_spawn(twin: Option<&'static str>) -> usize {
 fn closing_wake(twin: Option<&'static str>) -> usize {
     const TASKS: usize = if cfg!(executor_loom) { 1 } else { 20 };
     explore(2, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: TASKS,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { stays_open: true, ..Plan::new(1, TASKS, twin) };
         run(plan, |model| {
             let wakers: Vec<_> = (0..TASKS)
                 .map(|number| model.spawn_waiting(number, 1))
@@ -133,15 +115,7 @@ fn closing_house(twin: Option<&'static str>) -> usize {
     const WOKEN: usize = 5;
     const JOBS: usize = 3;
     explore_at_length(0, move || {
-        let plan = Plan {
-            processors: 4,
-            tasks: SPAWNED + WOKEN + JOBS,
-            parents: PARENTS,
-            driver: true,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { parents: PARENTS, driver: true, stays_open: true, ..Plan::new(4, SPAWNED + WOKEN + JOBS, twin) };
         run(plan, |model| {
             let wakers: Vec<_> = (SPAWNED..SPAWNED + WOKEN)
                 .map(|number| model.spawn_waiting(number, 1))
@@ -162,13 +136,7 @@ fn closing_house(twin: Option<&'static str>) -> usize {
 /// Somebody closes while a thread that is no worker finishes the last task: the shutdown thread hears of it.
 fn off_processor(twin: Option<&'static str>) -> usize {
     explore(3, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 1,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { stays_open: true, ..Plan::new(1, 1, twin) };
         run(plan, |model| {
             model.start_monitor();
             model.run_elsewhere(0);
@@ -181,12 +149,7 @@ fn off_processor(twin: Option<&'static str>) -> usize {
 /// of the end of the claim.
 fn closing_claim(twin: Option<&'static str>) -> usize {
     explore_twin_at_length(twin.is_some(), 2, move || {
-        let plan = Plan {
-            processors: 1,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { stays_open: true, ..Plan::new(1, 0, twin) };
         run(plan, |model| {
             model.start_monitor();
             model.thread(|model| model.shared.wake_one());

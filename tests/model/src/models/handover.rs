@@ -23,12 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
 fn handover(long: bool, twin: Option<&'static str>) -> usize {
     const MORE: usize = if cfg!(executor_loom) { 1 } else { 10 };
     explore(2, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 2 + MORE,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan::new(1, 2 + MORE, twin);
         run(plan, |model| {
             model.start_worker_with(0, move |model| {
                 model.spawn(1);
@@ -45,12 +40,7 @@ fn handover(long: bool, twin: Option<&'static str>) -> usize {
 /// A task blocks, and says so, while somebody closes: what was in its worker's next slot is cancelled.
 fn handover_closing(twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 2,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan::new(1, 2, twin);
         run(plan, |model| {
             // Else the monitor might give the core to another worker first.
             let begun = Event::default();

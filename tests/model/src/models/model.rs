@@ -45,6 +45,18 @@ pub(super) struct Plan {
     pub(super) twin: Option<&'static str>,
 }
 
+impl Plan {
+    /// Processors and tasks, and nothing else.
+    pub(super) fn new(processors: usize, tasks: usize, twin: Option<&'static str>) -> Plan {
+        Plan {
+            processors,
+            tasks,
+            twin,
+            ..Plan::default()
+        }
+    }
+}
+
 /// A handle to the model.
 #[derive(Clone)]
 pub(super) struct Model(Arc<Ground>);

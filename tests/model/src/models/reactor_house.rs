@@ -40,14 +40,7 @@ fn house(twin: Option<&'static str>) -> usize {
     const FILES: usize = 8;
     const FIRST: usize = 3 * PARENTS;
     explore_at_length(0, move || {
-        let plan = Plan {
-            processors: 4,
-            tasks: FIRST + FILES,
-            parents: PARENTS,
-            driver: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { parents: PARENTS, driver: true, ..Plan::new(4, FIRST + FILES, twin) };
         run(plan, |model| {
             let pipes: Vec<_> = (0..FILES).map(|_| Arc::new(Pipe::new(0))).collect();
             let reactor = model.shared.reactor().expect("it is open");

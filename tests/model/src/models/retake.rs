@@ -85,15 +85,6 @@ pub(super) const CHECKS: &[Check] = &[
 
 const DOUBLED: &str = "a core is lost or ";
 
-fn plan(processors: usize, tasks: usize, twin: Option<&'static str>) -> Plan {
-    Plan {
-        processors,
-        tasks,
-        twin,
-        ..Plan::default()
-    }
-}
-
 /// A worker pushes within a poll, into the slot and so into the queue, and blocks until all has run, while its processor
 /// is retaken. The monitor looks again when the push is past.
 fn pushing(preemptions: usize, twin: Option<&'static str>) -> usize {
@@ -106,7 +97,7 @@ fn pushing_ordered(twin: Option<&'static str>) -> usize {
 }
 
 fn pushing_and(twin: Option<&'static str>, waits: bool) {
-    run(plan(1, 3, twin), |model| {
+    run(Plan::new(1, 3, twin), |model| {
         let pushed = Event::default();
         let says = pushed.clone();
         begin(model, move |model, begun| {
@@ -128,7 +119,7 @@ fn pushing_and(twin: Option<&'static str>, waits: bool) {
 /// A worker whose processor was retaken long ago pushes, while whoever has it now parks.
 fn late_push(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        run(plan(1, 3, twin), |model| {
+        run(Plan::new(1, 3, twin), |model| {
             let retaken = Event::default();
             let is_retaken = retaken.clone();
             begin(model, move |model, begun| {
@@ -147,7 +138,7 @@ fn late_push(twin: Option<&'static str>) -> usize {
 /// The poll returns while the processor is retaken.
 fn returning(twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        run(plan(1, 3, twin), |model| {
+        run(Plan::new(1, 3, twin), |model| {
             begin(model, |model, begun| {
                 begun.set();
                 model.spawn(1);
@@ -161,7 +152,7 @@ fn returning(twin: Option<&'static str>) -> usize {
 /// A worker is about to block and gives its core away while it is retaken.
 fn blocking(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        run(plan(1, 2, twin), |model| {
+        run(Plan::new(1, 2, twin), |model| {
             begin(model, |model, begun| {
                 begun.set();
                 model.spawn(1);
@@ -176,7 +167,7 @@ fn blocking(twin: Option<&'static str>) -> usize {
 /// Somebody submits from outside while a stuck worker's processor is retaken.
 fn outside(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        run(plan(1, 2, twin), |model| {
+        run(Plan::new(1, 2, twin), |model| {
             begin(model, |model, begun| {
                 begun.set();
                 model.wait_ended();
@@ -190,7 +181,7 @@ fn outside(twin: Option<&'static str>) -> usize {
 /// A thief is at the queue and at the slot while the processor is retaken.
 fn thief(twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        run(plan(2, 3, twin), |model| {
+        run(Plan::new(2, 3, twin), |model| {
             begin(model, |model, pushed| {
                 model.spawn(1);
                 model.spawn(2);
@@ -206,7 +197,7 @@ fn thief(twin: Option<&'static str>) -> usize {
 /// A detached processor's worker pushes while the monitor takes it off the list, for its queue was empty.
 fn sweep(twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        run(plan(1, 2, twin), |model| {
+        run(Plan::new(1, 2, twin), |model| {
             let listed = Event::default();
             let is_listed = listed.clone();
             begin(model, move |model, begun| {
@@ -230,7 +221,7 @@ fn sweep(twin: Option<&'static str>) -> usize {
 /// cancelled.
 fn closing(twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        run(plan(1, 3, twin), |model| {
+        run(Plan::new(1, 3, twin), |model| {
             close_while_retaken(model, |model, pushed| {
                 model.spawn(1);
                 model.spawn(2);
@@ -244,7 +235,7 @@ fn closing(twin: Option<&'static str>) -> usize {
 /// The scheduler closes while a detached processor's worker returns with what it has pushed.
 fn closing_return(twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        run(plan(1, 2, twin), |model| {
+        run(Plan::new(1, 2, twin), |model| {
             close_while_retaken(model, |model, begun| {
                 begun.set();
                 model.spawn(1);
@@ -273,14 +264,7 @@ fn house(twin: Option<&'static str>) -> usize {
     const PARENTS: usize = 7;
     const ROUNDS: usize = 4;
     explore_at_length(0, move || {
-        let plan = Plan {
-            processors: 4,
-            tasks: 3 * PARENTS,
-            parents: PARENTS,
-            driver: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { parents: PARENTS, driver: true, ..Plan::new(4, 3 * PARENTS, twin) };
         run(plan, |model| {
             model.start_workers();
             model.thread(|model| (0..PARENTS / 2).for_each(|number| model.spawn(number)));

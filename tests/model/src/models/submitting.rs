@@ -64,13 +64,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// One submitter while the only worker parks; or, `driver`, begins to wait with the driver.
 fn submit(driver: bool, twin: Option<&'static str>) -> usize {
     explore(3 - usize::from(driver), move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 1,
-            driver,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { driver, ..Plan::new(1, 1, twin) };
         run(plan, |model| {
             model.start_workers();
             model.spawn(0);
@@ -83,11 +77,7 @@ fn two_submitters() -> usize {
     const WORKERS: usize = if cfg!(executor_loom) { 1 } else { 4 };
     const EACH: usize = if cfg!(executor_loom) { 1 } else { 10 };
     explore_at_length(2, || {
-        let plan = Plan {
-            processors: WORKERS,
-            tasks: 2 * EACH,
-            ..Plan::default()
-        };
+        let plan = Plan::new(WORKERS, 2 * EACH, None);
         run(plan, |model| {
             model.start_workers();
             model.thread(|model| (0..EACH).for_each(|number| model.spawn(number)));
@@ -99,12 +89,7 @@ fn two_submitters() -> usize {
 /// Two processors are idle, and each claim starts a worker: no second search begins while one lasts.
 fn wake_budget(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        let plan = Plan {
-            processors: 2,
-            tasks: 2,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan::new(2, 2, twin);
         run(plan, |model| {
             let check = || {
                 // Who claims is this thread, so it sees its own last claim.
@@ -123,12 +108,7 @@ fn wake_budget(twin: Option<&'static str>) -> usize {
 /// its wait with the driver ends for nothing.
 fn woken_too_soon(submitters: usize) -> usize {
     explore(3, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 2,
-            driver: true,
-            ..Plan::default()
-        };
+        let plan = Plan { driver: true, ..Plan::new(1, 2, None) };
         run(plan, |model| {
             model.start_workers();
             if submitters == 2 {
@@ -243,13 +223,7 @@ impl Place {
 /// A spare's keep-alive passes while it is given a core.
 fn spare_ends(twin: Option<&'static str>) -> usize {
     explore(3, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 1,
-            keep_alives: 1,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { keep_alives: 1, ..Plan::new(1, 1, twin) };
         run(plan, |model| {
             model.start_spare();
             model.spawn(0);
@@ -262,14 +236,7 @@ fn spare_ends(twin: Option<&'static str>) -> usize {
 fn conserving(twin: Option<&'static str>) -> usize {
     const WORKERS: usize = 4;
     explore_at_length(0, move || {
-        let plan = Plan {
-            processors: WORKERS,
-            tasks: 20,
-            blockers: WORKERS - 1,
-            single: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { blockers: WORKERS - 1, single: true, ..Plan::new(WORKERS, 20, twin) };
         run(plan, |model| {
             model.start_workers();
             model.thread(|model| (0..10).for_each(|number| model.spawn(number)));

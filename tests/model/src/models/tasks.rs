@@ -48,11 +48,7 @@ fn wait_for(mut handle: JoinHandle<()>) -> Result<(), JoinError> {
 /// Somebody waits for a task that runs meanwhile.
 fn join() -> usize {
     explore(3, || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 1,
-            ..Plan::default()
-        };
+        let plan = Plan::new(1, 1, None);
         run(plan, |model| {
             model.start_workers();
             let handle = model.spawn_pending(0, 0);
@@ -64,12 +60,7 @@ fn join() -> usize {
 /// Somebody aborts a task that nothing else would wake, while it is polled for the first time.
 fn abort(twin: Option<&'static str>) -> usize {
     explore(2, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: 1,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan::new(1, 1, twin);
         run(plan, |model| {
             model.start_workers();
             let handle = model.spawn_pending(0, usize::MAX);
@@ -83,13 +74,7 @@ fn abort(twin: Option<&'static str>) -> usize {
 fn closing(twin: Option<&'static str>) -> usize {
     const TASKS: usize = 20;
     explore_twin_at_length(twin.is_some(), 0, move || {
-        let plan = Plan {
-            processors: 1,
-            tasks: TASKS,
-            stays_open: true,
-            twin,
-            ..Plan::default()
-        };
+        let plan = Plan { stays_open: true, ..Plan::new(1, TASKS, twin) };
         run(plan, |model| {
             let wakers: Vec<_> = (0..TASKS)
                 .map(|number| model.spawn_waiting(number, usize::MAX))

@@ -72,11 +72,7 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 
 fn arm_beside_the_driver(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
     explore(3, move || {
-        let plan = Plan {
-            processors: 1,
-            driver: true,
-            ..Plan::default()
-        };
+        let plan = Plan { driver: true, ..Plan::new(1, 0, None) };
         run(plan, |model| {
         let shared = model.shared;
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
