@@ -165,6 +165,7 @@ pub mod trace {
 pub mod task {
     pub use crate::join_set::JoinSet;
     pub use crate::runtime::spawn::TaskBuilder as Builder;
+    pub use crate::runtime::task_queue::{LocalTaskQueue, TaskQueue, TaskSpawner};
     pub use crate::tasks::budget::{Unconstrained, consume_budget, unconstrained};
     pub use crate::tasks::control::name;
     pub use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, YieldNow};

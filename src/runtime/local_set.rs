@@ -7,125 +7,49 @@
 //! task's schedule function owns the queue and wakes the `block_on`. When the `block_on` ends, its
 //! thread cancels the tasks that have not finished.
 //!
-//! # Ending
-//!
-//! 1. The drop of [`Frame`] closes the registry of the set. This wakes every waiting task into the
-//!    queue. A task that begins to wait later ends itself.
-//! 2. It cancels the tasks in the queue until no task is alive. A remote thread may be between its
-//!    wake and its push. Then the number of live tasks is not zero yet, and the push wakes this
-//!    thread.
+//! The tasks are those of a [`task_queue`](super::task_queue), which also ends them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
-
-use concurrent_queue::ConcurrentQueue;
-use pin_project_lite::pin_project;
 
 use super::signal::Signal;
+use super::task_queue::{Core, Notify, TURN, spawn_local_on};
 use crate::sync::Arc;
+use crate::tasks::JoinHandle;
 use crate::tasks::large::boxing;
-use crate::tasks::registry::Registry;
-use crate::tasks::{self, JoinHandle, Runnable};
-
-/// Local tasks run in a row before the future is polled again. A worker looks into the global queue
-/// after as many polls.
-const TURN: usize = 61;
 
 std::thread_local! {
-    /// The sets of the `block_on`s of this thread, the innermost last.
-    static FRAMES: RefCell<Vec<Rc<Set>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The local tasks of one `block_on`. The first of them leases the registry.
-struct Set {
-    queue: Arc<Queue>,
-    registry: Cell<Option<&'static Registry>>,
-    alive: Rc<Cell<usize>>,
-}
-
-pub(super) struct Queue {
-    runnables: ConcurrentQueue<Runnable>,
-    /// Wakes the `block_on`.
-    signal: Arc<Signal>,
-}
-
-impl Queue {
-    fn push(&self, runnable: Runnable) {
-        match self.runnables.push(runnable) {
-            Ok(()) => self.signal.nudge(),
-            // The queue is unbounded and never closed.
-            Err(refused) => drop(refused),
-        }
-    }
+    /// The queues of the `block_on`s of this thread, the innermost last.
+    static FRAMES: RefCell<Vec<Arc<Core>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One `block_on` on this thread's stack.
 pub(super) struct Frame {
-    set: Rc<Set>,
-}
-
-impl Queue {
-    pub(super) fn has_tasks(&self) -> bool {
-        !self.runnables.is_empty()
-    }
+    queue: Arc<Core>,
 }
 
 impl Frame {
-    pub(super) fn queue(&self) -> Arc<Queue> {
-        self.set.queue.clone()
+    pub(super) fn queue(&self) -> Arc<Core> {
+        self.queue.clone()
     }
 
     pub(super) fn enter(signal: Arc<Signal>) -> Frame {
-        let queue = Arc::new(Queue {
-            runnables: ConcurrentQueue::unbounded(),
-            signal,
-        });
-        let set = Rc::new(Set {
-            queue,
-            registry: Cell::new(None),
-            alive: Rc::default(),
-        });
+        let queue = Arc::new(Core::new(Notify::Signal(signal)));
         // The destructor of another thread-local may come here after `FRAMES` was destroyed: then
         // there is no `spawn_local`.
-        let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(set.clone()));
-        Frame { set }
+        let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(queue.clone()));
+        Frame { queue }
     }
 
     /// Runs some local tasks. `false`: there was none.
     pub(super) fn run_local_tasks(&self) -> bool {
-        let mut any = false;
-        for _ in 0..TURN {
-            let Ok(runnable) = self.set.queue.runnables.pop() else {
-                return any;
-            };
-            tasks::run(runnable);
-            any = true;
-        }
-        any
+        self.queue.run(TURN) > 0
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        if let Some(registry) = self.set.registry.get() {
-            registry.close();
-            let queue = &self.set.queue;
-            while self.set.alive.get() != 0 {
-                // Before the pop: a push after the pop wakes this thread from `park`, even if an
-                // earlier wake had set the signal.
-                queue.signal.take();
-                match queue.runnables.pop() {
-                    Ok(runnable) => {
-                        tasks::cancel(runnable);
-                    }
-                    Err(_) => queue.signal.park(),
-                }
-            }
-            registry.release();
-        }
+        self.queue.close();
         let _ = FRAMES.try_with(|frames| frames.borrow_mut().pop());
     }
 }
@@ -188,64 +112,10 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let set = FRAMES.try_with(|frames| frames.borrow().last().cloned());
-    let set = set
+    let queue = FRAMES.try_with(|frames| frames.borrow().last().cloned());
+    let queue = queue
         .ok()
         .flatten()
         .ok_or("no block_on is running on this thread that could poll the future")?;
-    let registry = match set.registry.get() {
-        Some(registry) => registry,
-        None => {
-            let registry = Registry::lease().ok_or("too many local task sets exist")?;
-            set.registry.set(Some(registry));
-            registry
-        }
-    };
-    let alive = Alive::new(&set.alive);
-    let queue = set.queue.clone();
-    let (runnable, handle) = tasks::create_local(
-        Counted {
-            future,
-            _alive: alive,
-        },
-        bytes,
-        registry,
-        move |runnable| queue.push(runnable),
-    );
-    runnable.schedule();
-    Ok(handle)
-}
-
-pin_project! {
-    /// A local future and its count. Not an `async` block: if the future panicked, that would drop
-    /// it during the unwinding, and a second panic then would abort the process.
-    struct Counted<F> {
-        #[pin]
-        future: F,
-        _alive: Alive,
-    }
-}
-
-impl<F: Future> Future for Counted<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(cx)
-    }
-}
-
-/// Counts one local task while it exists.
-struct Alive(Rc<Cell<usize>>);
-
-impl Alive {
-    fn new(count: &Rc<Cell<usize>>) -> Alive {
-        count.set(count.get() + 1);
-        Alive(count.clone())
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
+    spawn_local_on(&queue, future, bytes)
 }

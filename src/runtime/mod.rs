@@ -81,6 +81,7 @@ mod fork;
 mod local_set;
 mod signal;
 pub(crate) mod spawn;
+pub(crate) mod task_queue;
 #[cfg(test)]
 mod tests;
 

@@ -128,7 +128,51 @@ where
     (Runnable::new(runnable), JoinHandle::new(task))
 }
 
-/// A task that must be polled and dropped on the thread that creates it.
+/// For tasks of a queue, which counts them itself; the closure that queues them is the schedule
+/// function.
+enum Queued {}
+
+impl Schedule for Queued {
+    fn schedule(_: Runnable, _: ScheduleInfo) {}
+    fn finished(_: &Meta) {}
+}
+
+/// [`schedule`] with a closure.
+fn schedule_with<S: Fn(Runnable)>(
+    schedule: S,
+) -> WithInfo<impl Fn(async_task::Runnable<Meta>, ScheduleInfo)> {
+    WithInfo(move |runnable, info: ScheduleInfo| {
+        if info.woken_while_running {
+            current::task_is_gone();
+        }
+        schedule(Runnable::new(runnable));
+    })
+}
+
+/// A task that any thread may poll, and that `schedule` queues.
+#[track_caller]
+pub(crate) fn create_queued<F, S>(
+    future: F,
+    bytes: usize,
+    registry: &Registry,
+    schedule: S,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Fn(Runnable) + Send + Sync + 'static,
+{
+    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
+    let future = observed(future, Kind::Task, bytes, Some(meta.id()), None);
+    let (runnable, task) = Builder::new().metadata(meta).spawn(
+        move |_| Contained::<Observed<F>, Queued>::new(future),
+        schedule_with(schedule),
+    );
+    (Runnable::new(runnable), JoinHandle::new(task))
+}
+
+/// A task that must be polled and dropped on the thread that creates it, and that `schedule`
+/// queues.
 #[track_caller]
 pub(crate) fn create_local<F, S>(
     future: F,
@@ -141,19 +185,11 @@ where
     F::Output: 'static,
     S: Fn(Runnable) + Send + Sync + 'static,
 {
-    /// Does nothing: a local set counts its own tasks, and `schedule` of [`create_local`] queues
-    /// them.
-    struct Local;
-    impl Schedule for Local {
-        fn schedule(_: Runnable, _: ScheduleInfo) {}
-        fn finished(_: &Meta) {}
-    }
-
     let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
     let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn_local(
-        move |_| Contained::<Observed<F>, Local>::new(future),
-        move |runnable| schedule(Runnable::new(runnable)),
+        move |_| Contained::<Observed<F>, Queued>::new(future),
+        schedule_with(schedule),
     );
     (Runnable::new(runnable), JoinHandle::new(task))
 }

@@ -46,7 +46,8 @@ pub(crate) mod wakers;
 mod yield_now;
 
 pub(crate) use contain::{
-    Outcome, Schedule, catch_panic, create, create_local, create_named, create_ready, drop_catching,
+    Outcome, Schedule, catch_panic, create, create_local, create_named, create_queued,
+    create_ready, drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
 pub(crate) use current::{Purpose, Runnable, cancel, current_id, current_tag, run};

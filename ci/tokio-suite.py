@@ -1,0 +1,145 @@
+"""Runs the tests of the real tokio against tokio/, each in a process of its own.
+
+    source ci/real-tokio.sh && python3 ci/tokio-suite.py [PREFIX...]     only files whose names begin so, as `tcp_` or `time_sleep`
+
+The tests come from the registry's package of the release that tokio/ stands for, and are never committed. Those that may differ
+stand in ci/tokio-suite.txt, each with its reason. Fails if another one fails, hangs or does not compile, and if one of the list
+passes.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REAL = pathlib.Path(os.environ["GIT_CONFIG_KEY_0"].removeprefix("url.file://").removesuffix(".insteadOf"))
+SUITE = ROOT / "target/tokio-suite"
+# Seconds for one test. The slowest takes some ten with the real tokio.
+LIMIT = 60
+
+
+def applies(path):
+    """Whether a file has tests on Linux without tokio's unstable parts."""
+    gates = " ".join(re.findall(r"#!\[cfg\((.*?)\)\]", path.read_text(), re.DOTALL))
+    gates = re.sub(r"not\(\s*\w+\s*\)", "", gates)
+    return not re.search(r"tokio_unstable|emscripten|windows|target_family = \"wasm\"|freebsd", re.sub(r"not\([^()]*\)", "", gates))
+
+
+def dependencies(manifest):
+    """What the tests depend on, as tokio's manifest says."""
+    found = dict(manifest["dev-dependencies"])
+    for target, tables in manifest.get("target", {}).items():
+        if "tokio_unstable" not in target and "loom" not in target:
+            found |= tables.get("dev-dependencies", {})
+    for name in ("windows-sys", "mio-aio", "wasm-bindgen-test"):
+        found.pop(name, None)
+    return found
+
+
+def inline(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {inline(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)
+
+
+def prepare(prefixes):
+    manifest = tomllib.loads((REAL / "Cargo.toml").read_text())
+    shutil.rmtree(SUITE / "tests", ignore_errors=True)
+    (SUITE / "tests").mkdir(parents=True)
+    (SUITE / "src").mkdir(exist_ok=True)
+    (SUITE / "src/lib.rs").write_text("")
+    shutil.copytree(REAL / "tests/support", SUITE / "tests/support")
+    names = []
+    for path in sorted((REAL / "tests").glob("*.rs")):
+        if applies(path) and (not prefixes or path.stem.startswith(tuple(prefixes))):
+            # The same words each time, so that what has not changed is not built anew.
+            shutil.copy2(path, SUITE / "tests" / path.name)
+            names.append(path.stem)
+    lines = ["[workspace]", "[package]", 'name = "tokio-suite"', 'edition = "2021"', "[features]"]
+    # The tests ask for the features of their own package.
+    gates = [name for name in manifest["features"] if name not in ("default", "io-uring", "taskdump", "schedule-latency")]
+    lines += [f"default = {json.dumps(gates)}"] + [f"{name} = []" for name in gates]
+    lines += ["[dependencies]", f'tokio = {{ path = "{ROOT}/tokio", features = ["full", "test-util"] }}']
+    lines += [f"{name} = {inline(value)}" for name, value in dependencies(manifest).items()]
+    lines += ["[patch.crates-io]", f'tokio = {{ path = "{ROOT}/tokio" }}']
+    lines += ["[profile.dev]", "debug = 0", "[lints.rust]", 'warnings = "allow"', ""]
+    (SUITE / "Cargo.toml").write_text("\n".join(lines))
+    return names
+
+
+def build():
+    """The test binaries by name, and the names of the files that do not compile."""
+    command = ["cargo", "test", "--no-run", "--no-fail-fast", "--keep-going", "--message-format=json", "--tests", "--quiet"]
+    built = subprocess.run(command, cwd=SUITE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    binaries, broken = {}, {}
+    for line in built.stdout.splitlines():
+        message = json.loads(line) if line.startswith("{") else {}
+        if message.get("reason") == "compiler-artifact" and message["target"]["kind"] == ["test"]:
+            binaries[message["target"]["name"]] = message["executable"]
+        if message.get("reason") == "compiler-message" and message["message"]["level"] == "error":
+            broken.setdefault(message["target"]["name"], []).append(message["message"]["rendered"])
+    if not binaries:
+        sys.exit(built.stderr or "nothing was built")
+    return binaries, broken
+
+
+def tests_of(binary):
+    def listed(*more):
+        out = subprocess.run([binary, "--list", "--format", "terse", *more], stdout=subprocess.PIPE, text=True).stdout
+        return {line.removesuffix(": test") for line in out.splitlines() if line.endswith(": test")}
+
+    return sorted(listed() - listed("--ignored"))
+
+
+def run(name, binary, test):
+    begin = time.monotonic()
+    command = [binary, "--exact", test, "--test-threads", "1", "--nocapture"]
+    try:
+        done = subprocess.run(command, cwd=SUITE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LIMIT)
+        result, output = ("ok" if done.returncode == 0 else "failed"), done.stdout
+    except subprocess.TimeoutExpired as stopped:
+        result, output = "hangs", (stopped.stdout or b"").decode(errors="replace")
+    return f"{name}::{test}", result, output, time.monotonic() - begin
+
+
+def expected():
+    found = {}
+    for line in (ROOT / "ci/tokio-suite.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, reason = line.split(None, 1)
+            found[name] = reason
+    return found
+
+
+def main():
+    names = prepare(sys.argv[1:])
+    binaries, broken = build()
+    jobs = [(name, binaries[name], test) for name in names if name in binaries for test in tests_of(binaries[name])]
+    with concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+        results = list(pool.map(lambda job: run(*job), jobs))
+    log = SUITE / "failures.log"
+    with log.open("w") as out:
+        for name, errors in sorted(broken.items()):
+            out.write(f"==== {name} does not compile\n" + "".join(errors[:20]))
+        for name, result, output, _ in results:
+            if result != "ok":
+                out.write(f"==== {name} {result}\n{output}\n")
+    may_differ = expected()
+    passed = [name for name, result, _, _ in results if result == "ok"]
+    differ = {name: result for name, result, _, _ in results if result != "ok"} | {name: "does not compile" for name in broken}
+    wrong = [f"{name}: {result}" for name, result in differ.items() if name not in may_differ]
+    wrong += [f"{name}: passes, and stands in ci/tokio-suite.txt" for name in passed if name in may_differ]
+    print(f"{len(passed)} of {len(results)} tests pass, {len(differ)} differ ({log.relative_to(ROOT)} says how)")
+    for line in wrong:
+        print(line)
+    sys.exit(bool(wrong))
+
+
+main()

@@ -1,0 +1,99 @@
+//! The runtime that a thread is in, by tokio's rules: without one, what needs a runtime panics.
+//!
+//! Each thread of a runtime enters it for good, by the executor's hook for new threads. Other
+//! threads enter one in a `block_on` or by [`Handle::enter`].
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use crate::runtime::{Handle, TryCurrentError};
+
+std::thread_local! {
+    /// The runtimes that this thread has entered, the innermost last. Counted by the thread alone,
+    /// so that a spawn touches no count that other threads change.
+    static ENTERED: RefCell<Vec<Rc<Handle>>> = const { RefCell::new(Vec::new()) };
+}
+
+pub(crate) const NO_RUNTIME: &str =
+    "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
+
+pub(crate) const DESTROYED: &str = "The Tokio context thread-local variable has been destroyed.";
+
+/// The runtime that this thread is in.
+#[inline]
+pub(crate) fn current() -> Result<Rc<Handle>, TryCurrentError> {
+    match ENTERED.try_with(|entered| entered.borrow().last().cloned()) {
+        Ok(Some(handle)) => Ok(handle),
+        Ok(None) => Err(TryCurrentError::no_context()),
+        Err(_) => Err(TryCurrentError::destroyed()),
+    }
+}
+
+/// The runtime that this thread is in.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[inline]
+#[track_caller]
+pub(crate) fn expect_current() -> Rc<Handle> {
+    match current() {
+        Ok(handle) => handle,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Enters a runtime until the thread ends.
+pub(crate) fn enter_for_good(handle: Handle) {
+    let _ = ENTERED.try_with(|entered| entered.borrow_mut().push(Rc::new(handle)));
+}
+
+/// A runtime that is entered until this is dropped.
+pub(crate) struct Entered {
+    /// Number of runtimes entered, with this one. 0 if the thread's locals were being destroyed.
+    depth: usize,
+    not_send: PhantomData<*const ()>,
+}
+
+pub(crate) fn enter(handle: Handle) -> Entered {
+    let depth = ENTERED.try_with(|entered| {
+        let mut entered = entered.borrow_mut();
+        entered.push(Rc::new(handle));
+        entered.len()
+    });
+    Entered {
+        depth: depth.unwrap_or(0),
+        not_send: PhantomData,
+    }
+}
+
+impl Drop for Entered {
+    #[track_caller]
+    fn drop(&mut self) {
+        if self.depth == 0 {
+            return;
+        }
+        let left = ENTERED.try_with(|entered| {
+            let mut entered = entered.borrow_mut();
+            (entered.len() == self.depth).then(|| entered.pop())
+        });
+        // The handle may be the last of its runtime, so it is dropped outside the borrow.
+        if let Ok(None) = left {
+            if !std::thread::panicking() {
+                panic!(
+                    "`EnterGuard` values dropped out of order. Guards returned by \
+                     `tokio::runtime::Handle::enter()` must be dropped in the reverse \
+                     order as they were acquired."
+                );
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
+    }
+}

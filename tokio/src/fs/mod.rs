@@ -1,0 +1,1 @@
+//! Files: see tokio's documentation of the module of this name.

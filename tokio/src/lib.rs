@@ -1,0 +1,34 @@
+//! tokio's interface on the processors of `gosched`: see docs/tokio.md in the repository.
+
+mod context;
+mod coop;
+
+#[cfg(feature = "fs")]
+pub mod fs;
+pub mod io;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "process")]
+pub mod process;
+#[cfg(feature = "rt")]
+pub mod runtime;
+#[cfg(not(feature = "rt"))]
+#[allow(dead_code, unreachable_pub)]
+mod runtime;
+#[cfg(feature = "signal")]
+pub mod signal;
+pub mod task;
+#[cfg(feature = "time")]
+pub mod time;
+
+#[cfg(feature = "sync")]
+pub use real::sync;
+
+pub use real::pin;
+#[cfg(feature = "rt")]
+pub use real::task_local;
+#[cfg(feature = "rt")]
+pub use task::spawn;
+
+#[cfg(feature = "macros")]
+pub use real::{join, main, select, test, try_join};

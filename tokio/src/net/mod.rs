@@ -1,0 +1,1 @@
+//! Sockets: see tokio's documentation of the module of this name.

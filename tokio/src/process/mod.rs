@@ -1,0 +1,1 @@
+//! Child processes: see tokio's documentation of the module of this name.

@@ -1,0 +1,21 @@
+//! Runtimes: see tokio's documentation of the module of this name.
+
+mod builder;
+mod current_thread;
+mod handle;
+mod id;
+mod local;
+mod metrics;
+#[allow(clippy::module_inception)]
+mod runtime;
+
+pub use builder::{Builder, LocalOptions};
+pub use handle::{EnterGuard, Handle, TryCurrentError};
+pub use id::Id;
+pub use local::LocalRuntime;
+pub use metrics::RuntimeMetrics;
+pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};
+
+pub(crate) use handle::Tasks;
+pub(crate) use local::local_queue;
+pub(crate) use runtime::ShutDown;

@@ -1,0 +1,162 @@
+//! The runtime, as its owner holds it.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use super::current_thread::CurrentThread;
+use super::{Builder, EnterGuard, Handle, RuntimeMetrics};
+use crate::context;
+use crate::coop::Budgeted;
+use crate::task::JoinHandle;
+
+/// A runtime that the program owns.
+///
+/// Dropping it cancels every task, and waits for blocking closures that have begun. Unlike the real
+/// tokio's, it may be dropped anywhere, also in a task.
+pub struct Runtime {
+    /// `None` only while it is shut down.
+    executor: Option<executor::Runtime>,
+    handle: Handle,
+    /// For a runtime for one thread.
+    current_thread: Option<CurrentThread>,
+}
+
+/// The kinds of runtimes.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// Tasks run in `block_on`.
+    CurrentThread,
+    /// Tasks run on processors.
+    MultiThread,
+}
+
+impl Runtime {
+    /// A runtime with as many processors as there are CPUs, with sockets and timers.
+    ///
+    /// # Errors
+    ///
+    /// When threads or descriptors cannot be created.
+    #[cfg(feature = "rt-multi-thread")]
+    pub fn new() -> io::Result<Runtime> {
+        Builder::new_multi_thread().enable_all().build()
+    }
+
+    pub(super) fn new_from(
+        executor: executor::Runtime,
+        handle: Handle,
+        current_thread: Option<CurrentThread>,
+    ) -> Runtime {
+        Runtime {
+            executor: Some(executor),
+            handle,
+            current_thread,
+        }
+    }
+
+    /// The runtime's handle.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Spawns a task onto the runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// Runs a closure that may block, on a thread for such closures.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, func: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.handle.spawn_blocking(func)
+    }
+
+    /// Runs a future on this thread until it is complete. A runtime for one thread runs its tasks
+    /// meanwhile.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _entered = context::enter(self.handle.clone());
+        let executor = self.handle.shared().executor();
+        match &self.current_thread {
+            Some(driver) => executor.block_on(driver.drive(future)),
+            None => executor.block_on(Budgeted::new(future)),
+        }
+    }
+
+    /// Enters the runtime on this thread until the guard is dropped.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// Cancels every task, and waits for at most `duration` until all have ended.
+    pub fn shutdown_timeout(mut self, duration: Duration) {
+        self.close();
+        if let Some(executor) = self.executor.take() {
+            drop(executor.shutdown_timeout(duration));
+        }
+    }
+
+    /// Cancels every task, and does not wait.
+    pub fn shutdown_background(mut self) {
+        self.close();
+        if let Some(executor) = self.executor.take() {
+            executor.shutdown_background();
+        }
+    }
+
+    /// Figures about the runtime.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.handle.metrics()
+    }
+
+    /// Ends the tasks that the executor does not know.
+    fn close(&self) {
+        if let Some(driver) = &self.current_thread {
+            let _entered = context::enter(self.handle.clone());
+            driver.close();
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether `err` says that the runtime of a socket or file has shut down.
+pub fn is_rt_shutdown_err(err: &io::Error) -> bool {
+    err.get_ref()
+        .is_some_and(|inner| inner.source().is_none() && inner.is::<ShutDown>())
+}
+
+/// The error of what a runtime that has shut down would have to do.
+#[derive(Debug)]
+pub(crate) struct ShutDown;
+
+impl fmt::Display for ShutDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("A Tokio 1.x context was found, but it is being shutdown.")
+    }
+}
+
+impl Error for ShutDown {}

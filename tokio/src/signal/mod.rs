@@ -1,0 +1,1 @@
+//! Signals: see tokio's documentation of the module of this name.

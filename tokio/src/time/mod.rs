@@ -1,0 +1,1 @@
+//! Time: see tokio's documentation of the module of this name.
