@@ -64,7 +64,7 @@ impl Lookout {
         }
         let waiting = self.waiting.get_or_insert_with(|| {
             let (signal, queue) = (signal.clone(), frame.queue());
-            let has_work = move || signal.is_woken() || queue.has_tasks();
+            let has_work = move || signal.is_woken() || !queue.is_empty();
             deadlock::waits_in_block_on(self.shared, self.location, Box::new(has_work))
         });
         waiting.begin();

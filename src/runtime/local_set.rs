@@ -7,34 +7,46 @@
 //! task's schedule function owns the queue and wakes the `block_on`. When the `block_on` ends, its
 //! thread cancels the tasks that have not finished.
 //!
-//! The tasks are those of a [`task_queue`](super::task_queue), which also ends them.
+//! The tasks are those of a [`Queue`], which also ends them.
 
 use std::cell::RefCell;
 use std::future::Future;
 
 use super::signal::Signal;
-use super::task_queue::{Core, Notify, TURN, spawn_local_on};
 use crate::sync::Arc;
 use crate::tasks::JoinHandle;
 use crate::tasks::large::boxing;
+use crate::tasks::queue::{Notify, Queue};
+
+/// Local tasks that run before the future of the `block_on` is polled again, at most. A worker looks
+/// into the global queue after as many polls.
+const TURN: usize = 61;
+
+impl Notify for Arc<Signal> {
+    fn notify(&self) {
+        self.nudge();
+    }
+}
+
+type Signalled = Queue<Arc<Signal>>;
 
 std::thread_local! {
     /// The queues of the `block_on`s of this thread, the innermost last.
-    static FRAMES: RefCell<Vec<Arc<Core>>> = const { RefCell::new(Vec::new()) };
+    static FRAMES: RefCell<Vec<Arc<Signalled>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One `block_on` on this thread's stack.
 pub(super) struct Frame {
-    queue: Arc<Core>,
+    queue: Arc<Signalled>,
 }
 
 impl Frame {
-    pub(super) fn queue(&self) -> Arc<Core> {
+    pub(super) fn queue(&self) -> Arc<Signalled> {
         self.queue.clone()
     }
 
     pub(super) fn enter(signal: Arc<Signal>) -> Frame {
-        let queue = Arc::new(Core::new(Notify::Signal(signal)));
+        let queue = Arc::new(Queue::new(signal));
         // The destructor of another thread-local may come here after `FRAMES` was destroyed: then
         // there is no `spawn_local`.
         let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(queue.clone()));
@@ -117,5 +129,5 @@ where
         .ok()
         .flatten()
         .ok_or("no block_on is running on this thread that could poll the future")?;
-    spawn_local_on(&queue, future, bytes)
+    queue.spawn_local(future, bytes)
 }

@@ -39,6 +39,7 @@ mod join;
 pub(crate) mod large;
 mod member;
 pub(crate) mod observe;
+pub(crate) mod queue;
 pub(crate) mod registry;
 mod reject;
 pub(crate) mod spawn_site;

@@ -12,6 +12,7 @@ mod held_back;
 mod model;
 mod next_slot;
 mod observer;
+mod queue;
 #[cfg(feature = "net")]
 mod reactor;
 #[cfg(feature = "net")]
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Check> {
         submitting::CHECKS,
         closing::CHECKS,
         tasks::CHECKS,
+        queue::CHECKS,
         handover::CHECKS,
         held_back::CHECKS,
         blocking::CHECKS,
