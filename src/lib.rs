@@ -89,7 +89,7 @@
 //! | `tokio-io` | | tokio's `AsyncRead` and `AsyncWrite` on streams, their halves and [`io::Async`] |
 //! | `tokio-compat` | | a live tokio context in all tasks and `block_on`s, for reqwest, sqlx, tonic and others |
 //! | `hyper` | | hyper's I/O traits on streams, its `Executor` and `Timer` |
-//! | `axum-0-8` | | `axum::serve` takes our listeners; implies `tokio-io` |
+//! | `axum-0-8` | | [`compat::serve`] for axum; `axum::serve` takes our listeners; implies `tokio-io`, `hyper` |
 //! | `futures-task` | | [`Handle`] is `Spawn` and `LocalSpawn` |
 //! | `quinn-0-11` | | quinn's `Runtime` |
 //! | `hickory-0-26` | | hickory's `RuntimeProvider` |

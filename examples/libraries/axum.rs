@@ -1,5 +1,5 @@
 //! A JSON API with axum: shared state, a path parameter, and a handler that blocks its thread. The others go on, since
-//! every request is a task of its own here, and a task that blocks loses its processor to another thread.
+//! every connection is a task here, and a task that blocks loses its processor to another thread.
 //!
 //! `cargo run --release --manifest-path examples/libraries/Cargo.toml --bin axum` serves until Ctrl-C; try
 //! `curl -X POST http://127.0.0.1:8080/visits/ada`. With `-- --check` it asks itself, on a free port, and ends.
@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Path, State};
 use axum::routing::{get, post};
-use axum::{Json, Router, http::StatusCode, response::Response};
+use axum::{Json, Router};
+use executor::compat::serve;
 use executor::net::TcpListener;
 use futures::{FutureExt, channel::oneshot};
 use libraries_examples::{check_or_serve, request};
@@ -34,26 +34,19 @@ async fn block() -> &'static str {
     "that took a second\n"
 }
 
-/// axum's own tasks share the one thread that stands in for tokio. The handlers run on all processors.
-async fn spread(request: Request, next: Next) -> Result<Response, StatusCode> {
-    let answer = executor::spawn(next.run(request)).await;
-    answer.map_err(|_panicked| StatusCode::INTERNAL_SERVER_ERROR)
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let (check, address) = check_or_serve(8080);
     let app = Router::new()
         .route("/visits", get(list))
         .route("/visits/{name}", post(visit))
         .route("/block", get(block))
-        .layer(from_fn(spread))
         .with_state(Visits::default());
     executor::block_on(async {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         println!("serving on http://{address}; Ctrl-C stops");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, app).with_graceful_shutdown(stopped.map(drop));
+        let server = serve(listener, app).with_graceful_shutdown(stopped.map(drop));
         let server = executor::spawn(server.into_future());
         match check {
             true => ask(address).await?,

@@ -1,9 +1,11 @@
-//! axum's `Listener` for the listeners of this crate, so that `axum::serve` accepts them (feature
-//! `axum-0-8`).
+//! axum's `Listener` for the listeners of this crate (feature `axum-0-8`).
 //!
-//! `axum::serve` itself calls `tokio::spawn`, so it needs a tokio context: turn on `tokio-compat`,
-//! or run the future on another executor that has one. To serve a `Router` without tokio, use
-//! hyper-util.
+//! [`compat::serve`](super::serve()) serves a `Router` on them, with each connection a task of this
+//! crate.
+//!
+//! `axum::serve` accepts them, too. It calls `tokio::spawn`, so it needs a tokio context: turn on
+//! `tokio-compat`, or run the future on another executor that has one. Its connections are tasks
+//! there, so a handler that blocks delays others.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -15,22 +17,6 @@
 //!     axum::serve(listener, app).await
 //! })
 //! # }
-//! ```
-//!
-//! `axum::serve` spawns its connections onto that context, whose tasks share few threads, by
-//! default one. A handler that blocks there delays all of them. A layer can run each request in a
-//! task of this crate instead, so that handlers run on all processors and may block:
-//!
-//! ```
-//! use axum::{extract::Request, http::StatusCode, middleware::Next, response::Response};
-//!
-//! async fn spread(request: Request, next: Next) -> Result<Response, StatusCode> {
-//!     let answer = executor::spawn(next.run(request)).await;
-//!     answer.map_err(|_panicked| StatusCode::INTERNAL_SERVER_ERROR)
-//! }
-//! # let _: axum::Router =
-//! axum::Router::new().layer(axum::middleware::from_fn(spread))
-//! # ;
 //! ```
 //!
 //! Set options of the accepted sockets with `tap_io`, of [`ListenerExt`](axum::serve::ListenerExt).

@@ -6,7 +6,7 @@
 //! | `tokio-io` | libraries over tokio's `AsyncRead` and `AsyncWrite` | pass them a stream, a half of one, or an `Async` |
 //! | `tokio-compat` | libraries that need a live tokio context | nothing: this crate's tasks have one. `Compat` for a future elsewhere |
 //! | `hyper` | hyper 1, hyper-util | pass the stream; `HyperExecutor`, `HyperTimer` |
-//! | `axum-0-8` | `axum::serve` | pass it a `TcpListener` or `UnixListener` |
+//! | `axum-0-8` | axum | `serve`, in place of `axum::serve`, which also takes a `TcpListener` or `UnixListener` |
 //! | `futures-task` | libraries that take a `futures` `Spawn` or `LocalSpawn` | pass them a [`Handle`](crate::Handle) |
 //! | `quinn-0-11` | QUIC | `QuinnRuntime` |
 //! | `hickory-0-26` | DNS | `HickoryRuntime` |
@@ -24,6 +24,8 @@ mod hickory;
 mod hyper;
 #[cfg(all(feature = "quinn-0-11", unix))]
 mod quinn;
+#[cfg(all(feature = "axum-0-8", unix))]
+mod serve;
 #[cfg(feature = "tokio-compat")]
 pub mod tokio_context;
 #[cfg(all(feature = "tokio-io", unix))]
@@ -35,5 +37,7 @@ pub use self::hickory::HickoryRuntime;
 pub use self::hyper::{HyperExecutor, HyperTimer};
 #[cfg(all(feature = "quinn-0-11", unix))]
 pub use self::quinn::QuinnRuntime;
+#[cfg(all(feature = "axum-0-8", unix))]
+pub use self::serve::{Serve, ServeGracefully, serve};
 #[cfg(feature = "tokio-compat")]
 pub use self::tokio_context::Compat;

@@ -15,14 +15,14 @@
 //! assert_eq!(sum.unwrap(), 2);
 //! ```
 //!
-//! - The first runtime of this crate starts one tokio runtime with one worker thread
-//!   (`executor-tokio`) for the whole process. It is never dropped.
-//!   [`Builder::tokio_handle`](crate::runtime::Builder::tokio_handle) sets another one instead. A
-//!   tokio context that the calling thread happens to be in is not used.
-//! - A task that the library spawns runs on that thread, not on this crate's processors, and its
+//! - The first runtime of this crate starts one tokio runtime for the whole process, with threads
+//!   `executor-tokio`: as many as a runtime of this crate has processors by default. It is never
+//!   dropped. [`Builder::tokio_handle`](crate::runtime::Builder::tokio_handle) sets another one
+//!   instead. A tokio context that the calling thread happens to be in is not used.
+//! - A task that the library spawns runs on those threads, not on this crate's processors, and its
 //!   sockets and timers are tokio's. If a task of this crate awaits one of the library's futures,
-//!   that future runs in this crate's task. A task on that thread that blocks delays the others on
-//!   it: for heavy use, set a handle with more workers.
+//!   that future runs in this crate's task. A task on those threads that blocks delays others there:
+//!   the package `tokio` of this crate's repository does not have that limit (docs/tokio.md).
 //! - tokio's cooperative budget does not apply to this crate's tasks. A loop over a tokio socket
 //!   that is always ready must yield by itself.
 //! - `tokio::task::spawn_local` and `tokio::task::LocalSet` need tokio's own `block_on`.

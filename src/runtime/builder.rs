@@ -468,7 +468,7 @@ fn wrap_thread(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> Thr
     })
 }
 
-fn default_workers() -> io::Result<usize> {
+pub(super) fn default_workers() -> io::Result<usize> {
     const VARIABLE: &str = "EXECUTOR_WORKER_THREADS";
     match std::env::var_os(VARIABLE) {
         None => Ok(thread::available_parallelism().map_or(1, usize::from)),

@@ -6,9 +6,9 @@
 //! when they are polled or dropped. So each thread that runs foreign code for a runtime of this
 //! crate enters one:
 //!
-//! 1. The first runtime of this crate starts one tokio runtime for the whole process, with one
-//!    worker; it is never dropped. A runtime that was given a handle by
-//!    [`Builder::tokio_handle`](super::Builder::tokio_handle) uses that one.
+//! 1. The first runtime of this crate starts one tokio runtime for the whole process, with as many
+//!    workers as a runtime has processors by default; it is never dropped. A runtime that was given
+//!    a handle by [`Builder::tokio_handle`](super::Builder::tokio_handle) uses that one.
 //! 2. Each thread of a runtime enters the handle once, before anything else, and leaves it last:
 //!    workers, spare threads that take over a processor, blocking threads, the monitor. A poll
 //!    costs nothing more.
@@ -104,13 +104,13 @@ fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
     if let Some(runtime) = PROCESS.get() {
         return Ok(runtime.handle().clone());
     }
-    let mut built = Some(
-        Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("executor-tokio")
-            .enable_all()
-            .build()?,
-    );
+    let mut builder = Builder::new_multi_thread();
+    // An unusable setting concerns runtimes that do not say how many they want.
+    if let Ok(workers) = super::builder::default_workers() {
+        builder.worker_threads(workers);
+    }
+    let built = builder.thread_name("executor-tokio").enable_all().build();
+    let mut built = Some(built?);
     let runtime = PROCESS.get_or_init(|| match built.take() {
         Some(runtime) => runtime,
         None => unreachable!("an initialiser runs once"),
