@@ -19,6 +19,10 @@ std::thread_local! {
 pub(crate) const NO_RUNTIME: &str =
     "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
 
+#[cfg(any(feature = "process", feature = "signal"))]
+const IO_DISABLED: &str = "A Tokio 1.x context was found, but IO is disabled. Call `enable_io` on \
+     the runtime builder to enable IO.";
+
 pub(crate) const DESTROYED: &str = "The Tokio context thread-local variable has been destroyed.";
 
 /// The runtime that this thread is in.
@@ -43,6 +47,19 @@ pub(crate) fn expect_current() -> Rc<Handle> {
         Ok(handle) => handle,
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The runtime that this thread is in, to wait for descriptors or signals with.
+///
+/// # Panics
+///
+/// Outside a runtime, and if the builder of the runtime has not enabled I/O.
+#[cfg(any(feature = "process", feature = "signal"))]
+#[track_caller]
+pub(crate) fn expect_io() -> Rc<Handle> {
+    let handle = expect_current();
+    assert!(handle.shared().io, "{IO_DISABLED}");
+    handle
 }
 
 /// Enters a runtime until the thread ends.

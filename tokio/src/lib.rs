@@ -1,5 +1,7 @@
 //! tokio's interface on the processors of `gosched`: see docs/tokio.md in the repository.
 
+#[cfg(any(feature = "fs", feature = "io-std"))]
+mod blocking;
 mod context;
 mod coop;
 
@@ -13,10 +15,12 @@ pub mod process;
 #[cfg(feature = "rt")]
 pub mod runtime;
 #[cfg(not(feature = "rt"))]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod runtime;
 #[cfg(feature = "signal")]
 pub mod signal;
+#[cfg(all(feature = "process", not(feature = "signal")))]
+mod signal;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
