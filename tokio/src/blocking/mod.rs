@@ -6,22 +6,24 @@
 //!    [`SUBMITTING`]. The job has the sender of a channel, the submitter its receiver.
 //! 2. A thread of the pool runs the job, and sends the output when everything that the closure has
 //!    owned is dropped.
-//! 3. If the runtime has shut down, the pool refuses the job: it is dropped inside the call of step
-//!    1, on that thread. It finds its number there, and takes it away, which tells the submitter.
+//! 3. If the runtime has shut down, or there can be no thread, the pool refuses the job: it is
+//!    dropped inside the call of step 1, on that thread. It finds its number there, and takes it
+//!    away, which tells the submitter.
 //! 4. If the runtime shuts down after the pool has accepted the job, and before a thread has come
-//!    to it, the job is dropped on the thread that ends the runtime. A mandatory one runs there,
-//!    since its submitter has promised to somebody that it would. Any other is cancelled, and its
-//!    channel closes.
+//!    to it, the job is dropped on the thread that shuts the runtime down. A mandatory one runs
+//!    there, since its submitter has promised to somebody that it would; whoever drops the runtime
+//!    waits for that, too. Any other is cancelled, and its channel closes.
 
 mod buf;
 
 use std::cell::Cell;
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use real::sync::oneshot;
 
@@ -38,9 +40,28 @@ std::thread_local! {
 /// The output of a job, some time. Dropping it does not stop the job.
 pub(crate) enum Job<R> {
     Accepted(oneshot::Receiver<R>),
-    /// The runtime had shut down.
-    Refused,
+    Refused(Refusal),
 }
+
+/// Why a job was not accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// The runtime has shut down.
+    ShutDown,
+    /// The pool has no thread, and the operating system starts none.
+    System(io::ErrorKind),
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> io::Error {
+        match refusal {
+            Refusal::ShutDown => io::Error::other(ShutDown),
+            Refusal::System(kind) => io::Error::new(kind, FAILED),
+        }
+    }
+}
+
+const FAILED: &str = "background task failed";
 
 /// Runs `f` on a thread that may block.
 ///
@@ -60,7 +81,7 @@ where
 ///
 /// # Errors
 ///
-/// If the runtime has shut down already. Then `f` does not run.
+/// If the pool refuses it. Then `f` does not run.
 ///
 /// # Panics
 ///
@@ -72,7 +93,7 @@ where
     R: Send + 'static,
 {
     match submit(f, true) {
-        Job::Refused => Err(io::Error::other(ShutDown)),
+        Job::Refused(refusal) => Err(refusal.into()),
         accepted => Ok(accepted),
     }
 }
@@ -97,11 +118,21 @@ where
     let outer = SUBMITTING.replace(Some(number));
     let task = (runtime.shared().executor()).spawn_blocking(move || work.run());
     let refused = SUBMITTING.replace(outer).is_none();
-    drop(task);
     if refused {
-        return Job::Refused;
+        return Job::Refused(refusal(task));
     }
     Job::Accepted(receiver)
+}
+
+/// Why this job was refused.
+fn refusal<R>(task: executor::JoinHandle<R>) -> Refusal {
+    let ended = pin!(task).poll(&mut Context::from_waker(Waker::noop()));
+    if let Poll::Ready(Err(error)) = ended {
+        if error.source().is_some() {
+            return Refusal::System(io::Error::from(error).kind());
+        }
+    }
+    Refusal::ShutDown
 }
 
 /// A job, from its submission to its end.
@@ -143,9 +174,9 @@ impl<R> Future for Job<R> {
         match self.get_mut() {
             Job::Accepted(receiver) => {
                 let output = ready!(Pin::new(receiver).poll(cx));
-                Poll::Ready(output.map_err(|_| io::Error::other("background task failed")))
+                Poll::Ready(output.map_err(|_| io::Error::other(FAILED)))
             }
-            Job::Refused => Poll::Ready(Err(io::Error::other(ShutDown))),
+            Job::Refused(refusal) => Poll::Ready(Err((*refusal).into())),
         }
     }
 }
@@ -154,7 +185,7 @@ impl<R> fmt::Debug for Job<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Job::Accepted(_) => "Accepted",
-            Job::Refused => "Refused",
+            Job::Refused(_) => "Refused",
         })
     }
 }

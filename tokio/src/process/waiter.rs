@@ -183,3 +183,28 @@ fn open_pidfd(id: u32) -> Option<OwnedFd> {
 fn open_pidfd(_id: u32) -> Option<OwnedFd> {
     None
 }
+
+#[cfg(all(test, feature = "rt"))]
+mod tests {
+    use std::future::poll_fn;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// What happens on a system without pidfds.
+    #[test]
+    fn signal_tells_of_the_end() {
+        let mut builder = crate::runtime::Builder::new_current_thread();
+        let rt = builder.enable_all().build().unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let mut waiter = Waiter::new(child, false);
+        waiter.signs = Signs::Signal(registry::listen(libc::SIGCHLD).unwrap());
+        rt.block_on(async {
+            assert!(poll_fn(|cx| Poll::Ready(waiter.poll_wait(cx).is_pending())).await);
+            drop(stdin);
+            let status = poll_fn(|cx| waiter.poll_wait(cx)).await.unwrap();
+            assert!(status.success());
+        });
+    }
+}

@@ -17,8 +17,10 @@
 //! 4. A [`Listener`] knows the count that it has seen. Under the slot's lock it compares the two,
 //!    and leaves a waker if they are equal. The reader changes the count and takes the wakers under
 //!    the same lock, so no wake is lost.
-//! 5. A listener that is dropped takes its waker along.
-//! 6. A child made by `fork` has the handlers and not the thread. Its first step 1 starts over with
+//! 5. If there is no listener, the reader leaves the signal to the next one, which is ready from the
+//!    beginning. (The real tokio does so if its runtime has not come to read the signal yet.)
+//! 6. A listener that is dropped takes its waker along.
+//! 7. A child made by `fork` has the handlers and not the thread. Its first step 1 starts over with
 //!    a new pair of sockets, so that it does not get its parent's signals.
 
 use std::collections::HashMap;
@@ -39,7 +41,7 @@ use real::task::coop::poll_proceed;
 
 /// Where handlers write. It is never closed. `Relaxed`: it is set before a handler can run, by
 /// whoever installs the first one; a handler that still sees the socket of a parent process (step
-/// 6) does no harm.
+/// 7) does no harm.
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
 
 /// The process that has the reader thread.
@@ -68,6 +70,9 @@ struct Slot {
 struct Listeners {
     /// How often the reader has found the signal.
     count: u64,
+    /// Whether no listener has heard of the last one.
+    is_unheard: bool,
+    alive: usize,
     next_key: u64,
     wakers: HashMap<u64, Waker>,
 }
@@ -86,7 +91,7 @@ pub(crate) fn install(signal: c_int) -> io::Result<()> {
     slot_with_handler(signal).map(drop)
 }
 
-/// Steps 1 and 6.
+/// Steps 1 and 7.
 fn slot_with_handler(signal: c_int) -> io::Result<&'static Slot> {
     if signal <= 0 || signal_hook_registry::FORBIDDEN.contains(&signal) {
         let text = format!("Refusing to register signal {signal}");
@@ -170,6 +175,7 @@ fn tell(signal: c_int, slot: &Slot) {
     let wakers = {
         let mut listeners = lock(&slot.listeners);
         listeners.count += 1;
+        listeners.is_unheard = listeners.alive == 0;
         mem::take(&mut listeners.wakers)
     };
     for waker in wakers.into_values() {
@@ -199,10 +205,12 @@ pub(crate) fn listen(signal: c_int) -> io::Result<Listener> {
     let mut listeners = lock(&slot.listeners);
     let key = listeners.next_key;
     listeners.next_key += 1;
+    listeners.alive += 1;
+    let unheard = u64::from(mem::take(&mut listeners.is_unheard));
     Ok(Listener {
         slot,
         key,
-        seen: listeners.count,
+        seen: listeners.count - unheard,
     })
 }
 
@@ -229,7 +237,10 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let waker = lock(&self.slot.listeners).wakers.remove(&self.key);
+        let mut listeners = lock(&self.slot.listeners);
+        listeners.alive -= 1;
+        let waker = listeners.wakers.remove(&self.key);
+        drop(listeners);
         drop(waker);
     }
 }
