@@ -16,9 +16,8 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use executor::io::Async;
@@ -161,6 +160,9 @@ impl fmt::Debug for Waiter {
 /// A pidfd of a child that nobody has waited for. `None`: step 3.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_pidfd(id: u32) -> Option<OwnedFd> {
+    use std::os::fd::{FromRawFd, RawFd};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     /// Whether the system has said that it knows no pidfds. It only saves a call: `Relaxed`.
     static UNKNOWN: AtomicBool = AtomicBool::new(false);
 
