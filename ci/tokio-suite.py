@@ -90,7 +90,9 @@ def prepare(prefixes):
             # The same words each time, so that what has not changed is not built anew.
             shutil.copy2(path, SUITE / "tests" / path.name)
             names.append(path.stem)
-    lines = ["[workspace]", "[package]", 'name = "tokio-suite"', 'edition = "2021"', "[features]"]
+    # A test reads this file, and looks for the address.
+    package = ['name = "tokio-suite"', 'edition = "2021"', 'homepage = "https://tokio.rs"']
+    lines = ["[workspace]", "[package]", *package, "[features]"]
     # The tests ask for the features of their own package.
     gates = [name for name in manifest["features"] if name not in ("default", "io-uring", "taskdump", "schedule-latency")]
     lines += [f"default = {json.dumps(gates)}"] + [f"{name} = []" for name in gates]

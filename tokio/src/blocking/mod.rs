@@ -28,7 +28,7 @@ use std::task::{Context, Poll, Waker, ready};
 use real::sync::oneshot;
 
 use crate::context;
-use crate::runtime::ShutDown;
+use crate::runtime::NotBegun;
 
 pub(crate) use buf::{Buf, MAX_BUF_SIZE};
 
@@ -55,7 +55,7 @@ pub(crate) enum Refusal {
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> io::Error {
         match refusal {
-            Refusal::ShutDown => io::Error::other(ShutDown),
+            Refusal::ShutDown => io::Error::other(NotBegun),
             Refusal::System(kind) => io::Error::new(kind, FAILED),
         }
     }
@@ -87,13 +87,13 @@ where
 ///
 /// Outside a runtime.
 #[track_caller]
-pub(crate) fn run_mandatory<F, R>(f: F) -> io::Result<Job<R>>
+pub(crate) fn run_mandatory<F, R>(f: F) -> Result<Job<R>, Refusal>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
     match submit(f, true) {
-        Job::Refused(refusal) => Err(refusal.into()),
+        Job::Refused(refusal) => Err(refusal),
         accepted => Ok(accepted),
     }
 }

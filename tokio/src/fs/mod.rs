@@ -1,8 +1,8 @@
 //! Files: see tokio's documentation of the module of this name.
 //!
-//! Each operation runs on a thread of the runtime that may block. If the runtime has shut down, it
-//! fails with an error that [`is_rt_shutdown_err`](crate::runtime::is_rt_shutdown_err) knows; if
-//! that happens before the operation has begun, with "background task failed".
+//! Each operation runs on a thread of the runtime that may block. If the runtime shuts down before
+//! it has begun, it fails with "background task failed". If it was asked for after that, then
+//! [`is_rt_shutdown_err`](crate::runtime::is_rt_shutdown_err) knows the error.
 
 mod dir_builder;
 mod file;

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use real::io::ReadBuf;
 
-use crate::blocking::{self, Buf, Job, MAX_BUF_SIZE};
+use crate::blocking::{self, Buf, Job, MAX_BUF_SIZE, Refusal};
+use crate::runtime::ShutDown;
 
 #[derive(Debug)]
 pub(super) struct BlockingStream {
@@ -89,7 +90,7 @@ impl BlockingStream {
         ready!(self.poll_idle(cx))?;
         let mut buf = self.take_buf();
         let len = buf.copy_from([src], MAX_BUF_SIZE);
-        let job = blocking::run_mandatory(move || (buf.write_to(target), buf))?;
+        let job = blocking::run_mandatory(move || (buf.write_to(target), buf)).map_err(refused)?;
         self.state = State::Busy(job);
         self.needs_flush = true;
         Poll::Ready(Ok(len))
@@ -105,9 +106,18 @@ impl BlockingStream {
             return Poll::Ready(Ok(()));
         }
         let buf = self.take_buf();
-        let job = blocking::run_mandatory(move || (target.flush(), buf))?;
+        let job = blocking::run_mandatory(move || (target.flush(), buf)).map_err(refused)?;
         self.state = State::Busy(job);
         self.needs_flush = false;
         self.poll_idle(cx).map_ok(drop)
+    }
+}
+
+/// The error of a write that was not accepted. The real tokio tells the reason here, and not where
+/// files are concerned.
+fn refused(refusal: Refusal) -> io::Error {
+    match refusal {
+        Refusal::ShutDown => io::Error::other(ShutDown),
+        Refusal::System(_) => refusal.into(),
     }
 }

@@ -18,4 +18,6 @@ pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};
 
 pub(crate) use handle::Tasks;
 pub(crate) use local::local_queue;
+#[cfg(any(feature = "fs", feature = "io-std"))]
+pub(crate) use runtime::NotBegun;
 pub(crate) use runtime::ShutDown;

@@ -146,7 +146,7 @@ impl fmt::Debug for Runtime {
 /// Whether `err` says that the runtime of a socket or file has shut down.
 pub fn is_rt_shutdown_err(err: &io::Error) -> bool {
     err.get_ref()
-        .is_some_and(|inner| inner.source().is_none() && inner.is::<ShutDown>())
+        .is_some_and(|inner| inner.is::<ShutDown>() || inner.is::<NotBegun>())
 }
 
 /// The error of what a runtime that has shut down would have to do.
@@ -160,3 +160,16 @@ impl fmt::Display for ShutDown {
 }
 
 impl Error for ShutDown {}
+
+/// Likewise, of an operation on a file. Its text is that of the real tokio, which does not tell why
+/// the operation has not begun.
+#[derive(Debug)]
+pub(crate) struct NotBegun;
+
+impl fmt::Display for NotBegun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("background task failed")
+    }
+}
+
+impl Error for NotBegun {}
