@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::current_thread::CurrentThread;
-use super::handle::{Shared, Tasks};
+use super::Handle;
+use super::current_thread::{CurrentThread, Drivers};
+use super::handle::{Settings, Shared, Tasks};
 use super::local::LocalRuntime;
 use super::runtime::Runtime;
-use super::{Handle, Id};
 use crate::context;
+#[cfg(feature = "test-util")]
+use crate::time::{Clock, NOT_PAUSABLE};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
@@ -248,16 +250,21 @@ impl Builder {
     /// # Errors
     ///
     /// When threads or descriptors cannot be created.
+    ///
+    /// # Panics
+    ///
+    /// If it would begin with a paused clock, and is not for one thread.
     pub fn build(&mut self) -> io::Result<Runtime> {
         match self.kind {
             Kind::CurrentThread => {
                 let driver = CurrentThread::new();
-                let (executor, handle) = self.executor(Tasks::BlockOn(driver.spawner()))?;
+                let tasks = Tasks::BlockOn(driver.spawner());
+                let (executor, handle) = self.executor(tasks, Some(driver.drivers()))?;
                 Ok(Runtime::new_from(executor, handle, Some(driver)))
             }
             #[cfg(feature = "rt-multi-thread")]
             Kind::MultiThread => {
-                let (executor, handle) = self.executor(Tasks::Workers)?;
+                let (executor, handle) = self.executor(Tasks::Workers, None)?;
                 Ok(Runtime::new_from(executor, handle, None))
             }
         }
@@ -275,16 +282,35 @@ impl Builder {
     #[track_caller]
     pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
         match self.kind {
-            Kind::CurrentThread => LocalRuntime::build(|spawner| {
-                self.executor(Tasks::Local(spawner, thread::current().id()))
+            Kind::CurrentThread => LocalRuntime::build(|spawner, drivers| {
+                let tasks = Tasks::Local(spawner, thread::current().id());
+                self.executor(tasks, Some(drivers))
             }),
             #[cfg(feature = "rt-multi-thread")]
             Kind::MultiThread => panic!("multi_thread is not supported for LocalRuntime"),
         }
     }
 
-    /// The executor under a runtime, and the runtime's handle.
-    fn executor(&self, tasks: Tasks) -> io::Result<(executor::Runtime, Handle)> {
+    /// The executor under a runtime, and the runtime's handle. `drivers`: for a runtime for one
+    /// thread.
+    fn executor(
+        &self,
+        tasks: Tasks,
+        drivers: Option<&Arc<Drivers>>,
+    ) -> io::Result<(executor::Runtime, Handle)> {
+        #[cfg(not(feature = "test-util"))]
+        let _ = (drivers, self.start_paused);
+        #[cfg(feature = "test-util")]
+        let clock = drivers.map(|drivers| {
+            let drivers = drivers.clone();
+            Arc::new(Clock::new(self.start_paused, move || {
+                drivers.look_at_clock()
+            }))
+        });
+        #[cfg(feature = "test-util")]
+        if clock.is_none() && self.start_paused {
+            panic!("{NOT_PAUSABLE}");
+        }
         let mut builder = executor::Builder::new()
             .max_blocking_threads(self.max_blocking_threads)
             .thread_name((self.thread_name)());
@@ -302,13 +328,13 @@ impl Builder {
         if let Some(duration) = self.keep_alive {
             builder = builder.thread_keep_alive(duration);
         }
-        let shared = Arc::new(Shared {
+        let shared = Shared::new(Settings {
             tasks,
-            id: Id::next(),
             name: self.name.clone(),
             io: self.io,
             time: self.time,
-            executor: OnceLock::new(),
+            #[cfg(feature = "test-util")]
+            clock,
         });
         // Not a strong reference: the executor keeps the hook, and `Shared` the executor.
         let weak = Arc::downgrade(&shared);
@@ -335,7 +361,10 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("worker_threads", &self.worker_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
-            .field("thread_name", &"<dyn Fn() -> String + Send + Sync + 'static>")
+            .field(
+                "thread_name",
+                &"<dyn Fn() -> String + Send + Sync + 'static>",
+            )
             .field("thread_stack_size", &self.thread_stack_size)
             .field("after_start", &self.after_start.as_ref().map(|_| "..."))
             .field("before_stop", &self.before_stop.as_ref().map(|_| "..."))

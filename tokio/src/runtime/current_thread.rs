@@ -11,7 +11,11 @@
 //! 3. A driver that is woken polls its future if that was woken, then up to [`TURN`] tasks. The
 //!    queue lets one thread at a time run it. A driver that finds it taken waits for its future.
 //! 4. A driver leaves: it wakes the next one, which may have been passed over.
+//!
+//! What a driver does about a paused clock is told in `auto_advance.rs`.
 
+#[cfg(feature = "test-util")]
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -21,6 +25,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use executor::task::{LocalTaskQueue, TaskQueue, TaskSpawner};
 
+#[cfg(feature = "test-util")]
+use super::auto_advance::{Look, Turns};
+use super::handle::Shared;
 use crate::coop;
 
 /// Tasks that a driver polls before it polls its future again, as in the real tokio.
@@ -41,10 +48,26 @@ pub(super) struct Drivers {
 }
 
 #[derive(Default)]
-struct List {
-    /// Wakers of the drivers, with their numbers.
-    wakers: VecDeque<(u64, Waker)>,
+pub(super) struct List {
+    /// The drivers, with their numbers.
+    drivers: VecDeque<(u64, Arc<Main>)>,
     next: u64,
+    #[cfg(feature = "test-util")]
+    pub(super) turns: Turns,
+}
+
+impl List {
+    /// The number of the first driver.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.drivers.front().map(|&(number, _)| number)
+    }
+
+    /// Whether the future of a driver was woken, and was not polled since.
+    #[cfg(feature = "test-util")]
+    pub(super) fn is_woken(&self) -> bool {
+        // Acquire: the poll for which a mark was cleared is seen as a turn that has begun.
+        (self.drivers.iter()).any(|(_, main)| main.woken.load(Ordering::Acquire))
+    }
 }
 
 /// What a driver runs.
@@ -74,7 +97,7 @@ impl Queue for LocalTaskQueue {
 }
 
 impl Drivers {
-    fn list(&self) -> MutexGuard<'_, List> {
+    pub(super) fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,19 +109,24 @@ impl Drivers {
         }
     }
 
-    fn wake_first(&self) {
-        let first = self.list().wakers.front().map(|(_, waker)| waker.clone());
-        if let Some(waker) = first {
-            waker.wake();
+    pub(super) fn wake_first(&self) {
+        let first = self.list().drivers.front().map(|(_, main)| main.clone());
+        if let Some(main) = first {
+            main.driver.wake_by_ref();
         }
     }
 
     /// Runs `queue` and polls `future`, until that is complete.
-    pub(super) async fn drive<F: Future>(&self, queue: &impl Queue, future: F) -> F::Output {
+    pub(super) async fn drive<F: Future>(
+        &self,
+        queue: &impl Queue,
+        shared: &Shared,
+        future: F,
+    ) -> F::Output {
         let mut future = pin!(future);
         let mut driver: Option<Driver<'_>> = None;
         std::future::poll_fn(move |cx| {
-            let driver = driver.get_or_insert_with(|| Driver::enter(self, cx));
+            let driver = driver.get_or_insert_with(|| Driver::enter(self, shared, cx));
             driver.poll(queue, future.as_mut(), cx)
         })
         .await
@@ -111,6 +139,8 @@ struct Driver<'a> {
     number: u64,
     main: Arc<Main>,
     waker: Waker,
+    #[cfg(feature = "test-util")]
+    look: RefCell<Look<'a>>,
 }
 
 /// The waker of a driver's future.
@@ -131,21 +161,24 @@ impl Wake for Main {
 }
 
 impl Driver<'_> {
-    fn enter<'a>(drivers: &'a Drivers, cx: &Context<'_>) -> Driver<'a> {
-        let mut list = drivers.list();
-        let number = list.next;
-        list.next += 1;
-        list.wakers.push_back((number, cx.waker().clone()));
-        drop(list);
+    #[cfg_attr(not(feature = "test-util"), allow(unused_variables))]
+    fn enter<'a>(drivers: &'a Drivers, shared: &'a Shared, cx: &Context<'_>) -> Driver<'a> {
         let main = Arc::new(Main {
             woken: AtomicBool::new(true),
             driver: cx.waker().clone(),
         });
+        let mut list = drivers.list();
+        let number = list.next;
+        list.next += 1;
+        list.drivers.push_back((number, main.clone()));
+        drop(list);
         Driver {
             drivers,
             number,
             waker: main.clone().into(),
             main,
+            #[cfg(feature = "test-util")]
+            look: RefCell::new(Look::new(shared)),
         }
     }
 
@@ -156,7 +189,12 @@ impl Driver<'_> {
         future: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        if self.main.woken.swap(false, Ordering::Acquire) {
+        #[cfg(feature = "test-util")]
+        let mut turn = self.drivers.begin_turn();
+        // Release, too: see `List::is_woken`.
+        if self.main.woken.swap(false, Ordering::AcqRel) {
+            #[cfg(feature = "test-util")]
+            turn.has_polled();
             let mut cx = Context::from_waker(&self.waker);
             if let Poll::Ready(output) = coop::poll_with_budget(future, &mut cx) {
                 return Poll::Ready(output);
@@ -169,15 +207,20 @@ impl Driver<'_> {
         if queue.has_runnable() && (polled > 0 || self.is_first()) {
             cx.waker().wake_by_ref();
         }
+        #[cfg(feature = "test-util")]
+        {
+            if polled > 0 {
+                turn.has_polled();
+            }
+            drop(turn);
+            let mut look = self.look.borrow_mut();
+            look.after_turn(self.drivers, self.number, queue, cx);
+        }
         Poll::Pending
     }
 
     fn is_first(&self) -> bool {
-        self.drivers
-            .list()
-            .wakers
-            .front()
-            .is_some_and(|(number, _)| *number == self.number)
+        self.drivers.list().first() == Some(self.number)
     }
 }
 
@@ -185,7 +228,7 @@ impl Drop for Driver<'_> {
     /// Step 4.
     fn drop(&mut self) {
         let mut list = self.drivers.list();
-        list.wakers.retain(|(number, _)| *number != self.number);
+        list.drivers.retain(|(number, _)| *number != self.number);
         drop(list);
         self.drivers.wake_first();
     }
@@ -205,8 +248,12 @@ impl CurrentThread {
         self.queue.spawner()
     }
 
-    pub(super) async fn drive<F: Future>(&self, future: F) -> F::Output {
-        self.drivers.drive(&self.queue, future).await
+    pub(super) fn drivers(&self) -> &Arc<Drivers> {
+        &self.drivers
+    }
+
+    pub(super) async fn drive<F: Future>(&self, shared: &Shared, future: F) -> F::Output {
+        self.drivers.drive(&self.queue, shared, future).await
     }
 
     /// Cancels all tasks.

@@ -1,10 +1,14 @@
 //! Handles, and what all handles of a runtime share.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 
 use executor::task::TaskSpawner;
@@ -13,6 +17,25 @@ use super::{Id, RuntimeFlavor, RuntimeMetrics};
 use crate::context::{self, DESTROYED, NO_RUNTIME};
 use crate::coop::Budgeted;
 use crate::task::JoinHandle;
+#[cfg(feature = "test-util")]
+use crate::time::Clock;
+
+/// What the builder gives a runtime.
+pub(super) struct Settings {
+    pub(super) tasks: Tasks,
+    pub(super) name: Option<String>,
+    pub(super) io: bool,
+    pub(super) time: bool,
+    #[cfg(feature = "test-util")]
+    pub(super) clock: Option<Arc<Clock>>,
+}
+
+/// All runtimes, by their numbers. Changed when one is made or has gone.
+static RUNTIMES: Mutex<BTreeMap<NonZeroU64, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+
+fn runtimes() -> MutexGuard<'static, BTreeMap<NonZeroU64, Weak<Shared>>> {
+    RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A handle to a runtime.
 #[derive(Clone, Debug)]
@@ -27,6 +50,11 @@ pub(crate) struct Shared {
     pub(crate) name: Option<String>,
     pub(crate) io: bool,
     pub(crate) time: bool,
+    /// For a runtime for one thread.
+    #[cfg(feature = "test-util")]
+    pub(crate) clock: Option<Arc<Clock>>,
+    /// Whether its owner has begun to shut it down.
+    is_closed: AtomicBool,
     /// Set by whoever needs it first: the builder, or a thread of the executor that has started
     /// before the builder has got the executor.
     pub(crate) executor: OnceLock<executor::Handle>,
@@ -43,8 +71,43 @@ pub(crate) enum Tasks {
 }
 
 impl Shared {
+    pub(super) fn new(settings: Settings) -> Arc<Shared> {
+        let shared = Arc::new(Shared {
+            tasks: settings.tasks,
+            id: Id::next(),
+            name: settings.name,
+            io: settings.io,
+            time: settings.time,
+            #[cfg(feature = "test-util")]
+            clock: settings.clock,
+            is_closed: AtomicBool::new(false),
+            executor: OnceLock::new(),
+        });
+        runtimes().insert(shared.id.number(), Arc::downgrade(&shared));
+        shared
+    }
+
+    /// Whether the runtime shuts down, or has shut down.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Acquire: what its owner has written before is seen. Whoever waits for something of the
+        // runtime is woken after the store, and sees it by that.
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Before the runtime's tasks are ended.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
     pub(crate) fn executor(&self) -> &executor::Handle {
         self.executor.get_or_init(executor::Handle::current)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        runtimes().remove(&self.id.number());
     }
 }
 
@@ -60,6 +123,13 @@ impl fmt::Debug for Shared {
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>) -> Handle {
         Handle { shared }
+    }
+
+    /// The runtime with this number, if anybody has a handle to it.
+    pub(crate) fn find(id: Id) -> Option<Handle> {
+        // Not upgraded under the lock: the handle may turn out to be the last.
+        let weak = runtimes().get(&id.number()).cloned();
+        Some(Handle::new(weak?.upgrade()?))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -116,6 +186,14 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
+        #[cfg(feature = "test-util")]
+        if let Some(clock) = &self.shared.clock {
+            let hold = clock.hold();
+            return JoinHandle::new(self.shared.executor().spawn_blocking(move || {
+                let _hold = hold;
+                f()
+            }));
+        }
         JoinHandle::new(self.shared.executor().spawn_blocking(f))
     }
 
@@ -152,6 +230,10 @@ impl Handle {
         RuntimeMetrics::new(self.clone())
     }
 }
+
+// As for `Runtime`.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
 
 /// Keeps a runtime entered while it exists.
 #[derive(Debug)]

@@ -12,6 +12,10 @@ impl Id {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Id(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
     }
+
+    pub(super) fn number(self) -> NonZeroU64 {
+        self.0
+    }
 }
 
 impl fmt::Display for Id {

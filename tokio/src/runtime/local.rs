@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +53,12 @@ impl LocalRuntime {
     }
 
     pub(super) fn build(
-        build: impl FnOnce(TaskSpawner) -> io::Result<(executor::Runtime, Handle)>,
+        build: impl FnOnce(TaskSpawner, &Arc<Drivers>) -> io::Result<(executor::Runtime, Handle)>,
     ) -> io::Result<LocalRuntime> {
         let drivers = Arc::new(Drivers::default());
         let notified = drivers.clone();
         let queue = Rc::new(LocalTaskQueue::new(move || notified.notify()));
-        let (executor, handle) = build(queue.spawner())?;
+        let (executor, handle) = build(queue.spawner(), &drivers)?;
         QUEUES.with(|queues| {
             queues
                 .borrow_mut()
@@ -100,8 +101,9 @@ impl LocalRuntime {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = context::enter(self.handle.clone());
-        let executor = self.handle.shared().executor();
-        executor.block_on(self.drivers.drive(&*self.queue, future))
+        let shared = self.handle.shared();
+        let drive = self.drivers.drive(&*self.queue, shared, future);
+        shared.executor().block_on(drive)
     }
 
     /// Enters the runtime on this thread until the guard is dropped.
@@ -131,8 +133,14 @@ impl LocalRuntime {
     }
 
     fn close(&self) {
+        let shared = self.handle.shared();
+        shared.close();
         let _entered = context::enter(self.handle.clone());
         self.queue.close();
+        #[cfg(feature = "test-util")]
+        if let Some(clock) = &shared.clock {
+            clock.close();
+        }
         let _ = QUEUES.try_with(|queues| queues.borrow_mut().remove(&self.handle.id()));
     }
 }
@@ -142,6 +150,10 @@ impl Drop for LocalRuntime {
         self.close();
     }
 }
+
+// As for `Runtime`.
+impl UnwindSafe for LocalRuntime {}
+impl RefUnwindSafe for LocalRuntime {}
 
 impl fmt::Debug for LocalRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

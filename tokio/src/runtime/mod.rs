@@ -1,5 +1,7 @@
 //! Runtimes: see tokio's documentation of the module of this name.
 
+#[cfg(feature = "test-util")]
+mod auto_advance;
 mod builder;
 mod current_thread;
 mod handle;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::current_thread::CurrentThread;
@@ -23,6 +24,11 @@ pub struct Runtime {
     /// For a runtime for one thread.
     current_thread: Option<CurrentThread>,
 }
+
+// What a panic may have left behind in a runtime are tasks that have ended by it: each panic is
+// caught where a task is polled, and no lock is held meanwhile.
+impl UnwindSafe for Runtime {}
+impl RefUnwindSafe for Runtime {}
 
 /// The kinds of runtimes.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,7 +95,7 @@ impl Runtime {
         let _entered = context::enter(self.handle.clone());
         let executor = self.handle.shared().executor();
         match &self.current_thread {
-            Some(driver) => executor.block_on(driver.drive(future)),
+            Some(driver) => executor.block_on(driver.drive(self.handle.shared(), future)),
             None => executor.block_on(Budgeted::new(future)),
         }
     }
@@ -122,9 +128,15 @@ impl Runtime {
 
     /// Ends the tasks that the executor does not know.
     fn close(&self) {
+        let shared = self.handle.shared();
+        shared.close();
         if let Some(driver) = &self.current_thread {
             let _entered = context::enter(self.handle.clone());
             driver.close();
+            #[cfg(feature = "test-util")]
+            if let Some(clock) = &shared.clock {
+                clock.close();
+            }
         }
     }
 }

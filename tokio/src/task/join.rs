@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, ready};
@@ -47,6 +48,12 @@ impl<T> JoinHandle<T> {
 }
 
 impl<T> Unpin for JoinHandle<T> {}
+
+// A panic of the task comes out as an error, whatever its output is.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
 
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;

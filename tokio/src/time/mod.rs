@@ -1,1 +1,33 @@
 //! Time: see tokio's documentation of the module of this name.
+//!
+//! A [`Sleep`] is a timer of the executor, on the runtime that was entered when it was made. On
+//! runtimes for one thread, with the feature `test-util`, it goes by the runtime's clock, which can
+//! be paused.
+
+#[cfg(feature = "test-util")]
+mod clock;
+pub mod error;
+mod instant;
+mod interval;
+mod sleep;
+mod timeout;
+mod timer;
+
+#[cfg(feature = "test-util")]
+pub use clock::{advance, pause, resume};
+pub use instant::Instant;
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use std::time::Duration;
+pub use timeout::{Timeout, timeout, timeout_at};
+
+#[cfg(feature = "test-util")]
+pub(crate) use clock::{Clock, NOT_PAUSABLE};
+
+/// Some 30 years, which every platform's clock can express: what is longer counts as this.
+const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// When `duration` will have passed.
+fn after(duration: Duration) -> Instant {
+    Instant::now() + duration.min(FAR_FUTURE)
+}
