@@ -60,7 +60,8 @@ def applies(path):
 
 def dependencies(manifest):
     """What the tests depend on, as tokio's manifest says."""
-    found = dict(manifest["dev-dependencies"])
+    found = {name: value for name, value in manifest["dependencies"].items() if not value.get("optional")}
+    found |= manifest["dev-dependencies"]
     for target, tables in manifest.get("target", {}).items():
         if "tokio_unstable" not in target and "loom" not in target:
             found |= tables.get("dev-dependencies", {})

@@ -21,12 +21,11 @@ mod runtime;
 pub mod signal;
 #[cfg(all(feature = "process", not(feature = "signal")))]
 mod signal;
+#[cfg(feature = "sync")]
+pub mod sync;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
-
-#[cfg(feature = "sync")]
-pub use real::sync;
 
 pub use real::pin;
 #[cfg(feature = "rt")]

@@ -37,6 +37,9 @@
 //!
 //! It does not see a waker that the executor's monitor has found due in the network and is about to
 //! call, which happens when the worker was stuck for ten milliseconds.
+//!
+//! A task that calls the `block_on` of its own runtime, where the real tokio panics, is in a turn all
+//! the while: the clock does not move for what it waits for there.
 
 use std::future::Future;
 use std::pin::Pin;

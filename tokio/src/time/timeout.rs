@@ -27,7 +27,8 @@ pub fn timeout<F>(duration: Duration, future: F) -> Timeout<F::IntoFuture>
 where
     F: IntoFuture,
 {
-    // Not by `map`: a closure would not pass the caller's location on.
+    // A closure would not pass the caller's location on.
+    #[allow(clippy::manual_map)]
     let delay = match Instant::now().checked_add(duration) {
         Some(deadline) => Some(Sleep::new(deadline)),
         None => None,
