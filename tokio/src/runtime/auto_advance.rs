@@ -51,8 +51,10 @@ use self::sockets::Sockets;
 use super::current_thread::{Drivers, Queue};
 use super::handle::Shared;
 
-/// See step 4.
+/// See step 4. Twice as long each time, up to [`MUCH_LATER`]: it may be a closure of somebody who
+/// uses the executor without this package, and last.
 const SOON: Duration = Duration::from_micros(100);
+const MUCH_LATER: Duration = Duration::from_millis(10);
 
 /// The turns of all drivers of a runtime.
 #[derive(Default)]
@@ -111,6 +113,8 @@ pub(super) struct Look<'a> {
     task: Option<executor::JoinHandle<()>>,
     /// Step 4.
     soon: Option<executor::time::Sleep>,
+    /// How long the next one of those lasts.
+    nap: Duration,
 }
 
 impl<'a> Look<'a> {
@@ -121,6 +125,7 @@ impl<'a> Look<'a> {
             sockets: None,
             task: None,
             soon: None,
+            nap: SOON,
         }
     }
 
@@ -155,9 +160,12 @@ impl<'a> Look<'a> {
             // Step 5: another turn ends, or has ended since and told this driver.
             return;
         }
-        let wakers = clock.auto_advance();
+        let moved = clock.auto_advance();
         drop(list);
         self.since = None;
+        let Some(wakers) = moved else {
+            return;
+        };
         for waker in wakers {
             waker.wake();
         }
@@ -183,8 +191,10 @@ impl<'a> Look<'a> {
             } else if self.is_pool_busy() {
                 // What runs there may make input ready.
                 self.since = None;
-                self.soon = Some(executor::time::sleep(SOON));
+                self.soon = Some(executor::time::sleep(self.nap));
+                self.nap = MUCH_LATER.min(2 * self.nap);
             } else {
+                self.nap = SOON;
                 return Poll::Ready(());
             }
         }

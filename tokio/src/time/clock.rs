@@ -299,22 +299,18 @@ impl Clock {
         state.runs_since.is_none() && state.held == 0 && !state.entries.is_empty()
     }
 
-    /// Moves it to the next deadline. Returns whom the caller must wake, in this order.
-    pub(crate) fn auto_advance(&self) -> Vec<Waker> {
+    /// Moves it to the next deadline. Returns whom the caller must wake, in this order. `None`: it
+    /// has not moved.
+    pub(crate) fn auto_advance(&self) -> Option<Vec<Waker>> {
         let mut state = self.lock();
         if state.runs_since.is_some() || state.held > 0 {
-            return Vec::new();
+            return None;
         }
-        let Some(&(next, _)) = state.entries.keys().next() else {
-            return Vec::new();
-        };
+        let &(next, _) = state.entries.keys().next()?;
         let step = Duration::from_millis(next.saturating_sub(state.present()));
-        match state.base.checked_add(step) {
-            Some(base) => state.base = base,
-            // Later than the clock can express: never.
-            None => return Vec::new(),
-        }
-        state.take_due()
+        // `None`: later than the clock can express, and so never.
+        state.base = state.base.checked_add(step)?;
+        Some(state.take_due())
     }
 
     /// Keeps it from moving by itself until the guard is dropped.
