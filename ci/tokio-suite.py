@@ -66,7 +66,8 @@ def dependencies(manifest):
         if "tokio_unstable" not in target and "loom" not in target:
             found |= tables.get("dev-dependencies", {})
     # What the package itself depends on, and tests use.
-    found["bytes"] = {"version": manifest["dependencies"]["bytes"]["version"]}
+    for name in ("bytes", "pin-project-lite"):
+        found[name] = {"version": manifest["dependencies"][name]["version"]}
     for name in ("windows-sys", "mio-aio", "wasm-bindgen-test"):
         found.pop(name, None)
     return found

@@ -12,12 +12,15 @@ use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
 use crate::observe::journal::{EVENTS, MOST_EVENTS};
 use crate::observe::recording::{self, FlightRecorder, Recording};
 use crate::observe::{self, Hooks, InstrumentSettings, OnStall};
-use crate::scheduler::{Settings, ThreadWrapper};
-use crate::sync::{Arc, thread};
+use crate::scheduler::{Hook, ParkHooks, Settings, ThreadWrapper};
+use crate::sync::Arc;
 use crate::tasks::catch_panic;
 
-/// The most processors of a runtime: within the scheduler's counts, and far beyond any machine.
-const MAX_WORKERS: usize = 1 << 16;
+mod usable;
+
+use usable::{unusable, usable_workers};
+
+pub(super) use usable::default_workers;
 
 /// Threads for tasks that block, beyond the processors: by default as many as blocking jobs.
 const SPARE_THREADS: usize = 512;
@@ -25,7 +28,6 @@ const SPARE_THREADS: usize = 512;
 /// Default threshold of a stall: people do not notice a shorter one, so it is not reported.
 const STALL_THRESHOLD: Duration = Duration::from_millis(100);
 
-type Hook = Arc<dyn Fn() + Send + Sync>;
 type StallHook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 
 /// Builds a [`Runtime`] with custom settings.
@@ -51,6 +53,7 @@ pub struct Builder {
     thread_stack_size: Option<usize>,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
+    park_hooks: ParkHooks,
     on_stall: Option<StallHook>,
     stall_threshold: Duration,
     hooks: Hooks,
@@ -75,6 +78,7 @@ impl Builder {
             thread_stack_size: None,
             on_thread_start: None,
             on_thread_stop: None,
+            park_hooks: ParkHooks::default(),
             on_stall: None,
             stall_threshold: STALL_THRESHOLD,
             hooks: Hooks::default(),
@@ -143,6 +147,21 @@ impl Builder {
     /// Called on each thread of the runtime at its end. A panic in `f` is caught and ignored.
     pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
         self.on_thread_stop = Some(Arc::new(f));
+        self
+    }
+
+    /// Called on a worker that has found nothing to do, before it parks. It may spawn and wake: the
+    /// worker looks again before it parks. It must not block, since the worker still holds its
+    /// processor. A panic in `f` is caught and ignored.
+    pub fn on_thread_park<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.park_hooks.park = Some(Arc::new(f));
+        self
+    }
+
+    /// Called on a worker after each call of [`on_thread_park`](Self::on_thread_park)'s hook, when
+    /// the worker goes on. A panic in `f` is caught and ignored.
+    pub fn on_thread_unpark<F: Fn() + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.park_hooks.unpark = Some(Arc::new(f));
         self
     }
 
@@ -405,6 +424,7 @@ impl Builder {
             max_blocking_threads: self.max_blocking_threads,
             thread_keep_alive: self.thread_keep_alive,
             wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
+            park_hooks: self.park_hooks.given(),
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
             stall_threshold: self.stall_threshold,
@@ -466,33 +486,4 @@ fn wrap_thread(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> Thr
         call(&stop);
         drop(entered);
     })
-}
-
-pub(super) fn default_workers() -> io::Result<usize> {
-    const VARIABLE: &str = "EXECUTOR_WORKER_THREADS";
-    match std::env::var_os(VARIABLE) {
-        None => Ok(thread::available_parallelism().map_or(1, usize::from)),
-        Some(value) => match value.to_str().and_then(|value| value.trim().parse().ok()) {
-            Some(count) => usable_workers(count, VARIABLE),
-            None => Err(unusable(
-                VARIABLE,
-                &format!("must be a number, not {value:?}"),
-            )),
-        },
-    }
-}
-
-fn usable_workers(count: usize, name: &str) -> io::Result<usize> {
-    match count {
-        0 => Err(unusable(name, "must not be zero")),
-        1..=MAX_WORKERS => Ok(count),
-        _ => Err(unusable(name, &format!("must not exceed {MAX_WORKERS}"))),
-    }
-}
-
-fn unusable(name: &str, reason: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("unusable runtime setting: {name} {reason}"),
-    )
 }

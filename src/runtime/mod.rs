@@ -67,7 +67,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::observe::dump;
 use crate::observe::recording::Recording;
-use crate::scheduler::{Lease, Shared};
+use crate::scheduler::{Lease, Shared, this_thread};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::JoinHandle;
 use crate::tasks::large::boxing;
@@ -98,6 +98,25 @@ pub use crate::observe::{
     Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport, StallReport, TaskDump, TaskInfo,
     TaskMeta, TaskState,
 };
+
+/// The index of the processor that this thread holds, by which
+/// [`RuntimeMetrics::worker_poll_count`] and its like know it.
+///
+/// `None` outside a task, in `spawn_blocking`, and in a task whose processor was handed over because
+/// the task blocks. A task may have another processor at each poll.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = executor::runtime::Builder::new().worker_threads(1).build()?;
+/// let index = runtime.spawn(async { executor::runtime::worker_index() });
+/// assert_eq!(runtime.block_on(index).unwrap(), Some(0));
+/// assert_eq!(executor::runtime::worker_index(), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn worker_index() -> Option<usize> {
+    this_thread::processor_index()
+}
 
 /// A runtime that the program owns.
 ///

@@ -55,6 +55,15 @@ pub(crate) fn holds_core() -> bool {
     get(|this| this.core.borrow().is_some())
 }
 
+/// The index of the processor that this thread holds.
+pub(crate) fn processor_index() -> Option<usize> {
+    get(|this| {
+        let core = this.core.borrow();
+        let own = |core: &&Box<Core>| !core.processor.ownership.is_retaken();
+        core.as_ref().filter(own).map(|core| core.index)
+    })
+}
+
 /// The scheduler this thread is a worker of, whether it holds a core now or not.
 pub(crate) fn worker_of() -> Option<&'static Shared> {
     get(|this| this.worker_of.get())

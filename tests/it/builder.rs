@@ -299,6 +299,44 @@ fn a_panic_in_a_hook_harms_nothing() {
     });
 }
 
+/// A worker has something to do after its hook has woken a task, so it does not park.
+#[test]
+fn a_hook_before_a_park_may_spawn_and_each_has_one_after_it() {
+    within_patience(|| {
+        let calls = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let [before, after] = [calls.clone(), calls.clone()];
+        let (sender, receiver) = mpsc::channel();
+        let runtime = processors(1)
+            .on_thread_park(move || {
+                let call = before[0].fetch_add(1, SeqCst);
+                let sender = sender.clone();
+                if call < 10 {
+                    drop(spawn(async move { sender.send(call) }));
+                    if call % 4 == 3 {
+                        // Long enough that the processor is retaken, with the task.
+                        thread::sleep(Duration::from_millis(30));
+                    }
+                } else {
+                    std::panic::resume_unwind(Box::new("of a test"));
+                }
+            })
+            .on_thread_unpark(move || {
+                after[1].fetch_add(1, SeqCst);
+                std::panic::resume_unwind(Box::new("of a test"))
+            })
+            .build()
+            .unwrap();
+        for call in 0..10 {
+            assert_eq!(receiver.recv().unwrap(), call);
+        }
+        assert_all_usable(&runtime);
+        drop(runtime);
+        let [before, after] = [calls[0].load(SeqCst), calls[1].load(SeqCst)];
+        assert!(before > 10, "{before}");
+        assert_eq!(before, after);
+    });
+}
+
 #[test]
 fn the_stack_is_as_large_as_was_asked_for() {
     /// Goes down until this much stack lies above; gives how much it was.

@@ -14,12 +14,14 @@
 //!    drivers or threads, and keeps the value: it stands for a full budget.
 //! 2. A poll begins inside [`Unconstrained`], which saves the budget of the poll around it, and
 //!    restores that at the end.
-//! 3. Then it drops the value. The budget is full.
-//! 4. It takes a unit, for the next poll's value. That leaves 127 operations of 128.
+//! 3. Then it drops a copy of the value. The budget is full.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::mem::ManuallyDrop;
 use std::pin::{Pin, pin};
+use std::ptr;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
@@ -27,34 +29,48 @@ use pin_project_lite::pin_project;
 use real::task::coop::{RestoreOnPending, Unconstrained, poll_proceed, unconstrained};
 
 std::thread_local! {
-    /// Stands for a full budget. `None` before the first poll on this thread.
-    static FULL: Cell<Option<RestoreOnPending>> = const { Cell::new(None) };
+    /// Stands for a full budget. Empty before the first poll on this thread.
+    static FULL: OnceCell<ManuallyDrop<RestoreOnPending>> = const { OnceCell::new() };
 }
+
+const _: () = assert!(size_of::<RestoreOnPending>() == size_of::<Option<u8>>());
 
 /// Fills the budget of this thread, inside a scope that restores it.
 fn fill() {
     // While the thread's locals are being destroyed there is no budget either.
     let _ = FULL.try_with(|full| {
-        drop(full.take().or_else(first));
-        full.set(take());
+        let full = full.get_or_init(|| ManuallyDrop::new(first()));
+        // SAFETY: in the release that the manifest pins, the value is an `Option<u8>` in a `Cell`,
+        // and no more: it owns nothing. Its destructor writes the number to a thread-local of the
+        // real tokio. So a copy may be dropped as often as one likes. The original never is.
+        drop(unsafe { ptr::read(&raw const **full) });
     });
-}
-
-fn take() -> Option<RestoreOnPending> {
-    match poll_proceed(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    }
 }
 
 /// A value that stands for a full budget.
 #[cold]
-fn first() -> Option<RestoreOnPending> {
-    static REAL: LazyLock<Option<real::runtime::Runtime>> =
-        LazyLock::new(|| real::runtime::Builder::new_current_thread().build().ok());
+fn first() -> RestoreOnPending {
+    static REAL: LazyLock<io::Result<real::runtime::Runtime>> =
+        LazyLock::new(|| real::runtime::Builder::new_current_thread().build());
 
-    let real = REAL.as_ref()?;
-    Some(real.block_on(poll_fn(poll_proceed)))
+    match &*REAL {
+        Ok(real) => real.block_on(poll_fn(poll_proceed)),
+        Err(error) => panic!("a runtime without drivers needs no resources: {error}"),
+    }
+}
+
+/// Calls a closure that polls as it likes: without a limit.
+#[track_caller]
+pub(crate) fn without_budget<R>(f: impl FnOnce() -> R) -> R {
+    let mut f = Some(f);
+    let call = unconstrained(poll_fn(|_| match f.take() {
+        Some(f) => Poll::Ready(f()),
+        None => unreachable!("it is ready at the first poll"),
+    }));
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("it is ready at the first poll"),
+    }
 }
 
 pin_project! {

@@ -13,6 +13,32 @@ use crate::sync::{Arc, Weak};
 /// around it.
 pub(crate) type ThreadWrapper = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
 
+/// A closure of the user's.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What is called around the waits of workers.
+#[derive(Clone, Default)]
+pub(crate) struct ParkHooks {
+    pub(crate) park: Option<Hook>,
+    pub(crate) unpark: Option<Hook>,
+}
+
+impl fmt::Debug for ParkHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParkHooks")
+            .field("park", &self.park.is_some())
+            .field("unpark", &self.unpark.is_some())
+            .finish()
+    }
+}
+
+impl ParkHooks {
+    /// `None` if there is none.
+    pub(crate) fn given(self) -> Option<Arc<ParkHooks>> {
+        (self.park.is_some() || self.unpark.is_some()).then(|| Arc::new(self))
+    }
+}
+
 /// What a runtime's builder has set.
 pub(crate) struct Settings {
     pub(crate) worker_threads: usize,
@@ -22,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) thread_name: String,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) wrap_thread: ThreadWrapper,
+    /// Nothing if the user has set none.
+    pub(crate) park_hooks: Option<Arc<ParkHooks>>,
     /// What keeps its thread for so long is reported.
     pub(crate) stall_threshold: Duration,
     /// Where random choices begin. `None`: anywhere.

@@ -26,6 +26,7 @@ use std::task::Waker;
 use self::parked_worker::ParkedWorker;
 use self::wake_heuristics::WakeHeuristics;
 use self::wakers::Woken;
+use super::lifecycle::settings::ParkHooks;
 use super::netpoll::Netpoll;
 use super::observer::Purpose;
 use super::processor::Core;
@@ -36,6 +37,7 @@ use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
 pub(crate) mod idle;
+mod park_hooks;
 pub(crate) mod parked_worker;
 mod search;
 #[cfg(test)]
@@ -71,6 +73,7 @@ pub(super) struct Worker {
     timers_at: Cell<(u64, u64)>,
     /// The last wait with the driver ended with several timers at once.
     timers_are_dense: Cell<bool>,
+    park_hooks: Option<Arc<ParkHooks>>,
 }
 
 /// What a step came to.
@@ -166,6 +169,10 @@ impl Worker {
             heuristics: WakeHeuristics::new(),
             timers_at: Cell::new((0, 0)),
             timers_are_dense: Cell::new(false),
+            park_hooks: shared
+                .settings()
+                .ok()
+                .and_then(|settings| settings.park_hooks.clone()),
         };
         worker.set_searching(searching);
         worker
@@ -195,7 +202,11 @@ impl Worker {
             match self.step() {
                 Step::Polled => {}
                 Step::FoundNothing => {
-                    if !self.wait() {
+                    let goes_on = match &self.park_hooks {
+                        None => self.wait(),
+                        Some(hooks) => self.wait_with_hooks(hooks),
+                    };
+                    if !goes_on {
                         return;
                     }
                 }

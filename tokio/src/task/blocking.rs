@@ -2,6 +2,7 @@
 
 use super::JoinHandle;
 use crate::context;
+use crate::coop;
 
 /// Runs a closure that may block on this thread, after its processor was given away.
 ///
@@ -11,7 +12,7 @@ pub fn block_in_place<F, R>(f: F) -> R
 where
     F: FnOnce() -> R,
 {
-    executor::block_in_place(f)
+    executor::block_in_place(|| coop::without_budget(f))
 }
 
 /// Runs a closure that may block, on a thread for such closures.

@@ -171,6 +171,7 @@ fn settings() -> Settings {
         thread_name: String::new(),
         thread_stack_size: None,
         wrap_thread: Box::new(|_, body| body()),
+        park_hooks: None,
         stall_threshold: Duration::MAX,
         seed: Some(1),
         retakes: true,
