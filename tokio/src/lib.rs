@@ -1,5 +1,8 @@
 //! tokio's interface on the processors of `gosched`: see docs/tokio.md in the repository.
 
+// With some of the features alone, common parts are unused.
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
+
 #[cfg(any(feature = "fs", feature = "io-std"))]
 mod blocking;
 mod context;

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use super::Handle;
 use super::current_thread::{CurrentThread, Drivers};
-use super::handle::{Settings, Shared, Tasks};
+use super::handle::{Hook, ParkHooks, Settings, Shared, Tasks};
 use super::local::LocalRuntime;
 use super::runtime::Runtime;
 use crate::context;
 #[cfg(feature = "test-util")]
 use crate::time::{Clock, NOT_PAUSABLE};
-
-type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// Builds a runtime with settings.
 ///
@@ -34,8 +32,7 @@ pub struct Builder {
     keep_alive: Option<Duration>,
     after_start: Option<Hook>,
     before_stop: Option<Hook>,
-    before_park: Option<Hook>,
-    after_unpark: Option<Hook>,
+    park_hooks: ParkHooks,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +73,7 @@ impl Builder {
             keep_alive: None,
             after_start: None,
             before_stop: None,
-            before_park: None,
-            after_unpark: None,
+            park_hooks: ParkHooks::default(),
         }
     }
 
@@ -185,7 +181,7 @@ impl Builder {
     where
         F: Fn() + Send + Sync + 'static,
     {
-        self.before_park = Some(Arc::new(f));
+        self.park_hooks.park = Some(Arc::new(f));
         self
     }
 
@@ -194,7 +190,7 @@ impl Builder {
     where
         F: Fn() + Send + Sync + 'static,
     {
-        self.after_unpark = Some(Arc::new(f));
+        self.park_hooks.unpark = Some(Arc::new(f));
         self
     }
 
@@ -314,6 +310,14 @@ impl Builder {
         let mut builder = executor::Builder::new()
             .max_blocking_threads(self.max_blocking_threads)
             .thread_name((self.thread_name)());
+        if let Tasks::Workers = tasks {
+            if let Some(hook) = self.park_hooks.park.clone() {
+                builder = builder.on_thread_park(move || hook());
+            }
+            if let Some(hook) = self.park_hooks.unpark.clone() {
+                builder = builder.on_thread_unpark(move || hook());
+            }
+        }
         // A runtime for one thread needs somebody to wait for its timers and sockets.
         let workers = match tasks {
             Tasks::Workers => self.worker_threads,
@@ -333,6 +337,7 @@ impl Builder {
             name: self.name.clone(),
             io: self.io,
             time: self.time,
+            park_hooks: self.park_hooks.clone(),
             #[cfg(feature = "test-util")]
             clock,
         });
@@ -368,8 +373,11 @@ impl fmt::Debug for Builder {
             .field("thread_stack_size", &self.thread_stack_size)
             .field("after_start", &self.after_start.as_ref().map(|_| "..."))
             .field("before_stop", &self.before_stop.as_ref().map(|_| "..."))
-            .field("before_park", &self.before_park.as_ref().map(|_| "..."))
-            .field("after_unpark", &self.after_unpark.as_ref().map(|_| "..."))
+            .field("before_park", &self.park_hooks.park.as_ref().map(|_| "..."))
+            .field(
+                "after_unpark",
+                &self.park_hooks.unpark.as_ref().map(|_| "..."),
+            )
             .finish()
     }
 }

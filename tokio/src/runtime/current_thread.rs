@@ -10,10 +10,15 @@
 //!    cleared before the queue is read.)
 //! 3. A driver that is woken polls its future if that was woken, then up to [`TURN`] tasks. The
 //!    queue lets one thread at a time run it. A driver that finds it taken waits for its future.
-//! 4. A driver leaves: it wakes the next one, which may have been passed over.
+//!    If it has run no task and is not the first, a task that it sees then is left to the first one,
+//!    which it wakes: the mark that it was in its turn may have kept a push from doing so.
+//! 4. A driver that has nothing to do calls the user's hook for that, without any lock. What the
+//!    hook wakes or spawns wakes a driver, as step 2 says, so the wait ends at once.
+//! 5. A driver leaves: it wakes the next one, which may have been passed over.
 //!
 //! What a driver does about a paused clock is told in `auto_advance.rs`.
 
+use std::cell::Cell;
 #[cfg(feature = "test-util")]
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,7 +32,7 @@ use executor::task::{LocalTaskQueue, TaskQueue, TaskSpawner};
 
 #[cfg(feature = "test-util")]
 use super::auto_advance::{Look, Turns};
-use super::handle::Shared;
+use super::handle::{Hook, ParkHooks, Shared};
 use crate::coop;
 
 /// Tasks that a driver polls before it polls its future again, as in the real tokio.
@@ -133,12 +138,46 @@ impl Drivers {
     }
 }
 
+std::thread_local! {
+    /// Whether this thread is in a turn of the first driver of a runtime.
+    static DRIVES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread runs the tasks of a runtime for one thread.
+pub(super) fn drives() -> bool {
+    DRIVES.get()
+}
+
+/// Sets [`DRIVES`] while it exists.
+struct Drives(bool);
+
+impl Drives {
+    fn begin(is_first: bool) -> Drives {
+        Drives(DRIVES.replace(is_first))
+    }
+}
+
+impl Drop for Drives {
+    fn drop(&mut self) {
+        DRIVES.set(self.0);
+    }
+}
+
+fn call(hook: &Option<Hook>) {
+    if let Some(hook) = hook {
+        hook();
+    }
+}
+
 /// One `block_on`.
 struct Driver<'a> {
     drivers: &'a Drivers,
     number: u64,
     main: Arc<Main>,
     waker: Waker,
+    hooks: &'a ParkHooks,
+    /// Whether the hook of step 4 was called, and nothing since.
+    parks: Cell<bool>,
     #[cfg(feature = "test-util")]
     look: RefCell<Look<'a>>,
 }
@@ -161,7 +200,6 @@ impl Wake for Main {
 }
 
 impl Driver<'_> {
-    #[cfg_attr(not(feature = "test-util"), allow(unused_variables))]
     fn enter<'a>(drivers: &'a Drivers, shared: &'a Shared, cx: &Context<'_>) -> Driver<'a> {
         let main = Arc::new(Main {
             woken: AtomicBool::new(true),
@@ -177,6 +215,8 @@ impl Driver<'_> {
             number,
             waker: main.clone().into(),
             main,
+            hooks: &shared.park_hooks,
+            parks: Cell::new(false),
             #[cfg(feature = "test-util")]
             look: RefCell::new(Look::new(shared)),
         }
@@ -189,6 +229,10 @@ impl Driver<'_> {
         future: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
+        if self.parks.take() {
+            call(&self.hooks.unpark);
+        }
+        let _drives = Drives::begin(self.is_first());
         #[cfg(feature = "test-util")]
         let mut turn = self.drivers.begin_turn();
         // Release, too: see `List::is_woken`.
@@ -204,8 +248,11 @@ impl Driver<'_> {
         let polled = queue.run(TURN);
         self.drivers.in_turn.store(false, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if queue.has_runnable() && (polled > 0 || self.is_first()) {
+        let has_work = queue.has_runnable();
+        if has_work && (polled > 0 || self.is_first()) {
             cx.waker().wake_by_ref();
+        } else if has_work {
+            self.drivers.wake_first();
         }
         #[cfg(feature = "test-util")]
         {
@@ -213,6 +260,13 @@ impl Driver<'_> {
                 turn.has_polled();
             }
             drop(turn);
+        }
+        if !has_work {
+            self.parks.set(true);
+            call(&self.hooks.park);
+        }
+        #[cfg(feature = "test-util")]
+        {
             let mut look = self.look.borrow_mut();
             look.after_turn(self.drivers, self.number, queue, cx);
         }
@@ -225,7 +279,7 @@ impl Driver<'_> {
 }
 
 impl Drop for Driver<'_> {
-    /// Step 4.
+    /// Step 5.
     fn drop(&mut self) {
         let mut list = self.drivers.list();
         list.drivers.retain(|(number, _)| *number != self.number);

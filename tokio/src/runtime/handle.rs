@@ -20,12 +20,23 @@ use crate::task::JoinHandle;
 #[cfg(feature = "test-util")]
 use crate::time::Clock;
 
+/// A closure of the user's.
+pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What is called around the waits of threads that run tasks.
+#[derive(Clone, Default)]
+pub(super) struct ParkHooks {
+    pub(super) park: Option<Hook>,
+    pub(super) unpark: Option<Hook>,
+}
+
 /// What the builder gives a runtime.
 pub(super) struct Settings {
     pub(super) tasks: Tasks,
     pub(super) name: Option<String>,
     pub(super) io: bool,
     pub(super) time: bool,
+    pub(super) park_hooks: ParkHooks,
     #[cfg(feature = "test-util")]
     pub(super) clock: Option<Arc<Clock>>,
 }
@@ -50,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) name: Option<String>,
     pub(crate) io: bool,
     pub(crate) time: bool,
+    /// For a runtime for one thread; the workers of others have theirs.
+    pub(super) park_hooks: ParkHooks,
     /// For a runtime for one thread.
     #[cfg(feature = "test-util")]
     pub(crate) clock: Option<Arc<Clock>>,
@@ -78,6 +91,7 @@ impl Shared {
             name: settings.name,
             io: settings.io,
             time: settings.time,
+            park_hooks: settings.park_hooks,
             #[cfg(feature = "test-util")]
             clock: settings.clock,
             is_closed: AtomicBool::new(false),

@@ -18,6 +18,18 @@ pub use local::LocalRuntime;
 pub use metrics::RuntimeMetrics;
 pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};
 
+/// The index of the worker that runs this task, by which
+/// [`RuntimeMetrics::worker_park_count`] and its like know it.
+///
+/// `None` where no worker runs a task: outside a runtime, in `spawn_blocking`, in the `block_on` of a
+/// runtime for many threads, and in a task whose processor was handed over since it blocks.
+pub fn worker_index() -> Option<usize> {
+    match current_thread::drives() {
+        true => Some(0),
+        false => executor::runtime::worker_index(),
+    }
+}
+
 pub(crate) use handle::Tasks;
 pub(crate) use local::local_queue;
 #[cfg(any(feature = "fs", feature = "io-std"))]
