@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use super::{Builder, Handle, Runtime};
 use crate::scheduler::Shared;
 use crate::stderr;
+use crate::sync::MutexGuard;
 use crate::sync::exit::at_exit;
 use crate::sync::fork::PerProcess;
 use crate::tasks::catch_panic;
@@ -151,7 +152,8 @@ pub(super) struct Entered {
     number: Option<u64>,
     /// The runtime that was current before, for the case that `STACK` has been destroyed.
     before: Option<&'static Shared>,
-    not_send: PhantomData<*const ()>,
+    /// It stays on its thread; a reference to it need not.
+    not_send: PhantomData<MutexGuard<'static, ()>>,
 }
 
 impl Drop for Entered {

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::MutexGuard;
 
 use crate::runtime::{Handle, TryCurrentError};
 
@@ -71,7 +72,8 @@ pub(crate) fn enter_for_good(handle: Handle) {
 pub(crate) struct Entered {
     /// Number of runtimes entered, with this one. 0 if the thread's locals were being destroyed.
     depth: usize,
-    not_send: PhantomData<*const ()>,
+    /// It stays on its thread; a reference to it need not.
+    not_send: PhantomData<MutexGuard<'static, ()>>,
 }
 
 pub(crate) fn enter(handle: Handle) -> Entered {

@@ -36,5 +36,7 @@ pub use real::task_local;
 #[cfg(feature = "rt")]
 pub use task::spawn;
 
+#[doc(hidden)]
+pub use real::macros;
 #[cfg(feature = "macros")]
 pub use real::{join, main, select, test, try_join};

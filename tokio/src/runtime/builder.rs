@@ -234,6 +234,18 @@ impl Builder {
         self
     }
 
+    /// Accepted; see [`Builder`].
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[cfg(any(feature = "net", feature = "process", feature = "signal"))]
+    #[track_caller]
+    pub fn max_io_events_per_busy_tick(&mut self, capacity: usize) -> &mut Self {
+        assert!(capacity > 0, "max_io_events_per_busy_tick must be non-zero");
+        self
+    }
+
     /// Begins with a paused clock: see [`time::pause`](crate::time::pause).
     #[cfg(feature = "test-util")]
     pub fn start_paused(&mut self, start_paused: bool) -> &mut Self {
