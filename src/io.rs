@@ -11,7 +11,10 @@
 //! An error never leads back to the wait. So the caller sees an error that persists (no descriptors
 //! or memory left) each time.
 
+mod attempt;
+mod flags;
 mod level;
+mod register;
 mod traits;
 
 use std::fmt;
@@ -26,7 +29,10 @@ use crate::reactor::{AsOwner, Direction, Handle, Owner, Reactor, Readiness, Sour
 use crate::sync::Arc;
 use crate::tasks::budget;
 
+pub use self::flags::Seen;
 pub(crate) use self::level::{Level, level};
+pub use self::register::{RegisterError, is_shutdown};
+pub use crate::reactor::Ready;
 
 /// An I/O object in non-blocking mode, registered with the reactor of a runtime.
 ///
@@ -44,6 +50,9 @@ pub(crate) use self::level::{Level, level};
 /// waited through them in each direction. One more task takes the entry of another, which is woken
 /// and so polls again. No task is forgotten, but if more than sixteen tasks poll one object at a
 /// time, they keep each other awake. Use the `async` methods then.
+///
+/// Two ways to wait without an operation: [`readable`](Async::readable) asks the operating system
+/// what is ready, and [`ready`](Async::ready) returns what events have told.
 ///
 /// `Async<T>` and `&Async<T>` implement [`AsyncRead`] and [`AsyncWrite`] if `&T` implements
 /// [`io::Read`] or [`io::Write`]. [`File`](std::fs::File), into which any `OwnedFd` converts, and
@@ -98,7 +107,7 @@ impl<T: AsFd> Async<T> {
         Async::register(io, &crate::runtime::context::reactor()?)
     }
 
-    /// Registers an object that is in non-blocking mode already.
+    /// Registers an object that is in non-blocking mode already, with a given reactor.
     pub(crate) fn register(io: T, reactor: &Arc<Reactor>) -> io::Result<Async<T>> {
         Ok(Async {
             source: Reactor::register(reactor, io.as_fd())?,
@@ -146,7 +155,7 @@ impl<T: AsFd> Async<T> {
     }
 
     /// Like [`Async::into_inner`], but returns the object even if the operating system fails.
-    pub(crate) fn take(mut self) -> (T, io::Result<()>) {
+    pub fn take(mut self) -> (T, io::Result<()>) {
         match self.io.take() {
             Some(io) => {
                 let deregistered = self.source.deregister(io.as_fd());

@@ -1,5 +1,7 @@
 //! What a poller reports.
 
+use super::ready::Ready;
+
 /// One event of the poller, reduced to what the reactor needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
@@ -10,6 +12,8 @@ pub(super) struct Event {
     /// A short read does not prove that nothing is left: an end, an error or urgent data may
     /// follow.
     pub(super) more: bool,
+    /// The same event for those who ask for flags.
+    pub(super) flags: Ready,
 }
 
 /// Keys from here on belong to the poller; no source has one of them.

@@ -33,13 +33,25 @@
 //!    although the attempt would block, so such flags count once per event ([`Source::tell`]). A
 //!    user that has been told waits for the next event ([`Source::poll_news_for`]). Otherwise a
 //!    loop of asking and trying would never wait.
-//! 7. [`Reactor::close`] marks every source, takes all wakers, and refuses new registrations.
+//! 7. A user that counts events by itself asks for flags ([`Ready`]) and not the operating system
+//!    (`io::Async::ready`). The state word has a bit for each flag beside the readiness of step 2.
+//!    Only an event sets such bits, or a user that knows better ([`Source::assume`]).
+//!    - [`Source::seen`] and [`Source::poll_seen_for`] return the flags with the tick of the word
+//!      ([`Seen`]), and [`Source::clear_seen`] clears the flags of that `Seen`, unless an event has
+//!      come since. The flags of a closed direction are final. Clearing flags leaves the readiness
+//!      of step 2 alone, since it proves nothing about a system call. "Would block" of step 2
+//!      clears the flag of its direction too.
+//!    - A waiter is stored in the list of the readers, of the writers, or of both, according to its
+//!      flags: every event that sets one of them takes the wakers of that list (step 4 holds as it
+//!      is). An event of another flag wakes the waiter for nothing; it looks, and waits again.
+//!    - A user whose attempt would block although a direction is closed waits for the next event
+//!      ([`Source::poll_seen_for`] with `since`), as final flags would return at once for ever.
+//! 8. [`Reactor::close`] marks every source, takes all wakers, and refuses new registrations.
 //!
 //! # What it does not do
 //!
 //! It has no thread and knows no scheduler: its users decide which thread holds the driver, and for
 //! how long. It does not own file descriptors; their owner deregisters before it closes one.
-//! own file descriptors; an owner deregisters before it closes.
 
 mod event;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -47,6 +59,7 @@ mod poller;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "portable.rs"]
 mod poller;
+mod ready;
 mod registry;
 mod source;
 mod state;
@@ -65,8 +78,9 @@ use self::poller::Poller;
 use self::registry::{End, Registry};
 use self::state::State;
 
+pub use self::ready::Ready;
 pub(crate) use self::source::Source;
-pub(crate) use self::state::{Direction, Readiness};
+pub(crate) use self::state::{Direction, Readiness, Seen};
 // Public within the crate since an adapter has to name the futures it makes.
 #[allow(unused_imports)]
 pub(crate) use self::waiters::Name;
@@ -171,7 +185,6 @@ impl Reactor {
     /// `Unsupported` if the fd cannot be waited on (a regular file). An error of this module if the
     /// reactor is closed, has failed, or belongs to the parent process. Otherwise what the
     /// operating system says (out of memory or of watches, registered already).
-    /// else what the operating system says (out of memory or of watches, registered already).
     pub(crate) fn register(this: &Arc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<Source> {
         if this.poller.in_forked_child() {
             return Err(inherited());
@@ -250,8 +263,22 @@ impl Driver<'_> {
 
 /// The error of waiting on, or registering with, a reactor that is closed.
 fn closed() -> io::Error {
-    io::Error::other("the runtime that registered this i/o source has shut down")
+    io::Error::other(ShutDown(
+        "the runtime that registered this i/o source has shut down",
+    ))
 }
+
+/// What an error of a reactor that is closed wraps.
+#[derive(Debug)]
+pub(crate) struct ShutDown(pub(crate) &'static str);
+
+impl std::fmt::Display for ShutDown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for ShutDown {}
 
 /// The error of waiting on, or registering with, a reactor whose poller has failed.
 fn failed() -> io::Error {

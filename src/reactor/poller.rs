@@ -27,6 +27,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::fork::Birth;
 
 use super::event::{Event, RESERVED};
+use super::ready::Ready;
 
 /// Events per wait. Beyond 8, more no longer shows in echo throughput. 256 take 3 KiB of stack, and
 /// let one lock of the registry serve a burst.
@@ -194,7 +195,24 @@ fn translate(key: usize, flags: epoll::EventFlags) -> Event {
         write: flags.intersects(F::OUT | end),
         // An end, an error or urgent data follows the last byte, so another read learns more.
         more: flags.intersects(F::PRI | F::RDHUP | end),
+        flags: edges(flags),
     }
+}
+
+/// The flags for those who ask for them. An error ends writing only if the system says nothing
+/// else, or that there is room; so with a hang-up, writing has ended anyway.
+fn edges(flags: epoll::EventFlags) -> Ready {
+    use epoll::EventFlags as F;
+    let flag = |set: bool, ready: Ready| if set { ready } else { Ready::EMPTY };
+    flag(flags.contains(F::IN), Ready::READABLE)
+        | flag(flags.contains(F::OUT), Ready::WRITABLE)
+        | flag(flags.intersects(F::HUP | F::RDHUP), Ready::READ_CLOSED)
+        | flag(
+            flags.contains(F::HUP) || flags.contains(F::OUT | F::ERR) || flags == F::ERR,
+            Ready::WRITE_CLOSED,
+        )
+        | flag(flags.contains(F::ERR), Ready::ERROR)
+        | flag(flags.contains(F::PRI), Ready::PRIORITY)
 }
 
 #[cfg(test)]
@@ -221,6 +239,28 @@ mod tests {
                 (5, read, write, more),
                 "{flags:?}"
             );
+        }
+    }
+
+    #[test]
+    fn each_flag_is_told_to_those_who_ask() {
+        let closed = Ready::READ_CLOSED | Ready::WRITE_CLOSED;
+        let cases = [
+            (F::IN, Ready::READABLE),
+            (F::OUT, Ready::WRITABLE),
+            (F::PRI, Ready::PRIORITY),
+            (F::IN | F::RDHUP, Ready::READABLE | Ready::READ_CLOSED),
+            (F::HUP, closed),
+            (F::ERR, Ready::ERROR | Ready::WRITE_CLOSED),
+            (F::IN | F::ERR, Ready::READABLE | Ready::ERROR),
+            (
+                F::OUT | F::ERR,
+                Ready::WRITABLE | Ready::ERROR | Ready::WRITE_CLOSED,
+            ),
+            (F::empty(), Ready::EMPTY),
+        ];
+        for (flags, ready) in cases {
+            assert_eq!(translate(5, flags).flags, ready, "{flags:?}");
         }
     }
 }

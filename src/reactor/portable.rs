@@ -16,6 +16,7 @@ use crate::sync::Mutex;
 use crate::sync::fork::Birth;
 
 use super::event::Event;
+use super::ready::Ready;
 
 /// The same as with epoll, see `poller.rs`.
 const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -111,7 +112,20 @@ impl Poller {
             // `polling` does not report the end of a stream on every system, so reads go on until
             // they would block.
             more: true,
+            flags: flags(&event),
         }));
         Ok(())
     }
+}
+
+/// The flags for those who ask for them, as far as `polling` reports them.
+fn flags(event: &polling::Event) -> Ready {
+    let flag = |set: bool, ready: Ready| if set { ready } else { Ready::EMPTY };
+    let closed = event.is_interrupt();
+    flag(event.readable, Ready::READABLE)
+        | flag(event.writable, Ready::WRITABLE)
+        | flag(closed && event.readable, Ready::READ_CLOSED)
+        | flag(closed && event.writable, Ready::WRITE_CLOSED)
+        | flag(event.is_err() == Some(true), Ready::ERROR)
+        | flag(event.is_priority(), Ready::PRIORITY)
 }

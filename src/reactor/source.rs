@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use crate::sync::Arc;
 
 use super::Reactor;
-use super::state::{Direction, Readiness, State};
+use super::ready::Ready;
+use super::state::{Direction, Readiness, Seen, State};
 use super::waiters::{Handle, Name, Owner, wake};
 
 /// One fd's registration with a reactor. It does not own the fd.
@@ -90,6 +91,55 @@ impl Source {
     /// Whether the flags `seen` are news in `direction`. From now on they are not.
     pub(crate) fn tell(&self, direction: Direction, seen: Readiness) -> bool {
         self.state.tell(direction, seen)
+    }
+
+    /// The flags of `of` that are up.
+    #[inline]
+    pub(crate) fn seen(&self, of: Ready) -> Seen {
+        self.state.seen(of)
+    }
+
+    /// Returns the flags of `of` that are up, or stores the task's waker as
+    /// [`Source::poll_ready_for`] does. With `since`, the flags of a closed direction count only if
+    /// an event has come after it.
+    ///
+    /// The error of a reactor that is closed comes even if flags are up.
+    #[inline]
+    pub(crate) fn poll_seen_for(
+        &self,
+        owner: Owner<'_>,
+        of: Ready,
+        since: Option<Seen>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Seen>> {
+        let poller = &self.reactor.poller;
+        (self.state).poll_seen(poller, self.key, of, since, owner, cx)
+    }
+
+    /// Clears the flags `seen`, except those of a closed direction. Does nothing if an event came
+    /// after they were seen.
+    #[inline]
+    pub(crate) fn clear_seen(&self, seen: Seen) {
+        self.state.clear_flags(seen);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.state.has_waiters()
+    }
+
+    /// Raises flags of which no event has told yet. Nobody who waits for them is woken.
+    pub(crate) fn assume(&self, flags: Ready) {
+        self.state.assume(flags);
+    }
+
+    /// A waiter for flags that removes its wakers when it is dropped.
+    #[inline]
+    pub(crate) fn waiting_for_flags(&self) -> WaitingForFlags<'_> {
+        WaitingForFlags {
+            source: self,
+            name: None,
+        }
     }
 
     /// Adds a handle with waiters of its own. The caller removes it before the source.
@@ -194,6 +244,34 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(name) = self.name {
             self.source.remove_waiter(self.direction, name);
+        }
+    }
+}
+
+/// One future's wait for flags, which may be one for both directions; see
+/// [`Source::waiting_for_flags`].
+#[derive(Debug)]
+pub(crate) struct WaitingForFlags<'a> {
+    source: &'a Source,
+    /// The name of its entries, once it has waited.
+    name: Option<Name>,
+}
+
+impl WaitingForFlags<'_> {
+    /// This future as the owner of its entries.
+    #[inline]
+    pub(crate) fn owner(&mut self) -> Owner<'_> {
+        Owner::Future(&mut self.name)
+    }
+}
+
+impl Drop for WaitingForFlags<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(name) = self.name {
+            if !self.source.reactor.poller.in_forked_child() {
+                drop(self.source.state.remove_waiter_of_flags(name));
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 
 use super::event::Event;
 use super::poller::Poller;
-use super::waiters::{Handle, Name, Names, Owner, Waiters};
+use super::ready::Ready;
+use super::waiters::{Displaced, Handle, Name, Names, Owner, Waiters};
 
 /// A read is worth an attempt.
 const READ: usize = 1;
@@ -29,9 +30,11 @@ const TOLD_READ: usize = 16;
 const TOLD_WRITE: usize = 32;
 /// The poller has failed for good: waiting is an error. Set once.
 const FAILED: usize = 64;
-/// The tick begins here. It wraps after 2^57 events (2^25 on a 32-bit system), which would have to
+/// The flags of [`Ready`] begin here: what events have told those who ask for flags.
+const FLAGS: u32 = 7;
+/// The tick begins here. It wraps after 2^51 events (2^19 on a 32-bit system), which would have to
 /// come between two reads of the word by one operation to do harm.
-const TICK: usize = 128;
+const TICK: usize = 1 << (FLAGS + Ready::COUNT);
 
 /// The direction of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,19 @@ impl Direction {
     }
 }
 
+impl Ready {
+    /// The flags at their place in the word.
+    #[inline]
+    const fn in_word(self) -> usize {
+        self.bits() << FLAGS
+    }
+
+    #[inline]
+    const fn of_word(word: usize) -> Ready {
+        Ready::from_bits(word >> FLAGS)
+    }
+}
+
 /// The word that an operation read before it made its system call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readiness(usize);
@@ -69,25 +85,69 @@ impl Readiness {
     }
 }
 
+/// Flags that were seen, with the word that they stood in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) flags: Ready,
+    word: Readiness,
+}
+
+impl Seen {
+    /// Whether an event came between the two.
+    #[cfg(test)]
+    pub(crate) fn is_newer_than(self, other: Seen) -> bool {
+        self.word.is_newer_than(other.word)
+    }
+}
+
 /// The condition on which [`State::wait`] does not wait.
 #[derive(Clone, Copy)]
 enum Until {
     /// An attempt is worth while.
-    Ready,
+    Ready(Direction),
     /// An attempt is worth while, and that is news: an event has come since this reading, or nobody
     /// was told of the last one.
-    News(Readiness),
+    News(Direction, Readiness),
+    /// One of the flags is up.
+    Flags(Ready),
+    /// One of the flags is up, and that is news: an event has come since, or the flag is not one of
+    /// those that stay up for ever.
+    NewFlags(Ready, Seen),
 }
 
 impl Until {
-    fn is_met_by(self, word: usize, direction: Direction) -> bool {
-        word & direction.bit() != 0
-            && match self {
-                Until::Ready => true,
-                Until::News(seen) => {
-                    word & direction.told() == 0 || Readiness(word).is_newer_than(seen)
-                }
+    fn is_met_by(self, word: usize) -> bool {
+        match self {
+            Until::Ready(direction) => word & direction.bit() != 0,
+            Until::News(direction, seen) => {
+                word & direction.bit() != 0
+                    && (word & direction.told() == 0 || Readiness(word).is_newer_than(seen))
             }
+            Until::Flags(of) => Ready::of_word(word).intersects(of),
+            Until::NewFlags(of, seen) => {
+                let found = Ready::of_word(word) & of;
+                !(found - Ready::CLOSED).is_empty()
+                    || !found.is_empty() && Readiness(word).is_newer_than(seen.word)
+            }
+        }
+    }
+
+    /// Who waits for flags learns of the end even if there are some.
+    fn asks_for_flags(self) -> bool {
+        matches!(self, Until::Flags(_) | Until::NewFlags(..))
+    }
+
+    /// Whether the waiter belongs to the readers, and whether to the writers.
+    fn lists(self) -> [bool; 2] {
+        match self {
+            Until::Ready(direction) | Until::News(direction, _) => {
+                [direction == Direction::Read, direction == Direction::Write]
+            }
+            Until::Flags(of) | Until::NewFlags(of, _) => [
+                !(of - Ready::FOR_WRITERS).is_empty(),
+                of.intersects(Ready::FOR_WRITERS),
+            ],
+        }
     }
 }
 
@@ -100,12 +160,13 @@ struct Lists {
 
 pub(super) struct State {
     /// The bits and the tick above. [`State::deliver`], on the thread that holds the driver, sets
-    /// the ready bits, clears the told bits and adds to the tick, before it takes the waiters under
-    /// the lock of `lists`. [`State::clear`] clears ready bits; [`State::tell`], [`State::close`]
-    /// and [`State::fail`] set the others. All of these are read-modify-writes (AcqRel). Operations
-    /// load it (Acquire): [`State::check`] without the lock, and [`State::wait`] again under the
-    /// lock before it stores a waker. So either `wait` sees the new bits, or `deliver` finds the
-    /// waker.
+    /// the ready bits and the flags, clears the told bits and adds to the tick, before it takes the
+    /// waiters under the lock of `lists`. [`State::clear`] and [`State::clear_flags`] clear ready
+    /// bits and flags; [`State::assume`] sets flags; [`State::tell`], [`State::close`] and
+    /// [`State::fail`] set the others. All of these are read-modify-writes (AcqRel). Operations
+    /// load it (Acquire): [`State::check`] and [`State::seen`] without the lock, and
+    /// [`State::wait`] again under the lock before it stores a waker. So either `wait` sees the new
+    /// bits, or `deliver` finds the waker.
     word: AtomicUsize,
     lists: Mutex<Lists>,
 }
@@ -140,7 +201,7 @@ impl State {
         if let Some(seen) = self.check(direction) {
             return Poll::Ready(Ok(seen));
         }
-        self.wait(poller, key, direction, Until::Ready, owner, cx)
+        self.wait(poller, key, Until::Ready(direction), owner, cx)
     }
 
     /// For a caller to which [`State::tell`] has said `false` for `seen`: ready with the next
@@ -154,7 +215,45 @@ impl State {
         owner: Owner<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
-        self.wait(poller, key, direction, Until::News(seen), owner, cx)
+        self.wait(poller, key, Until::News(direction, seen), owner, cx)
+    }
+
+    /// The flags of `of` that are up.
+    #[inline]
+    pub(super) fn seen(&self, of: Ready) -> Seen {
+        let word = self.word.load(Ordering::Acquire);
+        Seen {
+            flags: Ready::of_word(word) & of,
+            word: Readiness(word),
+        }
+    }
+
+    /// Returns the flags of `of` that are up, or stores the task's waker. With `since`, final flags
+    /// count only if an event has come after it.
+    #[inline]
+    pub(super) fn poll_seen(
+        &self,
+        poller: &Poller,
+        key: usize,
+        of: Ready,
+        since: Option<Seen>,
+        owner: Owner<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Seen>> {
+        let until = match since {
+            None => Until::Flags(of),
+            Some(seen) => Until::NewFlags(of, seen),
+        };
+        let word = self.word.load(Ordering::Acquire);
+        let seen = if word & (CLOSED | FAILED) == 0 && until.is_met_by(word) {
+            Readiness(word)
+        } else {
+            std::task::ready!(self.wait(poller, key, until, owner, cx))?
+        };
+        Poll::Ready(Ok(Seen {
+            flags: Ready::of_word(seen.0) & of,
+            word: seen,
+        }))
     }
 
     /// The slow path of [`State::poll_ready`]. Not inlined, so that operations that are ready do
@@ -164,9 +263,8 @@ impl State {
         &self,
         poller: &Poller,
         key: usize,
-        direction: Direction,
         until: Until,
-        owner: Owner<'_>,
+        mut owner: Owner<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Readiness>> {
         if poller.in_forked_child() {
@@ -174,11 +272,13 @@ impl State {
         }
         // Cloned before the lock is taken and dropped after it is released: both may be foreign
         // code.
-        let waker = cx.waker().clone();
+        let [reads, writes] = until.lists();
+        let mut wakers = [reads, writes].map(|waits| waits.then(|| cx.waker().clone()));
         let mut lists = self.lists.lock();
         let word = self.word.load(Ordering::Acquire);
-        let met = until.is_met_by(word, direction);
-        if met || word & (CLOSED | FAILED) != 0 {
+        let ended = word & (CLOSED | FAILED) != 0;
+        let met = until.is_met_by(word) && !(ended && until.asks_for_flags());
+        if met || ended {
             drop(lists);
             return Poll::Ready(if met {
                 Ok(Readiness(word))
@@ -189,10 +289,15 @@ impl State {
             });
         }
         let Lists { waiters, names } = &mut *lists;
-        let displaced = waiters[direction as usize].add(owner, names, waker);
+        let mut displaced = [Displaced::Nothing, Displaced::Nothing];
+        for ((list, waker), displaced) in waiters.iter_mut().zip(&mut wakers).zip(&mut displaced) {
+            if let Some(waker) = waker.take() {
+                *displaced = list.add(owner.reborrow(), names, waker);
+            }
+        }
         let armed = rearm(poller, key, waiters);
         drop(lists);
-        displaced.settle();
+        displaced.into_iter().for_each(Displaced::settle);
         match armed {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
@@ -219,6 +324,12 @@ impl State {
         self.lists.lock().waiters[direction as usize].remove(name)
     }
 
+    /// Removes the waiter of a future that may be in both lists, for the caller to drop.
+    pub(super) fn remove_waiter_of_flags(&self, name: Name) -> [Option<Waker>; 2] {
+        let [read, write] = &mut self.lists.lock().waiters;
+        [read.remove(name), write.remove(name)]
+    }
+
     /// Whether the flags `seen` are news. The caller has found that an attempt is worth while
     /// because of flags alone, such as an error, which the system may go on reporting although an
     /// operation would block. `true`: nobody was told of the last event yet. So a loop that asks
@@ -239,8 +350,8 @@ impl State {
     #[inline]
     pub(super) fn clear(&self, direction: Direction, seen: Readiness) {
         let bits = match direction {
-            Direction::Read => READ | MORE,
-            Direction::Write => WRITE,
+            Direction::Read => READ | MORE | Ready::READABLE.in_word(),
+            Direction::Write => WRITE | Ready::WRITABLE.in_word(),
         };
         // Relaxed failure: only the tick of the word is compared.
         let _ = self
@@ -259,11 +370,32 @@ impl State {
         }
     }
 
+    /// Clears the flags `seen`, unless an event came after they were. Those of a closed direction
+    /// stay.
+    #[inline]
+    pub(super) fn clear_flags(&self, seen: Seen) {
+        let bits = (seen.flags - Ready::CLOSED).in_word();
+        // Relaxed failure: only the tick of the word is compared.
+        let _ = self
+            .word
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
+                (word / TICK == seen.word.0 / TICK).then_some(word & !bits)
+            });
+    }
+
+    /// Raises flags of which no event has told yet.
+    pub(super) fn assume(&self, flags: Ready) {
+        self.word.fetch_or(flags.in_word(), Ordering::AcqRel);
+    }
+
     /// Takes in an event: first changes the word, then takes the waiters of the directions that
     /// became ready.
     pub(super) fn deliver(&self, poller: &Poller, event: Event, ready: &mut Vec<Waker>) {
         let flag = |set: bool, bit: usize| if set { bit } else { 0 };
-        let bits = flag(event.read, READ) | flag(event.write, WRITE) | flag(event.more, MORE);
+        let bits = flag(event.read, READ)
+            | flag(event.write, WRITE)
+            | flag(event.more, MORE)
+            | event.flags.in_word();
         let told = flag(event.read, TOLD_READ) | flag(event.write, TOLD_WRITE);
         let update = |word: usize| Some((word & !told | bits).wrapping_add(TICK));
         // `update` always returns `Some`.

@@ -120,9 +120,10 @@ pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reac
     if shared.in_forked_child() {
         return Err(std::io::Error::other(crate::scheduler::FORKED));
     }
-    shared
-        .reactor()
-        .ok_or_else(|| std::io::Error::other("the runtime has shut down: no i/o can be registered"))
+    shared.reactor().ok_or_else(|| {
+        let text = "the runtime has shut down: no i/o can be registered";
+        std::io::Error::other(crate::reactor::ShutDown(text))
+    })
 }
 
 /// Enters a runtime on this thread until the guard is dropped.

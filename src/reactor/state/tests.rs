@@ -9,6 +9,7 @@ fn event(read: bool, write: bool) -> Event {
         read,
         write,
         more: false,
+        flags: crate::reactor::Ready::EMPTY,
     }
 }
 
