@@ -204,15 +204,18 @@ fn translate(key: usize, flags: epoll::EventFlags) -> Event {
 fn edges(flags: epoll::EventFlags) -> Ready {
     use epoll::EventFlags as F;
     let flag = |set: bool, ready: Ready| if set { ready } else { Ready::EMPTY };
-    flag(flags.contains(F::IN), Ready::READABLE)
-        | flag(flags.contains(F::OUT), Ready::WRITABLE)
+    let others = F::IN | F::PRI | F::RDHUP;
+    let write_failed =
+        flags.intersects(F::ERR) && (flags.intersects(F::OUT) || !flags.intersects(others));
+    flag(flags.intersects(F::IN), Ready::READABLE)
+        | flag(flags.intersects(F::OUT), Ready::WRITABLE)
         | flag(flags.intersects(F::HUP | F::RDHUP), Ready::READ_CLOSED)
         | flag(
-            flags.contains(F::HUP) || flags.contains(F::OUT | F::ERR) || flags == F::ERR,
+            flags.intersects(F::HUP) || write_failed,
             Ready::WRITE_CLOSED,
         )
-        | flag(flags.contains(F::ERR), Ready::ERROR)
-        | flag(flags.contains(F::PRI), Ready::PRIORITY)
+        | flag(flags.intersects(F::ERR), Ready::ERROR)
+        | flag(flags.intersects(F::PRI), Ready::PRIORITY)
 }
 
 #[cfg(test)]

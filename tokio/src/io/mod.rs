@@ -11,3 +11,5 @@ pub use real::io::*;
 
 #[cfg(feature = "io-std")]
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+#[cfg(all(unix, feature = "net"))]
+pub mod unix;
