@@ -31,7 +31,7 @@ impl<T: AsFd> Async<T> {
     }
 
     /// Runs a non-blocking read operation at once, unless it is known that it would block. An
-    /// operation that would block clears the readiness.
+    /// operation that would block clears the readiness. It is repeated if an event comes meanwhile.
     ///
     /// Takes no unit of the task's budget.
     ///
@@ -39,7 +39,7 @@ impl<T: AsFd> Async<T> {
     ///
     /// The operation's own, and [`WouldBlock`](io::ErrorKind::WouldBlock) without an attempt.
     #[inline]
-    pub fn try_read_with<R>(&self, op: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+    pub fn try_read_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.attempt(Direction::Read, op)
     }
 
@@ -50,7 +50,7 @@ impl<T: AsFd> Async<T> {
     ///
     /// As for [`try_read_with`](Async::try_read_with).
     #[inline]
-    pub fn try_write_with<R>(&self, op: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+    pub fn try_write_with<R>(&self, op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.attempt(Direction::Write, op)
     }
 
@@ -58,15 +58,18 @@ impl<T: AsFd> Async<T> {
     fn attempt<R>(
         &self,
         direction: Direction,
-        op: impl FnOnce(&T) -> io::Result<R>,
+        mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let Some(seen) = self.source.check(direction) else {
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        let result = op(self.get_ref());
-        if (result.as_ref()).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+        let mut ready = self.source.check(direction);
+        while let Some(seen) = ready {
+            let result = op(self.get_ref());
+            if !(result.as_ref()).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                return result;
+            }
             self.source.clear_ready(direction, seen);
+            // Still ready if an event has come since: there may be something now.
+            ready = self.source.check(direction);
         }
-        result
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }

@@ -1,12 +1,12 @@
 //! Readiness as events have told it, without a question to the operating system: for users that
 //! make their attempts themselves and say which readiness that has used up.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
-use crate::reactor::{self, Ready};
+use crate::reactor::{self, Ready, Source};
 
 use super::{Async, OBJECT};
 
@@ -87,8 +87,9 @@ impl<T: AsFd> Async<T> {
     /// # Cancel safety
     ///
     /// Cancel safe: it changes nothing.
-    pub async fn ready(&self, of: Ready) -> io::Result<Seen> {
-        self.ready_since(of, None).await
+    pub fn ready(&self, of: Ready) -> impl Future<Output = io::Result<Seen>> + Send + Sync {
+        // Does not borrow the object, which need not be `Sync`.
+        wait(&self.source, of, None)
     }
 
     /// Waits for the next readiness of the flags that `seen` was asked for, after the caller has
@@ -104,19 +105,8 @@ impl<T: AsFd> Async<T> {
     /// # Cancel safety
     ///
     /// Cancel safe: it changes nothing.
-    pub async fn ready_again(&self, seen: Seen) -> io::Result<Seen> {
-        self.ready_since(seen.of, Some(seen)).await
-    }
-
-    async fn ready_since(&self, of: Ready, since: Option<Seen>) -> io::Result<Seen> {
-        let since = since.map(|seen| seen.inner);
-        let mut waiting = self.source.waiting_for_flags();
-        let poll = |cx: &mut Context<'_>| {
-            self.source
-                .poll_seen_for(waiting.owner(), of, since, cx)
-                .map_ok(|seen| Seen::new(seen, of))
-        };
-        poll_fn(poll).await
+    pub fn ready_again(&self, seen: Seen) -> impl Future<Output = io::Result<Seen>> + Send + Sync {
+        wait(&self.source, seen.of, Some(seen.inner))
     }
 
     /// Polls until one of the flags `of` is up; see [`ready`](Async::ready).
@@ -145,6 +135,19 @@ impl<T: AsFd> Async<T> {
     pub fn assume_ready(&self, flags: Ready) {
         self.source.assume(flags);
     }
+
+    /// Lets the first operations on a new object wait for an event, too, instead of being tried at
+    /// once: for an object on which they mean something else before there is an event. A read from
+    /// a FIFO that nobody has opened for writing yet finds the end.
+    pub fn assume_idle(&self) {
+        self.source.assume_idle();
+    }
+}
+
+async fn wait(source: &Source, of: Ready, since: Option<reactor::Seen>) -> io::Result<Seen> {
+    let mut waiting = source.waiting_for_flags();
+    let poll = |cx: &mut Context<'_>| source.poll_seen_for(waiting.owner(), of, since, cx);
+    Ok(Seen::new(poll_fn(poll).await?, of))
 }
 
 #[cfg(test)]

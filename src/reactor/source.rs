@@ -184,6 +184,13 @@ impl Source {
         self.state.clear_after_short_read(seen);
     }
 
+    /// Clears the readiness that a new source begins with, unless an event has come.
+    pub(crate) fn assume_idle(&self) {
+        for direction in [Direction::Read, Direction::Write] {
+            self.state.clear(direction, Readiness::FIRST);
+        }
+    }
+
     /// Ends the registration and wakes the tasks that still wait. `fd` must be the one that was
     /// registered.
     ///

@@ -79,6 +79,9 @@ impl Ready {
 pub(crate) struct Readiness(usize);
 
 impl Readiness {
+    /// Before the first event.
+    pub(super) const FIRST: Readiness = Readiness(0);
+
     /// Whether an event came between the two readings.
     pub(crate) fn is_newer_than(self, other: Readiness) -> bool {
         self.0 / TICK != other.0 / TICK

@@ -1,4 +1,3 @@
-use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
@@ -136,6 +135,23 @@ fn a_runtime_that_has_shut_down_ends_the_wait_even_if_flags_are_up() {
         }
     });
     assert!(!crate::io::is_shutdown(&ErrorKind::WouldBlock.into()));
+}
+
+#[test]
+fn an_object_that_is_assumed_idle_makes_its_first_attempt_after_an_event() {
+    block_on(async {
+        let (a, mut b) = pair();
+        // No event of its own has come if there is none for writing.
+        while (&mut &*a.get_ref()).write(&[0; 1024]).is_ok() {}
+        let idle = Async::from_nonblocking(a.get_ref().try_clone().unwrap()).unwrap();
+        idle.assume_idle();
+        let mut cx = Context::from_waker(Waker::noop());
+        let never = |_: &UnixStream| -> io::Result<()> { panic!("no event has come") };
+        assert!(idle.poll_read_with(&mut cx, never).is_pending());
+        b.write_all(b"x").unwrap();
+        let read = idle.read_with(|mut socket| socket.read(&mut [0; 16]));
+        assert_eq!(read.await.unwrap(), 1);
+    });
 }
 
 #[test]

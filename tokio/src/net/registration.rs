@@ -7,7 +7,7 @@
 //! and `async_io` clear the flags that they saw.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -77,12 +77,19 @@ impl<S: AsFd> Registration<S> {
         self.io.assume_ready(flags);
     }
 
+    /// Lets the first operations wait for an event, too.
+    pub(crate) fn assume_idle(&self) {
+        self.io.assume_idle();
+    }
+
     pub(crate) fn clear(&self, seen: Seen) {
         self.io.clear(seen);
     }
 
-    pub(crate) async fn seen(&self, interest: Interest) -> io::Result<Seen> {
-        self.io.ready(flags_of(interest)).await.map_err(translate)
+    /// Waits until a flag is up. The future does not borrow the socket, which need not be `Sync`.
+    pub(crate) fn seen(&self, interest: Interest) -> impl Future<Output = io::Result<Seen>> {
+        let ready = self.io.ready(flags_of(interest));
+        async move { ready.await.map_err(translate) }
     }
 
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
@@ -178,9 +185,10 @@ impl<S: AsFd> Registration<S> {
     }
 
     /// After an attempt that would block: clears what was seen, and waits for the next event.
-    pub(crate) async fn seen_again(&self, seen: Seen) -> io::Result<Seen> {
+    pub(crate) fn seen_again(&self, seen: Seen) -> impl Future<Output = io::Result<Seen>> {
         self.io.clear(seen);
-        self.io.ready_again(seen).await.map_err(translate)
+        let ready = self.io.ready_again(seen);
+        async move { ready.await.map_err(translate) }
     }
 
     /// Runs a read operation until it does not block.
@@ -236,12 +244,12 @@ impl<S: AsFd> Registration<S> {
     }
 
     #[inline]
-    pub(crate) fn try_read<R>(&self, op: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
+    pub(crate) fn try_read<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         self.io.try_read_with(op)
     }
 
     #[inline]
-    pub(crate) fn try_write<R>(&self, op: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
+    pub(crate) fn try_write<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         self.io.try_write_with(op)
     }
 

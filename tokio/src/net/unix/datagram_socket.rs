@@ -183,7 +183,8 @@ impl UnixDatagram {
     where
         P: AsRef<Path>,
     {
-        self.io.try_write(|socket| socket.send_to(buf, target))
+        let send = |socket: &Std| socket.send_to(buf, target.as_ref());
+        self.io.try_write(send)
     }
 
     /// Receives a datagram.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use executor::io::Ready as Flags;
 use real::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use rustix::fs::{FileType, OFlags};
 
@@ -39,10 +40,15 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
         }
         ends
     };
-    Ok((
-        Sender::from_owned_fd_unchecked(write)?,
-        Receiver::from_owned_fd_unchecked(read)?,
-    ))
+    let sender = Sender {
+        io: Registration::new(write)?,
+    };
+    let receiver = Receiver {
+        io: Registration::new(read)?,
+    };
+    // It has room.
+    sender.io.assume_ready(Flags::WRITABLE);
+    Ok((sender, receiver))
 }
 
 /// How to open a FIFO.
@@ -198,9 +204,10 @@ macro_rules! impl_end {
             /// Outside a runtime, or if its builder has not enabled I/O.
             #[track_caller]
             pub fn from_owned_fd_unchecked(owned_fd: OwnedFd) -> io::Result<$End> {
-                Ok($End {
-                    io: Registration::new(owned_fd)?,
-                })
+                let io = Registration::new(owned_fd)?;
+                // A read from a FIFO that nobody has opened for writing yet would find the end.
+                io.assume_idle();
+                Ok($End { io })
             }
 
             /// Waits until the pipe is ready for any of `interest`.
@@ -351,7 +358,8 @@ impl Receiver {
     ///
     /// What the system says; `WouldBlock` if there is nothing.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.io.try_read(|pipe| Ok(rustix::io::read(pipe, buf)?))
+        self.io
+            .try_read(|pipe| Ok(rustix::io::read(pipe, &mut *buf)?))
     }
 
     /// Reads into several buffers at once.
