@@ -92,7 +92,7 @@ impl<T> From<RegisterError<T>> for io::Error {
 /// let runtime = executor::Builder::new().build()?;
 /// let (socket, _peer) = std::os::unix::net::UnixStream::pair()?;
 /// let socket = {
-///     let _entered = runtime.enter();
+///     let _entered = runtime.handle().enter();
 ///     executor::io::Async::new(socket)?
 /// };
 /// drop(runtime);

@@ -142,7 +142,8 @@ fn an_object_that_is_assumed_idle_makes_its_first_attempt_after_an_event() {
     block_on(async {
         let (a, mut b) = pair();
         // No event of its own has come if there is none for writing.
-        while (&mut &*a.get_ref()).write(&[0; 1024]).is_ok() {}
+        let mut socket = a.get_ref();
+        while socket.write(&[0; 1024]).is_ok() {}
         let idle = Async::from_nonblocking(a.get_ref().try_clone().unwrap()).unwrap();
         idle.assume_idle();
         let mut cx = Context::from_waker(Waker::noop());

@@ -147,7 +147,7 @@ impl<T: ToSocketAddrsPriv + ?Sized> ToSocketAddrsPriv for &T {
 impl ToSocketAddrs for &[SocketAddr] {}
 impl ToSocketAddrsPriv for &[SocketAddr] {
     fn to_socket_addrs(&self, _: Internal) -> Lookup {
-        Lookup::Many(self.to_vec().into_iter())
+        Lookup::Many(Vec::from(*self).into_iter())
     }
 }
 
