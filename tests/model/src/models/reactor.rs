@@ -11,7 +11,7 @@ use super::DEADLOCK;
 use crate::checker::explore;
 use crate::kernel::{Pipe, forget_generations};
 use crate::queues::Queue;
-use crate::reactor::{Direction, Handle, Owner, Reactor, Source};
+use crate::reactor::{Direction, Handle, Owner, Reactor, Ready, Source};
 use crate::runner::Check;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle, Thread};
@@ -49,6 +49,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check::model("told-once", || told_once(None)),
     Check::twin("told-once/asks-twice", DEADLOCK, || {
         told_once(Some(Flaw::AsksTwice))
+    }),
+    Check::model("flags", || flags(None)),
+    Check::twin("flags/looks-late", DEADLOCK, || {
+        flags(Some(Flaw::LooksLate))
+    }),
+    Check::twin("flags/clear-tears", DEADLOCK, || {
+        flags(Some(Flaw::ClearTears))
     }),
     Check::model("taken-back", || taken_back(None)),
     Check::twin("taken-back/forgets-it", "a waker is left", || {
@@ -360,6 +367,45 @@ fn told_once(flaw: Option<Flaw>) -> usize {
                 }
                 last = Some(seen);
             }
+        }
+        scene.ended();
+        join([server]);
+    })
+}
+
+/// Somebody who waits for flags of both directions, tries behind the reactor's back, and clears what it has seen: no event is
+/// missed.
+fn flags(flaw: Option<Flaw>) -> usize {
+    explore(3, move || {
+        let scene = Scene::new(1, flaw);
+        let pipe = Arc::new(Pipe::new(0));
+        let source = scene.register(&pipe);
+        // So that the first attempt is made before there is an event.
+        source.assume(Ready::READABLE);
+        let server = send_and_serve(&scene, &pipe, 1);
+        let waker = Waker::from(Bell::of_this_thread());
+        let mut context = Context::from_waker(&waker);
+        let both = Ready::READABLE | Ready::WRITABLE;
+        let mut since = None;
+        loop {
+            let mut waiting = source.waiting_for_flags();
+            let seen = loop {
+                match source.poll_seen_for(waiting.owner(), both, since, &mut context) {
+                    Poll::Ready(seen) => break seen.expect("nobody closes it"),
+                    Poll::Pending => thread::park(),
+                }
+            };
+            if pipe.read() {
+                break;
+            }
+            let seen = match scene.flaw {
+                Some(Flaw::LooksLate) => source.seen(both),
+                _ => seen,
+            };
+            with_hole(scene.hole(Flaw::ClearTears, Hole::TornSwap), || {
+                source.clear_seen(seen);
+            });
+            since = Some(seen);
         }
         scene.ended();
         join([server]);
