@@ -196,6 +196,23 @@ impl<S: AsFd> Registration<S> {
         cooperative(self.io.read_with(op)).await.map_err(translate)
     }
 
+    /// Runs a read operation that also fetches errors until it does not block: then there is no
+    /// error either.
+    pub(crate) async fn read_or_error<R>(
+        &self,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let op = |socket: &S| {
+            let error = self.io.seen(Flags::ERROR);
+            let result = op(socket);
+            if would_block(&result) && !error.flags().is_empty() {
+                self.io.clear(error);
+            }
+            result
+        };
+        self.read(op).await
+    }
+
     /// Runs a write operation until it does not block.
     pub(crate) async fn write<R>(&self, op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         cooperative(self.io.write_with(op)).await.map_err(translate)

@@ -145,7 +145,7 @@ impl UdpSocket {
     ///
     /// What the system says, or that the runtime has shut down.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.io.read(|socket| socket.recv(buf)).await
+        self.io.read_or_error(|socket| socket.recv(buf)).await
     }
 
     /// Polls to receive a datagram.
@@ -173,7 +173,7 @@ impl UdpSocket {
     ///
     /// What the system says, or that the runtime has shut down.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.read(|socket| socket.recv_from(buf)).await
+        self.io.read_or_error(|socket| socket.recv_from(buf)).await
     }
 
     /// Polls to receive a datagram, and says from whom.
@@ -217,7 +217,7 @@ impl UdpSocket {
     ///
     /// What the system says, or that the runtime has shut down.
     pub async fn recv_buf<B: bytes::BufMut>(&self, buf: &mut B) -> io::Result<usize> {
-        self.io.read(|socket| recv_buf(socket, buf)).await
+        self.io.read_or_error(|socket| recv_buf(socket, buf)).await
     }
 
     /// Receives a datagram into a buffer at once, and says from whom.
@@ -241,7 +241,9 @@ impl UdpSocket {
         &self,
         buf: &mut B,
     ) -> io::Result<(usize, SocketAddr)> {
-        self.io.read(|socket| recv_buf_from(socket, buf)).await
+        self.io
+            .read_or_error(|socket| recv_buf_from(socket, buf))
+            .await
     }
 }
 

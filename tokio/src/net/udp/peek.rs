@@ -18,7 +18,7 @@ impl UdpSocket {
     ///
     /// What the system says, or that the runtime has shut down.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.io.read(|socket| socket.peek(buf)).await
+        self.io.read_or_error(|socket| socket.peek(buf)).await
     }
 
     /// Polls to receive a datagram, which stays in the queue.
@@ -46,7 +46,7 @@ impl UdpSocket {
     ///
     /// What the system says, or that the runtime has shut down.
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.io.read(|socket| socket.peek_from(buf)).await
+        self.io.read_or_error(|socket| socket.peek_from(buf)).await
     }
 
     /// Polls to receive a datagram, which stays in the queue, and says from whom.
@@ -78,7 +78,7 @@ impl UdpSocket {
     ///
     /// What the system says, or that the runtime has shut down.
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
-        self.io.read(peek_sender).await
+        self.io.read_or_error(peek_sender).await
     }
 
     /// Polls for who has sent the next datagram.
