@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -45,7 +46,10 @@ enum Kind {
 /// Settings of a [`LocalRuntime`] beyond those of the builder. There are none yet.
 #[derive(Default, Debug)]
 #[non_exhaustive]
-pub struct LocalOptions {}
+pub struct LocalOptions {
+    /// What may come later may be for one thread.
+    not_send: PhantomData<*mut ()>,
+}
 
 impl Builder {
     /// A runtime whose tasks run only while somebody is in `block_on`, on that thread.

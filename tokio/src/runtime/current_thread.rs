@@ -12,15 +12,15 @@
 //!    queue lets one thread at a time run it. A driver that finds it taken waits for its future.
 //!    If it has run no task and is not the first, a task that it sees then is left to the first one,
 //!    which it wakes: the mark that it was in its turn may have kept a push from doing so.
+//!    Who yields is woken when the turn ends: else it would be polled again and again before the
+//!    future, and before anybody who waits for sockets.
 //! 4. A driver that has nothing to do calls the user's hook for that, without any lock. What the
 //!    hook wakes or spawns wakes a driver, as step 2 says, so the wait ends at once.
 //! 5. A driver leaves: it wakes the next one, which may have been passed over.
 //!
 //! What a driver does about a paused clock is told in `auto_advance.rs`.
 
-use std::cell::Cell;
-#[cfg(feature = "test-util")]
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -143,6 +143,19 @@ std::thread_local! {
     static DRIVES: Cell<bool> = const { Cell::new(false) };
 }
 
+std::thread_local! {
+    /// Who has yielded in the turn that this thread is in.
+    static YIELDED: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Wakes a task when the turn ends that this thread is in. `false`: it is in none.
+pub(crate) fn wake_after_turn(waker: &Waker) -> bool {
+    if drives() {
+        YIELDED.with_borrow_mut(|yielded| yielded.push(waker.clone()));
+    }
+    drives()
+}
+
 /// Whether this thread runs the tasks of a runtime for one thread.
 pub(super) fn drives() -> bool {
     DRIVES.get()
@@ -160,6 +173,8 @@ impl Drives {
 impl Drop for Drives {
     fn drop(&mut self) {
         DRIVES.set(self.0);
+        // Of a turn that ended early: its future was complete, or panicked.
+        YIELDED.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -246,6 +261,7 @@ impl Driver<'_> {
         }
         self.drivers.in_turn.store(true, Ordering::Relaxed);
         let polled = queue.run(TURN);
+        YIELDED.take().into_iter().for_each(Waker::wake);
         self.drivers.in_turn.store(false, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let has_work = queue.has_runnable();

@@ -30,6 +30,7 @@ pub fn worker_index() -> Option<usize> {
     }
 }
 
+pub(crate) use current_thread::wake_after_turn;
 pub(crate) use handle::Tasks;
 pub(crate) use local::local_queue;
 #[cfg(any(feature = "fs", feature = "io-std"))]

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -17,11 +18,16 @@ use super::Id;
 /// Waits for a task, and can abort it. Dropping it detaches the task.
 pub struct JoinHandle<T> {
     task: executor::JoinHandle<T>,
+    /// As in the real tokio, it is for one thread if the output is.
+    output: PhantomData<Mutex<T>>,
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(task: executor::JoinHandle<T>) -> JoinHandle<T> {
-        JoinHandle { task }
+        JoinHandle {
+            task,
+            output: PhantomData,
+        }
     }
 
     /// Asks the task to stop.

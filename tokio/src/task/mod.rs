@@ -23,9 +23,12 @@ pub use join_set::JoinSet;
 pub use local::{LocalEnterGuard, LocalSet, spawn_local};
 pub use real::task::{LocalKey, futures};
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use crate::context;
+use crate::runtime::wake_after_turn;
 
 /// Spawns a task onto the runtime that this thread is in.
 ///
@@ -43,5 +46,17 @@ where
 
 /// Lets other tasks run before this one goes on.
 pub async fn yield_now() {
-    executor::task::yield_now().await;
+    let mut yields = pin!(executor::task::yield_now());
+    let mut waits_for_turn = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waits_for_turn, false) {
+            return Poll::Ready(());
+        }
+        waits_for_turn = wake_after_turn(cx.waker());
+        match waits_for_turn {
+            true => Poll::Pending,
+            false => yields.as_mut().poll(cx),
+        }
+    })
+    .await;
 }
