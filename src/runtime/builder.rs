@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use super::debug::Debugging;
 use super::foreign::Foreign;
-use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, context, fork};
+use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, fork};
 use crate::observe::journal::{EVENTS, MOST_EVENTS};
 use crate::observe::recording::{self, FlightRecorder, Recording};
 use crate::observe::{self, Hooks, InstrumentSettings, OnStall};
-use crate::scheduler::{Hook, ParkHooks, Settings, ThreadWrapper};
+use crate::scheduler::{Hook, NameThread, ParkHooks, Settings};
 use crate::sync::Arc;
-use crate::tasks::catch_panic;
 
 mod usable;
+mod wrap_thread;
 
 use usable::{unusable, usable_workers};
+use wrap_thread::wrap_thread;
 
 pub(super) use usable::default_workers;
 
@@ -50,6 +51,7 @@ pub struct Builder {
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
     thread_name: String,
+    name_thread: Option<NameThread>,
     thread_stack_size: Option<usize>,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
@@ -75,6 +77,7 @@ impl Builder {
             max_blocking_threads: 512,
             thread_keep_alive: Duration::from_secs(10),
             thread_name: "executor".to_owned(),
+            name_thread: None,
             thread_stack_size: None,
             on_thread_start: None,
             on_thread_stop: None,
@@ -128,6 +131,14 @@ impl Builder {
     /// The name of all threads of the runtime. Default `executor`. A NUL byte in it is an error.
     pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
         self.thread_name = name.into();
+        self
+    }
+
+    /// Called for the name of each thread of the runtime. [`thread_name`](Self::thread_name) stays
+    /// the name of the runtime in what it writes, and is taken for a thread if `f` panics. NUL bytes
+    /// are left out.
+    pub fn thread_name_fn<F: Fn() -> String + Send + Sync + 'static>(mut self, f: F) -> Builder {
+        self.name_thread = Some(Arc::new(f));
         self
     }
 
@@ -426,6 +437,7 @@ impl Builder {
             wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
             park_hooks: self.park_hooks.given(),
             thread_name: self.thread_name,
+            name_thread: self.name_thread,
             thread_stack_size: self.thread_stack_size,
             stall_threshold: self.stall_threshold,
             seed: None,
@@ -469,21 +481,4 @@ impl fmt::Debug for Builder {
             .field("thread_stack_size", &self.thread_stack_size)
             .finish_non_exhaustive()
     }
-}
-
-/// Wraps each thread of the runtime: enters its contexts, and calls the user's hooks.
-fn wrap_thread(foreign: Foreign, start: Option<Hook>, stop: Option<Hook>) -> ThreadWrapper {
-    fn call(hook: &Option<Hook>) {
-        if let Some(hook) = hook {
-            catch_panic(|| hook());
-        }
-    }
-    Box::new(move |lease, body| {
-        let _in_foreign = foreign.enter();
-        let entered = context::enter(Handle::new(lease.clone(), foreign.clone()));
-        call(&start);
-        body();
-        call(&stop);
-        drop(entered);
-    })
 }

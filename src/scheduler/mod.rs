@@ -228,6 +228,6 @@ pub(crate) use acquire::enter_blocking;
 pub(crate) use lifecycle::forked::FORKED;
 pub(crate) use lifecycle::forked::{Free, close_in_child};
 pub(crate) use lifecycle::hold_free;
-pub(crate) use lifecycle::settings::{Hook, Lease, ParkHooks, Settings, ThreadWrapper};
+pub(crate) use lifecycle::settings::{Hook, Lease, NameThread, ParkHooks, Settings, ThreadWrapper};
 pub(crate) use monitor::probe;
 pub(crate) use shared::Shared;

@@ -299,6 +299,54 @@ fn a_panic_in_a_hook_harms_nothing() {
     });
 }
 
+#[test]
+fn each_thread_is_asked_for_a_name_and_a_panic_there_harms_nothing() {
+    within_patience(|| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let runtime = processors(1)
+            .thread_name("fixed")
+            .thread_name_fn(move || match count.fetch_add(1, SeqCst) {
+                0..3 => format!("named-\0{}", count.load(SeqCst)),
+                _ => std::panic::resume_unwind(Box::new("of a test")),
+            })
+            .build()
+            .unwrap();
+        let name = || thread::current().name().map(str::to_owned);
+        let mut names: Vec<_> = assert_jobs_named(&runtime, name);
+        names.sort();
+        names.dedup();
+        assert!(names.len() >= 2, "{names:?}");
+        assert!(
+            names
+                .iter()
+                .all(|name| name == "fixed" || name.starts_with("named-"))
+        );
+        assert!(names.contains(&"fixed".to_owned()), "{names:?}");
+        assert!(asked.load(SeqCst) >= 4);
+    });
+}
+
+/// The names of six threads of the pool that run at once.
+fn assert_jobs_named(
+    runtime: &Runtime,
+    name: impl Fn() -> Option<String> + Copy + Send + 'static,
+) -> Vec<String> {
+    let all_here = Arc::new(Barrier::new(6));
+    let jobs: Vec<_> = (0..6)
+        .map(|_| {
+            let all_here = all_here.clone();
+            runtime.spawn_blocking(move || {
+                all_here.wait();
+                name().unwrap()
+            })
+        })
+        .collect();
+    jobs.into_iter()
+        .map(|job| runtime.block_on(job).unwrap())
+        .collect()
+}
+
 /// A worker has something to do after its hook has woken a task, so it does not park.
 #[test]
 fn a_hook_before_a_park_may_spawn_and_each_has_one_after_it() {
@@ -328,6 +376,10 @@ fn a_hook_before_a_park_may_spawn_and_each_has_one_after_it() {
             .unwrap();
         for call in 0..10 {
             assert_eq!(receiver.recv().unwrap(), call);
+        }
+        // From now on each call panics.
+        while calls[0].load(SeqCst) < 13 {
+            runtime.block_on(runtime.spawn(async {})).unwrap();
         }
         assert_all_usable(&runtime);
         drop(runtime);

@@ -8,10 +8,14 @@ use crate::blocking::Pool;
 use crate::scheduler::Shared;
 use crate::scheduler::netpoll::Netpoll;
 use crate::sync::{Arc, Weak};
+use crate::tasks::catch_panic;
 
 /// Calls what it is given inside the context of the runtime (a [`Lease`]), with the user's hooks
 /// around it.
 pub(crate) type ThreadWrapper = Box<dyn Fn(&Arc<Lease>, &mut dyn FnMut()) + Send + Sync>;
+
+/// A closure of the user's that names threads.
+pub(crate) type NameThread = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A closure of the user's.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -46,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) max_blocking_threads: usize,
     pub(crate) thread_keep_alive: Duration,
     pub(crate) thread_name: String,
+    pub(crate) name_thread: Option<NameThread>,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) wrap_thread: ThreadWrapper,
     /// Nothing if the user has set none.
@@ -56,6 +61,17 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
+}
+
+impl Settings {
+    /// The name of a thread that is about to start.
+    pub(crate) fn next_thread_name(&self) -> String {
+        let mut name = None;
+        if let Some(hook) = &self.name_thread {
+            catch_panic(|| name = Some(hook().replace('\0', "")));
+        }
+        name.unwrap_or_else(|| self.thread_name.clone())
+    }
 }
 
 impl fmt::Debug for Settings {

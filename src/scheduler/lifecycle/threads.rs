@@ -52,7 +52,7 @@ impl Threads {
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         self.state.lock().alive += 1;
-        let mut builder = thread::Builder::new().name(settings.thread_name.clone());
+        let mut builder = thread::Builder::new().name(settings.next_thread_name());
         if let Some(size) = settings.thread_stack_size {
             builder = builder.stack_size(size);
         }

@@ -28,7 +28,8 @@ pub struct Builder {
     worker_threads: Option<usize>,
     max_blocking_threads: usize,
     name: Option<String>,
-    thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    thread_name: String,
+    name_thread: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     thread_stack_size: Option<usize>,
     keep_alive: Option<Duration>,
     after_start: Option<Hook>,
@@ -72,7 +73,8 @@ impl Builder {
             worker_threads: None,
             max_blocking_threads: 512,
             name: None,
-            thread_name: Arc::new(|| "tokio-rt-worker".into()),
+            thread_name: "tokio-rt-worker".into(),
+            name_thread: None,
             thread_stack_size: None,
             keep_alive: None,
             after_start: None,
@@ -129,8 +131,8 @@ impl Builder {
 
     /// The name of the runtime's threads.
     pub fn thread_name(&mut self, val: impl Into<String>) -> &mut Self {
-        let name = val.into();
-        self.thread_name = Arc::new(move || name.clone());
+        self.thread_name = val.into();
+        self.name_thread = None;
         self
     }
 
@@ -152,7 +154,7 @@ impl Builder {
     where
         F: Fn() -> String + Send + Sync + 'static,
     {
-        self.thread_name = Arc::new(f);
+        self.name_thread = Some(Arc::new(f));
         self
     }
 
@@ -325,7 +327,10 @@ impl Builder {
         }
         let mut builder = executor::Builder::new()
             .max_blocking_threads(self.max_blocking_threads)
-            .thread_name((self.thread_name)());
+            .thread_name(self.thread_name.clone());
+        if let Some(name) = self.name_thread.clone() {
+            builder = builder.thread_name_fn(move || name());
+        }
         if let Tasks::Workers = tasks {
             if let Some(hook) = self.park_hooks.park.clone() {
                 builder = builder.on_thread_park(move || hook());

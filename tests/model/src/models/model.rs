@@ -169,6 +169,7 @@ fn settings() -> Settings {
         max_blocking_threads: 64,
         thread_keep_alive: Duration::from_secs(1),
         thread_name: String::new(),
+        name_thread: None,
         thread_stack_size: None,
         wrap_thread: Box::new(|_, body| body()),
         park_hooks: None,
