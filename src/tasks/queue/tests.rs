@@ -3,11 +3,16 @@
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use super::{Alive, Notify, Queue};
+use crate::clock;
 use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex, thread};
 use crate::tasks::JoinHandle;
+
+/// Far beyond what a busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Counts its notifications.
 #[derive(Clone, Default)]
@@ -183,6 +188,11 @@ fn of_two_threads_that_close_the_one_that_waits_for_a_task_is_told() {
     listeners(3);
     drop(more);
     drop(last);
+    let begin = clock::now();
+    while !drains.is_finished() || !waits.is_finished() {
+        assert!(clock::elapsed(begin) < PATIENCE, "one waits for ever");
+        thread::yield_now();
+    }
     drains.join().unwrap();
     waits.join().unwrap();
 }
