@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::debug::Debugging;
 use super::foreign::Foreign;
+use super::usable::{default_workers, unusable, usable_workers};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, fork};
 use crate::observe::journal::{EVENTS, MOST_EVENTS};
 use crate::observe::recording::{self, FlightRecorder, Recording};
@@ -15,13 +16,9 @@ use crate::observe::{self, Hooks, InstrumentSettings, OnStall};
 use crate::scheduler::{Hook, NameThread, ParkHooks, Settings};
 use crate::sync::Arc;
 
-mod usable;
 mod wrap_thread;
 
-use usable::{unusable, usable_workers};
 use wrap_thread::wrap_thread;
-
-pub(super) use usable::default_workers;
 
 /// Threads for tasks that block, beyond the processors: by default as many as blocking jobs.
 const SPARE_THREADS: usize = 512;

@@ -106,7 +106,7 @@ fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
     }
     let mut builder = Builder::new_multi_thread();
     // An unusable setting concerns runtimes that do not say how many they want.
-    if let Ok(workers) = super::builder::default_workers() {
+    if let Ok(workers) = super::usable::default_workers() {
         builder.worker_threads(workers);
     }
     let built = builder.thread_name("executor-tokio").enable_all().build();

@@ -84,6 +84,7 @@ pub(crate) mod spawn;
 pub(crate) mod task_queue;
 #[cfg(test)]
 mod tests;
+mod usable;
 
 pub use builder::Builder;
 pub use context::EnterGuard;

@@ -7,7 +7,7 @@ use crate::sync::thread;
 /// The most processors of a runtime: within the scheduler's counts, and far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
 
-pub(in crate::runtime) fn default_workers() -> io::Result<usize> {
+pub(super) fn default_workers() -> io::Result<usize> {
     const VARIABLE: &str = "EXECUTOR_WORKER_THREADS";
     match std::env::var_os(VARIABLE) {
         None => Ok(thread::available_parallelism().map_or(1, usize::from)),
