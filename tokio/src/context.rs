@@ -4,12 +4,13 @@
 //! threads enter one in a `block_on` or by [`Handle::enter`].
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
-use crate::runtime::{Handle, TryCurrentError};
+use crate::runtime::shared::Handle;
 
 std::thread_local! {
     /// The runtimes that this thread has entered, the innermost last. Counted by the thread alone,
@@ -17,7 +18,7 @@ std::thread_local! {
     static ENTERED: RefCell<Vec<Rc<Handle>>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(crate) const NO_RUNTIME: &str =
+const NO_RUNTIME: &str =
     "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
 
 #[cfg(any(feature = "process", feature = "signal"))]
@@ -116,3 +117,50 @@ impl fmt::Debug for Entered {
         f.debug_struct("Entered").finish_non_exhaustive()
     }
 }
+
+/// There is no runtime that `Handle::try_current` could return.
+#[derive(Debug)]
+pub struct TryCurrentError {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    NoContext,
+    ThreadLocalDestroyed,
+}
+
+impl TryCurrentError {
+    fn no_context() -> TryCurrentError {
+        TryCurrentError {
+            kind: Kind::NoContext,
+        }
+    }
+
+    fn destroyed() -> TryCurrentError {
+        TryCurrentError {
+            kind: Kind::ThreadLocalDestroyed,
+        }
+    }
+
+    /// Whether the thread is in no runtime.
+    pub fn is_missing_context(&self) -> bool {
+        matches!(self.kind, Kind::NoContext)
+    }
+
+    /// Whether the thread is ending, and has forgotten its runtime.
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        matches!(self.kind, Kind::ThreadLocalDestroyed)
+    }
+}
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::NoContext => NO_RUNTIME,
+            Kind::ThreadLocalDestroyed => DESTROYED,
+        })
+    }
+}
+
+impl Error for TryCurrentError {}

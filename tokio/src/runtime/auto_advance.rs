@@ -48,60 +48,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use self::sockets::Sockets;
-use super::current_thread::{Drivers, Queue};
-use super::handle::Shared;
+use super::drivers::{Drivers, Queue};
+use super::shared::Shared;
 
 /// See step 4. Twice as long each time, up to [`MUCH_LATER`]: it may be a closure of somebody who
 /// uses the executor without this package, and last.
 const SOON: Duration = Duration::from_micros(100);
 const MUCH_LATER: Duration = Duration::from_millis(10);
-
-/// The turns of all drivers of a runtime.
-#[derive(Default)]
-pub(super) struct Turns {
-    current: usize,
-    /// Those in which something was polled.
-    past: u64,
-}
-
-/// A driver's turn, from its beginning to its drop.
-pub(super) struct Turn<'a> {
-    drivers: &'a Drivers,
-    has_polled: bool,
-}
-
-impl Drivers {
-    /// Step 1.
-    pub(super) fn begin_turn(&self) -> Turn<'_> {
-        self.list().turns.current += 1;
-        Turn {
-            drivers: self,
-            has_polled: false,
-        }
-    }
-
-    /// Step 2, for whoever is in no turn perhaps.
-    pub(super) fn look_at_clock(&self) {
-        let is_idle = self.list().turns.current == 0;
-        if is_idle {
-            self.wake_first();
-        }
-    }
-}
-
-impl Turn<'_> {
-    pub(super) fn has_polled(&mut self) {
-        self.has_polled = true;
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let turns = &mut self.drivers.list().turns;
-        turns.current -= 1;
-        turns.past += u64::from(self.has_polled);
-    }
-}
 
 /// One driver's part.
 pub(super) struct Look<'a> {

@@ -7,14 +7,14 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::Handle;
-use super::current_thread::{CurrentThread, Drivers};
-use super::handle::{Hook, ParkHooks, Settings, Shared, Tasks};
+use super::current_thread::CurrentThread;
+use super::drivers::Drivers;
 use super::local::LocalRuntime;
 use super::runtime::Runtime;
+use super::shared::{Handle, Hook, ParkHooks, Settings, Shared, Tasks};
 use crate::context;
 #[cfg(feature = "test-util")]
-use crate::time::{Clock, NOT_PAUSABLE};
+use crate::time::clock::{Clock, NOT_PAUSABLE};
 
 /// Builds a runtime with settings.
 ///
@@ -400,5 +400,30 @@ impl fmt::Debug for Builder {
                 &self.park_hooks.unpark.as_ref().map(|_| "..."),
             )
             .finish()
+    }
+}
+
+impl Runtime {
+    /// A runtime with as many processors as there are CPUs, with sockets and timers.
+    ///
+    /// # Errors
+    ///
+    /// When threads or descriptors cannot be created.
+    #[cfg(feature = "rt-multi-thread")]
+    pub fn new() -> io::Result<Runtime> {
+        Builder::new_multi_thread().enable_all().build()
+    }
+}
+
+impl LocalRuntime {
+    /// A local runtime with sockets and timers.
+    ///
+    /// # Errors
+    ///
+    /// When threads or descriptors cannot be created.
+    pub fn new() -> io::Result<LocalRuntime> {
+        Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
     }
 }

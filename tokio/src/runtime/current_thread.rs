@@ -21,18 +21,18 @@
 //! What a driver does about a paused clock is told in `auto_advance.rs`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
-use executor::task::{LocalTaskQueue, TaskQueue, TaskSpawner};
+use executor::task::{TaskQueue, TaskSpawner};
 
 #[cfg(feature = "test-util")]
-use super::auto_advance::{Look, Turns};
-use super::handle::{Hook, ParkHooks, Shared};
+use super::auto_advance::Look;
+use super::drivers::{Drivers, Main, Queue};
+use super::shared::{Hook, ParkHooks, Shared};
 use crate::coop;
 
 /// Tasks that a driver polls before it polls its future again, as in the real tokio.
@@ -44,83 +44,7 @@ pub(crate) struct CurrentThread {
     drivers: Arc<Drivers>,
 }
 
-/// The `block_on`s of a runtime.
-#[derive(Default)]
-pub(super) struct Drivers {
-    list: Mutex<List>,
-    /// Whether a driver polls tasks. See step 2.
-    in_turn: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct List {
-    /// The drivers, with their numbers.
-    drivers: VecDeque<(u64, Arc<Main>)>,
-    next: u64,
-    #[cfg(feature = "test-util")]
-    pub(super) turns: Turns,
-}
-
-impl List {
-    /// The number of the first driver.
-    pub(super) fn first(&self) -> Option<u64> {
-        self.drivers.front().map(|&(number, _)| number)
-    }
-
-    /// Whether the future of a driver was woken, and was not polled since.
-    #[cfg(feature = "test-util")]
-    pub(super) fn is_woken(&self) -> bool {
-        // Acquire: the poll for which a mark was cleared is seen as a turn that has begun.
-        (self.drivers.iter()).any(|(_, main)| main.woken.load(Ordering::Acquire))
-    }
-}
-
-/// What a driver runs.
-pub(super) trait Queue {
-    fn run(&self, limit: usize) -> usize;
-    fn has_runnable(&self) -> bool;
-}
-
-impl Queue for TaskQueue {
-    fn run(&self, limit: usize) -> usize {
-        TaskQueue::run(self, limit)
-    }
-
-    fn has_runnable(&self) -> bool {
-        TaskQueue::has_runnable(self)
-    }
-}
-
-impl Queue for LocalTaskQueue {
-    fn run(&self, limit: usize) -> usize {
-        LocalTaskQueue::run(self, limit)
-    }
-
-    fn has_runnable(&self) -> bool {
-        LocalTaskQueue::has_runnable(self)
-    }
-}
-
 impl Drivers {
-    pub(super) fn list(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Step 2.
-    pub(super) fn notify(&self) {
-        fence(Ordering::SeqCst);
-        if !self.in_turn.load(Ordering::Relaxed) {
-            self.wake_first();
-        }
-    }
-
-    pub(super) fn wake_first(&self) {
-        let first = self.list().drivers.front().map(|(_, main)| main.clone());
-        if let Some(main) = first {
-            main.driver.wake_by_ref();
-        }
-    }
-
     /// Runs `queue` and polls `future`, until that is complete.
     pub(super) async fn drive<F: Future>(
         &self,
@@ -195,23 +119,6 @@ struct Driver<'a> {
     parks: Cell<bool>,
     #[cfg(feature = "test-util")]
     look: RefCell<Look<'a>>,
-}
-
-/// The waker of a driver's future.
-struct Main {
-    woken: AtomicBool,
-    driver: Waker,
-}
-
-impl Wake for Main {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.driver.wake_by_ref();
-    }
 }
 
 impl Driver<'_> {

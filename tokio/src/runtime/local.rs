@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use executor::task::{LocalTaskQueue, TaskSpawner};
 
-use super::current_thread::Drivers;
-use super::{Builder, EnterGuard, Handle, Id, LocalOptions, RuntimeMetrics};
+use super::drivers::Drivers;
+use super::handle::EnterGuard;
+use super::id::Id;
+use super::metrics::RuntimeMetrics;
+use super::shared::Handle;
 use crate::context;
 use crate::coop::Budgeted;
-use crate::task::JoinHandle;
+use crate::task::join::JoinHandle;
 
 std::thread_local! {
     /// The queues of this thread's local runtimes, by the runtimes' numbers.
@@ -41,17 +44,6 @@ pub struct LocalRuntime {
 }
 
 impl LocalRuntime {
-    /// A local runtime with sockets and timers.
-    ///
-    /// # Errors
-    ///
-    /// When threads or descriptors cannot be created.
-    pub fn new() -> io::Result<LocalRuntime> {
-        Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())
-    }
-
     pub(super) fn build(
         build: impl FnOnce(TaskSpawner, &Arc<Drivers>) -> io::Result<(executor::Runtime, Handle)>,
     ) -> io::Result<LocalRuntime> {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::Handle;
-use super::handle::Tasks;
+use super::shared::{Handle, Tasks};
 
 /// Figures about a runtime, each read when it is asked for.
 #[derive(Clone, Debug)]

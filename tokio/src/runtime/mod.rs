@@ -3,20 +3,24 @@
 #[cfg(feature = "test-util")]
 mod auto_advance;
 mod builder;
-mod current_thread;
+pub(crate) mod current_thread;
+mod drivers;
 mod handle;
 mod id;
 mod local;
 mod metrics;
 #[allow(clippy::module_inception)]
 mod runtime;
+pub(crate) mod shared;
 
+pub use crate::context::TryCurrentError;
 pub use builder::{Builder, LocalOptions};
-pub use handle::{EnterGuard, Handle, TryCurrentError};
+pub use handle::{EnterGuard, RuntimeFlavor};
 pub use id::Id;
 pub use local::LocalRuntime;
 pub use metrics::RuntimeMetrics;
-pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};
+pub use runtime::{Runtime, is_rt_shutdown_err};
+pub use shared::Handle;
 
 /// The index of the worker that runs this task, by which
 /// [`RuntimeMetrics::worker_park_count`] and its like know it.
@@ -30,8 +34,6 @@ pub fn worker_index() -> Option<usize> {
     }
 }
 
-pub(crate) use current_thread::wake_after_turn;
-pub(crate) use handle::Tasks;
 pub(crate) use local::local_queue;
 #[cfg(any(feature = "fs", feature = "io-std"))]
 pub(crate) use runtime::NotBegun;

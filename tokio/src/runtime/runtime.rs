@@ -8,10 +8,12 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::current_thread::CurrentThread;
-use super::{Builder, EnterGuard, Handle, RuntimeMetrics};
+use super::handle::EnterGuard;
+use super::metrics::RuntimeMetrics;
+use super::shared::Handle;
 use crate::context;
 use crate::coop::Budgeted;
-use crate::task::JoinHandle;
+use crate::task::join::JoinHandle;
 
 /// A runtime that the program owns.
 ///
@@ -30,27 +32,7 @@ pub struct Runtime {
 impl UnwindSafe for Runtime {}
 impl RefUnwindSafe for Runtime {}
 
-/// The kinds of runtimes.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RuntimeFlavor {
-    /// Tasks run in `block_on`.
-    CurrentThread,
-    /// Tasks run on processors.
-    MultiThread,
-}
-
 impl Runtime {
-    /// A runtime with as many processors as there are CPUs, with sockets and timers.
-    ///
-    /// # Errors
-    ///
-    /// When threads or descriptors cannot be created.
-    #[cfg(feature = "rt-multi-thread")]
-    pub fn new() -> io::Result<Runtime> {
-        Builder::new_multi_thread().enable_all().build()
-    }
-
     pub(super) fn new_from(
         executor: executor::Runtime,
         handle: Handle,

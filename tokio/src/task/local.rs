@@ -16,7 +16,8 @@ use executor::task::LocalTaskQueue;
 use super::JoinHandle;
 use crate::context;
 use crate::coop::Budgeted;
-use crate::runtime::{Id, Runtime, Tasks, local_queue};
+use crate::runtime::shared::Tasks;
+use crate::runtime::{Id, Runtime, local_queue};
 
 /// Tasks that a set polls before it gives way, as in the real tokio.
 const TURN: usize = 61;

@@ -1,7 +1,7 @@
 //! A clock that can be paused: that of a runtime for one thread, with the feature `test-util`.
 //!
 //! While it runs it goes with the executor's, only that it may be behind or ahead. While it is
-//! paused it moves by [`advance`], and by itself whenever the runtime has nothing to do
+//! paused it moves by [`advance`](super::advance), and by itself whenever the runtime has nothing to do
 //! ([`auto_advance`](crate::runtime) says when that is).
 //!
 //! # Protocol
@@ -35,96 +35,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::context::{self, DESTROYED};
-use crate::runtime::TryCurrentError;
-use crate::task::yield_now;
-
 /// Whether any clock was ever paused: where none was, nobody need ask which one is his.
 ///
 /// Relaxed: a thread that may rely on a pause has synchronised with the one that paused, by
 /// whatever told it so, and then sees this too.
-static EVER_PAUSED: AtomicBool = AtomicBool::new(false);
+pub(super) static EVER_PAUSED: AtomicBool = AtomicBool::new(false);
 
-const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
-const NOT_PAUSED: &str = "time is not frozen";
+pub(super) const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
+pub(super) const NOT_PAUSED: &str = "time is not frozen";
 const PAUSED: &str = "time is already frozen";
 pub(crate) const NOT_PAUSABLE: &str = "`time::pause()` requires the `current_thread` Tokio runtime. This is the default Runtime \
      used by `#[tokio::test].";
-
-/// The present by the clock of the runtime that this thread is in.
-#[inline]
-pub(super) fn now() -> Instant {
-    if !EVER_PAUSED.load(Ordering::Relaxed) {
-        return executor::time::now();
-    }
-    let handle = context::current().ok();
-    match handle
-        .as_ref()
-        .and_then(|handle| handle.shared().clock.as_ref())
-    {
-        Some(clock) => clock.lock().now(),
-        None => executor::time::now(),
-    }
-}
-
-/// Stops the clock of the runtime that this thread is in. From now on only [`advance`] moves it,
-/// and the runtime itself, to the next deadline, when it has nothing else to do.
-///
-/// # Panics
-///
-/// If it is stopped already, outside a runtime, and in one for many threads.
-#[track_caller]
-pub fn pause() {
-    let done = with_clock(|clock| match clock {
-        Some(clock) => clock.pause(),
-        None => Err(NOT_PAUSABLE),
-    });
-    if let Err(message) = done {
-        panic!("{message}");
-    }
-}
-
-/// Lets the clock go on, from where it stands.
-///
-/// # Panics
-///
-/// If it is not stopped, and outside a runtime.
-#[track_caller]
-pub fn resume() {
-    let done = with_clock(|clock| match clock {
-        Some(clock) => clock.resume(),
-        None => Err(NOT_PAUSED),
-    });
-    if let Err(message) = done {
-        panic!("{message}");
-    }
-}
-
-/// Moves a stopped clock forward by `duration`, in one step, and gives way to other tasks.
-///
-/// # Panics
-///
-/// If the clock is not stopped, or cannot express the result, and outside a runtime.
-pub async fn advance(duration: Duration) {
-    let done = with_clock(|clock| match clock {
-        Some(clock) => clock.advance(duration),
-        None => Err(NOT_PAUSED),
-    });
-    if let Err(message) = done {
-        panic!("{message}");
-    }
-    yield_now().await;
-}
-
-fn with_clock(
-    f: impl FnOnce(Option<&Clock>) -> Result<(), &'static str>,
-) -> Result<(), &'static str> {
-    match context::current() {
-        Ok(handle) => f(handle.shared().clock.as_deref()),
-        Err(error) if TryCurrentError::is_missing_context(&error) => Err(OUTSIDE),
-        Err(_) => Err(DESTROYED),
-    }
-}
 
 /// The clock of a runtime for one thread.
 pub(crate) struct Clock {
@@ -133,7 +54,7 @@ pub(crate) struct Clock {
     tell: Box<dyn Fn() + Send + Sync>,
 }
 
-struct State {
+pub(super) struct State {
     /// When the clock was made: the beginning of its first millisecond.
     start: Instant,
     /// What the clock showed when it was last paused, moved or resumed.
@@ -163,7 +84,7 @@ pub(super) enum Waits {
 }
 
 impl State {
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         match self.runs_since {
             Some(since) => self.base + executor::time::now().saturating_duration_since(since),
             None => self.base,
@@ -248,11 +169,11 @@ impl Clock {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pause(&self) -> Result<(), &'static str> {
+    pub(super) fn pause(&self) -> Result<(), &'static str> {
         EVER_PAUSED.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         if state.runs_since.is_none() {
@@ -267,7 +188,7 @@ impl Clock {
         Ok(())
     }
 
-    fn resume(&self) -> Result<(), &'static str> {
+    pub(super) fn resume(&self) -> Result<(), &'static str> {
         let mut state = self.lock();
         if state.runs_since.is_some() {
             return Err(NOT_PAUSED);
@@ -279,7 +200,7 @@ impl Clock {
         Ok(())
     }
 
-    fn advance(&self, duration: Duration) -> Result<(), &'static str> {
+    pub(super) fn advance(&self, duration: Duration) -> Result<(), &'static str> {
         let mut state = self.lock();
         if state.runs_since.is_some() {
             return Err(NOT_PAUSED);

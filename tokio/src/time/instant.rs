@@ -18,7 +18,7 @@ impl Instant {
         #[cfg(not(feature = "test-util"))]
         let now = executor::time::now();
         #[cfg(feature = "test-util")]
-        let now = super::clock::now();
+        let now = super::pause::now();
         Instant { std: now }
     }
 

@@ -5,24 +5,23 @@
 //! be paused.
 
 #[cfg(feature = "test-util")]
-mod clock;
+pub(crate) mod clock;
 pub mod error;
 mod instant;
 mod interval;
+#[cfg(feature = "test-util")]
+mod pause;
 mod sleep;
 mod timeout;
 mod timer;
 
-#[cfg(feature = "test-util")]
-pub use clock::{advance, pause, resume};
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+#[cfg(feature = "test-util")]
+pub use pause::{advance, pause, resume};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use std::time::Duration;
 pub use timeout::{Timeout, timeout, timeout_at};
-
-#[cfg(feature = "test-util")]
-pub(crate) use clock::{Clock, NOT_PAUSABLE};
 
 /// Some 30 years, which every platform's clock can express: what is longer counts as this.
 const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
