@@ -106,17 +106,21 @@ def prepare(prefixes):
     return names
 
 
-def build():
+def name_of(message):
+    return message["target"]["name"]
+
+
+def build(folder, options=(), name_of=name_of):
     """The test binaries by name, and the names of the files that do not compile."""
-    command = ["cargo", "build", "--tests", "--keep-going", "--message-format=json", "--quiet"]
-    built = subprocess.run(command, cwd=SUITE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = ["cargo", "build", "--tests", "--keep-going", "--message-format=json", "--quiet", *options]
+    built = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     binaries, broken = {}, {}
     for line in built.stdout.splitlines():
         message = json.loads(line) if line.startswith("{") else {}
-        if message.get("reason") == "compiler-artifact" and message["target"]["kind"] == ["test"]:
-            binaries[message["target"]["name"]] = message["executable"]
+        if message.get("reason") == "compiler-artifact" and message["profile"]["test"] and message["target"]["kind"] != ["bin"]:
+            binaries[name_of(message)] = message["executable"]
         if message.get("reason") == "compiler-message" and message["message"]["level"] == "error":
-            broken.setdefault(message["target"]["name"], []).append(message["message"]["rendered"])
+            broken.setdefault(name_of(message), []).append(message["message"]["rendered"])
     if not binaries:
         sys.exit(built.stderr or "nothing was built")
     return binaries, broken
@@ -130,45 +134,43 @@ def tests_of(binary):
     return sorted(listed() - listed("--ignored"))
 
 
-def run(name, binary, test):
+def run(folder, name, binary, test):
     begin = time.monotonic()
     command = [*AS_ANYBODY, binary, "--exact", test, "--test-threads", "1", "--nocapture"]
     try:
-        done = subprocess.run(command, cwd=SUITE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LIMIT)
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LIMIT)
         result, output = ("ok" if done.returncode == 0 else "failed"), done.stdout
     except subprocess.TimeoutExpired as stopped:
         result, output = "hangs", (stopped.stdout or b"").decode(errors="replace")
     return f"{name}::{test}", result, output, time.monotonic() - begin
 
 
-def expected():
+def expected(listed):
     found = {}
-    for line in (ROOT / "ci/tokio-suite.txt").read_text().splitlines():
+    for line in (ROOT / listed).read_text().splitlines():
         if line and not line.startswith("#"):
             name, reason = line.split(None, 1)
             found[name] = reason
     return found
 
 
-def main():
-    names = prepare(sys.argv[1:])
-    binaries, broken = build()
-    jobs = [(name, binaries[name], test) for name in names if name in binaries for test in tests_of(binaries[name])]
+def check(jobs, broken, folder, listed):
+    """Runs the tests, each named by its folder, its file, its binary and itself; fails as the head of this file says."""
     with concurrent.futures.ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
         results = list(pool.map(lambda job: run(*job), jobs))
-    log = SUITE / "failures.log"
+    log = folder / "failures.log"
     with log.open("w") as out:
         for name, errors in sorted(broken.items()):
             out.write(f"==== {name} does not compile\n" + "".join(errors[:20]))
         for name, result, output, _ in results:
             if result != "ok":
                 out.write(f"==== {name} {result}\n{output}\n")
-    may_differ = expected()
+    may_differ = expected(listed)
     passed = [name for name, result, _, _ in results if result == "ok"]
     differ = {name: result for name, result, _, _ in results if result != "ok"} | {name: "does not compile" for name in broken}
     wrong = [f"{name}: {result}" for name, result in differ.items() if name not in may_differ]
     wrong += [
-        f"{name}: passes, and stands in ci/tokio-suite.txt"
+        f"{name}: passes, and stands in {listed}"
         for name in passed
         if name in may_differ and not may_differ[name].startswith("at times: ")
     ]
@@ -178,4 +180,12 @@ def main():
     sys.exit(bool(wrong))
 
 
-main()
+def main():
+    names = prepare(sys.argv[1:])
+    binaries, broken = build(SUITE)
+    jobs = [(SUITE, name, binaries[name], test) for name in names if name in binaries for test in tests_of(binaries[name])]
+    check(jobs, broken, SUITE, "ci/tokio-suite.txt")
+
+
+if __name__ == "__main__":
+    main()
