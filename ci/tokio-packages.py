@@ -3,7 +3,7 @@
     source ci/real-tokio.sh && python3 ci/tokio-packages.py [PACKAGE...]      only these of PACKAGES, below
 
 The packages come from the registry, in their newest releases, and are copied under target/, never committed. Nothing in them is
-changed but that they are one workspace, in which tokio/ takes the registry's place. Tests that may differ stand in
+changed but that they are one workspace, in which tokio/ takes the place of the registry's tokio. Tests that may differ stand in
 ci/tokio-packages.txt, each with its reason; what counts as a failure is as in ci/tokio-suite.py, which this shares.
 """
 
@@ -22,22 +22,33 @@ spec.loader.exec_module(suite)
 FOLDER = suite.ROOT / "target/tokio-packages"
 # What people have, by the versions that go together.
 PACKAGES = {
+    "actix-http": "3",
     "actix-rt": "2",
+    "actix-server": "2",
     "axum": "0.8",
+    "bb8": "0.9",
+    "deadpool": "0.13",
     "hyper": "1",
     "hyper-util": "0.1",
     "mini-redis": "0.4",
     "quinn": "0.11",
     "tokio-stream": "0.1",
     "tokio-test": "0.4",
+    "tokio-tungstenite": "0.29",
     "tokio-util": "0.7",
+    "tonic": "0.14",
     "tower": "0.5",
     "warp": "0.4",
 }
-# Where all of them do not go together, or ask for what is not on each machine.
+# Where all of them do not go together, take long to build, or ask for what is not on each machine.
 FEATURES = {
-    "quinn": ["default"],
+    "actix-http": ["compress-gzip", "http2", "ws"],
+    "actix-server": [],
+    "deadpool": ["managed", "rt_tokio_1", "unmanaged"],
     "hyper": ["full"],
+    "quinn": ["default"],
+    "tokio-tungstenite": ["default"],
+    "tonic": ["default"],
 }
 # What tests need of a package that is beside theirs in their repository: the registry's manifests do not say so.
 BESIDE = {"axum": 'axum-macros = { version = "0.5", features = ["__private"] }'}
@@ -76,7 +87,7 @@ def copy(package):
 def features(package):
     """Every feature that others may ask for, except where FEATURES says which."""
     name = package["name"]
-    chosen = FEATURES.get(name) or [feature for feature in package["features"] if not feature.startswith("__")]
+    chosen = FEATURES.get(name, [feature for feature in package["features"] if not feature.startswith("__")])
     return [f"{name}/{feature}" for feature in chosen]
 
 
@@ -87,7 +98,10 @@ def main():
     beside = empty("beside", [], [line for name, line in BESIDE.items() if name in names])
     members = [str(folder.relative_to(FOLDER)) for folder in [*folders.values(), beside]]
     lines = ["[workspace]", 'resolver = "2"', f"members = {json.dumps(members)}"]
-    lines += ["[patch.crates-io]", f'tokio = {{ path = "{suite.ROOT}/tokio" }}', "[profile.dev]", "debug = 0", ""]
+    # Each stands for itself wherever another one depends on it: one type, as in their repositories, and built once.
+    patches = {"tokio": suite.ROOT / "tokio"} | folders
+    lines += ["[patch.crates-io]", *(f'{name} = {{ path = "{folder}" }}' for name, folder in patches.items())]
+    lines += ["[profile.dev]", "debug = 0", ""]
     (FOLDER / "Cargo.toml").write_text("\n".join(lines))
 
     def name_of(message):
