@@ -80,7 +80,10 @@ def copy(package):
     source = pathlib.Path(package["manifest_path"]).parent
     target = FOLDER / "packages" / f"{package['name']}-{package['version']}"
     if not target.exists():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("Cargo.lock", ".cargo-ok", "Cargo.toml.orig"))
+        part = target.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source, part, ignore=shutil.ignore_patterns("Cargo.lock", ".cargo-ok", "Cargo.toml.orig"))
+        part.rename(target)
     return target
 
 
@@ -117,7 +120,10 @@ def main():
         for test in suite.tests_of(binary)
     ]
     for name in names:
-        print(f"{name} {packages[name]['version']}: {sum(job[1].startswith(name + '/') for job in jobs)} tests")
+        count = sum(job[1].startswith(name + "/") for job in jobs)
+        print(f"{name} {packages[name]['version']}: {count} tests")
+        if count == 0:
+            broken.setdefault(f"{name}/all", ["no tests were found"])
     suite.check(jobs, broken, FOLDER, "ci/tokio-packages.txt")
 
 
