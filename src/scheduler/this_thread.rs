@@ -59,8 +59,8 @@ pub(crate) fn holds_core() -> bool {
 pub(crate) fn processor_index() -> Option<usize> {
     get(|this| {
         let core = this.core.borrow();
-        let own = |core: &&Box<Core>| !core.processor.ownership.is_retaken();
-        core.as_ref().filter(own).map(|core| core.index)
+        let core = core.as_deref()?;
+        (!core.processor.ownership.is_retaken()).then_some(core.index)
     })
 }
 
