@@ -1,6 +1,6 @@
 //! Sockets: see tokio's documentation of the module of this name.
 //!
-//! Every type is a standard socket in a [`Registration`](registration::Registration), which has all
+//! Every type is a standard socket in a `Registration` (registration.rs), which has all
 //! that is asynchronous about it.
 
 mod addr;
