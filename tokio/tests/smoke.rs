@@ -77,3 +77,35 @@ async fn local() {
     v.sort();
     assert_eq!(v.len(), 100);
 }
+
+/// What yields in a runtime for one thread waits for the end of a turn; a runtime inside of it has other turns.
+#[test]
+fn who_yields_inside_a_turn_but_in_another_runtime_goes_on() {
+    let many = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let one = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    let yields = || async {
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        1
+    };
+    let outer = one();
+    let all = outer.block_on(async {
+        let task = tokio::spawn(async move {
+            let nested = many.block_on(yields()) + many.handle().block_on(yields());
+            let inner = one();
+            let nested = nested + inner.block_on(yields()) + inner.handle().block_on(yields());
+            let in_place = tokio::task::block_in_place(|| many.block_on(yields()));
+            drop((many, inner));
+            nested + in_place
+        });
+        task.await.unwrap() + yields().await
+    });
+    assert_eq!(all, 6);
+}

@@ -6,14 +6,17 @@
 //!    they came.
 //! 2. A task becomes runnable: it is in the queue, and the first driver is woken. If a driver is in
 //!    its turn at that moment, nothing is done: it looks at the queue once more when the turn is
-//!    over. (`SeqCst` on both sides: the task is pushed before `in_turn` is read, and `in_turn` is
-//!    cleared before the queue is read.)
+//!    over. (A `SeqCst` fence on both sides: [`Drivers::notify`] is called after the push and
+//!    fences before it reads `in_turn`; [`Driver::poll`] clears `in_turn` and fences before it reads
+//!    the queue.)
 //! 3. A driver that is woken polls its future if that was woken, then up to [`TURN`] tasks. The
 //!    queue lets one thread at a time run it. A driver that finds it taken waits for its future.
 //!    If it has run no task and is not the first, a task that it sees then is left to the first one,
 //!    which it wakes: the mark that it was in its turn may have kept a push from doing so.
-//!    Who yields is woken when the turn ends: else it would be polled again and again before the
-//!    future, and before anybody who waits for sockets.
+//!    Who yields is woken when the turn ends ([`wake_after_turn`]): else it would be polled again and
+//!    again before the future, and before anybody who waits for sockets. But a task of the turn may
+//!    block in another `block_on`, or in a `block_in_place`, whose future is no part of the turn: it
+//!    would wait for the end of a turn that waits for it. So these are [`outside_turn`].
 //! 4. A driver that has nothing to do calls the user's hook for that, without any lock. What the
 //!    hook wakes or spawns wakes a driver, as step 2 says, so the wait ends at once.
 //! 5. A driver leaves: it wakes the next one, which may have been passed over.
@@ -65,19 +68,32 @@ impl Drivers {
 std::thread_local! {
     /// Whether this thread is in a turn of the first driver of a runtime.
     static DRIVES: Cell<bool> = const { Cell::new(false) };
-}
 
-std::thread_local! {
     /// Who has yielded in the turn that this thread is in.
     static YIELDED: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Wakes a task when the turn ends that this thread is in. `false`: it is in none.
 pub(crate) fn wake_after_turn(waker: &Waker) -> bool {
-    if drives() {
-        YIELDED.with_borrow_mut(|yielded| yielded.push(waker.clone()));
+    if !drives() {
+        return false;
     }
-    drives()
+    // Not cloned inside the borrow: it may be foreign code, which comes back here.
+    let waker = waker.clone();
+    YIELDED
+        .try_with(|yielded| yielded.borrow_mut().push(waker))
+        .is_ok()
+}
+
+/// Wakes those who have yielded. None of them is woken inside the borrow.
+fn wake_yielded() {
+    let yielded = YIELDED.try_with(RefCell::take).unwrap_or_default();
+    yielded.into_iter().for_each(Waker::wake);
+}
+
+/// This thread is in no turn until the guard is dropped: what it waits for does not end one.
+pub(crate) fn outside_turn() -> impl Sized {
+    Drives::begin(false)
 }
 
 /// Whether this thread runs the tasks of a runtime for one thread.
@@ -98,7 +114,25 @@ impl Drop for Drives {
     fn drop(&mut self) {
         DRIVES.set(self.0);
         // Of a turn that ended early: its future was complete, or panicked.
-        YIELDED.take().into_iter().for_each(Waker::wake);
+        wake_yielded();
+    }
+}
+
+/// Sets [`Drivers::in_turn`] while it exists, also if a foreign waker panics: left set, it would keep
+/// every push from waking a driver.
+struct InTurn<'a>(&'a AtomicBool);
+
+impl InTurn<'_> {
+    fn begin(in_turn: &AtomicBool) -> InTurn<'_> {
+        // Relaxed, as in the drop: the fences of step 2 order it.
+        in_turn.store(true, Ordering::Relaxed);
+        InTurn(in_turn)
+    }
+}
+
+impl Drop for InTurn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -166,10 +200,13 @@ impl Driver<'_> {
                 return Poll::Ready(output);
             }
         }
-        self.drivers.in_turn.store(true, Ordering::Relaxed);
-        let polled = queue.run(TURN);
-        YIELDED.take().into_iter().for_each(Waker::wake);
-        self.drivers.in_turn.store(false, Ordering::Relaxed);
+        let polled = {
+            let _in_turn = InTurn::begin(&self.drivers.in_turn);
+            let polled = queue.run(TURN);
+            wake_yielded();
+            polled
+        };
+        // Pairs with the fence in `Drivers::notify`.
         fence(Ordering::SeqCst);
         let has_work = queue.has_runnable();
         if has_work && (polled > 0 || self.is_first()) {
@@ -238,3 +275,6 @@ impl CurrentThread {
         self.queue.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use executor::task::{LocalTaskQueue, TaskQueue};
 #[derive(Default)]
 pub(super) struct Drivers {
     list: Mutex<List>,
-    /// Whether a driver polls tasks. See step 2.
+    /// Whether a driver polls tasks. `InTurn` writes it, `notify` reads it; see step 2.
     pub(super) in_turn: AtomicBool,
 }
 
@@ -72,6 +72,7 @@ impl Drivers {
 
     /// Step 2.
     pub(super) fn notify(&self) {
+        // Pairs with the fence in `Driver::poll`.
         fence(Ordering::SeqCst);
         if !self.in_turn.load(Ordering::Relaxed) {
             self.wake_first();
@@ -98,6 +99,7 @@ impl Wake for Main {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // Release: the poll that takes the mark sees what the waker's caller has written.
         self.woken.store(true, Ordering::Release);
         self.driver.wake_by_ref();
     }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use super::current_thread::outside_turn;
 use super::id::Id;
 use super::metrics::RuntimeMetrics;
 use super::shared::{Handle, Tasks};
@@ -80,6 +81,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = context::enter(self.clone());
+        let _outside = outside_turn();
         self.shared().executor().block_on(Budgeted::new(future))
     }
 

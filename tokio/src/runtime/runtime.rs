@@ -7,7 +7,7 @@ use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::current_thread::CurrentThread;
+use super::current_thread::{CurrentThread, outside_turn};
 use super::handle::EnterGuard;
 use super::metrics::RuntimeMetrics;
 use super::shared::Handle;
@@ -75,6 +75,7 @@ impl Runtime {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = context::enter(self.handle.clone());
+        let _outside = outside_turn();
         let executor = self.handle.shared().executor();
         match &self.current_thread {
             Some(driver) => executor.block_on(driver.drive(self.handle.shared(), future)),

@@ -3,6 +3,7 @@
 use super::JoinHandle;
 use crate::context;
 use crate::coop;
+use crate::runtime::current_thread::outside_turn;
 
 /// Runs a closure that may block on this thread, after its processor was given away.
 ///
@@ -12,6 +13,7 @@ pub fn block_in_place<F, R>(f: F) -> R
 where
     F: FnOnce() -> R,
 {
+    let _outside = outside_turn();
     executor::block_in_place(|| coop::without_budget(f))
 }
 

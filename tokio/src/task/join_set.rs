@@ -283,8 +283,10 @@ impl<T: 'static> JoinSet<T> {
             return Poll::Ready(None);
         }
         let count = {
+            // Neither cloned nor dropped under the lock: both may be foreign code.
+            let waker = cx.waker().clone();
             let mut list = self.ended.lock();
-            let before = list.waker.replace(cx.waker().clone());
+            let before = list.waker.replace(waker);
             let count = list.keys.len();
             drop(list);
             drop(before);

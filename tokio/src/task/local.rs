@@ -65,13 +65,12 @@ impl Poller {
     }
 
     fn register(&self, cx: &Context<'_>) {
-        let before = {
-            let mut waker = self.lock();
-            match &*waker {
-                Some(waker) if waker.will_wake(cx.waker()) => return,
-                _ => waker.replace(cx.waker().clone()),
-            }
-        };
+        if (self.lock().as_ref()).is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return;
+        }
+        // Neither cloned nor dropped under the lock: both may be foreign code.
+        let waker = cx.waker().clone();
+        let before = self.lock().replace(waker);
         drop(before);
     }
 
