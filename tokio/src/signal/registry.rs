@@ -218,19 +218,17 @@ impl Listener {
     /// Step 4.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let progress = ready!(poll_proceed(cx));
+        // Neither cloned nor dropped under the lock: both may be foreign code.
+        let waker = cx.waker().clone();
         let mut listeners = lock(&self.slot.listeners);
         if listeners.count != self.seen {
             self.seen = listeners.count;
             progress.made_progress();
             return Poll::Ready(());
         }
-        let known = listeners.wakers.get(&self.key);
-        if !known.is_some_and(|waker| waker.will_wake(cx.waker())) {
-            let old = listeners.wakers.insert(self.key, cx.waker().clone());
-            // What a waker's destructor does is not known.
-            drop(listeners);
-            drop(old);
-        }
+        let old = listeners.wakers.insert(self.key, waker);
+        drop(listeners);
+        drop(old);
         Poll::Pending
     }
 }
