@@ -122,6 +122,7 @@ mod observe;
 mod reactor;
 pub mod runtime;
 mod scheduler;
+mod stacks;
 mod stderr;
 mod sync;
 mod tasks;

@@ -39,6 +39,11 @@ pub(crate) use lock::{Condvar, Mutex, MutexGuard};
 /// reorderings.
 pub(crate) use std::sync::atomic::compiler_fence;
 
+/// For values that belong to another crate, which no checker looks into.
+pub(crate) use std::sync::atomic::{
+    AtomicUsize as ForeignAtomicUsize, Ordering as ForeignOrdering,
+};
+
 #[path = "sync/counter.rs"]
 pub(crate) mod counter;
 

@@ -5,7 +5,7 @@
 //! nobody can look: such tasks are counted. While [details](super::details) are on, all are known.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::clock;
 use crate::scheduler::Shared;
 use crate::scheduler::inspect::AtWork;
 use crate::scheduler::probe::{Probe, State};
+use crate::stacks::TaskStack;
 use crate::tasks::{self, Id};
 
 /// What a task is doing.
@@ -42,9 +43,18 @@ pub struct TaskInfo {
     since: Option<Duration>,
     detail: Option<Detail>,
     now: Instant,
+    has_no_waker: bool,
+    pub(super) future: Option<&'static str>,
+    pub(super) stacks: Vec<TaskStack>,
+    /// Places at which it waits beyond those.
+    pub(super) omitted_stacks: usize,
 }
 
 impl TaskInfo {
+    pub(super) fn tag(&self) -> u64 {
+        self.task.tag
+    }
+
     /// The task.
     pub fn id(&self) -> Id {
         self.task.id
@@ -77,6 +87,25 @@ impl TaskInfo {
         let detail = self.detail.as_ref();
         let by_detail = detail.map(|detail| self.now.saturating_duration_since(detail.since));
         by_detail.or(self.since)
+    }
+
+    /// Where it waits, once for each future that it waits for. Empty if that was not captured: by
+    /// [`Handle::dump_tasks`](crate::Handle::dump_tasks), and of tasks that do not wait.
+    pub fn stacks(&self) -> &[TaskStack] {
+        &self.stacks
+    }
+
+    /// The type of its first future, with which each of its stacks begins. `None`: as for
+    /// [`stacks`](TaskInfo::stacks).
+    pub fn future(&self) -> Option<&'static str> {
+        self.future
+    }
+
+    /// Whether it waits although nobody holds a waker of it any more: it will never run again,
+    /// unless it is aborted. A future that returns `Pending` without keeping the waker is at fault,
+    /// or whoever has dropped the waker without waking.
+    pub fn has_no_waker(&self) -> bool {
+        self.has_no_waker && self.state == TaskState::Waiting
     }
 
     /// How long ago it was spawned. This and the following are known while
@@ -123,12 +152,15 @@ impl fmt::Display for TaskInfo {
             let polls = Counted(polls, "poll");
             write!(f, "; {age:.1?} old, {polls}, {busy:.1?} in them")?;
         }
+        if self.has_no_waker() {
+            f.write_str("; nobody has a waker of it")?;
+        }
         Ok(())
     }
 }
 
 /// So many of a thing.
-struct Counted(u64, &'static str);
+pub(super) struct Counted(pub(super) u64, pub(super) &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,8 +173,9 @@ impl fmt::Display for Counted {
 /// The live tasks of a runtime: see [`Handle::dump_tasks`](crate::Handle::dump_tasks).
 #[derive(Clone, Debug)]
 pub struct TaskDump {
-    tasks: Vec<TaskInfo>,
-    alive: u64,
+    pub(super) tasks: Vec<TaskInfo>,
+    pub(super) alive: u64,
+    pub(super) unreached: usize,
 }
 
 impl TaskDump {
@@ -156,6 +189,12 @@ impl TaskDump {
     /// [`Builder::task_details`](crate::Builder::task_details) is on.
     pub fn num_unlisted(&self) -> usize {
         (self.alive as usize).saturating_sub(self.tasks.len())
+    }
+
+    /// How many of the tasks that wait were not polled in time by
+    /// [`Handle::dump_stacks`](crate::Handle::dump_stacks), and so have no stack here.
+    pub fn num_unreached(&self) -> usize {
+        self.unreached
     }
 }
 
@@ -275,8 +314,16 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
     let details = of(shared).instruments.details.all();
     let details: HashMap<u64, Detail> = details.into_iter().collect();
     let mut states: HashMap<u64, Doings> = HashMap::new();
-    for tag in shared.registry.tags() {
-        states.insert(tag, (TaskState::Waiting, false, None));
+    let mut without_waker = HashSet::new();
+    for task in shared.registry.registered() {
+        if task.has_no_waker {
+            without_waker.insert(task.tag);
+        }
+        let state = match task.is_queued {
+            true => TaskState::Queued,
+            false => TaskState::Waiting,
+        };
+        states.insert(task.tag, (state, false, None));
     }
     for (&tag, detail) in &details {
         let state = match detail.doing {
@@ -298,12 +345,17 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             since,
             detail: details.get(&tag).copied(),
             now,
+            has_no_waker: without_waker.contains(&tag),
+            future: None,
+            stacks: Vec::new(),
+            omitted_stacks: 0,
         })
         .collect();
     tasks.sort_by_key(|task| (task.state, Reverse(task.since()), task.id()));
     TaskDump {
         alive: alive.max(tasks.len() as u64),
         tasks,
+        unreached: 0,
     }
 }
 

@@ -11,6 +11,7 @@
 //! | how long do polls take, and waits? | [`histogram`], with the [`latency`] of what was pushed |
 //! | who was polled, and how often? | the user's [`hooks`]; [`details`] of each task |
 //! | what are the tasks doing? | [`dump`] |
+//! | where do they wait? | [`stack_dump`] |
 //! | who keeps a thread? | [`stall`] |
 //! | does everybody wait for everybody? | [`deadlock`] |
 //! | how busy is it? | [`metrics`], and a line of [`schedtrace`] |
@@ -58,11 +59,13 @@ mod polls;
 mod publish;
 pub(crate) mod recording;
 mod schedtrace;
+pub(crate) mod stack_dump;
 pub(crate) mod stall;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timeline;
 
+pub use crate::stacks::{Frame, TaskStack};
 pub use deadlock::OnDeadlock;
 pub use dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
 pub use histogram::Histogram;

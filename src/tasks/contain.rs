@@ -27,8 +27,11 @@ use pin_project_lite::pin_project;
 
 use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
-use super::registry::{self, Registry};
-use super::{Id, JoinError, JoinHandle, Meta, Runnable, current, registration, spawn_site, wakers};
+use super::registry::Registry;
+use super::{
+    Id, JoinError, JoinHandle, Meta, Outcome, Runnable, capture, current, layout, registration,
+    spawn_site, wakers,
+};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
@@ -230,32 +233,6 @@ impl<F: FnOnce() -> T, T> Future for Call<F> {
     }
 }
 
-/// A task's output. Its destructor catches panics of the output's destructor: if the handle is
-/// dropped, the destructor may run on a worker.
-pub(crate) struct Outcome<T>(Option<Result<T, JoinError>>);
-
-impl<T> Outcome<T> {
-    pub(super) fn new(result: Result<T, JoinError>) -> Outcome<T> {
-        Outcome(Some(result))
-    }
-
-    #[inline]
-    pub(crate) fn into_result(mut self) -> Result<T, JoinError> {
-        self.0.take().expect("an outcome is taken once")
-    }
-}
-
-impl<T> Drop for Outcome<T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(result) = self.0.take() {
-            if std::mem::needs_drop::<T>() || result.is_err() {
-                drop_catching(result);
-            }
-        }
-    }
-}
-
 /// Calls user code and catches its panic. If the destructor of the panic's payload panics too, that
 /// second payload is leaked.
 pub(crate) fn catch_panic(f: impl FnOnce()) {
@@ -362,11 +339,21 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
-        let seen = current::with_meta(|meta| meta.registration.load(Ordering::Relaxed))
+        let mut seen = current::with_meta(|meta| meta.registration.load(Ordering::Relaxed))
             .expect("a task is polled by `current::run` alone");
-        let polled = if current::is_cancelling()
-            || (seen & !registration::KEY != 0 && asked_to_stop(seen))
-        {
+        let mut cx = cx;
+        let stops = current::is_cancelling()
+            || (seen & !registration::KEY != 0 && {
+                let stops = asked_to_stop(seen);
+                if !stops && seen & registration::STACK_WANTED != 0 {
+                    cx = begin_capture(cx, std::any::type_name::<F>);
+                    // So that a pending poll comes to `register`, which ends the capture. Here, as
+                    // a test of its own would cost each poll that captures nothing.
+                    seen = 0;
+                }
+                stops
+            });
+        let polled = if stops {
             current::with_meta(H::cancelled);
             Ok(Poll::Pending)
         } else {
@@ -422,11 +409,27 @@ fn asked_to_stop(seen: u32) -> bool {
                 .is_some_and(|control| control.is_aborted()))
 }
 
+/// The context to poll the future with, while its stacks are captured.
+#[cold]
+fn begin_capture<'a, 'b>(
+    cx: &'a mut Context<'b>,
+    future: fn() -> &'static str,
+) -> &'a mut Context<'b> {
+    let mut cx = Some(cx);
+    let begun = current::with_meta(|meta| cx.take().map(|cx| capture::begin(meta, cx, future())));
+    begun.flatten().or(cx).expect("one of the two has it")
+}
+
 /// Step 3 of a poll. `false`: nothing would wake this task, so it must end now.
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
-        registry::assert_offset(waker, meta);
+        if meta.registration.load(Ordering::Relaxed) & registration::KEY != 0 {
+            // It is registered. It was asked where it waits.
+            capture::end(meta, false);
+            return true;
+        }
+        layout::assert_offset(waker, meta);
         wakers::note_own(waker);
         let Some(key) = meta.registry().insert(waker) else {
             return false;
@@ -461,6 +464,9 @@ fn leave(meta: &Meta) -> Option<Arc<Control>> {
 fn leave_registered(meta: &Meta, seen: u32) -> Option<Arc<Control>> {
     if seen & registration::KEY != 0 {
         drop(meta.registry().remove(seen & registration::KEY));
+    }
+    if seen & registration::STACK_WANTED != 0 {
+        capture::end(meta, true);
     }
     match seen & registration::CONTROLLED {
         0 => None,

@@ -15,8 +15,9 @@ use std::task::{Context, Poll, Waker};
 use async_task::{Builder, WithInfo};
 use pin_project_lite::pin_project;
 
-use super::contain::{Call, Contained, Outcome, Schedule, schedule, spawn_site_of, this_id};
+use super::contain::{Call, Contained, Schedule, schedule, spawn_site_of, this_id};
 use super::observe::{Kind, Observed, observed};
+use super::outcome::Outcome;
 use super::registry::Registry;
 use super::{AbortHandle, Id, JoinHandle, Meta, Runnable, current, registration};
 use crate::sync::atomic::Ordering;

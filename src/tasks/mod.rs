@@ -32,13 +32,16 @@ use crate::sync::Arc;
 use crate::sync::atomic::AtomicU32;
 
 pub(crate) mod budget;
+pub(crate) mod capture;
 mod contain;
 pub(crate) mod control;
 mod current;
 mod join;
 pub(crate) mod large;
+mod layout;
 mod member;
 pub(crate) mod observe;
+mod outcome;
 pub(crate) mod queue;
 pub(crate) mod registry;
 mod reject;
@@ -47,13 +50,14 @@ pub(crate) mod wakers;
 mod yield_now;
 
 pub(crate) use contain::{
-    Outcome, Schedule, catch_panic, create, create_local, create_named, create_queued,
-    create_ready, drop_catching,
+    Schedule, catch_panic, create, create_local, create_named, create_queued, create_ready,
+    drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
 pub(crate) use current::{Purpose, Runnable, cancel, current_id, current_tag, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
+pub(crate) use outcome::Outcome;
 pub(crate) use reject::{reject, reject_next};
 pub use yield_now::{YieldNow, yield_now};
 
@@ -146,9 +150,12 @@ pub(crate) mod registration {
     pub(crate) const CONTROLLED: u32 = 1 << 30;
     /// The future has been dropped. Set by `leave`, which clears all other bits; never cleared.
     pub(crate) const FINISHED: u32 = 1 << 29;
+    /// The task was asked where it waits. Set by [`super::capture`], on a task that is registered.
+    /// Read at the start of each poll; cleared at its end.
+    pub(crate) const STACK_WANTED: u32 = 1 << 28;
     /// The task's key in the registry of its runtime; 0 while the task has never been pending. Set
     /// by `register`.
-    pub(crate) const KEY: u32 = FINISHED - 1;
+    pub(crate) const KEY: u32 = STACK_WANTED - 1;
     /// The whole word once the end of the task has been counted, too. Stored last, by
     /// `Contained::end`; read by `AbortHandle::is_finished`. [`FINISHED`] alone means that the
     /// count is still to come.
@@ -216,6 +223,8 @@ impl fmt::Debug for Meta {
 /// What is known about a task from its [`Meta::tag`], even after it has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
+    /// See [`Meta::tag`].
+    pub(crate) tag: u64,
     pub(crate) id: Id,
     /// `None` if the task was given no name, or has ended.
     pub(crate) name: Option<Arc<str>>,
@@ -240,6 +249,7 @@ impl fmt::Display for Description {
 pub(crate) fn describe(tag: u64) -> Description {
     let id = id_in(tag);
     Description {
+        tag,
         id,
         name: control::name_of(id),
         location: spawn_site::location_of(spawn_site_in(tag)),

@@ -55,6 +55,7 @@ mod traced {
 
     use super::{Id, Kind};
     use crate::sync::Arc;
+    use crate::tasks::capture;
 
     impl Kind {
         fn name(self) -> &'static str {
@@ -131,10 +132,11 @@ mod traced {
                 return future.poll(cx);
             };
             let _in_span = this.span.enter();
+            let real = capture::behind(cx.waker());
             let watched = match this.waker {
-                Some(watched) if watched.waker.will_wake(cx.waker()) => &*watched,
+                Some(watched) if watched.waker.will_wake(real) => &*watched,
                 stale => {
-                    let waker = cx.waker().clone();
+                    let waker = real.clone();
                     &*stale.insert(Arc::new(Watched { waker, span }))
                 }
             };
@@ -142,7 +144,7 @@ mod traced {
             // SAFETY: `this.waker` holds a reference to `watched` while this waker exists, as the
             // functions of `WATCHED` require.
             let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(Arc::as_ptr(watched))) });
-            future.poll(&mut Context::from_waker(&waker))
+            capture::poll_with(&waker, cx, |cx| future.poll(cx))
         }
     }
 

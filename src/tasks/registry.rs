@@ -21,15 +21,19 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
 use std::ptr;
 use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::{Id, Meta, RUNTIME_BITS, registration};
+use super::capture::Collector;
+use super::{RUNTIME_BITS, layout, registration};
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
+
+mod members;
+
+pub(crate) use members::{Member, Place, Registered};
 
 /// Three bits of a key name the shard. More shards would not help even on a large machine: a thread
 /// holds a shard's lock for about 20 ns.
@@ -61,6 +65,8 @@ pub(crate) fn made() -> usize {
 
 pub(crate) struct Registry {
     index: u16,
+    /// Who asks the tasks where they wait: see [`super::capture`].
+    collector: Mutex<Option<Arc<Collector>>>,
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
 }
 
@@ -133,9 +139,7 @@ impl Registry {
         let registry = match FREE.lock().pop() {
             Some(registry) => registry,
             None => {
-                if META_OFFSET.load(Ordering::Relaxed) == 0 {
-                    learn_offset();
-                }
+                layout::learn();
                 let index = MADE
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
                         (n < RUNTIMES).then_some(n + 1)
@@ -143,6 +147,7 @@ impl Registry {
                     .ok()?;
                 let registry: &'static Registry = Box::leak(Box::new(Registry {
                     index: index as u16,
+                    collector: Mutex::new(None),
                     shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
                 }));
                 // Release: pairs with the acquire load in `at`, so a thread that reads the index in
@@ -224,16 +229,65 @@ impl Registry {
         }
     }
 
-    /// The [tags](Meta::tag) of all registered tasks.
-    pub(crate) fn tags(&self) -> Vec<u64> {
-        let mut tags = Vec::new();
+    /// All registered tasks.
+    pub(crate) fn registered(&self) -> Vec<Registered> {
+        let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            tags.reserve(shard.live);
+            all.reserve(shard.live);
             // Under the lock: while a waker is registered, it keeps its task's memory.
-            tags.extend(shard.slots.iter().filter_map(Slot::waker).map(tag_of));
+            all.extend(
+                shard
+                    .slots
+                    .iter()
+                    .filter_map(Slot::waker)
+                    .map(Registered::look),
+            );
         }
-        tags
+        all
+    }
+
+    /// Who asks the tasks where they wait.
+    pub(super) fn collector(&self) -> Option<Arc<Collector>> {
+        self.collector.lock().clone()
+    }
+
+    /// From now on tasks answer this one. `false`: another one is at it.
+    pub(crate) fn begin_collecting(&self, collector: &Arc<Collector>) -> bool {
+        let mut current = self.collector.lock();
+        let is_free = current.is_none();
+        if is_free {
+            *current = Some(collector.clone());
+        }
+        is_free
+    }
+
+    pub(crate) fn end_collecting(&self) {
+        *self.collector.lock() = None;
+    }
+
+    /// Some of the registered tasks, from a place on. Empty: there are no more.
+    ///
+    /// Tasks that register meanwhile may be left out.
+    pub(crate) fn members(&self, place: &mut Place) -> Vec<Member> {
+        let mut members = Vec::new();
+        while members.is_empty() && place.shard < SHARDS {
+            let shard = self.shards[place.shard].lock();
+            match shard.slots.pieces.get(place.piece) {
+                Some(piece) => {
+                    let wakers = piece.iter().filter_map(Slot::waker);
+                    members.extend(wakers.cloned().map(Member));
+                    place.piece += 1;
+                }
+                None => {
+                    *place = Place {
+                        shard: place.shard + 1,
+                        piece: 0,
+                    }
+                }
+            }
+        }
+        members
     }
 
     /// Refuses new tasks and wakes all registered ones.
@@ -318,75 +372,6 @@ impl Slot {
             Slot::Free(_) => None,
         }
     }
-}
-
-/// Offset of a task's metadata from the task's beginning. Zero until `learn_offset` has run.
-///
-/// `async-task` does not promise that the offset is the same for all tasks, so two functions assert
-/// it: [`learn_offset`] for some unlike tasks, before the first registry is given out, and
-/// [`assert_offset`] for each task that registers.
-///
-/// [`Registry::lease`] writes it by way of `learn_offset`; [`assert_offset`] and `tag_of` read it.
-/// `Relaxed`: their thread got its registry or its task from the thread that wrote the offset,
-/// through the lock of a list at least. `lease` writes it only if it reads zero, so that the cache
-/// line stays shared among the readers.
-static META_OFFSET: AtomicUsize = AtomicUsize::new(0);
-
-/// Asserts that tasks with unlike futures, outputs and schedule functions have their metadata at
-/// the same offset, and stores the offset.
-fn learn_offset() {
-    #[repr(align(64))]
-    struct Wide;
-
-    let (small, queue) = (Box::new(7_u8), Arc::new(()));
-    let offsets = [
-        offset_in(async {}, |_| ()),
-        offset_in(async move { *small }, |_| ()),
-        offset_in(std::future::ready([0_u64; 100]), |_| ()),
-        offset_in(std::future::ready(Wide), |_| ()),
-        offset_in(async {}, move |_| drop(queue.clone())),
-    ];
-    assert!(
-        offsets.iter().all(|offset| *offset == offsets[0]),
-        "this version of async-task lays its tasks out in different ways: {offsets:?}"
-    );
-    META_OFFSET.store(offsets[0], Ordering::Relaxed);
-}
-
-fn offset_in<F, S>(future: F, schedule: S) -> usize
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-    S: Fn(async_task::Runnable<Meta>) + Send + Sync + 'static,
-{
-    // Not a fresh id: the first task of a program has number 1.
-    let meta = Meta::new(Id::from_number(1), 0, 0);
-    let (runnable, task) = async_task::Builder::new()
-        .metadata(meta)
-        .spawn(move |_| future, schedule);
-    task.detach();
-    offset_of(&runnable.waker(), runnable.metadata())
-}
-
-/// `waker` must be the task's own waker, and `meta` the task's metadata.
-fn offset_of(waker: &Waker, meta: &Meta) -> usize {
-    ptr::from_ref(meta).addr() - waker.data().addr()
-}
-
-/// Asserts for a task that registers what [`learn_offset`] found.
-pub(super) fn assert_offset(waker: &Waker, meta: &Meta) {
-    let known = META_OFFSET.load(Ordering::Relaxed);
-    assert_eq!(known, offset_of(waker, meta), "tasks have unlike headers");
-}
-
-/// The tag of the task that a waker in a registry belongs to.
-fn tag_of(waker: &Waker) -> u64 {
-    let offset = META_OFFSET.load(Ordering::Relaxed);
-    // SAFETY: the waker belongs to a task of this crate, as `Registry::insert` requires. That task
-    // has registered, so `assert_offset` has checked that its metadata is at `offset` from the
-    // task's beginning. The waker points to that beginning and keeps the task's memory.
-    let meta = unsafe { &*waker.data().byte_add(offset).cast::<Meta>() };
-    meta.tag()
 }
 
 impl fmt::Debug for Registry {

@@ -14,6 +14,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Mutex, thread};
 
 mod aborts;
+mod captures;
 mod members;
 
 std::thread_local! {
@@ -212,7 +213,13 @@ fn a_registry_names_the_tasks_that_wait() {
         run(runnable);
         drop(handle);
     }
-    let mut found = registry.tags();
+    let found = registry.registered();
+    assert!(
+        found
+            .iter()
+            .all(|task| task.has_no_waker && !task.is_queued)
+    );
+    let mut found: Vec<u64> = found.iter().map(|task| task.tag).collect();
     tags.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, tags);
@@ -220,7 +227,7 @@ fn a_registry_names_the_tasks_that_wait() {
     while let Some(runnable) = woken() {
         cancel(runnable);
     }
-    assert!(registry.tags().is_empty());
+    assert!(registry.registered().is_empty());
     assert_eq!((ENDED.take().len(), CANCELLED.take().len()), (3, 3));
     registry.release();
 }

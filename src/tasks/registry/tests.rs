@@ -83,23 +83,6 @@ fn registries_are_used_again() {
 }
 
 #[test]
-fn metadata_that_lies_elsewhere_is_found_out_in_every_build() {
-    let registry = Registry::lease().unwrap();
-    let task = || {
-        let meta = Meta::new(Id::next(), 0, 0);
-        let builder = async_task::Builder::new().metadata(meta);
-        builder.spawn(|_| async {}, |_: async_task::Runnable<Meta>| ())
-    };
-    let ((one, _task), (other, _other_task)) = (task(), task());
-    assert_offset(&one.waker(), one.metadata());
-    let unlike = std::panic::catch_unwind(|| {
-        assert_offset(&one.waker(), other.metadata());
-    });
-    assert!(unlike.is_err());
-    registry.release();
-}
-
-#[test]
 fn closed_means_refused_until_leased_again() {
     let registry = Registry::lease().unwrap();
     registry.close();

@@ -1,0 +1,71 @@
+//! Names and lines of addresses, kept for the next who asks.
+//!
+//! A program has a bounded number of places where a call returns to, so what is kept is bounded,
+//! too.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::sync::{Arc, Mutex, OnceLock};
+
+/// A function that contains an address. Several functions contain it if the compiler has inlined
+/// them into each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Symbol {
+    pub(super) name: Option<String>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) line: Option<u32>,
+}
+
+type Symbols = Arc<[Arc<Symbol>]>;
+
+static KNOWN: Mutex<Option<HashMap<usize, Symbols>>> = Mutex::new(None);
+
+/// The functions that contain this return address, the innermost first. Empty: none is known.
+pub(super) fn at(address: usize) -> Symbols {
+    let known = KNOWN
+        .lock()
+        .as_ref()
+        .and_then(|known| known.get(&address).cloned());
+    if let Some(symbols) = known {
+        return symbols;
+    }
+    // Without the lock: it reads files.
+    let symbols: Symbols = look_up(address).into_iter().map(Arc::new).collect();
+    let mut known = KNOWN.lock();
+    known
+        .get_or_insert_default()
+        .insert(address, symbols.clone());
+    symbols
+}
+
+/// The folder of this crate's source, as the debug information names it. `None`: there is none.
+pub(super) fn own_folder() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let learn = || {
+        // An address within this function: return addresses are behind the call.
+        let here = at((own_folder as fn() -> Option<&'static Path> as usize).wrapping_add(1));
+        let file = here.last()?.file.as_ref()?;
+        Some(file.parent()?.parent()?.to_owned())
+    };
+    FOLDER.get_or_init(learn).as_deref()
+}
+
+#[cfg(feature = "stacks")]
+fn look_up(address: usize) -> Vec<Symbol> {
+    let mut symbols = Vec::new();
+    backtrace::resolve(std::ptr::without_provenance_mut(address), |symbol| {
+        symbols.push(Symbol {
+            // Without the hash of its crate.
+            name: symbol.name().map(|name| format!("{name:#}")),
+            file: symbol.filename().map(PathBuf::from),
+            line: symbol.lineno().filter(|&line| line != 0),
+        });
+    });
+    symbols
+}
+
+#[cfg(not(feature = "stacks"))]
+fn look_up(_: usize) -> Vec<Symbol> {
+    Vec::new()
+}

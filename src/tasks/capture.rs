@@ -1,0 +1,342 @@
+//! Captures where a task waits: the call stacks at which its futures clone the waker.
+//!
+//! A future that returns `Pending` has cloned the waker that it was polled with, or keeps a clone of
+//! it. So the task is polled once more, with a waker that is another one for `will_wake`, and whose
+//! `clone` notes the call stack: that is the chain of awaits, down to the leaf. What `clone` returns
+//! is a clone of the task's real waker. So the leaf keeps what it would have kept anyway, and
+//! nothing that waits is lost.
+//!
+//! # Protocol
+//!
+//! 1. [`Collector::ask`] notes the task as asked, then sets
+//!    [`STACK_WANTED`](registration::STACK_WANTED) in its metadata, then wakes it. The wake makes
+//!    the flag visible to the poll that follows, also if the task lies in a queue already. A task
+//!    that is being polled is not asked, since the wake would make it run once more for nothing.
+//! 2. A poll that begins with the flag calls [`begin`], and polls the future with the recording
+//!    waker.
+//! 3. The future is not ready: `register` calls [`end`], which clears the flag and hands the stacks
+//!    to the collector. The future is ready, has panicked, or was cancelled: `leave` sees the flag,
+//!    and calls [`end`], too. So each task that was asked answers once.
+//! 4. The asker waits until few answers are outstanding before it asks the next tasks
+//!    ([`Collector::wait`]), so that the queues stay short for others. At its deadline it takes the
+//!    collector out of the registry. A flag that remains is cleared by the next poll, which then has
+//!    nobody to answer.
+//!
+//! The flag is one of those that a poll tests together, so a task that is not asked pays nothing.
+//!
+//! # What it cannot see
+//!
+//! Futures that the task does not poll when it is woken for nothing: the children of a
+//! `FuturesUnordered`, and of other executors within a task.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+use std::time::Instant;
+
+use super::registry::{Member, thread_number};
+use super::{Meta, registration};
+use crate::clock;
+use crate::stacks::{TaskStack, walk};
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::{Arc, Condvar, Mutex};
+
+/// Stacks kept of one task. One that waits for more futures at once has the others counted.
+const MOST_STACKS: usize = 32;
+
+/// Different stacks kept of all tasks together: some 20 MB.
+const MOST_DIFFERENT: usize = 1 << 16;
+
+/// What a poll has found out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    /// The type of the task's first future. Where it was inlined, no symbol has its name.
+    pub(crate) future: &'static str,
+    pub(crate) stacks: Vec<TaskStack>,
+    /// Clones of the waker beyond those.
+    pub(crate) omitted: usize,
+    pub(crate) has_ended: bool,
+}
+
+/// Where the stacks of a dump come together.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    state: Mutex<Collected>,
+    /// Told when no more answers are outstanding than the asker waits for.
+    answered: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    /// Tags of the tasks that have not answered yet.
+    asked: HashSet<u64>,
+    answers: HashMap<u64, Answer>,
+    /// Each stack once.
+    different: HashSet<TaskStack>,
+    /// The asker waits until no more than so many answers are outstanding.
+    awaited: Option<usize>,
+}
+
+impl Collector {
+    /// Step 1. Gives back a task that is being polled.
+    pub(crate) fn ask(&self, member: Member) -> Option<Member> {
+        if member.is_polled() {
+            return Some(member);
+        }
+        self.state.lock().asked.insert(member.tag());
+        if member.want_stack() {
+            member.wake();
+        } else {
+            self.answer(member.tag(), Answer::ended());
+        }
+        None
+    }
+
+    /// Waits until at most `outstanding` answers are. `false`: it is later than the deadline.
+    pub(crate) fn wait(&self, outstanding: usize, deadline: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        while state.asked.len() > outstanding {
+            state.awaited = Some(outstanding);
+            match deadline {
+                None => state = self.answered.wait(state),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(clock::now());
+                    if left.is_zero() {
+                        state.awaited = None;
+                        return false;
+                    }
+                    state = self.answered.wait_timeout(state, left).0;
+                }
+            }
+        }
+        state.awaited = None;
+        true
+    }
+
+    /// Step 3.
+    fn answer(&self, tag: u64, mut answer: Answer) {
+        let mut state = self.state.lock();
+        if !state.asked.remove(&tag) {
+            // The flag was left by another dump.
+            return;
+        }
+        for stack in &mut answer.stacks {
+            match state.different.get(stack) {
+                Some(known) => *stack = known.clone(),
+                None if state.different.len() < MOST_DIFFERENT => {
+                    state.different.insert(stack.clone());
+                }
+                None => {}
+            }
+        }
+        state.answers.insert(tag, answer);
+        if state
+            .awaited
+            .is_some_and(|awaited| state.asked.len() <= awaited)
+        {
+            self.answered.notify_one();
+        }
+    }
+
+    /// The answers so far, by tag.
+    pub(crate) fn take(&self) -> HashMap<u64, Answer> {
+        std::mem::take(&mut self.state.lock().answers)
+    }
+}
+
+impl Answer {
+    fn ended() -> Answer {
+        Answer {
+            has_ended: true,
+            ..Answer::default()
+        }
+    }
+}
+
+/// What the recording waker of one poll notes.
+struct Recorder {
+    /// What is cloned: the waker that the task was polled with, or one that stands for it. It
+    /// outlives the part of the poll that uses it. Written by the thread that polls; a thread that
+    /// was lent the waker reads it later. Relaxed: the lending orders the two.
+    real: AtomicPtr<Waker>,
+    /// An address in the frame that polls the task: stacks are read up to there.
+    boundary: usize,
+    /// Another thread, to which the future has lent its waker, has another stack.
+    thread: u64,
+    answer: Mutex<Answer>,
+}
+
+/// One poll that is captured. The pointers are of boxes, which [`end`] frees.
+struct Recording {
+    tag: u64,
+    collector: Arc<Collector>,
+    recorder: *mut Recorder,
+    /// Its data is the recorder.
+    waker: *mut Waker,
+    /// It lends the waker.
+    context: *mut Context<'static>,
+    /// The one that this poll is in the middle of.
+    outer: *mut Recording,
+}
+
+std::thread_local! {
+    /// The innermost poll of this thread that is captured; null: none.
+    static RECORDING: Cell<*mut Recording> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Step 2, with the context of the poll. Gives the context for the future, which is there until
+/// [`end`].
+pub(super) fn begin<'a, 'b>(
+    meta: &Meta,
+    cx: &'a mut Context<'b>,
+    future: &'static str,
+) -> &'a mut Context<'b> {
+    let Some(collector) = meta.registry().collector() else {
+        return cx;
+    };
+    let recorder = Box::into_raw(Box::new(Recorder {
+        real: AtomicPtr::new(ptr::from_ref(cx.waker()).cast_mut()),
+        boundary: ptr::from_ref(&*cx).addr(),
+        thread: thread_number(),
+        answer: Mutex::new(Answer {
+            future,
+            ..Answer::default()
+        }),
+    }));
+    // SAFETY: the functions of `RECORDING_WAKER` demand a `Recorder` that lives, which is so until
+    // `end`. No clone of this waker exists, and `end` forgets the waker itself.
+    let waker = unsafe { Waker::new(recorder.cast_const().cast(), &RECORDING_WAKER) };
+    let waker = Box::into_raw(Box::new(waker));
+    // SAFETY: the waker lives until `end`, which frees the context first. A context lends its waker
+    // for no longer than it is borrowed itself, so the lifetime that is made up here is seen by
+    // nobody.
+    let context = Context::from_waker(unsafe { &*waker });
+    let context = Box::into_raw(Box::new(context));
+    RECORDING.set(Box::into_raw(Box::new(Recording {
+        tag: meta.tag(),
+        collector,
+        recorder,
+        waker,
+        context,
+        outer: RECORDING.get(),
+    })));
+    // SAFETY: the box lives until `end`, which the caller calls after the poll. Nobody else uses it
+    // before. The lifetimes are those of the context that it stands for, which is alive meanwhile.
+    unsafe { &mut *context.cast::<Context<'b>>() }
+}
+
+/// Step 3: a poll of this task that saw the flag, or another one that ended the task, is over.
+pub(super) fn end(meta: &Meta, has_ended: bool) {
+    if !has_ended {
+        // Relaxed: who has set it waits for the answer, which a lock hands over.
+        meta.registration
+            .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
+    }
+    let innermost = RECORDING.get();
+    // SAFETY: it is null, or a box that `begin` has made and no `end` has freed.
+    let is_mine = unsafe { innermost.as_ref() }.is_some_and(|mine| mine.tag == meta.tag());
+    if !is_mine {
+        // It was ended without a poll, or there was nobody to answer.
+        if let Some(collector) = meta.registry().collector() {
+            collector.answer(
+                meta.tag(),
+                Answer {
+                    has_ended,
+                    ..Answer::default()
+                },
+            );
+        }
+        return;
+    }
+    // SAFETY: `begin` has made the boxes, each is freed once, as `RECORDING` leaves them here, and
+    // the poll that used them is over: it has returned, or has unwound.
+    let (recording, recorder) = unsafe {
+        let recording = Box::from_raw(innermost);
+        drop(Box::from_raw(recording.context));
+        std::mem::forget(*Box::from_raw(recording.waker));
+        let recorder = Box::from_raw(recording.recorder);
+        (recording, recorder)
+    };
+    RECORDING.set(recording.outer);
+    let mut answer = std::mem::take(&mut *recorder.answer.lock());
+    answer.has_ended = has_ended;
+    recording.collector.answer(recording.tag, answer);
+}
+
+/// The recorder behind a waker, if it has one.
+#[cfg(feature = "tracing")]
+fn recorder_of(waker: &Waker) -> Option<&Recorder> {
+    let is_recording = ptr::eq(waker.vtable(), &RECORDING_WAKER);
+    // SAFETY: a waker with that table has a `Recorder` as its data, which lives as long.
+    is_recording.then(|| unsafe { &*waker.data().cast::<Recorder>() })
+}
+
+/// The waker that this one stands for: itself, unless it records.
+#[cfg(feature = "tracing")]
+pub(super) fn behind(waker: &Waker) -> &Waker {
+    match recorder_of(waker) {
+        // SAFETY: see `Recorder::real`.
+        Some(recorder) => unsafe { &*recorder.real.load(Ordering::Relaxed) },
+        None => waker,
+    }
+}
+
+/// Polls with `real` in place of the context's waker. If that one records, it goes on, and stands
+/// for `real`.
+#[cfg(feature = "tracing")]
+pub(super) fn poll_with<R>(
+    real: &Waker,
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> R,
+) -> R {
+    let Some(recorder) = recorder_of(cx.waker()) else {
+        return poll(&mut Context::from_waker(real));
+    };
+    let real = ptr::from_ref(real).cast_mut();
+    let before = recorder.real.swap(real, Ordering::Relaxed);
+    // If it panics, nobody uses the waker any more: the poll is over.
+    let result = poll(cx);
+    recorder.real.store(before, Ordering::Relaxed);
+    result
+}
+
+impl Recorder {
+    #[inline(never)]
+    fn note(&self) {
+        if thread_number() != self.thread {
+            return;
+        }
+        if self.answer.lock().stacks.len() == MOST_STACKS {
+            self.answer.lock().omitted += 1;
+            return;
+        }
+        let stack = walk(self.boundary);
+        if !stack.is_empty() {
+            let stack = TaskStack::new(stack.into());
+            self.answer.lock().stacks.push(stack);
+        }
+    }
+}
+
+/// A waker whose clones are those of the real one. Its data is a `Recorder` that lives as long as
+/// the waker.
+static RECORDING_WAKER: RawWakerVTable =
+    RawWakerVTable::new(clone, wake_by_ref, wake_by_ref, |_| ());
+
+unsafe fn clone(recorder: *const ()) -> RawWaker {
+    // SAFETY: see `RECORDING_WAKER`.
+    let recorder = unsafe { &*recorder.cast::<Recorder>() };
+    recorder.note();
+    // SAFETY: the real waker outlives its use here, see `Recorder::real`.
+    let real = unsafe { &*recorder.real.load(Ordering::Relaxed) };
+    let real = ManuallyDrop::new(real.clone());
+    RawWaker::new(real.data(), real.vtable())
+}
+
+unsafe fn wake_by_ref(recorder: *const ()) {
+    // SAFETY: as in `clone`, twice.
+    let real = unsafe { &*(*recorder.cast::<Recorder>()).real.load(Ordering::Relaxed) };
+    real.wake_by_ref();
+}

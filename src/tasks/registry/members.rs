@@ -1,0 +1,72 @@
+//! What can be learned of registered tasks, and asked of them.
+
+use std::task::Waker;
+
+use crate::sync::atomic::Ordering;
+use crate::tasks::layout::{REFERENCE, RUNNING, SCHEDULED, meta_of, state_of, tag_of};
+use crate::tasks::registration;
+
+/// A place in a registry, for [`Registry::members`].
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(super) shard: usize,
+    pub(super) piece: usize,
+}
+
+/// A registered task. Holds a waker of it, and with that its memory.
+#[derive(Debug)]
+pub(crate) struct Member(pub(in crate::tasks) Waker);
+
+impl Member {
+    /// See [`Meta::tag`].
+    pub(crate) fn tag(&self) -> u64 {
+        tag_of(&self.0)
+    }
+
+    pub(in crate::tasks) fn is_polled(&self) -> bool {
+        let state = state_of(&self.0);
+        state & (RUNNING | SCHEDULED) == RUNNING
+    }
+
+    /// Sets the flag, unless the task has finished.
+    pub(in crate::tasks) fn want_stack(&self) -> bool {
+        let want = |seen: u32| {
+            let lives = seen & registration::FINISHED == 0;
+            lives.then_some(seen | registration::STACK_WANTED)
+        };
+        let registration = &meta_of(&self.0).registration;
+        // Relaxed: the wake that follows makes it visible to the poll that it causes.
+        let wanted = registration.fetch_update(Ordering::Relaxed, Ordering::Relaxed, want);
+        wanted.is_ok()
+    }
+
+    pub(in crate::tasks) fn wake(self) {
+        self.0.wake();
+    }
+}
+
+/// What a registered task is doing, and who could wake it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registered {
+    /// See [`Meta::tag`].
+    pub(crate) tag: u64,
+    /// It was woken, and lies in a queue.
+    pub(crate) is_queued: bool,
+    /// Neither queued nor polled, and no waker of it exists beside the registry's and its control's:
+    /// nothing can wake it but an abort.
+    pub(crate) has_no_waker: bool,
+}
+
+impl Registered {
+    pub(super) fn look(waker: &Waker) -> Registered {
+        let state = state_of(waker);
+        let registration = meta_of(waker).registration.load(Ordering::Relaxed);
+        let is_controlled = registration & registration::CONTROLLED != 0;
+        let own = 1 + usize::from(is_controlled);
+        Registered {
+            tag: tag_of(waker),
+            is_queued: state & (RUNNING | SCHEDULED) == SCHEDULED,
+            has_no_waker: state & (RUNNING | SCHEDULED) == 0 && state / REFERENCE <= own,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Where a task waits, asked by hand.
+
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::{CANCELLED, ENDED, PANICKED, by_hand, result, woken};
+use crate::clock;
+use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Arc, Mutex};
+use crate::tasks::capture::{Answer, Collector};
+use crate::tasks::registry::{Member, Place, Registry};
+use crate::tasks::{cancel, current_id, run};
+
+/// Asks all tasks of the registry. Gives back those that are being polled.
+fn ask(registry: &'static Registry, collector: &Collector) -> Vec<Member> {
+    let mut place = Place::default();
+    let mut polled = Vec::new();
+    loop {
+        let members = registry.members(&mut place);
+        if members.is_empty() {
+            return polled;
+        }
+        polled.extend(
+            members
+                .into_iter()
+                .filter_map(|member| collector.ask(member)),
+        );
+    }
+}
+
+fn begin(registry: &'static Registry) -> Arc<Collector> {
+    let collector = Arc::new(Collector::default());
+    assert!(registry.begin_collecting(&collector));
+    collector
+}
+
+/// Whether every task that was asked has answered.
+fn all_answered(collector: &Collector) -> bool {
+    collector.wait(0, Some(clock::now()))
+}
+
+/// Ends what waits, and gives the registry back.
+fn end(registry: &'static Registry) {
+    registry.end_collecting();
+    registry.close();
+    while let Some(runnable) = woken() {
+        cancel(runnable);
+    }
+    ENDED.take();
+    CANCELLED.take();
+    registry.release();
+}
+
+/// Waits for ever, as a leaf does that keeps the last waker it was polled with.
+async fn leaf(place: Arc<Mutex<Option<Waker>>>, polls: Arc<AtomicUsize>) {
+    poll_fn(|cx| {
+        polls.fetch_add(1, SeqCst);
+        let mut kept = place.lock();
+        if kept.as_ref().is_none_or(|kept| !kept.will_wake(cx.waker())) {
+            *kept = Some(cx.waker().clone());
+        }
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
+#[test]
+fn a_task_that_is_asked_is_polled_once_and_its_leaf_keeps_the_real_waker() {
+    let registry = Registry::lease().unwrap();
+    let (place, polls) = (Arc::default(), Arc::default());
+    let (runnable, handle) = by_hand(registry, leaf(Arc::clone(&place), Arc::clone(&polls)));
+    run(runnable);
+    let collector = begin(registry);
+    assert!(ask(registry, &collector).is_empty());
+    assert!(!all_answered(&collector));
+    run(woken().expect("it is polled once more"));
+    assert!(woken().is_none() && all_answered(&collector));
+    assert_eq!(polls.load(SeqCst), 2);
+    let answers = collector.take();
+    assert_eq!(answers.len(), 1);
+    let Answer { future, stacks, .. } = answers.values().next().unwrap();
+    assert!(future.contains("leaf"), "{future}");
+    assert_eq!(stacks.len(), usize::from(crate::stacks::AVAILABLE));
+    // What the leaf keeps wakes the task, also when the dump is over.
+    registry.end_collecting();
+    let kept: Option<Waker> = place.lock().take();
+    kept.unwrap().wake();
+    run(woken().expect("the leaf's waker is real"));
+    assert_eq!(polls.load(SeqCst), 3);
+    drop(handle);
+    end(registry);
+}
+
+#[test]
+fn a_task_that_lies_in_a_queue_is_asked_without_another_poll() {
+    let registry = Registry::lease().unwrap();
+    let polls: Arc<AtomicUsize> = Arc::default();
+    let place = Arc::default();
+    let (runnable, _handle) = by_hand(registry, leaf(Arc::clone(&place), polls.clone()));
+    run(runnable);
+    let kept: Option<Waker> = place.lock().clone();
+    kept.unwrap().wake();
+    let collector = begin(registry);
+    ask(registry, &collector);
+    run(woken().unwrap());
+    assert!(woken().is_none() && all_answered(&collector));
+    assert_eq!(polls.load(SeqCst), 2);
+    end(registry);
+}
+
+#[test]
+fn a_task_that_is_polled_is_not_woken_for_a_dump() {
+    let registry = Registry::lease().unwrap();
+    let collector = begin(registry);
+    let asked = collector.clone();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = polls.clone();
+    let asks_in_its_poll = poll_fn(move |_| {
+        if counted.fetch_add(1, SeqCst) == 1 {
+            assert_eq!(ask(registry, &asked).len(), 1);
+        }
+        Poll::<()>::Pending
+    });
+    let (runnable, handle) = by_hand(registry, asks_in_its_poll);
+    run(runnable);
+    handle.abort_handle();
+    let Some(Member(waker)) = registry.members(&mut Place::default()).pop() else {
+        panic!("it is registered");
+    };
+    waker.wake();
+    run(woken().unwrap());
+    assert!(woken().is_none());
+    assert_eq!(polls.load(SeqCst), 2);
+    assert!(all_answered(&collector));
+    end(registry);
+}
+
+#[test]
+fn a_task_that_ends_panics_or_is_cancelled_when_it_is_asked_answers_once() {
+    let registry = Registry::lease().unwrap();
+    let second = |f: fn()| {
+        let mut polls = 0;
+        poll_fn(move |_| {
+            polls += 1;
+            if polls == 1 {
+                return Poll::Pending;
+            }
+            f();
+            Poll::Ready(())
+        })
+    };
+    let (ends, ends_handle) = by_hand(registry, second(|| ()));
+    let (panics, panics_handle) = by_hand(registry, second(|| panic!("in a dump's poll")));
+    let (stops, stops_handle) = by_hand(registry, pending::<()>());
+    for runnable in [ends, panics, stops] {
+        run(runnable);
+    }
+    stops_handle.abort();
+    let aborted = woken().unwrap();
+    let collector = begin(registry);
+    ask(registry, &collector);
+    run(aborted);
+    while let Some(runnable) = woken() {
+        run(runnable);
+    }
+    assert!(all_answered(&collector));
+    let answers = collector.take();
+    assert_eq!(answers.len(), 3);
+    assert!(answers.values().all(|answer| answer.has_ended));
+    assert!(result(ends_handle).is_ok());
+    assert!(result(panics_handle).unwrap_err().is_panic());
+    assert!(result(stops_handle).unwrap_err().is_cancelled());
+    assert_eq!(PANICKED.take().len(), 1);
+    end(registry);
+}
+
+#[test]
+fn a_flag_that_outlives_its_dump_costs_the_next_poll_nothing_but_itself() {
+    let registry = Registry::lease().unwrap();
+    let polls: Arc<AtomicUsize> = Arc::default();
+    let (runnable, _handle) = by_hand(registry, leaf(Arc::default(), polls.clone()));
+    run(runnable);
+    let late = begin(registry);
+    ask(registry, &late);
+    registry.end_collecting();
+    let runnable = woken().unwrap();
+    // The next dump begins before the poll: its task has not been asked for it.
+    let next = begin(registry);
+    run(runnable);
+    assert!(late.take().is_empty() && next.take().is_empty());
+    ask(registry, &next);
+    run(woken().unwrap());
+    assert!(woken().is_none() && all_answered(&next));
+    assert_eq!((next.take().len(), polls.load(SeqCst)), (1, 3));
+    end(registry);
+}
+
+#[test]
+fn a_poll_within_a_captured_poll_has_its_own_answer() {
+    let registry = Registry::lease().unwrap();
+    let inner_polls: Arc<AtomicUsize> = Arc::default();
+    let (inner, _inner) = by_hand(registry, leaf(Arc::default(), inner_polls.clone()));
+    let inner_id = inner.metadata().id();
+    run(inner);
+    let mut polls = 0;
+    let outer = poll_fn(move |cx| {
+        polls += 1;
+        if polls == 2 {
+            // Its waker was put on top by the dump, or beneath this task's.
+            let inner = woken().expect("the inner task was asked");
+            assert_eq!(inner.metadata().id(), inner_id);
+            let me = current_id();
+            run(inner);
+            assert_eq!(current_id(), me);
+        }
+        let mut waits = pin!(leaf(Arc::default(), Arc::default()));
+        Future::poll(waits.as_mut(), cx)
+    });
+    let (outer, _outer) = by_hand(registry, outer);
+    let outer_id = outer.metadata().id();
+    run(outer);
+    let collector = begin(registry);
+    ask(registry, &collector);
+    let mut asked = [woken().unwrap(), woken().unwrap()];
+    asked.sort_by_key(|runnable| runnable.metadata().id() == outer_id);
+    let [inner, outer] = asked;
+    inner.schedule();
+    run(outer);
+    assert!(all_answered(&collector));
+    let answers = collector.take();
+    assert_eq!(answers.len(), 2);
+    let one = usize::from(crate::stacks::AVAILABLE);
+    assert!(answers.values().all(|answer| answer.stacks.len() == one));
+    end(registry);
+}
+
+#[test]
+fn an_asker_does_not_wait_beyond_its_deadline() {
+    let registry = Registry::lease().unwrap();
+    let (runnable, _handle) = by_hand(registry, pending::<()>());
+    run(runnable);
+    let collector = begin(registry);
+    ask(registry, &collector);
+    let deadline = clock::now() + Duration::from_millis(1);
+    assert!(!collector.wait(0, Some(deadline)));
+    assert!(collector.wait(1, Some(deadline)));
+    run(woken().unwrap());
+    assert!(collector.wait(0, Some(deadline)));
+    end(registry);
+}
