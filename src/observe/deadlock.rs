@@ -47,13 +47,15 @@
 //!    remembers its [`Suspicion`], and when it began.
 //! 3. Each runtime with a `block_on` that waits says so, whoever has found out, and once for each
 //!    standstill. (Its own monitor may have gone to sleep long before, when another runtime was
-//!    still busy.)
+//!    still busy.) The report says where the tasks wait, for which it polls each of them: so what is
+//!    compared with the last report leaves out what dumps have moved. Who has found out in a
+//!    `block_on` lets another thread report, to be asked as well.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::dump::dump_tasks;
+use super::stack_dump::dump_stacks;
 use super::{each, of, try_of};
 use crate::clock;
 use crate::scheduler::{Shared, probe, this_thread};
@@ -67,6 +69,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Two looks, so far apart. A deadlock lasts.
 pub(crate) const CONFIRMED: Duration = Duration::from_millis(500);
+
+/// A poll of a report's dump may block; the report waits for no longer.
+const WITHIN: Duration = Duration::from_secs(1);
 
 /// What is done about a deadlock: see [`Builder::on_deadlock`](crate::Builder::on_deadlock).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +108,9 @@ pub(crate) struct Waiting {
     /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it
     /// did before.
     parks: AtomicU64,
+    /// How often it was woken by a dump alone. Written by its thread between two parks. Relaxed:
+    /// `parks` orders it.
+    answered: AtomicU64,
     /// Whether it was woken, or has something to do by itself.
     has_work: Box<dyn Fn() -> bool + Send + Sync>,
     /// What it shall panic with.
@@ -122,6 +130,11 @@ impl Waiting {
     pub(crate) fn end(&self) -> Option<Arc<str>> {
         self.parks.fetch_add(1, Ordering::Release);
         self.verdict.lock().take()
+    }
+
+    /// It was woken by a dump.
+    pub(crate) fn has_answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether its thread must not park: there is something to do, or a verdict to carry out.
@@ -158,6 +171,18 @@ pub(crate) struct Standstill {
     threads: usize,
     /// Of each `block_on`.
     parks: Vec<(u64, u64)>,
+    /// What dumps have caused of that: polls, and the parks of each `block_on`.
+    by_dumps: (u64, Vec<u64>),
+}
+
+impl Standstill {
+    /// What has moved by itself until then. The report of a standstill is a dump, and moves tasks.
+    fn moved(&self) -> Moved {
+        let (polls, answered) = &self.by_dumps;
+        let parks = self.parks.iter().zip(answered);
+        let parks = parks.map(|(&(number, parks), answered)| (number, parks - 2 * answered));
+        (self.polls.saturating_sub(*polls), parks.collect())
+    }
 }
 
 /// What the monitor has seen, and when first.
@@ -220,6 +245,17 @@ pub(crate) fn report(standstill: &Standstill) {
     });
 }
 
+/// Step 3, on a thread of its own: the calling one is in a `block_on`, and is asked where it waits.
+/// If no thread can be started, it is not asked.
+pub(crate) fn report_elsewhere(standstill: Standstill) {
+    let standstill = Arc::new(standstill);
+    let elsewhere = standstill.clone();
+    let thread = thread::Builder::new().name("executor-deadlock".to_owned());
+    if thread.spawn(move || report(&elsewhere)).is_err() {
+        report(&standstill);
+    }
+}
+
 /// Whether anybody wants to know of one in this runtime.
 pub(crate) fn is_looked_for(shared: &'static Shared) -> bool {
     try_of(shared).is_some_and(|observer| observer.deadlocks.are_looked_for())
@@ -239,6 +275,7 @@ pub(crate) fn waits_in_block_on(
         location,
         number: NEXT.fetch_add(1, Ordering::Relaxed),
         parks: AtomicU64::new(0),
+        answered: AtomicU64::new(0),
         has_work,
         verdict: Mutex::new(None),
         handle: thread::current(),
@@ -352,6 +389,8 @@ impl Deadlocks {
         for waiting in &*self.waiting.lock() {
             let parks = waiting.parks.load(Ordering::Acquire);
             seen.parks.push((waiting.number, parks));
+            let answered = waiting.answered.load(Ordering::Relaxed);
+            seen.by_dumps.1.push(answered);
             if parks % 2 == 1 && !(waiting.has_work)() {
                 parked.push(waiting.thread);
                 if !waiting.is_member {
@@ -383,13 +422,14 @@ impl Deadlocks {
         let threads = shared.num_threads();
         seen.threads += threads;
         seen.polls += shared.num_polls();
+        seen.by_dumps.0 += shared.registry.num_captured();
         threads == MONITOR + shared.num_waiting_workers() + away.len() + pool.threads
     }
 
     /// Step 3, for this runtime. Whoever comes second to the same standstill leaves it.
     fn report(&self, shared: &'static Shared, standstill: &Standstill) {
         // Not the threads: idle ones end by themselves.
-        let moved = (standstill.polls, standstill.parks.clone());
+        let moved = standstill.moved();
         if self.reported.lock().replace(moved.clone()) == Some(moved) {
             return;
         }
@@ -410,16 +450,22 @@ impl Deadlocks {
     }
 
     fn describe(&self, shared: &'static Shared) -> Option<String> {
-        let waiting = self.waiting.lock().clone();
-        if waiting.is_empty() {
+        if self.waiting.lock().is_empty() {
             return None;
         }
-        let mut report = String::from("all tasks are asleep - deadlock!");
-        for waiting in &waiting {
-            let _ = write!(report, "\n  block_on at {} waits", waiting.location);
-        }
-        let _ = write!(report, "\n{}", dump_tasks(shared));
+        let dump = dump_stacks(shared, WITHIN);
+        self.let_all_park();
+        let report = format!("all tasks are asleep - deadlock!\n{dump}");
         Some(report.trim_end().to_owned())
+    }
+
+    /// The dump has woken those in `block_on`. A verdict reaches who is parked.
+    fn let_all_park(&self) {
+        let begin = clock::now();
+        let all_wait = || (self.waiting.lock().iter()).all(|waiting| waiting.is_parked());
+        while !all_wait() && clock::elapsed(begin) < WITHIN {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -435,6 +481,7 @@ mod tests {
             polls,
             threads: 2,
             parks: vec![(1, 1)],
+            by_dumps: (0, vec![0]),
         };
         let first = Suspicion::seen(still(7), None, start);
         // The monitor was up in between, for another reason.

@@ -10,6 +10,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use super::block_ons::BlockOnInfo;
 use super::details::{Detail, Doing};
 use super::of;
 use crate::clock;
@@ -17,6 +18,7 @@ use crate::scheduler::Shared;
 use crate::scheduler::inspect::AtWork;
 use crate::scheduler::probe::{Probe, State};
 use crate::stacks::TaskStack;
+use crate::tasks::registry::Registry;
 use crate::tasks::{self, Id};
 
 /// What a task is doing.
@@ -176,6 +178,7 @@ pub struct TaskDump {
     pub(super) tasks: Vec<TaskInfo>,
     pub(super) alive: u64,
     pub(super) unreached: usize,
+    pub(super) block_ons: Vec<BlockOnInfo>,
 }
 
 impl TaskDump {
@@ -191,6 +194,12 @@ impl TaskDump {
         (self.alive as usize).saturating_sub(self.tasks.len())
     }
 
+    /// The `block_on`s of this runtime that wait. Empty but for
+    /// [`Handle::dump_stacks`](crate::Handle::dump_stacks).
+    pub fn block_ons(&self) -> &[BlockOnInfo] {
+        &self.block_ons
+    }
+
     /// How many of the tasks that wait were not polled in time by
     /// [`Handle::dump_stacks`](crate::Handle::dump_stacks), and so have no stack here.
     pub fn num_unreached(&self) -> usize {
@@ -201,6 +210,9 @@ impl TaskDump {
 /// A task a line.
 impl fmt::Display for TaskDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for block_on in &self.block_ons {
+            writeln!(f, "  {block_on}")?;
+        }
         writeln!(f, "{}", Counted(self.alive, "task"))?;
         for task in &self.tasks {
             writeln!(f, "  {task}")?;
@@ -315,7 +327,14 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
     let details: HashMap<u64, Detail> = details.into_iter().collect();
     let mut states: HashMap<u64, Doings> = HashMap::new();
     let mut without_waker = HashSet::new();
-    for task in shared.registry.registered() {
+    let mut alive = alive;
+    let mut registered = shared.registry.registered();
+    for registry in Registry::owned_by(shared.registry.index()) {
+        let local = registry.registered();
+        alive += local.len() as u64;
+        registered.extend(local);
+    }
+    for task in registered {
         if task.has_no_waker {
             without_waker.insert(task.tag);
         }
@@ -356,6 +375,7 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
         alive: alive.max(tasks.len() as u64),
         tasks,
         unreached: 0,
+        block_ons: Vec::new(),
     }
 }
 

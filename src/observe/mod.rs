@@ -35,6 +35,7 @@ use std::any::Any;
 use std::io;
 use std::time::Duration;
 
+use self::block_ons::{BlockOns, Waits};
 use self::deadlock::Deadlocks;
 use self::instruments::Instruments;
 use self::schedtrace::Schedtrace;
@@ -43,6 +44,7 @@ use crate::scheduler::submit::each_scheduler;
 use crate::scheduler::{Lease, Shared};
 use crate::sync::{Arc, Mutex};
 
+pub(crate) mod block_ons;
 mod collect;
 pub(crate) mod deadlock;
 mod details;
@@ -66,6 +68,7 @@ mod tests;
 pub(crate) mod timeline;
 
 pub use crate::stacks::{Frame, TaskStack};
+pub use block_ons::BlockOnInfo;
 pub use deadlock::OnDeadlock;
 pub use dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
 pub use histogram::Histogram;
@@ -92,6 +95,7 @@ pub(crate) struct RuntimeObserver {
     instruments: Instruments,
     reports: Reports,
     deadlocks: Deadlocks,
+    block_ons: BlockOns,
     schedtrace: Mutex<Option<Schedtrace>>,
 }
 
@@ -116,6 +120,18 @@ fn try_of(shared: &'static Shared) -> Option<&'static RuntimeObserver> {
     observer.downcast_ref()
 }
 
+/// The calling thread's `block_on` in this runtime is about to park for the first time.
+pub(crate) fn list_block_on(shared: &'static Shared, waits: Arc<dyn Waits>) {
+    of(shared).block_ons.enter(waits);
+}
+
+/// It returns.
+pub(crate) fn unlist_block_on(shared: &'static Shared, waits: Arc<dyn Waits>) {
+    if !shared.in_forked_child() {
+        of(shared).block_ons.leave(&waits);
+    }
+}
+
 /// Calls `f` for each runtime of this process, and those that have ended.
 fn each(mut f: impl FnMut(&'static Shared, &'static RuntimeObserver)) {
     each_scheduler(|shared| {
@@ -133,6 +149,7 @@ impl RuntimeObserver {
             instruments: Instruments::new(),
             reports: Reports::default(),
             deadlocks: Deadlocks::default(),
+            block_ons: BlockOns::default(),
             schedtrace: Mutex::new(None),
         }
     }

@@ -5,14 +5,18 @@
 //! puts no million tasks in front of the others, and stops at its deadline. The symbols are looked
 //! up afterwards, by whoever reads the dump.
 
+use std::collections::HashMap;
+use std::iter;
 use std::time::{Duration, Instant};
 
+use super::block_ons::{BlockOnInfo, Waits};
 use super::dump::{TaskDump, TaskInfo, TaskState, dump_tasks};
+use super::of;
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::stacks;
-use crate::sync::Arc;
-use crate::tasks::capture::Collector;
+use crate::sync::{Arc, thread};
+use crate::tasks::capture::{Answer, Collector};
 use crate::tasks::registry::{Member, Place, Registry};
 
 /// Tasks that are asked and have not answered, at most. At some 15 µs for each poll, others
@@ -25,40 +29,76 @@ const OTHER_DUMP: Duration = Duration::from_millis(1);
 /// The live tasks, and where those wait that do. Takes about as long as `within` at most.
 pub(crate) fn dump_stacks(shared: &'static Shared, within: Duration) -> TaskDump {
     let mut dump = dump_tasks(shared);
-    if !stacks::AVAILABLE {
-        return dump;
-    }
     let deadline = clock::now().checked_add(within);
-    let is_late = || deadline.is_some_and(|deadline| clock::now() >= deadline);
     let collector = Arc::new(Collector::default());
-    while !shared.registry.begin_collecting(&collector) {
-        if is_late() {
-            dump.unreached = dump.tasks.iter().filter(|task| task.is_asked()).count();
-            return dump;
-        }
-        crate::sync::thread::sleep(OTHER_DUMP);
+    // Those of local sets last: their threads may not come to them.
+    let owned = Registry::owned_by(shared.registry.index());
+    let registries: Vec<_> = iter::once(shared.registry).chain(owned).collect();
+    let begun = registries
+        .iter()
+        .take_while(|registry| begin(registry, &collector, deadline));
+    let begun = match stacks::AVAILABLE {
+        true => begun.count(),
+        false => 0,
+    };
+    let block_ons = of(shared).block_ons.all();
+    if begun == registries.len() {
+        ask_all(&registries, &block_ons, &collector, deadline);
     }
-    ask_all(shared.registry, &collector, deadline);
-    shared.registry.end_collecting();
-    add(&mut dump, &collector);
+    for registry in &registries[..begun] {
+        registry.end_collecting(&collector);
+    }
+    let mut answers = collector.take();
+    let with_answer = |(number, waits): (usize, Arc<dyn Waits>)| {
+        BlockOnInfo::new(&*waits, answers.remove(&key_of(number)))
+    };
+    dump.block_ons = block_ons.into_iter().enumerate().map(with_answer).collect();
+    add(&mut dump, answers);
     dump
 }
 
+/// Waits for another dump that is at it. `false`: it is too late.
+fn begin(registry: &Registry, collector: &Arc<Collector>, deadline: Option<Instant>) -> bool {
+    while !registry.begin_collecting(collector) {
+        if deadline.is_some_and(|deadline| clock::now() >= deadline) {
+            return false;
+        }
+        thread::sleep(OTHER_DUMP);
+    }
+    true
+}
+
+/// For a `block_on`. Tags of tasks are smaller.
+fn key_of(block_on: usize) -> u64 {
+    u64::MAX - block_on as u64
+}
+
 /// Asks each task that waits. Those that are being polled are asked at the end, if they wait then.
-fn ask_all(registry: &Registry, collector: &Collector, deadline: Option<Instant>) {
-    let mut place = Place::default();
+fn ask_all(
+    registries: &[&'static Registry],
+    block_ons: &[Arc<dyn Waits>],
+    collector: &Arc<Collector>,
+    deadline: Option<Instant>,
+) {
     let mut polled = Vec::new();
-    loop {
-        let members = registry.members(&mut place);
-        if members.is_empty() {
-            break;
-        }
-        for member in members {
-            if !collector.wait(AT_ONCE, deadline) {
-                return;
+    for registry in registries {
+        let mut place = Place::default();
+        loop {
+            let members = registry.members(&mut place);
+            if members.is_empty() {
+                break;
             }
-            polled.extend(collector.ask(member));
+            for member in members {
+                if !collector.wait(AT_ONCE, deadline) {
+                    return;
+                }
+                polled.extend(collector.ask(member));
+            }
         }
+    }
+    for (number, waits) in block_ons.iter().enumerate() {
+        let key = key_of(number);
+        collector.ask_future(key, || waits.ask(collector, key));
     }
     if collector.wait(0, deadline) {
         for member in polled {
@@ -69,8 +109,7 @@ fn ask_all(registry: &Registry, collector: &Collector, deadline: Option<Instant>
 }
 
 /// Adds the answers to the list of the tasks.
-fn add(dump: &mut TaskDump, collector: &Collector) {
-    let mut answers = collector.take();
+fn add(dump: &mut TaskDump, mut answers: HashMap<u64, Answer>) {
     let listed = dump.tasks.len();
     let mut unreached = 0;
     dump.tasks
@@ -82,7 +121,7 @@ fn add(dump: &mut TaskDump, collector: &Collector) {
                 !answer.has_ended
             }
             None => {
-                unreached += usize::from(task.is_asked());
+                unreached += usize::from(task.is_asked() && stacks::AVAILABLE);
                 true
             }
         });

@@ -16,9 +16,11 @@ use std::task::{Context, Poll, Waker};
 use super::local_set::Frame;
 use super::signal::Signal;
 use super::{Handle, context};
+use crate::observe;
 use crate::observe::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
 use crate::scheduler::{Shared, enter_blocking};
 use crate::sync::Arc;
+use crate::tasks::capture::Capturing;
 use crate::tasks::large::boxing;
 use crate::tasks::observe::{Kind, observed};
 use crate::tasks::{self, budget, wakers};
@@ -45,22 +47,48 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     boxing!(on_stack F, future => block_on_in(handle, future, size_of::<F>()))
 }
 
-/// The part of one `block_on` in finding deadlocks, from its first park on: see [`deadlock`].
+/// The part of one `block_on` in finding deadlocks, and in dumps, from its first park on: see
+/// [`deadlock`] and [`block_ons`](crate::observe::block_ons).
 struct Lookout {
     shared: &'static Shared,
     looks: bool,
     location: &'static Location<'static>,
     waiting: Option<Arc<Waiting>>,
+    /// Listed for dumps.
+    listed: Option<Arc<Signal>>,
 }
 
 impl Lookout {
+    /// The last poll was for a dump.
+    #[cold]
+    fn has_answered(&self) {
+        if let Some(waiting) = &self.waiting {
+            waiting.has_answered();
+        }
+    }
+
     /// Parks until a wake.
     ///
     /// Panics if the process is deadlocked and the runtime's builder has asked for that.
     #[track_caller]
     fn park(&mut self, signal: &Arc<Signal>, frame: &Frame) {
+        if self.listed.is_none() {
+            observe::list_block_on(self.shared, signal.clone());
+            self.listed = Some(signal.clone());
+        }
+        signal.set_parked(true);
+        let verdict = self.park_looking(signal, frame);
+        signal.set_parked(false);
+        if let Some(verdict) = verdict {
+            panic!("{verdict}");
+        }
+    }
+
+    /// The text is what it shall panic with.
+    fn park_looking(&mut self, signal: &Arc<Signal>, frame: &Frame) -> Option<Arc<str>> {
         if !self.looks {
-            return signal.park();
+            signal.park();
+            return None;
         }
         let waiting = self.waiting.get_or_insert_with(|| {
             let (signal, queue) = (signal.clone(), frame.queue());
@@ -71,7 +99,8 @@ impl Lookout {
         if signal.park_for(PATIENCE) {
             if let Some(before) = deadlock::look() {
                 if signal.park_for(CONFIRMED) && deadlock::look().as_ref() == Some(&before) {
-                    deadlock::report(&before);
+                    // Elsewhere: this thread is asked where it waits.
+                    deadlock::report_elsewhere(before);
                 }
             }
             // The timed park may have consumed the thread's token. A thread that set the token has
@@ -80,14 +109,19 @@ impl Lookout {
                 signal.park();
             }
         }
-        if let Some(verdict) = waiting.end() {
-            panic!("{verdict}");
-        }
+        waiting.end()
     }
 }
 
 impl Drop for Lookout {
     fn drop(&mut self) {
+        if let Some(signal) = self.listed.take() {
+            let asked = signal.take_asked();
+            observe::unlist_block_on(self.shared, signal);
+            if let Some((collector, key)) = asked {
+                collector.has_ended(key);
+            }
+        }
         if let Some(waiting) = &self.waiting {
             deadlock::has_waited(self.shared, waiting);
         }
@@ -104,22 +138,36 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
     let _entered = context::enter(handle);
     let _blocking = enter_blocking();
     let _budget = budget::unlimited();
-    let signal = Arc::new(Signal::of_this_thread());
+    let location = Location::caller();
+    let signal = Arc::new(Signal::of_this_thread(location));
     let waker = Waker::from(signal.clone());
     wakers::note_own(&waker);
     // Its drop ends the local tasks, even if the future panics. It comes after the future's drop,
     // since the future may own their handles.
-    let frame = Frame::enter(signal.clone());
+    let frame = Frame::enter(signal.clone(), shared.registry.index());
     let mut lookout = Lookout {
         shared,
         looks: deadlock::is_looked_for(shared),
-        location: Location::caller(),
+        location,
         waiting: None,
+        listed: None,
     };
     let mut future = pin!(observed(future, Kind::BlockOn, bytes, None, None));
     let mut cx = Context::from_waker(&waker);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+        let asked = signal.take_asked();
+        let mut capturing =
+            asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &cx));
+        let context = match &mut capturing {
+            Some(capturing) => capturing.context(),
+            None => &mut cx,
+        };
+        let polled = future.as_mut().poll(context);
+        if let Some(capturing) = capturing {
+            capturing.end(polled.is_pending());
+            lookout.has_answered();
+        }
+        if let Poll::Ready(output) = polled {
             return output;
         }
         while !signal.take() {

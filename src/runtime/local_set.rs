@@ -45,8 +45,9 @@ impl Frame {
         self.queue.clone()
     }
 
-    pub(super) fn enter(signal: Arc<Signal>) -> Frame {
-        let queue = Arc::new(Queue::new(signal));
+    /// `runtime`: the one that the `block_on` is in.
+    pub(super) fn enter(signal: Arc<Signal>, runtime: u16) -> Frame {
+        let queue = Arc::new(Queue::new(signal, Some(runtime)));
         // The destructor of another thread-local may come here after `FRAMES` was destroyed: then
         // there is no `spawn_local`.
         let _ = FRAMES.try_with(|frames| frames.borrow_mut().push(queue.clone()));

@@ -96,8 +96,8 @@ pub(crate) use local_set::{in_block_on, try_spawn_local};
 pub(crate) use foreign::Foreign;
 
 pub use crate::observe::{
-    Frame, Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport, StallReport, TaskDump, TaskInfo,
-    TaskMeta, TaskStack, TaskState,
+    BlockOnInfo, Frame, Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport, StallReport,
+    TaskDump, TaskInfo, TaskMeta, TaskStack, TaskState,
 };
 
 /// The index of the processor that this thread holds, by which

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
+use super::context;
 use crate::sync::Arc;
 use crate::tasks::JoinHandle;
 use crate::tasks::large::boxing;
@@ -16,7 +17,8 @@ type Called = Queue<Box<dyn Fn() + Send + Sync>>;
 /// library. They run when the thread calls [`run`](TaskQueue::run), and nowhere else.
 ///
 /// Timers and sockets that the tasks wait for belong to the runtime that the thread is in, and
-/// wake the tasks from its threads.
+/// wake the tasks from its threads. Task dumps list the tasks with the runtime that the thread was
+/// in that made the queue.
 ///
 /// Dropping the queue [closes](TaskQueue::close) it.
 ///
@@ -47,8 +49,9 @@ impl TaskQueue {
     /// spawns it, also on the one that runs the queue. It must neither block nor panic nor run the
     /// queue: its purpose is to make another piece of code do so.
     pub fn new(notify: impl Fn() + Send + Sync + 'static) -> TaskQueue {
+        let runtime = context::current().map(|shared| shared.registry.index());
         TaskQueue {
-            queue: Arc::new(Queue::new(Box::new(notify))),
+            queue: Arc::new(Queue::new(Box::new(notify), runtime)),
         }
     }
 

@@ -94,6 +94,20 @@ impl Collector {
         None
     }
 
+    /// Step 1 for a future that is no task. `ask` makes its thread poll it by [`Capturing`], or gives
+    /// `false`. The key is one that no tag is.
+    pub(crate) fn ask_future(&self, key: u64, ask: impl FnOnce() -> bool) {
+        self.state.lock().asked.insert(key);
+        if !ask() {
+            self.state.lock().asked.remove(&key);
+        }
+    }
+
+    /// A future that was asked has ended without another poll.
+    pub(crate) fn has_ended(&self, key: u64) {
+        self.answer(key, Answer::ended());
+    }
+
     /// Waits until at most `outstanding` answers are. `false`: it is later than the deadline.
     pub(crate) fn wait(&self, outstanding: usize, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
@@ -146,6 +160,42 @@ impl Collector {
     }
 }
 
+/// The type that the user has spawned: without what this crate puts around it.
+fn unwrapped(mut future: &'static str) -> &'static str {
+    const WRAPPERS: [&str; 4] = [
+        "executor::tasks::queue::Counted<",
+        "executor::tasks::member::",
+        "executor::tasks::observe::",
+        "core::pin::Pin<alloc::boxed::Box<",
+    ];
+    while WRAPPERS.iter().any(|wrapper| future.starts_with(wrapper)) {
+        let Some(arguments) = future.find('<') else {
+            break;
+        };
+        future = first_argument(&future[arguments + 1..]);
+        future = future
+            .strip_prefix("alloc::boxed::Box<")
+            .map_or(future, first_argument);
+    }
+    future
+}
+
+/// Up to the end of the first of some type arguments.
+fn first_argument(arguments: &str) -> &str {
+    let mut depth = 0;
+    for (at, byte) in arguments.bytes().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' => depth += 1,
+            b',' | b'>' if depth == 0 => return &arguments[..at],
+            // "->" ends no list.
+            b'>' if arguments[..at].ends_with('-') => {}
+            b'>' | b')' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    arguments
+}
+
 impl Answer {
     fn ended() -> Answer {
         Answer {
@@ -168,15 +218,13 @@ struct Recorder {
     answer: Mutex<Answer>,
 }
 
-/// One poll that is captured. The pointers are of boxes, which [`end`] frees.
+/// One poll that is captured. The pointers are of boxes, which [`take_recording`] frees.
 struct Recording {
-    tag: u64,
+    key: u64,
     collector: Arc<Collector>,
     recorder: *mut Recorder,
     /// Its data is the recorder.
     waker: *mut Waker,
-    /// It lends the waker.
-    context: *mut Context<'static>,
     /// The one that this poll is in the middle of.
     outer: *mut Recording,
 }
@@ -186,45 +234,127 @@ std::thread_local! {
     static RECORDING: Cell<*mut Recording> = const { Cell::new(ptr::null_mut()) };
 }
 
-/// Step 2, with the context of the poll. Gives the context for the future, which is there until
-/// [`end`].
-pub(super) fn begin<'a, 'b>(
-    meta: &Meta,
-    cx: &'a mut Context<'b>,
+/// Step 2: gives the context of the poll a waker that records, until [`end`].
+pub(super) fn begin(meta: &Meta, cx: &mut Context<'_>, future: &'static str) {
+    if let Some(collector) = meta.registry().collector() {
+        let boundary = ptr::from_ref(&*cx).addr();
+        begin_as(collector, meta.tag(), cx, boundary, future);
+    }
+}
+
+/// [`begin`] for what this key stands for. The waker records until [`take_recording`], and is not
+/// there any more afterwards. The address `boundary` is in the frame of who polls.
+fn begin_as(
+    collector: Arc<Collector>,
+    key: u64,
+    cx: &mut Context<'_>,
+    boundary: usize,
     future: &'static str,
-) -> &'a mut Context<'b> {
-    let Some(collector) = meta.registry().collector() else {
-        return cx;
-    };
+) {
     let recorder = Box::into_raw(Box::new(Recorder {
         real: AtomicPtr::new(ptr::from_ref(cx.waker()).cast_mut()),
-        boundary: ptr::from_ref(&*cx).addr(),
+        boundary,
         thread: thread_number(),
         answer: Mutex::new(Answer {
-            future,
+            future: unwrapped(future),
             ..Answer::default()
         }),
     }));
     // SAFETY: the functions of `RECORDING_WAKER` demand a `Recorder` that lives, which is so until
-    // `end`. No clone of this waker exists, and `end` forgets the waker itself.
+    // the recording is taken. No clone of this waker exists, and the waker itself is forgotten.
     let waker = unsafe { Waker::new(recorder.cast_const().cast(), &RECORDING_WAKER) };
     let waker = Box::into_raw(Box::new(waker));
-    // SAFETY: the waker lives until `end`, which frees the context first. A context lends its waker
-    // for no longer than it is borrowed itself, so the lifetime that is made up here is seen by
-    // nobody.
-    let context = Context::from_waker(unsafe { &*waker });
-    let context = Box::into_raw(Box::new(context));
     RECORDING.set(Box::into_raw(Box::new(Recording {
-        tag: meta.tag(),
+        key,
         collector,
         recorder,
         waker,
-        context,
         outer: RECORDING.get(),
     })));
-    // SAFETY: the box lives until `end`, which the caller calls after the poll. Nobody else uses it
-    // before. The lifetimes are those of the context that it stands for, which is alive meanwhile.
-    unsafe { &mut *context.cast::<Context<'b>>() }
+    // SAFETY: the waker lives until the recording is taken, when the poll is over. Nobody uses the
+    // context after that: who polls a task has made it for this poll, and looks at it no more.
+    *cx = Context::from_waker(unsafe { &*waker });
+}
+
+/// A recording that is over.
+struct Recorded {
+    collector: Arc<Collector>,
+    key: u64,
+    answer: Answer,
+}
+
+impl Recorded {
+    fn answer(mut self, has_ended: bool) {
+        self.answer.has_ended = has_ended;
+        self.collector.answer(self.key, self.answer);
+    }
+}
+
+/// Ends the innermost recording of this thread, if it is of this key. Its poll is over.
+fn take_recording(key: u64) -> Option<Recorded> {
+    let innermost = RECORDING.get();
+    // SAFETY: it is null, or a box that `begin_as` has made and nobody has freed.
+    let innermost = unsafe { innermost.as_mut() }.filter(|innermost| innermost.key == key)?;
+    // SAFETY: `begin_as` has made the boxes, each is freed once, as `RECORDING` leaves them here, and
+    // the poll that used them is over: it has returned, or has unwound.
+    let (recording, recorder) = unsafe {
+        let recording = Box::from_raw(ptr::from_mut(innermost));
+        std::mem::forget(*Box::from_raw(recording.waker));
+        let recorder = Box::from_raw(recording.recorder);
+        (recording, recorder)
+    };
+    RECORDING.set(recording.outer);
+    let answer = std::mem::take(&mut *recorder.answer.lock());
+    Some(Recorded {
+        collector: recording.collector,
+        key,
+        answer,
+    })
+}
+
+/// Steps 2 and 3 for a future that is no task: a poll that is captured.
+pub(crate) struct Capturing<'a> {
+    context: Context<'a>,
+    key: u64,
+    is_pending: bool,
+}
+
+impl<'a> Capturing<'a> {
+    /// `outer`: the context that the future is polled with otherwise. It lies in the frame of the
+    /// caller, in which stacks end.
+    pub(crate) fn begin(
+        (collector, key): (Arc<Collector>, u64),
+        future: &'static str,
+        outer: &Context<'a>,
+    ) -> Capturing<'a> {
+        let mut context = Context::from_waker(outer.waker());
+        let boundary = ptr::from_ref(outer).addr();
+        begin_as(collector, key, &mut context, boundary, future);
+        Capturing {
+            context,
+            key,
+            is_pending: false,
+        }
+    }
+
+    /// The context to poll the future with.
+    pub(crate) fn context(&mut self) -> &mut Context<'a> {
+        &mut self.context
+    }
+
+    /// The poll is over.
+    pub(crate) fn end(mut self, is_pending: bool) {
+        self.is_pending = is_pending;
+    }
+}
+
+/// Answers also if the poll panics. The context is gone with this value.
+impl Drop for Capturing<'_> {
+    fn drop(&mut self) {
+        if let Some(recorded) = take_recording(self.key) {
+            recorded.answer(!self.is_pending);
+        }
+    }
 }
 
 /// Step 3: a poll of this task that saw the flag, or another one that ended the task, is over.
@@ -234,35 +364,22 @@ pub(super) fn end(meta: &Meta, has_ended: bool) {
         meta.registration
             .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
     }
-    let innermost = RECORDING.get();
-    // SAFETY: it is null, or a box that `begin` has made and no `end` has freed.
-    let is_mine = unsafe { innermost.as_ref() }.is_some_and(|mine| mine.tag == meta.tag());
-    if !is_mine {
+    match take_recording(meta.tag()) {
+        Some(recorded) => {
+            meta.registry().count_captured();
+            recorded.answer(has_ended);
+        }
         // It was ended without a poll, or there was nobody to answer.
-        if let Some(collector) = meta.registry().collector() {
-            collector.answer(
-                meta.tag(),
-                Answer {
+        None => {
+            if let Some(collector) = meta.registry().collector() {
+                let answer = Answer {
                     has_ended,
                     ..Answer::default()
-                },
-            );
+                };
+                collector.answer(meta.tag(), answer);
+            }
         }
-        return;
     }
-    // SAFETY: `begin` has made the boxes, each is freed once, as `RECORDING` leaves them here, and
-    // the poll that used them is over: it has returned, or has unwound.
-    let (recording, recorder) = unsafe {
-        let recording = Box::from_raw(innermost);
-        drop(Box::from_raw(recording.context));
-        std::mem::forget(*Box::from_raw(recording.waker));
-        let recorder = Box::from_raw(recording.recorder);
-        (recording, recorder)
-    };
-    RECORDING.set(recording.outer);
-    let mut answer = std::mem::take(&mut *recorder.answer.lock());
-    answer.has_ended = has_ended;
-    recording.collector.answer(recording.tag, answer);
 }
 
 /// The recorder behind a waker, if it has one.
@@ -339,4 +456,30 @@ unsafe fn wake_by_ref(recorder: *const ()) {
     // SAFETY: as in `clone`, twice.
     let real = unsafe { &*(*recorder.cast::<Recorder>()).real.load(Ordering::Relaxed) };
     real.wake_by_ref();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unwrapped;
+
+    #[test]
+    fn a_future_is_named_as_it_was_spawned() {
+        for (wrapped, spawned) in [
+            ("mine::run::{{closure}}", "mine::run::{{closure}}"),
+            (
+                "core::pin::Pin<alloc::boxed::Box<mine::Big<(u8, [u8; 3])>>>",
+                "mine::Big<(u8, [u8; 3])>",
+            ),
+            (
+                "executor::tasks::queue::Counted<mine::F<fn(u8) -> u8, B>, alloc::sync::Arc<executor::S>>",
+                "mine::F<fn(u8) -> u8, B>",
+            ),
+            (
+                "executor::tasks::observe::traced::Observed<core::pin::Pin<alloc::boxed::Box<dyn mine::F>>>",
+                "dyn mine::F",
+            ),
+        ] {
+            assert_eq!(unwrapped(wrapped), spawned);
+        }
+    }
 }

@@ -341,12 +341,11 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
         let mut seen = current::with_meta(|meta| meta.registration.load(Ordering::Relaxed))
             .expect("a task is polled by `current::run` alone");
-        let mut cx = cx;
         let stops = current::is_cancelling()
             || (seen & !registration::KEY != 0 && {
                 let stops = asked_to_stop(seen);
                 if !stops && seen & registration::STACK_WANTED != 0 {
-                    cx = begin_capture(cx, std::any::type_name::<F>);
+                    begin_capture(cx, std::any::type_name::<F>);
                     // So that a pending poll comes to `register`, which ends the capture. Here, as
                     // a test of its own would cost each poll that captures nothing.
                     seen = 0;
@@ -409,15 +408,11 @@ fn asked_to_stop(seen: u32) -> bool {
                 .is_some_and(|control| control.is_aborted()))
 }
 
-/// The context to poll the future with, while its stacks are captured.
+/// Makes the context one whose waker captures the stacks of the poll. In place: another context
+/// would cost each poll a register.
 #[cold]
-fn begin_capture<'a, 'b>(
-    cx: &'a mut Context<'b>,
-    future: fn() -> &'static str,
-) -> &'a mut Context<'b> {
-    let mut cx = Some(cx);
-    let begun = current::with_meta(|meta| cx.take().map(|cx| capture::begin(meta, cx, future())));
-    begun.flatten().or(cx).expect("one of the two has it")
+fn begin_capture(cx: &mut Context<'_>, future: fn() -> &'static str) {
+    current::with_meta(|meta| capture::begin(meta, cx, future()));
 }
 
 /// Step 3 of a poll. `false`: nothing would wake this task, so it must end now.

@@ -75,11 +75,14 @@ pub(crate) struct Queue<N> {
     changed: Event,
     /// Leased by the first spawn, released by `drain`.
     registry: Mutex<Option<&'static Registry>>,
+    /// The runtime that the tasks are listed with.
+    runtime: Option<u16>,
     notify: N,
 }
 
 impl<N: Notify> Queue<N> {
-    pub(crate) fn new(notify: N) -> Queue<N> {
+    /// `runtime`: the one that the tasks are listed with.
+    pub(crate) fn new(notify: N, runtime: Option<u16>) -> Queue<N> {
         Queue {
             runnables: ConcurrentQueue::unbounded(),
             alive: AtomicUsize::new(0),
@@ -87,6 +90,7 @@ impl<N: Notify> Queue<N> {
             runner: AtomicU64::new(0),
             changed: Event::default(),
             registry: Mutex::new(None),
+            runtime,
             notify,
         }
     }
@@ -131,7 +135,7 @@ impl<N: Notify> Queue<N> {
         match *registry {
             Some(registry) => Ok(registry),
             None => {
-                let leased = Registry::lease().ok_or(TOO_MANY)?;
+                let leased = Registry::lease_for(self.runtime).ok_or(TOO_MANY)?;
                 *registry = Some(leased);
                 Ok(leased)
             }

@@ -28,7 +28,7 @@ use crossbeam_utils::CachePadded;
 
 use super::capture::Collector;
 use super::{RUNTIME_BITS, layout, registration};
-use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 
 mod members;
@@ -65,8 +65,13 @@ pub(crate) fn made() -> usize {
 
 pub(crate) struct Registry {
     index: u16,
+    /// For tasks of no scheduler: the runtime that their thread was in, plus one; zero: none. Written
+    /// by who has leased the registry; read by those who list tasks. Relaxed: it is a figure.
+    owner: AtomicU32,
     /// Who asks the tasks where they wait: see [`super::capture`].
     collector: Mutex<Option<Arc<Collector>>>,
+    /// Polls of its tasks that a dump has caused. Relaxed: a figure.
+    captured: AtomicU64,
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
 }
 
@@ -147,7 +152,9 @@ impl Registry {
                     .ok()?;
                 let registry: &'static Registry = Box::leak(Box::new(Registry {
                     index: index as u16,
+                    owner: AtomicU32::new(0),
                     collector: Mutex::new(None),
+                    captured: AtomicU64::new(0),
                     shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
                 }));
                 // Release: pairs with the acquire load in `at`, so a thread that reads the index in
@@ -160,6 +167,21 @@ impl Registry {
         Some(registry)
     }
 
+    /// [`lease`](Registry::lease), for tasks of no scheduler that belong to this runtime.
+    pub(super) fn lease_for(runtime: Option<u16>) -> Option<&'static Registry> {
+        let registry = Registry::lease()?;
+        let owner = runtime.map_or(0, |runtime| u32::from(runtime) + 1);
+        registry.owner.store(owner, Ordering::Relaxed);
+        Some(registry)
+    }
+
+    /// Those that were leased for this runtime: of its `block_on`s and task queues.
+    pub(crate) fn owned_by(runtime: u16) -> impl Iterator<Item = &'static Registry> {
+        let owner = u32::from(runtime) + 1;
+        let all = (0..made()).filter_map(Registry::try_at);
+        all.filter(move |registry| registry.owner.load(Ordering::Relaxed) == owner)
+    }
+
     /// Accepts tasks again after `close`.
     pub(crate) fn reopen(&self) {
         for shard in &self.shards {
@@ -170,17 +192,24 @@ impl Registry {
     /// Returns a registry to [`FREE`]. All its tasks must have finished.
     pub(crate) fn release(&'static self) {
         debug_assert_eq!(self.len(), 0, "a registry was released with tasks in it");
+        self.owner.store(0, Ordering::Relaxed);
         FREE.lock().push(self);
     }
 
     /// The registry with this index, which must come from a task.
     #[inline]
     pub(crate) fn at(index: usize) -> &'static Registry {
+        // It is there: the index comes from a task, whose registry `lease` had stored before.
+        Registry::try_at(index).expect("a task names a runtime that was never made")
+    }
+
+    /// `None`: it is being made.
+    #[inline]
+    fn try_at(index: usize) -> Option<&'static Registry> {
         let registry = TABLE[index].load(Ordering::Acquire);
         // SAFETY: entries are null or point to a registry that was leaked, so it is never freed,
-        // and all access is through shared references. The entry is not null: the index comes from
-        // a task, whose registry `lease` had stored before.
-        unsafe { registry.as_ref() }.expect("a task names a runtime that was never made")
+        // and all access is through shared references.
+        unsafe { registry.as_ref() }
     }
 
     #[inline]
@@ -262,8 +291,24 @@ impl Registry {
         is_free
     }
 
-    pub(crate) fn end_collecting(&self) {
-        *self.collector.lock() = None;
+    /// The registry may be another user's meanwhile, with another collector.
+    pub(crate) fn end_collecting(&self, collector: &Arc<Collector>) {
+        let mut current = self.collector.lock();
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, collector))
+        {
+            *current = None;
+        }
+    }
+
+    pub(super) fn count_captured(&self) {
+        self.captured.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many polls of its tasks a dump has caused.
+    pub(crate) fn num_captured(&self) -> u64 {
+        self.captured.load(Ordering::Relaxed)
     }
 
     /// Some of the registered tasks, from a place on. Empty: there are no more.

@@ -35,7 +35,7 @@ impl Drop for Drops {
 
 fn queue() -> (Arc<Queue<Count>>, Arc<AtomicUsize>) {
     let count = Count::default();
-    (Arc::new(Queue::new(count.clone())), count.0)
+    (Arc::new(Queue::new(count.clone(), None)), count.0)
 }
 
 /// A task that never ends, where it keeps its waker, and how often it was dropped.

@@ -42,8 +42,8 @@ fn all_answered(collector: &Collector) -> bool {
 }
 
 /// Ends what waits, and gives the registry back.
-fn end(registry: &'static Registry) {
-    registry.end_collecting();
+fn end(registry: &'static Registry, collector: &Arc<Collector>) {
+    registry.end_collecting(collector);
     registry.close();
     while let Some(runnable) = woken() {
         cancel(runnable);
@@ -84,13 +84,13 @@ fn a_task_that_is_asked_is_polled_once_and_its_leaf_keeps_the_real_waker() {
     assert!(future.contains("leaf"), "{future}");
     assert_eq!(stacks.len(), usize::from(crate::stacks::AVAILABLE));
     // What the leaf keeps wakes the task, also when the dump is over.
-    registry.end_collecting();
+    registry.end_collecting(&collector);
     let kept: Option<Waker> = place.lock().take();
     kept.unwrap().wake();
     run(woken().expect("the leaf's waker is real"));
     assert_eq!(polls.load(SeqCst), 3);
     drop(handle);
-    end(registry);
+    end(registry, &collector);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_task_that_lies_in_a_queue_is_asked_without_another_poll() {
     run(woken().unwrap());
     assert!(woken().is_none() && all_answered(&collector));
     assert_eq!(polls.load(SeqCst), 2);
-    end(registry);
+    end(registry, &collector);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_task_that_is_polled_is_not_woken_for_a_dump() {
     assert!(woken().is_none());
     assert_eq!(polls.load(SeqCst), 2);
     assert!(all_answered(&collector));
-    end(registry);
+    end(registry, &collector);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_task_that_ends_panics_or_is_cancelled_when_it_is_asked_answers_once() {
     assert!(result(panics_handle).unwrap_err().is_panic());
     assert!(result(stops_handle).unwrap_err().is_cancelled());
     assert_eq!(PANICKED.take().len(), 1);
-    end(registry);
+    end(registry, &collector);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_flag_that_outlives_its_dump_costs_the_next_poll_nothing_but_itself() {
     run(runnable);
     let late = begin(registry);
     ask(registry, &late);
-    registry.end_collecting();
+    registry.end_collecting(&late);
     let runnable = woken().unwrap();
     // The next dump begins before the poll: its task has not been asked for it.
     let next = begin(registry);
@@ -194,7 +194,7 @@ fn a_flag_that_outlives_its_dump_costs_the_next_poll_nothing_but_itself() {
     run(woken().unwrap());
     assert!(woken().is_none() && all_answered(&next));
     assert_eq!((next.take().len(), polls.load(SeqCst)), (1, 3));
-    end(registry);
+    end(registry, &next);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_poll_within_a_captured_poll_has_its_own_answer() {
     assert_eq!(answers.len(), 2);
     let one = usize::from(crate::stacks::AVAILABLE);
     assert!(answers.values().all(|answer| answer.stacks.len() == one));
-    end(registry);
+    end(registry, &collector);
 }
 
 #[test]
@@ -248,5 +248,5 @@ fn an_asker_does_not_wait_beyond_its_deadline() {
     assert!(collector.wait(1, Some(deadline)));
     run(woken().unwrap());
     assert!(collector.wait(0, Some(deadline)));
-    end(registry);
+    end(registry, &collector);
 }

@@ -68,7 +68,7 @@ impl Drop for Drops {
 fn spawning(twin: Option<&'static str>) -> usize {
     explore(3, move || {
         twin::set(twin);
-        let queue = Arc::new(Queue::new(Nobody));
+        let queue = Arc::new(Queue::new(Nobody, None));
         let drops = Arc::new(AtomicUsize::new(0));
         let (spawns, dropped) = (queue.clone(), Drops(drops.clone()));
         let spawner = thread::spawn(move || {
@@ -91,7 +91,7 @@ fn spawning(twin: Option<&'static str>) -> usize {
 fn letting_go(twin: Option<&'static str>) -> usize {
     explore(3, move || {
         twin::set(twin);
-        let queue = Arc::new(Queue::new(Nobody));
+        let queue = Arc::new(Queue::new(Nobody, None));
         let drops = Arc::new(AtomicUsize::new(0));
         let dropped = Drops(drops.clone());
         let handle = queue.spawn(
@@ -114,7 +114,7 @@ fn letting_go(twin: Option<&'static str>) -> usize {
 fn closing(twin: Option<&'static str>) -> usize {
     explore(2, move || {
         twin::set(twin);
-        let queue = Arc::new(Queue::new(Nobody));
+        let queue = Arc::new(Queue::new(Nobody, None));
         let drops = Arc::new(AtomicUsize::new(0));
         let place = Arc::new(Mutex::new(None::<Waker>));
         let (dropped, kept) = (Drops(drops.clone()), place.clone());
