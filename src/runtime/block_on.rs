@@ -153,16 +153,12 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
         listed: None,
     };
     let mut future = pin!(observed(future, Kind::BlockOn, bytes, None, None));
-    let mut cx = Context::from_waker(&waker);
     loop {
         let asked = signal.take_asked();
-        let mut capturing =
-            asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &cx));
-        let context = match &mut capturing {
-            Some(capturing) => capturing.context(),
-            None => &mut cx,
-        };
-        let polled = future.as_mut().poll(context);
+        let capturing =
+            asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &waker));
+        let waker = capturing.as_ref().map_or(&waker, Capturing::waker);
+        let polled = future.as_mut().poll(&mut Context::from_waker(waker));
         if let Some(capturing) = capturing {
             capturing.end(polled.is_pending());
             lookout.has_answered();

@@ -33,7 +33,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+use std::task::{RawWaker, RawWakerVTable, Waker};
 use std::time::Instant;
 
 use super::registry::{Member, thread_number};
@@ -234,26 +234,25 @@ std::thread_local! {
     static RECORDING: Cell<*mut Recording> = const { Cell::new(ptr::null_mut()) };
 }
 
-/// Step 2: gives the context of the poll a waker that records, until [`end`].
-pub(super) fn begin(meta: &Meta, cx: &mut Context<'_>, future: &'static str) {
-    if let Some(collector) = meta.registry().collector() {
-        let boundary = ptr::from_ref(&*cx).addr();
-        begin_as(collector, meta.tag(), cx, boundary, future);
+/// Step 2, with the waker of the poll. Gives a waker for the future, which is there until [`end`].
+pub(super) fn begin<'a>(meta: &Meta, waker: &'a Waker, future: &'static str) -> &'a Waker {
+    match meta.registry().collector() {
+        Some(collector) => begin_as(collector, meta.tag(), waker, future),
+        None => waker,
     }
 }
 
-/// [`begin`] for what this key stands for. The waker records until [`take_recording`], and is not
-/// there any more afterwards. The address `boundary` is in the frame of who polls.
-fn begin_as(
+/// [`begin`] for what this key stands for. The waker is there until [`take_recording`]. The one that
+/// it stands for lies in the frame of who polls, in which stacks end.
+fn begin_as<'a>(
     collector: Arc<Collector>,
     key: u64,
-    cx: &mut Context<'_>,
-    boundary: usize,
+    real: &'a Waker,
     future: &'static str,
-) {
+) -> &'a Waker {
     let recorder = Box::into_raw(Box::new(Recorder {
-        real: AtomicPtr::new(ptr::from_ref(cx.waker()).cast_mut()),
-        boundary,
+        real: AtomicPtr::new(ptr::from_ref(real).cast_mut()),
+        boundary: ptr::from_ref(real).addr(),
         thread: thread_number(),
         answer: Mutex::new(Answer {
             future: unwrapped(future),
@@ -271,9 +270,9 @@ fn begin_as(
         waker,
         outer: RECORDING.get(),
     })));
-    // SAFETY: the waker lives until the recording is taken, when the poll is over. Nobody uses the
-    // context after that: who polls a task has made it for this poll, and looks at it no more.
-    *cx = Context::from_waker(unsafe { &*waker });
+    // SAFETY: the waker lives until the recording is taken, which is when the poll is over. Who
+    // polls uses it for that alone.
+    unsafe { &*waker }
 }
 
 /// A recording that is over.
@@ -314,32 +313,29 @@ fn take_recording(key: u64) -> Option<Recorded> {
 
 /// Steps 2 and 3 for a future that is no task: a poll that is captured.
 pub(crate) struct Capturing<'a> {
-    context: Context<'a>,
+    waker: &'a Waker,
     key: u64,
     is_pending: bool,
 }
 
-impl<'a> Capturing<'a> {
-    /// `outer`: the context that the future is polled with otherwise. It lies in the frame of the
+impl Capturing<'_> {
+    /// `real`: the waker that the future is polled with otherwise. It lies in the frame of the
     /// caller, in which stacks end.
-    pub(crate) fn begin(
+    pub(crate) fn begin<'a>(
         (collector, key): (Arc<Collector>, u64),
         future: &'static str,
-        outer: &Context<'a>,
+        real: &'a Waker,
     ) -> Capturing<'a> {
-        let mut context = Context::from_waker(outer.waker());
-        let boundary = ptr::from_ref(outer).addr();
-        begin_as(collector, key, &mut context, boundary, future);
         Capturing {
-            context,
+            waker: begin_as(collector, key, real, future),
             key,
             is_pending: false,
         }
     }
 
-    /// The context to poll the future with.
-    pub(crate) fn context(&mut self) -> &mut Context<'a> {
-        &mut self.context
+    /// The waker to poll the future with.
+    pub(crate) fn waker(&self) -> &Waker {
+        self.waker
     }
 
     /// The poll is over.
@@ -348,7 +344,7 @@ impl<'a> Capturing<'a> {
     }
 }
 
-/// Answers also if the poll panics. The context is gone with this value.
+/// Answers also if the poll panics. The waker is gone with this value.
 impl Drop for Capturing<'_> {
     fn drop(&mut self) {
         if let Some(recorded) = take_recording(self.key) {
@@ -400,21 +396,16 @@ pub(super) fn behind(waker: &Waker) -> &Waker {
     }
 }
 
-/// Polls with `real` in place of the context's waker. If that one records, it goes on, and stands
-/// for `real`.
+/// Polls with `real` in place of `given`. If that one records, it goes on, and stands for `real`.
 #[cfg(feature = "tracing")]
-pub(super) fn poll_with<R>(
-    real: &Waker,
-    cx: &mut Context<'_>,
-    poll: impl FnOnce(&mut Context<'_>) -> R,
-) -> R {
-    let Some(recorder) = recorder_of(cx.waker()) else {
-        return poll(&mut Context::from_waker(real));
+pub(super) fn poll_with<R>(given: &Waker, real: &Waker, poll: impl FnOnce(&Waker) -> R) -> R {
+    let Some(recorder) = recorder_of(given) else {
+        return poll(real);
     };
     let real = ptr::from_ref(real).cast_mut();
     let before = recorder.real.swap(real, Ordering::Relaxed);
     // If it panics, nobody uses the waker any more: the poll is over.
-    let result = poll(cx);
+    let result = poll(given);
     recorder.real.store(before, Ordering::Relaxed);
     result
 }

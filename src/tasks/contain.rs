@@ -341,11 +341,12 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
         let mut seen = current::with_meta(|meta| meta.registration.load(Ordering::Relaxed))
             .expect("a task is polled by `current::run` alone");
+        let mut waker = cx.waker();
         let stops = current::is_cancelling()
             || (seen & !registration::KEY != 0 && {
                 let stops = asked_to_stop(seen);
                 if !stops && seen & registration::STACK_WANTED != 0 {
-                    begin_capture(cx, std::any::type_name::<F>);
+                    waker = begin_capture(waker, std::any::type_name::<F>);
                     // So that a pending poll comes to `register`, which ends the capture. Here, as
                     // a test of its own would cost each poll that captures nothing.
                     seen = 0;
@@ -356,7 +357,9 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
             current::with_meta(H::cancelled);
             Ok(Poll::Pending)
         } else {
-            let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_future(cx)));
+            // A context of its own: no future that does without one pays for the other waker.
+            let mut cx = Context::from_waker(waker);
+            let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_future(&mut cx)));
             match polled {
                 Ok(Poll::Pending) if seen & registration::KEY != 0 || register(cx.waker()) => {
                     return Poll::Pending;
@@ -408,11 +411,11 @@ fn asked_to_stop(seen: u32) -> bool {
                 .is_some_and(|control| control.is_aborted()))
 }
 
-/// Makes the context one whose waker captures the stacks of the poll. In place: another context
-/// would cost each poll a register.
+/// A waker that captures the stacks of the poll.
 #[cold]
-fn begin_capture(cx: &mut Context<'_>, future: fn() -> &'static str) {
-    current::with_meta(|meta| capture::begin(meta, cx, future()));
+fn begin_capture(waker: &Waker, future: fn() -> &'static str) -> &Waker {
+    let begun = current::with_meta(|meta| capture::begin(meta, waker, future()));
+    begun.unwrap_or(waker)
 }
 
 /// Step 3 of a poll. `false`: nothing would wake this task, so it must end now.

@@ -144,7 +144,9 @@ mod traced {
             // SAFETY: `this.waker` holds a reference to `watched` while this waker exists, as the
             // functions of `WATCHED` require.
             let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(Arc::as_ptr(watched))) });
-            capture::poll_with(&waker, cx, |cx| future.poll(cx))
+            capture::poll_with(cx.waker(), &waker, |waker| {
+                future.poll(&mut Context::from_waker(waker))
+            })
         }
     }
 
