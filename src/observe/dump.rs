@@ -4,6 +4,7 @@
 //! thread that polls it. One that has been spawned and was never polled lies in a queue, where
 //! nobody can look: such tasks are counted. While [details](super::details) are on, all are known.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,8 +16,8 @@ use super::details::{Detail, Doing};
 use super::of;
 use crate::clock;
 use crate::scheduler::Shared;
-use crate::scheduler::inspect::AtWork;
-use crate::scheduler::probe::{Probe, State};
+use crate::scheduler::inspect::{AtWork, Instance};
+use crate::scheduler::probe::{self, Probe, State};
 use crate::stacks::TaskStack;
 use crate::tasks::registry::Registry;
 use crate::tasks::{self, Id};
@@ -43,6 +44,7 @@ pub struct TaskInfo {
     state: TaskState,
     is_job: bool,
     since: Option<Duration>,
+    blocked_in: Option<Cow<'static, str>>,
     detail: Option<Detail>,
     now: Instant,
     has_no_waker: bool,
@@ -82,9 +84,20 @@ impl TaskInfo {
         self.is_job
     }
 
+    /// The system call in which its thread is blocked, such as `futex` (a lock, a channel, a
+    /// condition variable of `std`), `clock_nanosleep` or `read`. One whose name this crate does
+    /// not know is `system call 999`. Where the kernel does not tell the call, this may be the
+    /// function of the kernel in which the thread waits, such as `folio_wait_bit_common`.
+    ///
+    /// `None` if its thread is not [blocked](TaskState::Blocked), or if the kernel tells neither,
+    /// as in some sandboxes and on systems other than Linux and Android.
+    pub fn blocked_in(&self) -> Option<&str> {
+        self.blocked_in.as_deref()
+    }
+
     /// For how long it has been doing that. `None` if that is not known: without
-    /// [details](crate::Builder::task_details) only of blocking jobs and of what has given its
-    /// processor away.
+    /// [details](crate::Builder::task_details) only of blocking jobs, of what has given its
+    /// processor away, and of polls that have lost theirs, to about a millisecond.
     pub fn since(&self) -> Option<Duration> {
         let detail = self.detail.as_ref();
         let by_detail = detail.map(|detail| self.now.saturating_duration_since(detail.since));
@@ -144,6 +157,9 @@ impl fmt::Display for TaskInfo {
             (TaskState::Waiting, false) => "waiting",
         };
         write!(f, "{}: {doing}", self.task)?;
+        if let Some(call) = &self.blocked_in {
+            write!(f, " in {call}")?;
+        }
         if let Some(since) = self.since() {
             // To the millisecond: who was first is often the question.
             write!(f, " for {since:.3?}")?;
@@ -224,8 +240,26 @@ impl fmt::Display for TaskDump {
     }
 }
 
-/// State of a task, whether it is a job, and for how long it has been so.
-type Doings = (TaskState, bool, Option<Duration>);
+/// What is known of a task without details.
+#[derive(Clone, Debug)]
+struct Seen {
+    state: TaskState,
+    is_job: bool,
+    /// For how long it has been so.
+    since: Option<Duration>,
+    blocked_in: Option<Cow<'static, str>>,
+}
+
+impl From<TaskState> for Seen {
+    fn from(state: TaskState) -> Seen {
+        Seen {
+            state,
+            is_job: false,
+            since: None,
+            blocked_in: None,
+        }
+    }
+}
 
 /// Twice as long as a worker looks for work before it parks.
 const LONGEST_SEARCH: Duration = Duration::from_micros(100);
@@ -325,7 +359,7 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
     let alive = shared.num_alive_tasks();
     let details = of(shared).instruments.details.all();
     let details: HashMap<u64, Detail> = details.into_iter().collect();
-    let mut states: HashMap<u64, Doings> = HashMap::new();
+    let mut states: HashMap<u64, Seen> = HashMap::new();
     let mut without_waker = HashSet::new();
     let mut alive = alive;
     let mut registered = shared.registry.registered();
@@ -342,7 +376,7 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             true => TaskState::Queued,
             false => TaskState::Waiting,
         };
-        states.insert(task.tag, (state, false, None));
+        states.insert(task.tag, state.into());
     }
     for (&tag, detail) in &details {
         let state = match detail.doing {
@@ -350,18 +384,19 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             Doing::Running => TaskState::Running,
             Doing::Waiting => TaskState::Waiting,
         };
-        states.insert(tag, (state, false, None));
+        states.insert(tag, state.into());
     }
     let running = running_tasks(shared, &states);
     states.extend(running);
     let now = clock::now();
     let mut tasks: Vec<TaskInfo> = states
         .into_iter()
-        .map(|(tag, (state, is_job, since))| TaskInfo {
+        .map(|(tag, seen)| TaskInfo {
             task: tasks::describe(tag),
-            state,
-            is_job,
-            since,
+            state: seen.state,
+            is_job: seen.is_job,
+            since: seen.since,
+            blocked_in: seen.blocked_in,
             detail: details.get(&tag).copied(),
             now,
             has_no_waker: without_waker.contains(&tag),
@@ -380,45 +415,61 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
 }
 
 /// What is done with each instance that a thread holds, by processor and number.
-fn at_work(shared: &'static Shared) -> HashMap<(usize, usize), AtWork> {
+fn at_work(shared: &'static Shared) -> HashMap<(usize, usize), (Instance, AtWork)> {
     let mut all = HashMap::new();
     shared.each_instance(|instance| {
         let place = (instance.processor, instance.number);
-        all.extend(instance.at_work().map(|at_work| (place, at_work)));
+        let at_work = instance.at_work();
+        all.extend(at_work.map(|at_work| (place, (instance, at_work))));
     });
     all
 }
 
+/// What a thread is doing that polls a task or runs a job, as the kernel says.
+fn look_at(probe: &mut Probe, thread: u64) -> Seen {
+    match probe.state(thread) {
+        State::Blocked => Seen {
+            blocked_in: probe::blocked_in(thread),
+            ..TaskState::Blocked.into()
+        },
+        State::Running | State::Unknown => TaskState::Running.into(),
+    }
+}
+
 /// Tasks that are being polled, and jobs that run.
-fn running_tasks(shared: &'static Shared, known: &HashMap<u64, Doings>) -> HashMap<u64, Doings> {
+fn running_tasks(shared: &'static Shared, known: &HashMap<u64, Seen>) -> HashMap<u64, Seen> {
     let mut running = HashMap::new();
     let mut probe = Probe::default();
-    let mut state_of = |thread| match probe.state(thread) {
-        State::Blocked => TaskState::Blocked,
-        State::Running | State::Unknown => TaskState::Running,
-    };
     // A worker that polls nothing looks for work, for less than this, and then it parks.
-    let seen = at_work(shared);
+    let before = at_work(shared);
     let begin = clock::now();
     while clock::elapsed(begin) < LONGEST_SEARCH {
         std::hint::spin_loop();
     }
-    for (place, now) in at_work(shared) {
+    for (place, (instance, now)) in at_work(shared) {
         if now.task == 0 {
             // It polls nothing.
             continue;
         }
-        let is_polling = seen.get(&place) == Some(&now);
+        let is_polling = before.get(&place).is_some_and(|(_, then)| *then == now);
         if is_polling || known.contains_key(&now.task) {
-            running.insert(now.task, (state_of(now.thread), false, None));
+            let mut seen = look_at(&mut probe, now.thread);
+            if instance.at_work() != Some(now) {
+                // The poll has ended, and what the thread waits for now is not the task's affair.
+                seen = TaskState::Running.into();
+            }
+            let begin = shared.poll_begin(&instance, &now);
+            seen.since = begin.map(clock::elapsed);
+            running.insert(now.task, seen);
         }
     }
     for away in shared.off_processor() {
-        let state = state_of(away.thread);
-        running.insert(
-            away.tag,
-            (state, away.is_job, Some(clock::elapsed(away.since))),
-        );
+        let seen = Seen {
+            is_job: away.is_job,
+            since: Some(clock::elapsed(away.since)),
+            ..look_at(&mut probe, away.thread)
+        };
+        running.insert(away.tag, seen);
     }
     running
 }

@@ -21,6 +21,7 @@
 //! other. No hook is told, as there is no task to name; the line on standard error says that it was
 //! no task.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::time::Duration;
@@ -77,6 +78,12 @@ impl StallReport {
         self.kept.is_blocked
     }
 
+    /// The system call in which the thread was blocked, as
+    /// [`TaskInfo::blocked_in`](crate::runtime::TaskInfo::blocked_in) says it.
+    pub fn blocked_in(&self) -> Option<&str> {
+        self.kept.blocked_in.as_deref()
+    }
+
     /// Whether the task has lost its processor, so that others could go on. If not, nobody was
     /// waiting for it, or [`max_threads`](crate::runtime::Builder::max_threads) was reached.
     pub fn is_retaken(&self) -> bool {
@@ -95,10 +102,11 @@ impl fmt::Display for StallReport {
 }
 
 /// How it has kept its thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     duration: Duration,
     is_blocked: bool,
+    blocked_in: Option<Cow<'static, str>>,
     is_retaken: bool,
 }
 
@@ -107,6 +115,9 @@ impl fmt::Display for Kept {
         let doing = if self.is_blocked { "blocked" } else { "kept" };
         let millis = self.duration.as_millis();
         write!(f, "has {doing} its thread for {millis} ms")?;
+        if let Some(call) = &self.blocked_in {
+            write!(f, " in {call}")?;
+        }
         match self.is_retaken {
             true => write!(f, "; the other tasks went on without it"),
             false => Ok(()),
@@ -254,6 +265,7 @@ fn report_stall(shared: &'static Shared, stall: Stall, reporters: Arc<Reporters>
     let kept = Kept {
         duration: stall.duration,
         is_blocked: stall.is_blocked,
+        blocked_in: stall.blocked_in,
         is_retaken: stall.is_retaken,
     };
     let Some(task) = stall.task else {

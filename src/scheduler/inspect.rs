@@ -3,7 +3,7 @@
 //! Each figure is right for some moment; together they are not.
 
 use std::ptr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::off_processor::OffProcessorPoll;
 use super::processor::Processor;
@@ -209,6 +209,13 @@ impl Shared {
                 number += 1;
             });
         }
+    }
+
+    /// When the poll that this instance is at began, to about a millisecond. Known of polls that
+    /// have lost their processor.
+    pub(crate) fn poll_begin(&self, instance: &Instance, at_work: &AtWork) -> Option<Instant> {
+        let off_processor = &self.workers.off_processor;
+        off_processor.begin_of(instance.at, at_work.tick)
     }
 
     /// Polls on threads without a processor, and jobs that run.

@@ -30,6 +30,7 @@
 //! polls later.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
 use std::time::{Duration, Instant};
@@ -183,6 +184,9 @@ pub(crate) struct Stall {
     pub(crate) duration: Duration,
     /// The thread was blocked in the kernel.
     pub(crate) is_blocked: bool,
+    /// In this system call, as [`probe::blocked_in`](super::probe::blocked_in) says it. `None`: it
+    /// was not blocked, or that is not known.
+    pub(crate) blocked_in: Option<Cow<'static, str>>,
     /// Its processor was retaken.
     pub(crate) is_retaken: bool,
 }

@@ -3,12 +3,18 @@
 //!
 //! They are kept for whoever asks what a runtime is doing. Sharded by thread; entered and left by
 //! the thread itself.
+//!
+//! A poll that has *lost* its processor knows nothing of it. It still shows what it does in the
+//! instance that it holds, and here the monitor says since when it does so.
 
+use std::collections::HashMap;
+use std::ptr;
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
 use super::monitor::probe;
+use super::processor::Processor;
 use crate::clock;
 use crate::sync::Mutex;
 use crate::sync::fork::Birth;
@@ -16,7 +22,12 @@ use crate::tasks::registry::{SHARDS, thread_shard};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct OffProcessor([CachePadded<Mutex<Vec<OffProcessorPoll>>>; SHARDS]);
+pub(crate) struct OffProcessor {
+    polls: [CachePadded<Mutex<Vec<OffProcessorPoll>>>; SHARDS],
+    /// By address of the instance: its tick, and when the poll was seen first. One for each that
+    /// was ever retaken, as instances are used again.
+    retaken: Mutex<HashMap<usize, (u64, Instant)>>,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OffProcessorPoll {
@@ -31,7 +42,7 @@ pub(crate) struct OffProcessorPoll {
 impl OffProcessor {
     /// The calling thread polls this task without a processor, until the guard is dropped.
     pub(crate) fn enter(&'static self, tag: u64, is_job: bool) -> OffProcessorGuard {
-        let list = &self.0[thread_shard()];
+        let list = &self.polls[thread_shard()];
         list.lock().push(OffProcessorPoll {
             tag,
             thread: probe::this_thread(),
@@ -46,8 +57,24 @@ impl OffProcessor {
     }
 
     pub(crate) fn all(&self) -> Vec<OffProcessorPoll> {
-        let lists = self.0.iter();
+        let lists = self.polls.iter();
         lists.flat_map(|list| list.lock().clone()).collect()
+    }
+
+    /// Monitor: the poll with this tick has lost its processor, and holds this instance still.
+    pub(super) fn retaken(&self, instance: &Processor, tick: u64, since: Instant) {
+        let place = ptr::from_ref(instance).addr();
+        self.retaken.lock().insert(place, (tick, since));
+    }
+
+    /// When the poll with this tick was seen first, up to a round of the monitor after it began, if
+    /// it has lost its processor.
+    pub(super) fn begin_of(&self, instance: &Processor, tick: u64) -> Option<Instant> {
+        let place = ptr::from_ref(instance).addr();
+        let retaken = self.retaken.lock().get(&place).copied();
+        retaken
+            .filter(|(other, _)| *other == tick)
+            .map(|(_, since)| since)
     }
 }
 

@@ -61,6 +61,8 @@ mod house {
 
 /// What is told of a runtime, to whom, and what that may cost.
 mod instruments {
+    #[cfg(target_os = "linux")]
+    mod blocked_in;
     mod hooks;
     mod metrics;
     mod observed;

@@ -373,6 +373,8 @@ impl Rounds {
                     *waiting = waiting.saturating_sub(1);
                     self.eager_until = self.last + EAGER_TIME;
                     if let Some(poll) = watch.take_poll() {
+                        let (tick, since) = poll.begin();
+                        (self.shared.workers.off_processor).retaken(stuck, tick, since);
                         self.stalls.push(poll, self.last);
                     }
                 } else {

@@ -2,7 +2,9 @@
 //!
 //! On Linux: the state from an open `/proc/self/task/TID/stat` (1.2 µs a reading) and the thread's
 //! CPU clock (0.2 µs). Elsewhere, or where `/proc` is hidden, nothing is known, and the monitor
-//! goes by wall time.
+//! goes by wall time. What a blocked thread waits for is told by [`blocked_in`].
+
+mod system_call;
 
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ pub(crate) fn number(thread: u64) -> u64 {
 #[cfg(feature = "net")]
 pub(crate) use imp::interrupt_all_waits;
 pub(crate) use imp::{Probe, be_punctual, cpu_time, this_thread};
+pub(crate) use system_call::blocked_in;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod imp {

@@ -208,6 +208,11 @@ impl Poll {
         self.processor
     }
 
+    /// Its tick, and when it was seen first.
+    pub(crate) fn begin(&self) -> (u64, Instant) {
+        (self.doing.tick, self.since)
+    }
+
     pub(crate) fn reset_marks(&mut self, now: Instant) {
         self.wall = now;
         self.last = now;
@@ -276,15 +281,18 @@ impl Poll {
         Some(seen_of(threshold).saturating_sub(self.kept))
     }
 
-    /// It is reported, and never again. The task is described now: one that has ended has no name.
+    /// It is reported, and never again. All is asked now: a task that has ended has no name, and a
+    /// poll that has lost its processor may soon wait for another one.
     pub(crate) fn stall(&mut self, threshold: Duration) -> Stall {
         self.reported = true;
         let task = self.doing.task;
+        let blocked = self.blocked;
         Stall {
             task: (task != 0).then(|| tasks::describe(task)),
             // What was seen of it, which may be less than what is known by the CPU time.
             duration: clock::elapsed(self.since).max(threshold),
-            is_blocked: self.blocked.is_some(),
+            is_blocked: blocked.is_some(),
+            blocked_in: blocked.and_then(|_| probe::blocked_in(self.doing.thread)),
             is_retaken: false,
         }
     }

@@ -82,6 +82,11 @@ pub(crate) mod probe {
         Some(Duration::ZERO)
     }
 
+    /// Nothing is known.
+    pub(crate) fn blocked_in(_: u64) -> Option<std::borrow::Cow<'static, str>> {
+        None
+    }
+
     pub(crate) fn be_punctual() {}
 
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
