@@ -86,6 +86,7 @@
 //! |---|---|---|
 //! | `net` | yes | [`net`], [`io`] and the reactor |
 //! | `time` | yes | [`time`] |
+//! | `stacks` | yes | `EXECUTOR_DEBUG=sigquit=1`: SIGQUIT prints the tasks, on unix |
 //! | `tokio-io` | | tokio's `AsyncRead` and `AsyncWrite` on streams, their halves and [`io::Async`] |
 //! | `tokio-compat` | | a live tokio context in all tasks and `block_on`s, for reqwest, sqlx, tonic and others |
 //! | `hyper` | | hyper's I/O traits on streams, its `Executor` and `Timer` |

@@ -6,7 +6,8 @@
 //! # What it guarantees
 //!
 //! - A caller with a message does not wait: no task, worker, monitor or thread of the blocking pool
-//!   writes, and the end of a runtime waits for no write.
+//!   writes, and the end of a runtime waits for no write. One that has nothing else to do may ask to
+//!   wait ([`write_and_wait`]); its text is not dropped, however long it is.
 //! - A closed standard error causes neither a panic nor a signal.
 //! - At most [`CAPACITY`] bytes wait, or one longer message. A message that comes when they are
 //!   full, or cannot be written, is dropped and counted. The count is written after the next
@@ -23,7 +24,7 @@
 //!    message is left, it ends, under the lock. So there is no thread while there is nothing to
 //!    write.
 //! 3. When the process exits, [`flush`] waits for the writer while it makes progress: at most
-//!    [`STUCK`] for one message, and [`PATIENCE`] in all.
+//!    [`STUCK`] for [`PIECE`] bytes of a message, and [`PATIENCE`] in all.
 //! 4. A fork holds the lock ([`hold`]). The child has no writer, and [`in_child`] empties its
 //!    queue, whose messages the parent writes. In a child that is about to be aborted no thread can
 //!    be relied on ([`say_last`]).
@@ -62,6 +63,9 @@ mod tests;
 /// The most bytes that may wait: half a page of text per second for an hour.
 const CAPACITY: usize = 1 << 20;
 
+/// So much of a message is written in one call. A pipe takes as much at once.
+const PIECE: usize = 1 << 16;
+
 /// If a write takes this long, nothing reads standard error, or not any more.
 const STUCK: Duration = Duration::from_millis(100);
 
@@ -83,7 +87,7 @@ struct Queue {
     dropped: u64,
     /// The writer runs, or is about to.
     has_writer: bool,
-    /// When the writer took its present message.
+    /// When the writer took its present message, or came to the next piece of it.
     since: Option<Instant>,
     /// [`flush`] is registered with the exit of the process.
     is_flushed: bool,
@@ -103,12 +107,34 @@ pub(crate) fn say(line: fmt::Arguments<'_>) {
 
 /// Writes a text as it is. The queue keeps `on_its_way` until the text is written or dropped.
 pub(crate) fn write(text: String, on_its_way: Option<Arc<()>>) {
+    push(QUEUE.lock(), text, on_its_way);
+}
+
+/// Writes a text as it is, of any length, and waits until it is written or cannot be. The calling
+/// thread waits for whoever reads standard error, perhaps for ever.
+#[cfg(all(unix, feature = "stacks"))]
+pub(crate) fn write_and_wait(text: String) {
+    // In an empty queue there is room for any text.
+    push(wait_for_writer(), text, None);
+    drop(wait_for_writer());
+}
+
+#[cfg(all(unix, feature = "stacks"))]
+fn wait_for_writer() -> MutexGuard<'static, Queue> {
+    let mut queue = QUEUE.lock();
+    while queue.has_writer {
+        queue = WRITTEN.wait(queue);
+    }
+    queue
+}
+
+fn push(mut queue: MutexGuard<'static, Queue>, text: String, on_its_way: Option<Arc<()>>) {
     let (starts, registers) = {
-        let mut queue = QUEUE.lock();
         queue.push(text, on_its_way);
         let starts = !std::mem::replace(&mut queue.has_writer, true);
         (starts, !std::mem::replace(&mut queue.is_flushed, true))
     };
+    drop(queue);
     if registers {
         // Before the writer starts, so that the process cannot exit in between.
         at_exit(flush);
@@ -147,6 +173,9 @@ pub(crate) fn num_threads() -> usize {
     usize::from(QUEUE.lock().has_writer)
 }
 
+#[cfg(all(unix, feature = "stacks"))]
+pub(crate) use descriptor::block_signals;
+
 /// The lock of the queue, held for a fork.
 pub(crate) struct Held(MutexGuard<'static, Queue>);
 
@@ -174,12 +203,21 @@ fn write_all() {
     descriptor::block_signals();
     let mut written = false;
     while let Some(message) = next(written) {
-        let result = descriptor::write_all(message.text.as_bytes());
-        written = result.is_ok();
+        written = write_pieces(message.text.as_bytes()).is_ok();
         if !written {
             QUEUE.lock().dropped += 1;
         }
     }
+}
+
+fn write_pieces(text: &[u8]) -> io::Result<()> {
+    for (index, piece) in text.chunks(PIECE).enumerate() {
+        if index > 0 {
+            QUEUE.lock().since = Some(clock::now());
+        }
+        descriptor::write_all(piece)?;
+    }
+    Ok(())
 }
 
 /// The next message. `written`: whether the last one could be written.
@@ -298,7 +336,7 @@ mod descriptor {
     /// writing thread, and ends a program that does not ignore it. Nor may a handler of the program
     /// run on a thread that the program does not know.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(super) fn block_signals() {
+    pub(crate) fn block_signals() {
         let mut all = std::mem::MaybeUninit::uninit();
         // SAFETY: `all` is valid for writes, and is written before it is read. The mask changes for
         // the calling thread only.
@@ -323,7 +361,7 @@ mod descriptor {
 
     /// Does nothing: the standard library ignores `SIGPIPE`.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(super) fn block_signals() {}
+    pub(crate) fn block_signals() {}
 
     /// Not needed: this crate notices no forks here.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]

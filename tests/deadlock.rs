@@ -93,6 +93,13 @@ fn child(case: &str) {
     let runtime = Builder::new().worker_threads(2);
     match case {
         "alone" => runtime.build().unwrap().block_on(pending()),
+        #[cfg(all(target_os = "linux", feature = "stacks"))]
+        "asked" => {
+            let runtime = runtime.build().unwrap();
+            let (this, quit) = (rustix::process::getpid(), rustix::process::Signal::QUIT);
+            rustix::process::kill_process(this, quit).unwrap();
+            runtime.block_on(pending())
+        }
         "panic" => {
             let runtime = runtime.on_deadlock(OnDeadlock::Panic).build().unwrap();
             runtime.block_on(pending())
@@ -212,6 +219,14 @@ fn who_waits_for_nothing_is_told() {
     assert_eq!(text.matches(": waiting").count(), 2, "{text}");
 }
 
+/// The thread that answers wakes nobody.
+fn one_is_told_beside_the_thread_that_waits_for_sigquit() {
+    if cfg!(all(target_os = "linux", feature = "stacks")) {
+        let text = report_of("asked", "deadlock=1,sigquit=1");
+        assert!(text.contains("executor: SIGQUIT: runtime "), "{text}");
+    }
+}
+
 fn a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too() {
     let cases = ["later", "nested", "two_runtimes", "of_another"];
     let reports = cases.map(|case| thread::spawn(move || report_of(case, "")));
@@ -276,7 +291,7 @@ fn main() {
         silence_of("alone", "");
         return nothing_is_said_while_anybody_could_wake_somebody();
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         (
             "a_monitor_that_prints_meanwhile_finds_a_deadlock_too",
             a_monitor_that_prints_meanwhile_finds_a_deadlock_too,
@@ -284,6 +299,10 @@ fn main() {
         (
             "who_waits_for_nothing_is_told",
             who_waits_for_nothing_is_told,
+        ),
+        (
+            "one_is_told_beside_the_thread_that_waits_for_sigquit",
+            one_is_told_beside_the_thread_that_waits_for_sigquit,
         ),
         (
             "a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too",

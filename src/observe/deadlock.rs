@@ -24,7 +24,8 @@
 //! still, as each one's tasks may wake another's.
 //!
 //! So whoever uses a library with threads of its own (another runtime, a logger) is never alarmed,
-//! rightly or wrongly. Our own [writer](crate::stderr) wakes nobody, and is left out.
+//! rightly or wrongly. Our own [writer](crate::stderr) wakes nobody, nor does the thread that waits
+//! for [SIGQUIT](super::sigquit), and both are left out.
 //!
 //! What remains are signal handlers that wake, and timers of the system that start threads: POSIX
 //! allows neither to touch a lock, hence a waker. Where there is no `/proc`, nobody is alarmed.
@@ -56,7 +57,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::stack_dump::dump_stacks;
-use super::{each, of, try_of};
+use super::{each, of, sigquit, try_of};
 use crate::clock;
 use crate::scheduler::{Shared, probe, this_thread};
 use crate::stderr;
@@ -231,7 +232,7 @@ pub(crate) fn look() -> Option<Standstill> {
     });
     outsiders.sort_unstable();
     outsiders.dedup();
-    let known = seen.threads + outsiders.len() + stderr::num_threads();
+    let known = seen.threads + outsiders.len() + stderr::num_threads() + sigquit::num_threads();
     // Last: it reads two files for each thread.
     (stands_still && !seen.parks.is_empty() && count_threads() == Some(known)).then_some(seen)
 }

@@ -91,6 +91,18 @@ impl TaskInfo {
     ///
     /// `None` if its thread is not [blocked](TaskState::Blocked), or if the kernel tells neither,
     /// as in some sandboxes and on systems other than Linux and Android.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = executor::runtime::Builder::new().worker_threads(1).build()?;
+    /// for task in runtime.handle().dump_tasks().tasks() {
+    ///     if let Some(call) = task.blocked_in() {
+    ///         println!("task {} keeps its thread in {call}", task.id());
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn blocked_in(&self) -> Option<&str> {
         self.blocked_in.as_deref()
     }

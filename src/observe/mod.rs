@@ -11,7 +11,7 @@
 //! | how long do polls take, and waits? | [`histogram`], with the [`latency`] of what was pushed |
 //! | who was polled, and how often? | the user's [`hooks`]; [`details`] of each task |
 //! | what are the tasks doing? | [`dump`] |
-//! | where do they wait? | [`stack_dump`] |
+//! | where do they wait? | [`stack_dump`], printed on [SIGQUIT](sigquit) |
 //! | who keeps a thread? | [`stall`] |
 //! | does everybody wait for everybody? | [`deadlock`] |
 //! | how busy is it? | [`metrics`], and a line of [`schedtrace`] |
@@ -61,6 +61,7 @@ mod polls;
 mod publish;
 pub(crate) mod recording;
 mod schedtrace;
+pub(crate) mod sigquit;
 pub(crate) mod stack_dump;
 pub(crate) mod stall;
 #[cfg(test)]
@@ -86,6 +87,9 @@ pub(crate) struct Settings {
     pub(crate) on_deadlock: OnDeadlock,
     /// How often the scheduler's state is printed. `None`: never.
     pub(crate) schedtrace: Option<Duration>,
+    /// The process prints its tasks on SIGQUIT from now on. Only if that is
+    /// [available](sigquit::IS_AVAILABLE).
+    pub(crate) prints_on_sigquit: bool,
     pub(crate) instruments: InstrumentSettings,
 }
 
@@ -104,6 +108,9 @@ pub(crate) fn open(
     settings: crate::scheduler::Settings,
     wanted: Settings,
 ) -> io::Result<Arc<Lease>> {
+    if wanted.prints_on_sigquit {
+        sigquit::start();
+    }
     let name: Arc<str> = settings.thread_name.as_str().into();
     let begin = |shared| of(shared).begin(shared, wanted, name);
     Lease::open(settings, || Box::new(RuntimeObserver::new()), begin)

@@ -449,6 +449,7 @@ impl Builder {
             on_incident: None,
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
             schedtrace: debugging.schedtrace,
+            prints_on_sigquit: debugging.sigquit,
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: self.task_details.unwrap_or(debugging.details),

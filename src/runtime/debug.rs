@@ -12,6 +12,7 @@
 //! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
 //! | `schedtrace` | milliseconds, at least 1 | how often each runtime prints the state of its scheduler on standard error; without it never |
+//! | `sigquit` | `1`, `0` (default) | whether SIGQUIT prints the tasks of all runtimes, on unix with the feature `stacks` |
 //!
 //! # The state of the scheduler
 //!
@@ -29,10 +30,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::OnDeadlock;
+use crate::observe::sigquit;
 use crate::stderr;
 
 /// The variable's name.
 const VARIABLE: &str = "EXECUTOR_DEBUG";
+
+/// A setting that not every build has.
+const SIGQUIT: &str = "sigquit=1";
 
 /// What the variable says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,7 @@ pub(super) struct Debugging {
     pub(super) on_deadlock: OnDeadlock,
     pub(super) details: bool,
     pub(super) schedtrace: Option<Duration>,
+    pub(super) sigquit: bool,
 }
 
 impl Debugging {
@@ -51,9 +57,11 @@ impl Debugging {
         let value = value.to_string_lossy();
         let (debugging, ignored) = parse(&value);
         for setting in ignored {
-            stderr::say(format_args!(
-                "{VARIABLE}: {setting:?} is not understood and ignored"
-            ));
+            let why = match setting {
+                SIGQUIT => "is only available on unix, with the feature \"stacks\",",
+                _ => "is not understood",
+            };
+            stderr::say(format_args!("{VARIABLE}: {setting:?} {why} and ignored"));
         }
         debugging
     }
@@ -68,6 +76,7 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         on_deadlock: OnDeadlock::default(),
         details: false,
         schedtrace: None,
+        sigquit: false,
     };
     let mut ignored = Vec::new();
     for setting in value
@@ -86,6 +95,8 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
             "deadlock=0" => debugging.on_deadlock = OnDeadlock::Ignore,
             "deadlock=1" => debugging.on_deadlock = OnDeadlock::Report,
             "deadlock=panic" => debugging.on_deadlock = OnDeadlock::Panic,
+            "sigquit=0" => debugging.sigquit = false,
+            SIGQUIT if sigquit::IS_AVAILABLE => debugging.sigquit = true,
             "retake=1" => debugging.retakes = true,
             _ => match interval(setting) {
                 Some(interval) => debugging.schedtrace = Some(interval),
@@ -119,6 +130,15 @@ mod tests {
         assert!(!debugging.reports_stalls && !debugging.retakes);
         assert_eq!(ignored, ["schedtrace=fast", "stall"]);
         assert_eq!(parse("stall=0,stall=1").0, defaults, "the last one counts");
+    }
+
+    #[test]
+    fn a_setting_that_this_build_does_not_have_is_said() {
+        let (debugging, ignored) = parse("sigquit=1");
+        assert_eq!(debugging.sigquit, sigquit::IS_AVAILABLE);
+        assert_eq!(ignored.is_empty(), sigquit::IS_AVAILABLE);
+        assert_eq!(parse("sigquit=1,sigquit=0").0, parse("").0);
+        assert_eq!(parse("sigquit=yes").1, ["sigquit=yes"]);
     }
 
     #[test]

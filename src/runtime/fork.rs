@@ -4,8 +4,8 @@ use std::any::Any;
 use std::io;
 
 use super::{context, foreign};
-use crate::observe::recording;
 use crate::observe::timeline::stamp;
+use crate::observe::{recording, sigquit};
 use crate::scheduler::{self, Free};
 use crate::stderr;
 use crate::sync::fork::{self, Watch};
@@ -34,6 +34,7 @@ fn hold() -> Box<dyn Any> {
         context::hold(),
         foreign::hold(),
         recording::hold(),
+        sigquit::hold(),
         tasks::hold(),
         stamp::hold(),
         scheduler::lifecycle::wait_cycle::hold(),

@@ -36,6 +36,7 @@
 //! | `histograms=1` | measures how long polls take and tasks wait |
 //! | `tasks=1` | records since when each task does what it does |
 //! | `schedtrace=1000`, `scheddetail=1` | prints the scheduler's state each 1000 ms, in the format of Go's `GODEBUG` |
+//! | `sigquit=1` | SIGQUIT prints the tasks of all runtimes of the process, which goes on; on unix, with the feature `stacks` |
 //! | `retake=0` | leaves stuck tasks their processors, to see what that costs |
 //!
 //! # Processes

@@ -93,6 +93,13 @@ impl Instance {
 }
 
 impl Shared {
+    /// What its threads are called by default. `None`: the runtime has ended.
+    #[cfg(all(unix, feature = "stacks"))]
+    pub(crate) fn name(&self) -> Option<String> {
+        let settings = self.settings().ok()?;
+        Some(settings.thread_name.clone())
+    }
+
     pub(crate) fn num_processors(&self) -> usize {
         self.queues.num_processors()
     }

@@ -63,10 +63,14 @@ mod house {
 mod instruments {
     #[cfg(target_os = "linux")]
     mod blocked_in;
+    #[cfg(target_os = "linux")]
+    mod child;
     mod hooks;
     mod metrics;
     mod observed;
     mod schedtrace;
+    #[cfg(all(target_os = "linux", feature = "stacks"))]
+    mod sigquit;
     #[cfg(target_os = "linux")]
     mod stderr;
     mod task_dump;

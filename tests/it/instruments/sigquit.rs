@@ -1,0 +1,274 @@
+//! `EXECUTOR_DEBUG=sigquit=1`: SIGQUIT prints the tasks of all runtimes, and the program goes on.
+//!
+//! Each test runs another of this file in a process of its own, talks to it by its standard input and output, and ends it by
+//! closing the input.
+
+use std::fs::File;
+use std::future::pending;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use executor::runtime::{Builder, Runtime};
+use executor::task;
+
+use super::child::{Child, talk};
+use crate::common::{ignored, wait_until, within_patience};
+
+const SWITCH: &str = "sigquit=1";
+const HEAD: &str = "executor: SIGQUIT: ";
+
+fn start(test: &str, debug: &str, pause: Duration) -> Child {
+    let program = ignored(module_path!(), test);
+    // No file is to be left of a process that the signal ends.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -c 0; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env("EXECUTOR_DEBUG", debug);
+    Child::start(command, pause)
+}
+
+fn quit(child: &Child) {
+    let pid = rustix::process::Pid::from_child(&child.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+}
+
+fn runtime(name: &str, processors: usize) -> Runtime {
+    let builder = Builder::new().worker_threads(processors);
+    builder.thread_name(name).build().unwrap()
+}
+
+/// It waits for ever, and is listed.
+fn spawn_named(runtime: &Runtime, name: &str) {
+    let entered = runtime.handle().enter();
+    let id = task::Builder::new().name(name).spawn(pending::<()>()).id();
+    drop(entered);
+    wait_until("it waits", || {
+        let dump = runtime.handle().dump_tasks();
+        dump.tasks().iter().any(|task| task.id() == id)
+    });
+}
+
+#[test]
+#[ignore = "tests below start it in a process of its own"]
+fn child_has_two_runtimes() {
+    let mut runtimes = vec![runtime("first", 2), runtime("second", 1)];
+    spawn_named(&runtimes[0], "mail");
+    spawn_named(&runtimes[1], "print");
+    talk(|line| match line {
+        "drop" => runtimes.clear(),
+        round => spawn_named(&runtimes[0], round),
+    });
+}
+
+#[test]
+fn sigquit_prints_the_tasks_of_all_runtimes_and_the_program_goes_on() {
+    within_patience(|| {
+        let mut child = start("child_has_two_runtimes", SWITCH, Duration::ZERO);
+        for round in 1..=2 {
+            quit(&child);
+            child.wait_until_said("the tasks", |text| {
+                text.matches(" \"print\", spawned at ").count() == round
+                    && text.matches(" \"mail\", spawned at ").count() == round
+            });
+        }
+        let heads = |text: &str, head: &str| text.matches(&format!("{HEAD}{head}\n")).count();
+        assert_eq!(
+            heads(&child.text, "runtime \"first\" (2 processors):"),
+            2,
+            "{}",
+            child.text
+        );
+        assert_eq!(
+            heads(&child.text, "runtime \"second\" (1 processor):"),
+            2,
+            "{}",
+            child.text
+        );
+        child.next("drop");
+        quit(&child);
+        child.wait_until_said("that there is none", |text| {
+            heads(text, "there is no runtime") == 1
+        });
+        let text = child.end_well();
+        assert_eq!(text.matches(HEAD).count(), 5, "{text}");
+    });
+}
+
+#[test]
+fn of_two_signals_in_a_row_the_last_is_answered() {
+    within_patience(|| {
+        let mut child = start("child_has_two_runtimes", SWITCH, Duration::ZERO);
+        for round in 0..100 {
+            let name = format!("round {round}.");
+            child.next(&name);
+            quit(&child);
+            quit(&child);
+            // A list that was begun before the signals does not have it.
+            child.wait_until_said(&name, |text| text.contains(&name));
+        }
+        let text = child.end_well();
+        let lists = text.matches("\"first\"").count();
+        assert!((100..=200).contains(&lists), "{lists}");
+    });
+}
+
+#[test]
+fn without_the_switch_the_signal_ends_the_program() {
+    within_patience(|| {
+        for debug in ["", "sigquit=0", "sigquit=yes"] {
+            let child = start("child_has_two_runtimes", debug, Duration::ZERO);
+            quit(&child);
+            let pid = child.child.id();
+            wait_until("it has ended", || {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+                stat.is_ok_and(|stat| stat.contains(") Z "))
+            });
+            let (text, status, _) = child.end();
+            assert_eq!(status.signal(), Some(3), "{text}");
+            assert!(!text.contains(HEAD), "{text}");
+        }
+    });
+}
+
+static BEFORE: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn before(_: libc::c_int) {
+    BEFORE.fetch_add(1, SeqCst);
+}
+
+#[test]
+#[ignore = "handlers_of_the_program_are_called_too starts it in a process of its own"]
+fn child_has_handlers() {
+    let handler = before as extern "C" fn(libc::c_int);
+    // SAFETY: the handler only counts.
+    unsafe { libc::signal(libc::SIGQUIT, handler as libc::sighandler_t) };
+    let runtime = runtime("handled", 1);
+    let after = Arc::new(AtomicUsize::new(0));
+    let counts = after.clone();
+    let count = move || {
+        counts.fetch_add(1, SeqCst);
+    };
+    // SAFETY: the handler only counts.
+    unsafe { signal_hook::low_level::register(libc::SIGQUIT, count) }.unwrap();
+    talk(|_| {});
+    assert_eq!((BEFORE.load(SeqCst), after.load(SeqCst)), (3, 3));
+    drop(runtime);
+}
+
+#[test]
+fn handlers_of_the_program_are_called_too() {
+    within_patience(|| {
+        let mut child = start("child_has_handlers", SWITCH, Duration::ZERO);
+        for round in 1..=3 {
+            quit(&child);
+            child.wait_until_said("the tasks", |text| text.matches(HEAD).count() == round);
+        }
+        child.end_well();
+    });
+}
+
+/// More than standard error's queue takes.
+const MANY: usize = 25_000;
+
+#[test]
+#[ignore = "a_long_list_is_written_whole starts it in a process of its own"]
+fn child_has_many_tasks() {
+    let runtime = runtime("many", 2);
+    for _ in 0..MANY {
+        drop(runtime.spawn(pending::<()>()));
+    }
+    wait_until("all wait", || {
+        runtime.handle().dump_tasks().num_unlisted() == 0
+    });
+    talk(|_| {});
+    // Its end would wait for the list to be written.
+    process::exit(0);
+}
+
+#[test]
+fn a_long_list_is_written_whole_even_if_the_program_ends_meanwhile() {
+    within_patience(|| {
+        // In all it takes longer than one write may take when the process ends.
+        let mut child = start("child_has_many_tasks", SWITCH, Duration::from_millis(6));
+        quit(&child);
+        child.wait_until_said("the beginning", |text| text.contains(HEAD));
+        let (text, status, _) = child.end();
+        assert!(status.success(), "{status}");
+        let tasks = text
+            .lines()
+            .filter(|line| line.ends_with(": waiting"))
+            .count();
+        assert_eq!(tasks, MANY);
+        assert!(text.len() > 3 << 19, "{}", text.len());
+        assert!(!text.contains("could not be written"));
+    });
+}
+
+/// In the child of a fork the signal prints what the child has, and nothing in its parent.
+#[test]
+#[ignore = "a_fork_answers_for_itself starts it in a process of its own"]
+fn child_forks() {
+    let parents = runtime("parent", 1);
+    let flags = rustix::pipe::PipeFlags::CLOEXEC;
+    let (read, write) = rustix::pipe::pipe_with(flags).unwrap();
+    let (wait, release) = rustix::pipe::pipe_with(flags).unwrap();
+    // SAFETY: the child uses what other threads of the parent may have locked only through this crate, which is the test.
+    match unsafe { libc::fork() } {
+        0 => {
+            drop((read, release));
+            // SAFETY: both are open, and whatever else uses the second goes on with the first.
+            assert_eq!(unsafe { libc::dup2(write.as_raw_fd(), 2) }, 2);
+            drop(write);
+            let quit = || {
+                // SAFETY: the signal has a handler, of this crate.
+                unsafe { libc::raise(libc::SIGQUIT) };
+            };
+            quit();
+            let runtime = runtime("child", 1);
+            quit();
+            let mut wait = File::from(wait);
+            let _ = wait.read(&mut [0]);
+            drop(runtime);
+            process::exit(0);
+        }
+        child => {
+            drop((write, wait));
+            let mut read = BufReader::new(File::from(read));
+            let mut text = String::new();
+            while !text.contains("0 tasks\n") {
+                assert_ne!(read.read_line(&mut text).unwrap(), 0, "{text}");
+            }
+            drop(release);
+            read.read_to_string(&mut text).unwrap();
+            let mut status = 0;
+            // SAFETY: the child is this process's, and nobody else waits for it.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0, "{text}");
+            let head = format!("{HEAD}runtime \"child\" (1 processor):\n0 tasks\n");
+            assert_eq!(text, head);
+        }
+    }
+    // After this one, what was there before it would have been printed.
+    talk(|_| {});
+    drop(parents);
+}
+
+#[test]
+fn a_fork_answers_for_itself() {
+    within_patience(|| {
+        let mut child = start("child_forks", SWITCH, Duration::ZERO);
+        assert_eq!(child.text, "");
+        quit(&child);
+        child.wait_until_said("the tasks", |text| text.contains("0 tasks\n"));
+        let text = child.end_well();
+        assert_eq!(text.matches(HEAD).count(), 1, "{text}");
+        assert!(text.contains("runtime \"parent\""), "{text}");
+    });
+}
