@@ -2,12 +2,13 @@
 //! case of a failure.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::collect::{log, logs};
+use super::dump::dump_tasks;
 use super::instruments::record_everywhere;
 use super::timeline::{self, Log, TaskLabel, stamp};
 use super::{OnIncident, each, of};
@@ -150,7 +151,7 @@ impl Recording {
     }
 }
 
-/// Writes the last of the timeline when something has gone wrong.
+/// Writes the last of the timeline, and the tasks, when something has gone wrong.
 pub(crate) struct FlightRecorder {
     path: PathBuf,
     /// How many files there are, and since when.
@@ -161,6 +162,9 @@ pub(crate) struct FlightRecorder {
 const QUIET: Duration = Duration::from_secs(10);
 
 const MOST_FILES: usize = 16;
+
+/// In place of the timeline's extension: the file with the tasks, as text.
+const TASKS: &str = "tasks.txt";
 
 impl FlightRecorder {
     pub(crate) fn new(path: PathBuf) -> FlightRecorder {
@@ -179,13 +183,15 @@ impl FlightRecorder {
     pub(crate) fn into_hook(self) -> OnIncident {
         Arc::new(move |shared, incident| {
             if let Some(path) = self.next_file(clock::now()) {
-                let written = File::create(&path)
-                    .and_then(|file| write(file, &[log(shared, 0)], &tasks::ended_names()));
-                let path = path.display();
-                match written {
-                    Ok(()) => stderr::say(format_args!("{incident}: see {path}")),
-                    Err(error) => stderr::say(format_args!("{path} cannot be written: {error}")),
-                }
+                // First: a long timeline takes a while to write, and they are to be seen as they
+                // were.
+                let tasks = format!("{incident}\n{}", dump_tasks(shared));
+                let tasks_path = path.with_extension(TASKS);
+                let files = [
+                    (write_flight(shared, &path), &path),
+                    (fs::write(&tasks_path, tasks), &tasks_path),
+                ];
+                report_files(incident, &files);
             }
         })
     }
@@ -200,6 +206,30 @@ impl FlightRecorder {
         *count += 1;
         *last = Some(now);
         Some(numbered(&self.path, *count))
+    }
+}
+
+fn write_flight(shared: &'static Shared, path: &Path) -> io::Result<()> {
+    write(
+        File::create(path)?,
+        &[log(shared, 0)],
+        &tasks::ended_names(),
+    )
+}
+
+/// Says which files tell more of the incident, and which could not be written.
+fn report_files(incident: &str, files: &[(io::Result<()>, &PathBuf)]) {
+    let written = files.iter().filter(|(written, _)| written.is_ok());
+    let names: Vec<_> = written.map(|(_, path)| path.to_string_lossy()).collect();
+    if !names.is_empty() {
+        let names = names.join(" and ");
+        stderr::say(format_args!("{incident}: see {names}"));
+    }
+    for (written, path) in files {
+        if let Err(error) = written {
+            let path = path.display();
+            stderr::say(format_args!("{path} cannot be written: {error}"));
+        }
     }
 }
 
@@ -259,6 +289,18 @@ mod tests {
         );
         let later = (2..100).filter_map(|round| recorder.next_file(begin + QUIET * round));
         assert_eq!(later.count(), MOST_FILES - 2);
+    }
+
+    #[test]
+    fn each_timeline_has_a_file_of_tasks_of_its_own() {
+        for (timeline, tasks) in [
+            ("a/flight.json", "a/flight.tasks.txt"),
+            ("flight-2.json", "flight-2.tasks.txt"),
+            ("flight", "flight.tasks.txt"),
+            ("flight.tasks.txt", "flight.tasks.tasks.txt"),
+        ] {
+            assert_eq!(Path::new(timeline).with_extension(TASKS), Path::new(tasks));
+        }
     }
 
     #[test]

@@ -327,10 +327,12 @@ impl Builder {
 
     /// Records a timeline all the time. Writes its last part to this file when a poll occupies its
     /// thread for [`stall_threshold`](Self::stall_threshold) or a task panics, to show what led to
-    /// it and what else ran. See [`trace::stop`](crate::trace::stop) for the contents.
+    /// it and what else ran. See [`trace::stop`](crate::trace::stop) for the contents. Beside it, with
+    /// `.tasks.txt` in place of its extension, it writes what each task was doing at that moment, as
+    /// [`Handle::dump_tasks`] tells it.
     ///
-    /// Writes at most one file per 10 s, and 16 in all, the second with `-2` in its name and so on.
-    /// A line on standard error names each. [`trace::snapshot`](crate::trace::snapshot) writes one
+    /// Writes at most one pair of files per 10 s, and 16 in all, the second with `-2` in its name and
+    /// so on. A line on standard error names each. [`trace::snapshot`](crate::trace::snapshot) writes one
     /// on demand. Default: the file that the environment variable `EXECUTOR_FLIGHT_RECORDER` names.
     pub fn flight_recorder(mut self, path: impl Into<PathBuf>) -> Builder {
         self.flight_recorder = Some(path.into());

@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `EXECUTOR_WORKER_THREADS` | the number of processors, where [`Builder::worker_threads`] does not set it |
 //! | `EXECUTOR_TRACE=file.json` | writes a timeline |
-//! | `EXECUTOR_FLIGHT_RECORDER=file.json` | writes one when something goes wrong |
+//! | `EXECUTOR_FLIGHT_RECORDER=file.json` | writes one when something goes wrong, and `file.tasks.txt` |
 //! | `EXECUTOR_DEBUG` | a list of switches, as in `histograms=1,tasks=1` |
 //!
 //! | switch | what it does |

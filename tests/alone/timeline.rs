@@ -457,6 +457,13 @@ fn a_flight_recorder_writes_what_led_to_a_panic_or_a_stall() {
             };
             wait_until("it is written", whole);
             let timeline = read(&path);
+            // It is written after the timeline.
+            let path = path.with_extension("tasks.txt");
+            wait_until("so are the tasks", || {
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                text.contains("\"culprit\"") && text.contains(" task")
+            });
+            std::fs::remove_file(path).unwrap();
             assert_eq!(timeline.polls_of("before").len(), 1);
             let polls = timeline.polls_of("culprit");
             assert!(!polls.is_empty());

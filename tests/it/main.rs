@@ -65,6 +65,8 @@ mod instruments {
     mod blocked_in;
     #[cfg(target_os = "linux")]
     mod child;
+    #[cfg(target_os = "linux")]
+    mod flight;
     mod hooks;
     mod metrics;
     mod observed;
