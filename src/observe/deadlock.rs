@@ -56,7 +56,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::stack_dump::dump_stacks;
+use super::stack_dump::{WITHIN, dump_stacks};
 use super::{each, of, sigquit, try_of};
 use crate::clock;
 use crate::scheduler::{Shared, probe, this_thread};
@@ -70,9 +70,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Two looks, so far apart. A deadlock lasts.
 pub(crate) const CONFIRMED: Duration = Duration::from_millis(500);
-
-/// A poll of a report's dump may block; the report waits for no longer.
-const WITHIN: Duration = Duration::from_secs(1);
 
 /// What is done about a deadlock: see [`Builder::on_deadlock`](crate::Builder::on_deadlock).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::collect::{log, logs};
-use super::dump::dump_tasks;
 use super::instruments::record_everywhere;
+use super::stack_dump::{WITHIN, dump_stacks};
 use super::timeline::{self, Log, TaskLabel, stamp};
 use super::{OnIncident, each, of};
 use crate::clock;
@@ -185,7 +185,7 @@ impl FlightRecorder {
             if let Some(path) = self.next_file(clock::now()) {
                 // First: a long timeline takes a while to write, and they are to be seen as they
                 // were.
-                let tasks = format!("{incident}\n{}", dump_tasks(shared));
+                let tasks = format!("{incident}\n{}", dump_stacks(shared, WITHIN));
                 let tasks_path = path.with_extension(TASKS);
                 let files = [
                     (write_flight(shared, &path), &path),

@@ -42,8 +42,9 @@ mod imp {
     use std::os::unix::net::UnixStream;
     use std::process;
 
-    use crate::observe::dump::{Counted, dump_tasks};
+    use crate::observe::dump::Counted;
     use crate::observe::each;
+    use crate::observe::stack_dump::{WITHIN, dump_stacks};
     use crate::stderr;
     use crate::sync::atomic::{AtomicBool, Ordering};
     use crate::sync::{Mutex, MutexGuard, thread};
@@ -122,7 +123,7 @@ mod imp {
             // Else it has ended.
             if let Some(name) = shared.name() {
                 let processors = Counted(shared.num_processors() as u64, "processor");
-                let tasks = dump_tasks(shared);
+                let tasks = dump_stacks(shared, WITHIN);
                 let _ = write!(
                     text,
                     "executor: SIGQUIT: runtime {name:?} ({processors}):\n{tasks}"

@@ -26,6 +26,10 @@ const AT_ONCE: usize = 64;
 /// Another dump is looked after so often.
 const OTHER_DUMP: Duration = Duration::from_millis(1);
 
+/// For reports that nobody has given a time. If workers are stuck, or polls of the dump block, it
+/// goes without the rest.
+pub(super) const WITHIN: Duration = Duration::from_secs(1);
+
 /// The live tasks, and where those wait that do. Takes about as long as `within` at most.
 pub(crate) fn dump_stacks(shared: &'static Shared, within: Duration) -> TaskDump {
     let mut dump = dump_tasks(shared);
