@@ -14,6 +14,7 @@
 //! | Is it a deadlock? | in debug builds a line on standard error; [`Builder::on_deadlock`] |
 //! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
 //! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
+//! | Where does each task wait? | [`Handle::dump_stacks`], and SIGQUIT with `EXECUTOR_DEBUG=sigquit=1`: the chain of `.await`s |
 //! | What happened when? | [`trace`](crate::trace): a timeline from now on, of a whole run, or of the seconds before a failure |
 //! | What was left at the end? | [`Runtime::shutdown_timeout`] |
 //!

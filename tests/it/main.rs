@@ -74,6 +74,8 @@ mod instruments {
     #[cfg(all(target_os = "linux", feature = "stacks"))]
     mod sigquit;
     #[cfg(target_os = "linux")]
+    #[cfg(feature = "stacks")]
+    mod stack_block_on;
     mod stderr;
     mod task_dump;
 }
