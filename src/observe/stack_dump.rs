@@ -78,13 +78,38 @@ fn key_of(block_on: usize) -> u64 {
 }
 
 /// Asks each task that waits. Those that are being polled are asked at the end, if they wait then.
+/// Tasks of local sets come last, as their threads may not come to them.
 fn ask_all(
     registries: &[&'static Registry],
     block_ons: &[Arc<dyn Waits>],
     collector: &Arc<Collector>,
     deadline: Option<Instant>,
 ) {
+    let (scheduler, local) = registries.split_at(1);
     let mut polled = Vec::new();
+    let mut is_in_time = ask_tasks(scheduler, collector, deadline, &mut polled);
+    for (number, waits) in block_ons.iter().enumerate() {
+        let key = key_of(number);
+        collector.ask_future(key, || waits.ask(collector, key));
+    }
+    is_in_time = is_in_time
+        && ask_tasks(local, collector, deadline, &mut polled)
+        && collector.wait(0, deadline);
+    if is_in_time {
+        for member in polled {
+            let _: Option<Member> = collector.ask(member);
+        }
+        collector.wait(0, deadline);
+    }
+}
+
+/// `false`: not all were reached in time.
+fn ask_tasks(
+    registries: &[&'static Registry],
+    collector: &Collector,
+    deadline: Option<Instant>,
+    polled: &mut Vec<Member>,
+) -> bool {
     for registry in registries {
         let mut place = Place::default();
         loop {
@@ -94,22 +119,13 @@ fn ask_all(
             }
             for member in members {
                 if !collector.wait(AT_ONCE, deadline) {
-                    return;
+                    return false;
                 }
                 polled.extend(collector.ask(member));
             }
         }
     }
-    for (number, waits) in block_ons.iter().enumerate() {
-        let key = key_of(number);
-        collector.ask_future(key, || waits.ask(collector, key));
-    }
-    if collector.wait(0, deadline) {
-        for member in polled {
-            let _: Option<Member> = collector.ask(member);
-        }
-        collector.wait(0, deadline);
-    }
+    true
 }
 
 /// Adds the answers to the list of the tasks.

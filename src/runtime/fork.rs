@@ -7,6 +7,7 @@ use super::{context, foreign};
 use crate::observe::timeline::stamp;
 use crate::observe::{recording, sigquit};
 use crate::scheduler::{self, Free};
+use crate::stacks;
 use crate::stderr;
 use crate::sync::fork::{self, Watch};
 use crate::tasks;
@@ -37,6 +38,7 @@ fn hold() -> Box<dyn Any> {
         sigquit::hold(),
         tasks::hold(),
         stamp::hold(),
+        stacks::hold(),
         scheduler::lifecycle::wait_cycle::hold(),
     );
     crate::clock::prepare();

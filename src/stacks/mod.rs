@@ -16,5 +16,10 @@ mod walk;
 pub use frame::{Frame, TaskStack};
 pub(crate) use walk::walk;
 
+/// Takes every lock of this module, for a fork.
+pub(crate) fn hold() -> impl Sized + 'static {
+    symbols::hold()
+}
+
 /// Whether stacks can be read at all.
 pub(crate) const AVAILABLE: bool = cfg!(feature = "stacks");

@@ -22,21 +22,19 @@ type Symbols = Arc<[Arc<Symbol>]>;
 static KNOWN: Mutex<Option<HashMap<usize, Symbols>>> = Mutex::new(None);
 
 /// The functions that contain this return address, the innermost first. Empty: none is known.
+///
+/// Under the lock, though it reads files the first time: a child that was forked while another
+/// thread looks up would find what is underneath locked for ever.
 pub(super) fn at(address: usize) -> Symbols {
-    let known = KNOWN
-        .lock()
-        .as_ref()
-        .and_then(|known| known.get(&address).cloned());
-    if let Some(symbols) = known {
-        return symbols;
-    }
-    // Without the lock: it reads files.
-    let symbols: Symbols = look_up(address).into_iter().map(Arc::new).collect();
     let mut known = KNOWN.lock();
-    known
-        .get_or_insert_default()
-        .insert(address, symbols.clone());
-    symbols
+    let known = known.get_or_insert_default();
+    let look_up = || look_up(address).into_iter().map(Arc::new).collect();
+    known.entry(address).or_insert_with(look_up).clone()
+}
+
+/// Takes the lock, for a fork.
+pub(super) fn hold() -> impl Sized + 'static {
+    KNOWN.lock()
 }
 
 /// The folder of this crate's source, as the debug information names it. `None`: there is none.
