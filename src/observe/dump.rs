@@ -142,7 +142,8 @@ impl TaskInfo {
         Some(self.now.saturating_duration_since(detail.spawned))
     }
 
-    /// How many polls have begun.
+    /// How many polls have begun. Those by which [`Handle::dump_stacks`](crate::Handle::dump_stacks)
+    /// learns where it waits do not count, here and in the following.
     pub fn poll_count(&self) -> Option<u64> {
         self.detail.as_ref().map(|detail| detail.polls)
     }
@@ -151,8 +152,10 @@ impl TaskInfo {
     pub fn busy_duration(&self) -> Option<Duration> {
         let detail = self.detail.as_ref()?;
         let this_poll = match detail.doing {
-            Doing::Running => self.now.saturating_duration_since(detail.since),
-            Doing::Queued | Doing::Waiting => Duration::ZERO,
+            Doing::Running if !detail.is_polled_for_dump() => {
+                self.now.saturating_duration_since(detail.since)
+            }
+            _ => Duration::ZERO,
         };
         Some(detail.busy + this_poll)
     }

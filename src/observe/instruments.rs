@@ -24,7 +24,7 @@ use crate::scheduler::observer::{Event, Push, Records, WITHOUT_YIELDS};
 use crate::scheduler::{Shared, probe};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::{self, Runnable};
+use crate::tasks::{self, Runnable, capture};
 
 /// A yield leads nowhere: the timeline does not want to know of it.
 pub(super) const TIMELINE: u8 = WITHOUT_YIELDS;
@@ -271,6 +271,7 @@ impl Instruments {
         if on & DETAILS != 0 {
             match push {
                 Push::New => self.details.spawned(tag, clock::now()),
+                Push::Woken if capture::is_asking(tag) => self.details.asked(tag),
                 Push::Woken | Push::Yielded => self.details.woken(tag, clock::now()),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::details::Begun;
 use super::hooks::Hooks;
 use super::instruments::{DETAILS, HISTOGRAMS, HOOKS, Instruments, TIMELINE};
 use super::journal::Journal;
@@ -84,8 +85,8 @@ impl Instruments {
             0 => None,
             _ => (self.latencies.polled(tag)).map(|at| stamp::nanos(begin.saturating_sub(at))),
         };
-        let number = match on & DETAILS {
-            0 => 0,
+        let begun = match on & DETAILS {
+            0 => Begun::default(),
             _ => self.details.poll_begins(tag, clock::now()),
         };
         let polled = purpose.poll(runnable);
@@ -108,7 +109,7 @@ impl Instruments {
                 true => self.details.finished(tag),
                 false => {
                     let lasted = Duration::from_nanos(lasted());
-                    (self.details).poll_ends(tag, number, lasted, polled.is_queued);
+                    (self.details).poll_ends(tag, begun, lasted, polled.is_queued);
                 }
             }
         }

@@ -402,6 +402,10 @@ impl Handle {
     /// reached: [`TaskDump::num_unreached`]. A task that finishes, panics or blocks in that poll
     /// does what it would have done anyway; no wake-up is lost.
     ///
+    /// [Task details](Builder::task_details) do not count these polls, and go on to say since when
+    /// a task waits that still waits afterwards. [`metrics`](Handle::metrics), the timeline and the
+    /// hooks for polls count them as any others.
+    ///
     /// A task that waits for several futures at once has a stack for each. What cannot be seen are
     /// futures that another one polls for itself: the children of a `FuturesUnordered`. Tasks that
     /// are running have no stack.

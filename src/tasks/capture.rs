@@ -87,7 +87,9 @@ impl Collector {
         }
         self.state.lock().asked.insert(member.tag());
         if member.want_stack() {
+            ASKING.set(member.tag());
             member.wake();
+            ASKING.set(0);
         } else {
             self.answer(member.tag(), Answer::ended());
         }
@@ -232,6 +234,14 @@ struct Recording {
 std::thread_local! {
     /// The innermost poll of this thread that is captured; null: none.
     static RECORDING: Cell<*mut Recording> = const { Cell::new(ptr::null_mut()) };
+
+    /// The tag of the task that this thread wakes to ask it; 0: none.
+    static ASKING: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Whether this thread wakes that task to ask it, so that the push it tells is for a dump.
+pub(crate) fn is_asking(tag: u64) -> bool {
+    ASKING.get() == tag
 }
 
 /// Step 2, with the waker of the poll. Gives a waker for the future, which is there until [`end`].

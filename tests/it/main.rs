@@ -77,6 +77,8 @@ mod instruments {
     #[cfg(feature = "stacks")]
     mod stack_block_on;
     mod stderr;
+    #[cfg(feature = "stacks")]
+    mod stack_groups;
     mod task_dump;
 }
 
