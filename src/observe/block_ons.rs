@@ -8,6 +8,7 @@ use std::panic::Location;
 
 use crossbeam_utils::CachePadded;
 
+use super::stack_dump::first_future;
 use crate::stacks::TaskStack;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::capture::{Answer, Collector};
@@ -67,7 +68,7 @@ impl BlockOnInfo {
         let answer = answer.unwrap_or_default();
         BlockOnInfo {
             location: waits.location(),
-            future: Some(answer.future).filter(|future| !future.is_empty()),
+            future: first_future(&answer),
             stacks: answer.stacks,
         }
     }

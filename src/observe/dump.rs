@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::block_ons::BlockOnInfo;
 use super::details::{Detail, Doing};
-use super::of;
+use super::{groups, of};
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::scheduler::inspect::{AtWork, Instance};
@@ -135,6 +135,17 @@ impl TaskInfo {
         self.has_no_waker && self.state == TaskState::Waiting
     }
 
+    pub(super) fn doing(&self) -> &'static str {
+        match (self.state, self.is_job) {
+            (TaskState::Blocked, true) => "job, blocked",
+            (_, true) => "job, running",
+            (TaskState::Blocked, false) => "blocked",
+            (TaskState::Running, false) => "running",
+            (TaskState::Queued, false) => "queued",
+            (TaskState::Waiting, false) => "waiting",
+        }
+    }
+
     /// How long ago it was spawned. This and the following are known while
     /// [`Builder::task_details`](crate::Builder::task_details) is on.
     pub fn age(&self) -> Option<Duration> {
@@ -163,15 +174,7 @@ impl TaskInfo {
 
 impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let doing = match (self.state, self.is_job) {
-            (TaskState::Blocked, true) => "job, blocked",
-            (_, true) => "job, running",
-            (TaskState::Blocked, false) => "blocked",
-            (TaskState::Running, false) => "running",
-            (TaskState::Queued, false) => "queued",
-            (TaskState::Waiting, false) => "waiting",
-        };
-        write!(f, "{}: {doing}", self.task)?;
+        write!(f, "{}: {}", self.task, self.doing())?;
         if let Some(call) = &self.blocked_in {
             write!(f, " in {call}")?;
         }
@@ -236,11 +239,22 @@ impl TaskDump {
     pub fn num_unreached(&self) -> usize {
         self.unreached
     }
+
+    /// Whether somebody was asked where he waits.
+    fn has_stacks(&self) -> bool {
+        let is_known = |task: &TaskInfo| task.future.is_some() || !task.stacks.is_empty();
+        let waits = |block_on: &BlockOnInfo| block_on.future().is_some();
+        self.unreached > 0 || self.block_ons.iter().any(waits) || self.tasks.iter().any(is_known)
+    }
 }
 
-/// A task a line.
+/// A task a line. If it is known where tasks wait, those that do the same are one entry: see
+/// [`TaskGroup`](super::TaskGroup).
 impl fmt::Display for TaskDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has_stacks() {
+            return groups::write_dump(f, self);
+        }
         for block_on in &self.block_ons {
             writeln!(f, "  {block_on}")?;
         }
@@ -272,6 +286,25 @@ impl From<TaskState> for Seen {
             is_job: false,
             since: None,
             blocked_in: None,
+        }
+    }
+}
+#[cfg(test)]
+impl TaskInfo {
+    /// The one with this number, which has been in a state for so long.
+    pub(super) fn made_up(number: u64, state: TaskState, since: Duration) -> TaskInfo {
+        TaskInfo {
+            task: tasks::describe(number << tasks::spawn_site::SPAWN_SITE_BITS),
+            state,
+            is_job: false,
+            since: Some(since),
+            blocked_in: None,
+            detail: None,
+            now: clock::now(),
+            has_no_waker: false,
+            future: None,
+            stacks: Vec::new(),
+            omitted_stacks: 0,
         }
     }
 }

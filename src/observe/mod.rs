@@ -10,7 +10,7 @@
 //! | what happened when? | [`timeline`], written by the [`instruments`], [recorded](recording) into a file |
 //! | how long do polls take, and waits? | [`histogram`], with the [`latency`] of what was pushed |
 //! | who was polled, and how often? | the user's [`hooks`]; [`details`] of each task |
-//! | what are the tasks doing? | [`dump`] |
+//! | what are the tasks doing? | [`dump`]; those that do the same, [`groups`] |
 //! | where do they wait? | [`stack_dump`], printed on [SIGQUIT](sigquit) |
 //! | who keeps a thread? | [`stall`] |
 //! | does everybody wait for everybody? | [`deadlock`] |
@@ -49,10 +49,12 @@ mod collect;
 pub(crate) mod deadlock;
 mod details;
 pub(crate) mod dump;
+mod groups;
 mod histogram;
 mod hooks;
 mod instruments;
 pub(crate) mod journal;
+mod json;
 mod latency;
 pub(crate) mod metrics;
 mod observer;
@@ -72,6 +74,7 @@ pub use crate::stacks::{Frame, TaskStack};
 pub use block_ons::BlockOnInfo;
 pub use deadlock::OnDeadlock;
 pub use dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
+pub use groups::TaskGroup;
 pub use histogram::Histogram;
 pub(crate) use hooks::Hooks;
 pub use hooks::TaskMeta;

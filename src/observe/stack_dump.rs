@@ -17,6 +17,7 @@ use crate::scheduler::Shared;
 use crate::stacks;
 use crate::sync::{Arc, thread};
 use crate::tasks::capture::{Answer, Collector};
+use crate::tasks::observe::type_passed;
 use crate::tasks::registry::{Member, Place, Registry};
 
 /// Tasks that are asked and have not answered, at most. At some 15 µs for each poll, others
@@ -128,6 +129,11 @@ fn ask_tasks(
     true
 }
 
+/// The type of the first future, as the user passed it. `None`: nobody polled it.
+pub(super) fn first_future(answer: &Answer) -> Option<&'static str> {
+    Some(type_passed(answer.future)).filter(|future| !future.is_empty())
+}
+
 /// Adds the answers to the list of the tasks.
 fn add(dump: &mut TaskDump, mut answers: HashMap<u64, Answer>) {
     let listed = dump.tasks.len();
@@ -135,7 +141,7 @@ fn add(dump: &mut TaskDump, mut answers: HashMap<u64, Answer>) {
     dump.tasks
         .retain_mut(|task| match answers.remove(&task.tag()) {
             Some(answer) => {
-                task.future = Some(answer.future).filter(|future| !future.is_empty());
+                task.future = first_future(&answer);
                 task.stacks = answer.stacks;
                 task.omitted_stacks = answer.omitted;
                 !answer.has_ended
@@ -151,7 +157,7 @@ fn add(dump: &mut TaskDump, mut answers: HashMap<u64, Answer>) {
 
 impl TaskInfo {
     /// Whether it is one of those that are asked.
-    fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         !self.is_blocking_job() && matches!(self.state(), TaskState::Waiting | TaskState::Queued)
     }
 }

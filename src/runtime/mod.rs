@@ -99,7 +99,7 @@ pub(crate) use foreign::Foreign;
 
 pub use crate::observe::{
     BlockOnInfo, Frame, Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport, StallReport,
-    TaskDump, TaskInfo, TaskMeta, TaskStack, TaskState,
+    TaskDump, TaskGroup, TaskInfo, TaskMeta, TaskStack, TaskState,
 };
 
 /// The index of the processor that this thread holds, by which
@@ -409,6 +409,8 @@ impl Handle {
     /// A task that waits for several futures at once has a stack for each. What cannot be seen are
     /// futures that another one polls for itself: the children of a `FuturesUnordered`. Tasks that
     /// are running have no stack.
+    ///
+    /// `Display` of the dump shows tasks that wait at the same place as one [`TaskGroup`].
     ///
     /// Without the feature `stacks`, which is on by default, no task is polled and no stack
     /// captured.

@@ -93,7 +93,7 @@ impl fmt::Display for TaskStack {
 /// A call in a [`TaskStack`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Frame {
-    symbol: Arc<Symbol>,
+    pub(super) symbol: Arc<Symbol>,
     address: usize,
 }
 
@@ -120,7 +120,7 @@ impl Frame {
 
     /// Whether the function is one of this file of the executor, or of any for the empty one. Names
     /// of inlined functions may have no path, and programs no debug information.
-    fn is_of_executor(&self, file: &str) -> bool {
+    pub(super) fn is_of_executor(&self, file: &str) -> bool {
         let by_file = |folder: &Path| {
             let within = self.file().and_then(|path| path.strip_prefix(folder).ok());
             within.is_some_and(|path| file.is_empty() || path == Path::new(file))
@@ -202,7 +202,7 @@ fn relevant(mut frames: Vec<Frame>) -> Vec<Frame> {
 
 /// The first part of the path that a symbol is about: of `<a::B<c::D> as e::F>::g` that is `a`, and
 /// of `<T as e::F>::g`, which is written for every `T`, it is `e`.
-fn crate_of(name: &str) -> &str {
+pub(super) fn crate_of(name: &str) -> &str {
     let first = |path: &str| path.find("::").map(|end| path[..end].len());
     let path = name
         .trim_start_matches(['<', '&'])
@@ -225,7 +225,7 @@ fn is_path(text: &str) -> bool {
 
 /// The name as the source has it, as far as that can be told: without type arguments, and without
 /// what says only that a function is an async one.
-fn readable(name: &str) -> Cow<'_, str> {
+pub(super) fn readable(name: &str) -> Cow<'_, str> {
     // Debug information that has only lines names an inlined function without its path.
     for (made_up, said) in [
         ("{async_fn", "async fn"),
@@ -235,6 +235,9 @@ fn readable(name: &str) -> Cow<'_, str> {
         if name.starts_with(made_up) {
             return Cow::Borrowed(said);
         }
+    }
+    if let Some(of_type) = without_trait(name) {
+        return Cow::Owned(readable(&of_type).into_owned());
     }
     let name = match name.find('<') {
         Some(arguments) if arguments > 0 && name.ends_with('>') => &name[..arguments],
@@ -247,6 +250,25 @@ fn readable(name: &str) -> Cow<'_, str> {
         }
     }
     name
+}
+
+/// Of `<a::B<c::D> as e::F>::g` it is `a::B::g`. `None`: the name is none of that kind.
+fn without_trait(name: &str) -> Option<String> {
+    let of_type = name.strip_prefix('<').filter(|of_type| is_path(of_type))?;
+    let mut depth = 0;
+    let mut ends = of_type.char_indices().filter(|&(at, char)| {
+        depth += match char {
+            '<' => 1,
+            '>' if !of_type[..at].ends_with('-') => -1,
+            _ => 0,
+        };
+        depth < 0 || depth == 0 && of_type[at..].starts_with(" as ")
+    });
+    let (of_trait, _) = ends.next()?;
+    let (end, _) = ends.find(|&(_, char)| char == '>')?;
+    let of_type_alone = &of_type[..of_trait];
+    let path = of_type_alone.split('<').next().unwrap_or(of_type_alone);
+    Some(format!("{path}{}", &of_type[end + 1..]))
 }
 
 /// Relative to the current directory, or to the folder that packages are unpacked into.

@@ -10,10 +10,12 @@
 //! Without the feature `stacks` no address is read, and every stack is empty.
 
 mod frame;
+mod origin;
 mod symbols;
 mod walk;
 
 pub use frame::{Frame, TaskStack};
+pub(crate) use origin::{Origin, readable_type};
 pub(crate) use walk::walk;
 
 /// Takes every lock of this module, for a fork.

@@ -42,6 +42,13 @@ pub(crate) fn observed<F>(future: F, _: Kind, _: usize, _: Option<Id>, _: Option
     future
 }
 
+/// The type of the future that was passed to [`observed`], of the name of the one that it gives.
+pub(crate) fn type_passed(name: &'static str) -> &'static str {
+    name.strip_prefix("executor::tasks::observe::traced::Observed<")
+        .and_then(|passed| passed.strip_suffix('>'))
+        .unwrap_or(name)
+}
+
 #[cfg(feature = "tracing")]
 mod traced {
     use std::future::Future;

@@ -73,12 +73,12 @@ mod instruments {
     mod schedtrace;
     #[cfg(all(target_os = "linux", feature = "stacks"))]
     mod sigquit;
-    #[cfg(target_os = "linux")]
     #[cfg(feature = "stacks")]
     mod stack_block_on;
-    mod stderr;
     #[cfg(feature = "stacks")]
     mod stack_groups;
+    #[cfg(target_os = "linux")]
+    mod stderr;
     mod task_dump;
 }
 

@@ -15,13 +15,14 @@
 //! numbered as they are.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write};
 
 use super::event::Queue;
 use super::lanes::{Arrow, Depth, Ending, Instant, Mark, Picture, Row, Slice, draw};
 use super::log::{Log, TaskLabel};
 use super::stamp;
+use crate::observe::json::Quoted;
 
 /// Writes what was recorded; `label` says what is known of a task, by its word.
 ///
@@ -254,27 +255,5 @@ impl fmt::Display for Args<'_> {
             write!(f, r#","spawned at":{}"#, Quoted(&place))?;
         }
         Ok(())
-    }
-}
-
-/// A JSON string.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for char in self.0.chars() {
-            match char {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                // The short ones, because Perfetto shows them as they are written here.
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                char if char < ' ' => write!(f, "\\u{:04x}", char as u32)?,
-                char => f.write_char(char)?,
-            }
-        }
-        f.write_char('"')
     }
 }
