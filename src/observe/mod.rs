@@ -13,6 +13,7 @@
 //! | what are the tasks doing? | [`dump`]; those that do the same, [`groups`] |
 //! | where do they wait? | [`stack_dump`], printed on [SIGQUIT](sigquit) |
 //! | who keeps a thread? | [`stall`] |
+//! | what was left at the end? | [`shutdown_report`] |
 //! | does everybody wait for everybody? | [`deadlock`] |
 //! | how busy is it? | [`metrics`], and a line of [`schedtrace`] |
 //!
@@ -63,6 +64,7 @@ mod polls;
 mod publish;
 pub(crate) mod recording;
 mod schedtrace;
+pub(crate) mod shutdown_report;
 pub(crate) mod sigquit;
 pub(crate) mod stack_dump;
 pub(crate) mod stall;
@@ -73,13 +75,14 @@ pub(crate) mod timeline;
 pub use crate::stacks::{Frame, TaskStack};
 pub use block_ons::BlockOnInfo;
 pub use deadlock::OnDeadlock;
-pub use dump::{ShutdownReport, TaskDump, TaskInfo, TaskState};
+pub use dump::{TaskDump, TaskInfo, TaskState};
 pub use groups::TaskGroup;
 pub use histogram::Histogram;
 pub(crate) use hooks::Hooks;
 pub use hooks::TaskMeta;
 pub(crate) use instruments::InstrumentSettings;
 pub use metrics::RuntimeMetrics;
+pub use shutdown_report::ShutdownReport;
 pub use stall::StallReport;
 pub(crate) use stall::{OnIncident, OnStall};
 

@@ -68,7 +68,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::observe::recording::Recording;
-use crate::observe::{dump, stack_dump};
+use crate::observe::{dump, shutdown_report, stack_dump};
 use crate::scheduler::{Lease, Shared, enter_blocking, this_thread};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::JoinHandle;
@@ -234,12 +234,12 @@ impl Runtime {
         if shared.in_forked_child() {
             return ShutdownReport::default();
         }
-        let before = dump::count_endings(shared);
+        let before = shutdown_report::count_endings(shared);
         shared.close();
         // `None`: beyond what the clock can express.
         shared.wait_ended(clock::now().checked_add(timeout));
         self.end_recording();
-        dump::shutdown_report(shared, before)
+        shutdown_report::shutdown_report(shared, before)
     }
 
     /// Shuts down without waiting.
