@@ -182,7 +182,9 @@ fn relevant(mut frames: Vec<Frame>) -> Vec<Frame> {
     let is_in = |file: &'static str| move |frame: &Frame| frame.is_of_executor(file);
     let recorder = frames.iter().rposition(is_in("tasks/capture.rs"));
     frames.drain(..recorder.map_or(0, |recorder| recorder + 1));
-    if let Some(boundary) = frames.iter().position(is_in("tasks/contain.rs")) {
+    let polls =
+        |frame: &Frame| is_in("tasks/contain.rs")(frame) || is_in("runtime/block_on.rs")(frame);
+    if let Some(boundary) = frames.iter().position(polls) {
         frames.truncate(boundary);
     }
     let is_inner = |frame: &Frame| frame.is_ours() || frame.is_of_std();
