@@ -8,7 +8,7 @@
 //! 2. A task finishes: its last poll puts its [`Completion`] into the group and wakes the task that
 //!    waits for the set.
 //! 3. `join_next` takes all completions from the group at once, and returns them one by one.
-//! 4. A task that has to wait puts its waker into the group, so that the set can abort it. A task
+//! 4. A task that has to wait puts its entry into the group, so that the set can abort it. A task
 //!    that finishes at its first poll never does.
 //! 5. When the set detaches its tasks, or is dropped, it closes the group. Completions that arrive
 //!    later are dropped.
@@ -48,7 +48,7 @@ use crate::runtime::context;
 use crate::runtime::spawn::{spawn_blocking_member_on, spawn_member_on};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::large::boxing;
-use crate::tasks::{AbortHandle, Id, JoinError, Membership, Outcome, budget};
+use crate::tasks::{AbortHandle, Entry, Id, JoinError, Membership, Outcome, budget};
 
 /// A set of tasks with results of one type, joined in the order in which they finish.
 ///
@@ -80,9 +80,9 @@ pub struct JoinSet<T> {
     /// Completions taken from the group and not yet returned. The lock is never taken. It makes the
     /// set `Sync` even if its results are not.
     taken: Mutex<VecDeque<Completion<T>>>,
-    group: Arc<Group<Completion<T>>>,
+    group: Arc<Group<Completion<T>, Entry>>,
     /// References for tasks to come; see [`JoinSet::reference`].
-    references: Vec<Arc<Group<Completion<T>>>>,
+    references: Vec<Arc<Group<Completion<T>, Entry>>>,
     /// The place of tasks to come: the value of [`Group::place`], kept so that a spawn need not
     /// read the group.
     place: Place,
@@ -99,7 +99,7 @@ struct Completion<T> {
 /// A task's membership of the set.
 struct Member<T> {
     place: Place,
-    group: Arc<Group<Completion<T>>>,
+    group: Arc<Group<Completion<T>, Entry>>,
 }
 
 impl<T: Send + 'static> Membership<T> for Member<T> {
@@ -109,8 +109,8 @@ impl<T: Send + 'static> Membership<T> for Member<T> {
     }
 
     #[inline]
-    fn wait(&mut self, waker: &Waker) -> bool {
-        self.group.wait(&mut self.place, waker)
+    fn wait(&mut self, entry: fn() -> Entry) -> bool {
+        self.group.wait(&mut self.place, entry)
     }
 
     #[inline]
@@ -237,7 +237,7 @@ impl<T> JoinSet<T> {
     /// });
     /// ```
     pub fn abort_all(&mut self) {
-        self.group.abort();
+        self.group.abort(Entry::wake);
         self.place = self.group.place();
     }
 
@@ -275,7 +275,7 @@ impl<T> JoinSet<T> {
     /// on another CPU than the one that spawns. So this takes references for several tasks to come
     /// at once, for more if the set is larger, and the count's cache line moves between CPUs less
     /// often.
-    fn reference(&mut self) -> Arc<Group<Completion<T>>> {
+    fn reference(&mut self) -> Arc<Group<Completion<T>, Entry>> {
         self.references.pop().unwrap_or_else(|| {
             let more = (self.len / 4).min(64);
             self.references

@@ -1,4 +1,4 @@
-//! What a `JoinSet` and its tasks share: the completions, and the wakers of the tasks that wait.
+//! What a `JoinSet` and its tasks share: the completions, and by what the tasks that wait are woken.
 //!
 //! # The protocol
 //! 1. A task finishes: [`Group::complete`] appends its completion and takes the task's own waker
@@ -6,7 +6,8 @@
 //! 2. The set looks: [`Group::take`] takes all completions. It stores its waker only in the
 //!    critical section in which it saw no completion. So a completion either comes before that
 //!    look, or finds the waker: the set sleeps through none.
-//! 3. A task is pending for the first time: [`Group::wait`] stores its waker, in a critical section
+//! 3. A task is pending for the first time: [`Group::wait`] stores its entry in the registry, by
+//!    which it is woken (not its waker: see [`Entry`](crate::tasks::Entry)), in a critical section
 //!    in which it sees that the set has not been aborted since the task was spawned. If the set has
 //!    been aborted, the task ends at once.
 //! 4. The set is aborted: [`Group::abort`] increments `aborts`, and then wakes all tasks that wait.
@@ -14,12 +15,11 @@
 //!    the next poll. A task in a queue sees it there, too. Tasks spawned later begin with the new
 //!    number.
 //! 5. The set is dropped or detaches its tasks: [`Group::close`] takes everything out of the group.
-//!    The task of a later completion drops it, and no task stores a waker any more. `close` drops
+//!    The task of a later completion drops it, and no task stores an entry any more. `close` drops
 //!    the completions that came before, since nothing else can take them.
 //!
 //! The set's wakers and the completions are foreign code: they are cloned, woken and dropped
-//! outside the lock. The wakers of the tasks are this crate's own: they may be cloned and dropped
-//! under it, but not woken.
+//! outside the lock. The entries of the tasks are plain values; they are woken outside the lock.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -30,28 +30,28 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::tasks::{catch_panic, drop_catching};
 
-/// `C` is a completion; dropping it must not panic.
-pub(super) struct Group<C> {
+/// `C` is a completion; dropping it must not panic. By an `E` a task is woken; it is a plain value.
+pub(super) struct Group<C, E> {
     /// How often the set was aborted. Written by [`Group::abort`], under the lock and before it
     /// wakes; read by [`Group::is_aborted`] and [`Group::place`]. `Relaxed`: `wait_first` reads it
     /// under the lock. A poll that [`Group::abort`] has caused comes after the wake, through the
     /// task's own state. A poll in between may read the old number, but then the wake causes
     /// another poll.
     aborts: AtomicU32,
-    state: Mutex<State<C>>,
+    state: Mutex<State<C, E>>,
 }
 
-struct State<C> {
+struct State<C, E> {
     completions: VecDeque<C>,
     /// Waker of the last look that found no completion.
     waiter: Option<Waker>,
-    waiting: Waiting,
+    waiting: Waiting<E>,
     is_closed: bool,
 }
 
-/// Wakers of tasks that have been pending.
-struct Waiting {
-    wakers: Vec<Option<Waker>>,
+/// The tasks that have been pending.
+struct Waiting<E> {
+    entries: Vec<Option<E>>,
     vacant: Vec<u32>,
 }
 
@@ -60,7 +60,7 @@ struct Waiting {
 pub(super) struct Place {
     /// How often the set had been aborted when the task was spawned.
     aborts: u32,
-    /// Index of its waker, or [`Place::NOWHERE`].
+    /// Index in [`Waiting`], or [`Place::NOWHERE`].
     index: u32,
 }
 
@@ -68,8 +68,8 @@ impl Place {
     const NOWHERE: u32 = u32::MAX;
 }
 
-impl<C> Group<C> {
-    pub(super) fn new() -> Group<C> {
+impl<C, E: Clone> Group<C, E> {
+    pub(super) fn new() -> Group<C, E> {
         Group {
             aborts: AtomicU32::new(0),
             state: Mutex::new(State {
@@ -103,32 +103,30 @@ impl<C> Group<C> {
             drop(completion);
             return;
         }
-        let own = state.waiting.remove(place.index);
+        state.waiting.remove(place.index);
         state.completions.push_back(completion);
         let waiter = state.waiter.take();
         drop(state);
-        drop(own);
         if let Some(waiter) = waiter {
             // Contained: a panic of the waker must not reach the task that ends here.
             catch_panic(|| waiter.wake());
         }
     }
 
-    /// Step 3. `false`: the task has to end. Only the first call stores `waker`, which must be the
-    /// task's own.
+    /// Step 3. `false`: the task has to end. The first call alone asks for the task's entry.
     #[inline]
-    pub(super) fn wait(&self, place: &mut Place, waker: &Waker) -> bool {
-        place.index != Place::NOWHERE || self.wait_first(place, waker)
+    pub(super) fn wait(&self, place: &mut Place, entry: impl FnOnce() -> E) -> bool {
+        place.index != Place::NOWHERE || self.wait_first(place, entry)
     }
 
     #[cold]
-    fn wait_first(&self, place: &mut Place, waker: &Waker) -> bool {
+    fn wait_first(&self, place: &mut Place, entry: impl FnOnce() -> E) -> bool {
         let mut state = self.state.lock();
         if self.is_aborted(*place) {
             return false;
         }
         if !state.is_closed {
-            place.index = state.waiting.insert(waker.clone());
+            place.index = state.waiting.insert(entry());
         }
         true
     }
@@ -166,13 +164,13 @@ impl<C> Group<C> {
     }
 
     /// Step 4.
-    pub(super) fn abort(&self) {
-        let wakers: Vec<Waker> = {
+    pub(super) fn abort(&self, wake: impl Fn(E)) {
+        let waiting: Vec<E> = {
             let state = self.state.lock();
             self.aborts.fetch_add(1, Ordering::Relaxed);
-            state.waiting.wakers.iter().flatten().cloned().collect()
+            state.waiting.entries.iter().flatten().cloned().collect()
         };
-        wakers.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(wake);
     }
 
     /// Step 5.
@@ -191,30 +189,32 @@ impl<C> Group<C> {
     }
 }
 
-impl Waiting {
-    fn new() -> Waiting {
+impl<E> Waiting<E> {
+    fn new() -> Waiting<E> {
         Waiting {
-            wakers: Vec::new(),
+            entries: Vec::new(),
             vacant: Vec::new(),
         }
     }
 
-    fn insert(&mut self, waker: Waker) -> u32 {
+    fn insert(&mut self, entry: E) -> u32 {
         match self.vacant.pop() {
             Some(index) => {
-                self.wakers[index as usize] = Some(waker);
+                self.entries[index as usize] = Some(entry);
                 index
             }
             None => {
-                self.wakers.push(Some(waker));
-                (self.wakers.len() - 1) as u32
+                self.entries.push(Some(entry));
+                (self.entries.len() - 1) as u32
             }
         }
     }
 
-    fn remove(&mut self, index: u32) -> Option<Waker> {
-        let waker = self.wakers.get_mut(index as usize)?.take()?;
-        self.vacant.push(index);
-        Some(waker)
+    fn remove(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            if entry.take().is_some() {
+                self.vacant.push(index);
+            }
+        }
     }
 }

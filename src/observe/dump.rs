@@ -48,6 +48,8 @@ pub struct TaskInfo {
     detail: Option<Detail>,
     now: Instant,
     has_no_waker: bool,
+    /// It has waited, and could be asked where.
+    pub(super) is_registered: bool,
     pub(super) future: Option<&'static str>,
     pub(super) stacks: Vec<TaskStack>,
     /// Places at which it waits beyond those.
@@ -302,6 +304,7 @@ impl TaskInfo {
             detail: None,
             now: clock::now(),
             has_no_waker: false,
+            is_registered: true,
             future: None,
             stacks: Vec::new(),
             omitted_stacks: 0,
@@ -320,13 +323,15 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
     let mut states: HashMap<u64, Seen> = HashMap::new();
     let mut without_waker = HashSet::new();
     let mut alive = alive;
-    let mut registered = shared.registry.registered();
+    let mut tasks = shared.registry.registered();
     for registry in Registry::owned_by(shared.registry.index()) {
         let local = registry.registered();
         alive += local.len() as u64;
-        registered.extend(local);
+        tasks.extend(local);
     }
-    for task in registered {
+    let mut registered = HashSet::new();
+    for task in tasks {
+        registered.insert(task.tag);
         if task.has_no_waker {
             without_waker.insert(task.tag);
         }
@@ -358,6 +363,7 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             detail: details.get(&tag).copied(),
             now,
             has_no_waker: without_waker.contains(&tag),
+            is_registered: registered.contains(&tag),
             future: None,
             stacks: Vec::new(),
             omitted_stacks: 0,

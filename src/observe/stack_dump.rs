@@ -17,15 +17,30 @@ use crate::scheduler::Shared;
 use crate::stacks;
 use crate::sync::{Arc, thread};
 use crate::tasks::capture::{Answer, Collector};
-use crate::tasks::observe::type_passed;
-use crate::tasks::registry::{Member, Place, Registry};
+use crate::tasks::registry::{Member, Place, Registered, Registry};
 
-/// Tasks that are asked and have not answered, at most. At some 15 µs for each poll, others
-/// wait for about half a millisecond longer.
-const AT_ONCE: usize = 64;
+/// Tasks that are asked and have not answered, at most.
+///
+/// A dump of 100,000 tasks, each in three async functions, and what it does to a task that sleeps
+/// for 1 ms again and again (2 virtual CPUs, 2 workers, rustc 1.95, 2026-11-30, medians):
+///
+/// | at once | the dump takes | the sleeper is late, half the times | 99 of 100 |
+/// |--:|--:|--:|--:|
+/// | no dump | | 0.03 ms | 0.05 ms |
+/// | 16 | 0.49 s | 0.04 ms | 0.5 ms |
+/// | 64 | 0.45 s | 0.06 ms | 2.1 ms |
+/// | 256 | 0.46 s | 0.11 ms | 2.9 ms |
+const AT_ONCE: usize = 16;
 
 /// Another dump is looked after so often.
 const OTHER_DUMP: Duration = Duration::from_millis(1);
+
+/// A task that is being polled is looked at again for so long. The polls of another dump, or of one
+/// that has just ended, are over by then.
+const SHORT_POLL: Duration = Duration::from_millis(1);
+
+/// Between two of those looks.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
 /// For reports that nobody has given a time. If workers are stuck, or polls of the dump block, it
 /// goes without the rest.
@@ -58,19 +73,26 @@ pub(crate) fn dump_stacks(shared: &'static Shared, within: Duration) -> TaskDump
         BlockOnInfo::new(&*waits, answers.remove(&key_of(number)))
     };
     dump.block_ons = block_ons.into_iter().enumerate().map(with_answer).collect();
-    add(&mut dump, answers);
+    if stacks::AVAILABLE {
+        add(&mut dump, answers, &collector, &registries);
+    }
     dump
+}
+
+/// `None`: never.
+fn is_late(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| clock::now() >= deadline)
 }
 
 /// Waits for another dump that is at it. `false`: it is too late.
 fn begin(registry: &Registry, collector: &Arc<Collector>, deadline: Option<Instant>) -> bool {
-    while !registry.begin_collecting(collector) {
-        if deadline.is_some_and(|deadline| clock::now() >= deadline) {
-            return false;
+    while !is_late(deadline) {
+        if registry.begin_collecting(collector) {
+            return true;
         }
         thread::sleep(OTHER_DUMP);
     }
-    true
+    false
 }
 
 /// For a `block_on`. Tags of tasks are smaller.
@@ -93,15 +115,19 @@ fn ask_all(
         let key = key_of(number);
         collector.ask_future(key, || waits.ask(collector, key));
     }
-    is_in_time = is_in_time
-        && ask_tasks(local, collector, deadline, &mut polled)
-        && collector.wait(0, deadline);
-    if is_in_time {
-        for member in polled {
-            let _: Option<Member> = collector.ask(member);
-        }
-        collector.wait(0, deadline);
+    is_in_time = is_in_time && ask_tasks(local, collector, deadline, &mut polled);
+    if !is_in_time {
+        return;
     }
+    let begin = clock::now();
+    while !is_late(deadline) && !polled.is_empty() {
+        polled = ask_again(polled, collector, deadline);
+        if clock::elapsed(begin) >= SHORT_POLL {
+            break;
+        }
+        thread::sleep(BETWEEN_LOOKS);
+    }
+    collector.wait(0, deadline);
 }
 
 /// `false`: not all were reached in time.
@@ -119,7 +145,7 @@ fn ask_tasks(
                 break;
             }
             for member in members {
-                if !collector.wait(AT_ONCE, deadline) {
+                if is_late(deadline) || !collector.wait(AT_ONCE, deadline) {
                     return false;
                 }
                 polled.extend(collector.ask(member));
@@ -129,28 +155,56 @@ fn ask_tasks(
     true
 }
 
+/// Gives back those that are still being polled.
+fn ask_again(polled: Vec<Member>, collector: &Collector, deadline: Option<Instant>) -> Vec<Member> {
+    let ask = |member| match collector.wait(AT_ONCE, deadline) {
+        true => collector.ask(member),
+        false => Some(member),
+    };
+    polled.into_iter().filter_map(ask).collect()
+}
+
 /// The type of the first future, as the user passed it. `None`: nobody polled it.
 pub(super) fn first_future(answer: &Answer) -> Option<&'static str> {
-    Some(type_passed(answer.future)).filter(|future| !future.is_empty())
+    Some(answer.future).filter(|future| !future.is_empty())
 }
 
 /// Adds the answers to the list of the tasks.
-fn add(dump: &mut TaskDump, mut answers: HashMap<u64, Answer>) {
+fn add(
+    dump: &mut TaskDump,
+    mut answers: HashMap<u64, Answer>,
+    collector: &Collector,
+    registries: &[&'static Registry],
+) {
     let listed = dump.tasks.len();
+    let is_answered = |task: &TaskInfo| answers.contains_key(&task.tag());
+    // The registries are looked at again if there are some of which nothing was heard.
+    let silent = (dump.tasks.iter()).any(|task| task.is_registered && !is_answered(task));
+    let registered: HashMap<u64, Registered> = match silent {
+        true => (registries.iter())
+            .flat_map(|registry| registry.registered())
+            .map(|task| (task.tag, task))
+            .collect(),
+        false => HashMap::new(),
+    };
     let mut unreached = 0;
-    dump.tasks
-        .retain_mut(|task| match answers.remove(&task.tag()) {
-            Some(answer) => {
-                task.future = first_future(&answer);
-                task.stacks = answer.stacks;
-                task.omitted_stacks = answer.omitted;
-                !answer.has_ended
-            }
-            None => {
-                unreached += usize::from(task.is_asked() && stacks::AVAILABLE);
+    dump.tasks.retain_mut(|task| {
+        if let Some(answer) = answers.remove(&task.tag()) {
+            task.future = first_future(&answer);
+            task.stacks = answer.stacks;
+            task.omitted_stacks = answer.omitted;
+            return !answer.has_ended;
+        }
+        match registered.get(&task.tag()) {
+            Some(now) => {
+                let just_runs = now.is_polled && !collector.awaits(task.tag());
+                unreached += usize::from(task.is_asked() && !just_runs);
                 true
             }
-        });
+            // It was there, and has ended meanwhile. Or it was never polled, and nobody asks it.
+            None => !(task.is_registered && task.is_asked()),
+        }
+    });
     dump.alive -= (listed - dump.tasks.len()) as u64;
     dump.unreached = unreached;
 }

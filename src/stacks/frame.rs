@@ -30,7 +30,7 @@ use crate::sync::{Arc, OnceLock};
 /// ```
 /// use std::time::Duration;
 ///
-/// let runtime = executor::Runtime::new()?;
+/// let runtime = executor::Builder::new().build()?;
 /// runtime.spawn(std::future::pending::<()>());
 /// let dump = runtime.handle().dump_stacks(Duration::from_secs(1));
 /// for stack in dump.tasks().iter().flat_map(|task| task.stacks()) {
@@ -130,7 +130,7 @@ impl Frame {
             let name = self.name().unwrap_or_default();
             crate_of(name) == "executor" && name.contains(&module)
         };
-        symbols::own_folder().is_some_and(by_file) || by_name()
+        by_file(symbols::own_folder()) || by_name()
     }
 
     /// Of the executor, or of the package that its tasks come from.
@@ -180,13 +180,24 @@ impl fmt::Debug for Frame {
 /// See the module's documentation.
 fn relevant(mut frames: Vec<Frame>) -> Vec<Frame> {
     let is_in = |file: &'static str| move |frame: &Frame| frame.is_of_executor(file);
-    let recorder = frames.iter().rposition(is_in("tasks/capture.rs"));
-    frames.drain(..recorder.map_or(0, |recorder| recorder + 1));
+    if let Some(recorder) = frames.iter().position(is_in("tasks/capture.rs")) {
+        frames.drain(..recorder);
+        let is_recorder = is_in("tasks/capture.rs");
+        let behind = frames.iter().position(|frame| !is_recorder(frame));
+        frames.drain(..behind.unwrap_or(frames.len()));
+    }
     let polls =
         |frame: &Frame| is_in("tasks/contain.rs")(frame) || is_in("runtime/block_on.rs")(frame);
     if let Some(boundary) = frames.iter().position(polls) {
         frames.truncate(boundary);
     }
+    // What is put around each future.
+    let is_wrapper = |frame: &Frame| {
+        let files = ["tasks/observe.rs", "tasks/capture.rs", "tasks/queue.rs"];
+        frame.is_of_std() || files.iter().any(|file| frame.is_of_executor(file))
+    };
+    let inside = frames.iter().rposition(|frame| !is_wrapper(frame));
+    frames.truncate(inside.map_or(0, |inside| inside + 1));
     let is_inner = |frame: &Frame| frame.is_ours() || frame.is_of_std();
     // What polls the task's first future, unless that is the executor's.
     if let Some(first) = frames.iter().rposition(|frame| !is_inner(frame)) {

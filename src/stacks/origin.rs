@@ -43,7 +43,7 @@ impl Frame {
     pub(crate) fn hides_futures(&self) -> bool {
         let file = self.file().and_then(Path::to_str).unwrap_or_default();
         file.contains("futures_unordered")
-            || (self.name()).is_some_and(|name| name.contains("FuturesUnordered"))
+            || (self.name()).is_some_and(|name| readable(name).contains("FuturesUnordered"))
     }
 }
 

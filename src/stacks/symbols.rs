@@ -37,16 +37,23 @@ pub(super) fn hold() -> impl Sized + 'static {
     KNOWN.lock()
 }
 
-/// The folder of this crate's source, as the debug information names it. `None`: there is none.
-pub(super) fn own_folder() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let learn = || {
+/// The folder of this crate's source, as the debug information names it.
+///
+/// If the crate has none, functions of its that were compiled with another package may have, where
+/// they are generic.
+pub(super) fn own_folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
         // An address within this function: return addresses are behind the call.
-        let here = at((own_folder as fn() -> Option<&'static Path> as usize).wrapping_add(1));
-        let file = here.last()?.file.as_ref()?;
-        Some(file.parent()?.parent()?.to_owned())
-    };
-    FOLDER.get_or_init(learn).as_deref()
+        let here = at((own_folder as fn() -> &'static Path as usize).wrapping_add(1));
+        let known = here.last().and_then(|symbol| symbol.file.as_deref());
+        let built = Path::new(file!());
+        let file = known.or(Some(built).filter(|built| built.is_absolute()));
+        match file.and_then(|file| file.parent()?.parent()) {
+            Some(folder) => folder.to_owned(),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        }
+    })
 }
 
 #[cfg(feature = "stacks")]

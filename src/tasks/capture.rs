@@ -14,13 +14,16 @@
 //!    that is being polled is not asked, since the wake would make it run once more for nothing.
 //! 2. A poll that begins with the flag calls [`begin`], and polls the future with the recording
 //!    waker.
-//! 3. The future is not ready: `register` calls [`end`], which clears the flag and hands the stacks
+//! 3. The future is not ready: its poll calls [`end`], which clears the flag and hands the stacks
 //!    to the collector. The future is ready, has panicked, or was cancelled: `leave` sees the flag,
 //!    and calls [`end`], too. So each task that was asked answers once.
 //! 4. The asker waits until few answers are outstanding before it asks the next tasks
 //!    ([`Collector::wait`]), so that the queues stay short for others. At its deadline it takes the
 //!    collector out of the registry. A flag that remains is cleared by the next poll, which then has
-//!    nobody to answer.
+//!    nobody to answer, unless the next asker has come meanwhile. That one may have asked the task
+//!    during the poll, and [`end`] clears its flag, too. So a poll that was captured answers whoever
+//!    asks when it ends; after one that was not, the flag is set again, for the poll that the asker's
+//!    wake causes.
 //!
 //! The flag is one of those that a poll tests together, so a task that is not asked pays nothing.
 //!
@@ -36,6 +39,7 @@ use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 use std::time::Instant;
 
+use super::future_name::unwrapped;
 use super::registry::{Member, thread_number};
 use super::{Meta, registration};
 use crate::clock;
@@ -48,6 +52,9 @@ const MOST_STACKS: usize = 32;
 
 /// Different stacks kept of all tasks together: some 20 MB.
 const MOST_DIFFERENT: usize = 1 << 16;
+
+/// Answers kept in one piece of memory.
+const PIECE: usize = 1024;
 
 /// What a poll has found out.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +79,9 @@ pub(crate) struct Collector {
 struct Collected {
     /// Tags of the tasks that have not answered yet.
     asked: HashSet<u64>,
-    answers: HashMap<u64, Answer>,
+    /// In pieces, by tag: what grows by copying would keep those who answer waiting for the lock,
+    /// for a million tasks for longer than a stall is.
+    answers: Vec<Vec<(u64, Answer)>>,
     /// Each stack once.
     different: HashSet<TaskStack>,
     /// The asker waits until no more than so many answers are outstanding.
@@ -147,7 +156,14 @@ impl Collector {
                 None => {}
             }
         }
-        state.answers.insert(tag, answer);
+        match state.answers.last_mut() {
+            Some(piece) if piece.len() < PIECE => piece.push((tag, answer)),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE);
+                piece.push((tag, answer));
+                state.answers.push(piece);
+            }
+        }
         if state
             .awaited
             .is_some_and(|awaited| state.asked.len() <= awaited)
@@ -158,44 +174,14 @@ impl Collector {
 
     /// The answers so far, by tag.
     pub(crate) fn take(&self) -> HashMap<u64, Answer> {
-        std::mem::take(&mut self.state.lock().answers)
+        let answers = std::mem::take(&mut self.state.lock().answers);
+        answers.into_iter().flatten().collect()
     }
-}
 
-/// The type that the user has spawned: without what this crate puts around it.
-fn unwrapped(mut future: &'static str) -> &'static str {
-    const WRAPPERS: [&str; 4] = [
-        "executor::tasks::queue::Counted<",
-        "executor::tasks::member::",
-        "executor::tasks::observe::",
-        "core::pin::Pin<alloc::boxed::Box<",
-    ];
-    while WRAPPERS.iter().any(|wrapper| future.starts_with(wrapper)) {
-        let Some(arguments) = future.find('<') else {
-            break;
-        };
-        future = first_argument(&future[arguments + 1..]);
-        future = future
-            .strip_prefix("alloc::boxed::Box<")
-            .map_or(future, first_argument);
+    /// Whether this task was asked and has not answered.
+    pub(crate) fn awaits(&self, tag: u64) -> bool {
+        self.state.lock().asked.contains(&tag)
     }
-    future
-}
-
-/// Up to the end of the first of some type arguments.
-fn first_argument(arguments: &str) -> &str {
-    let mut depth = 0;
-    for (at, byte) in arguments.bytes().enumerate() {
-        match byte {
-            b'<' | b'(' | b'[' => depth += 1,
-            b',' | b'>' if depth == 0 => return &arguments[..at],
-            // "->" ends no list.
-            b'>' if arguments[..at].ends_with('-') => {}
-            b'>' | b')' | b']' => depth -= 1,
-            _ => {}
-        }
-    }
-    arguments
 }
 
 impl Answer {
@@ -370,21 +356,23 @@ pub(super) fn end(meta: &Meta, has_ended: bool) {
         meta.registration
             .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
     }
-    match take_recording(meta.tag()) {
-        Some(recorded) => {
+    let collector = meta.registry().collector();
+    match (take_recording(meta.tag()), collector) {
+        (Some(mut recorded), collector) => {
             meta.registry().count_captured();
+            // Who asks may be another one than when the poll began.
+            recorded.collector = collector.unwrap_or(recorded.collector);
             recorded.answer(has_ended);
         }
-        // It was ended without a poll, or there was nobody to answer.
-        None => {
-            if let Some(collector) = meta.registry().collector() {
-                let answer = Answer {
-                    has_ended,
-                    ..Answer::default()
-                };
-                collector.answer(meta.tag(), answer);
-            }
+        // It was ended without a poll.
+        (None, Some(collector)) if has_ended => collector.answer(meta.tag(), Answer::ended()),
+        // There was nobody to answer when the poll began.
+        (None, Some(collector)) if collector.awaits(meta.tag()) => {
+            // Relaxed: as in `Member::want_stack`, whose caller wakes the task after this poll began.
+            meta.registration
+                .fetch_or(registration::STACK_WANTED, Ordering::Relaxed);
         }
+        (None, _) => {}
     }
 }
 
@@ -457,30 +445,4 @@ unsafe fn wake_by_ref(recorder: *const ()) {
     // SAFETY: as in `clone`, twice.
     let real = unsafe { &*(*recorder.cast::<Recorder>()).real.load(Ordering::Relaxed) };
     real.wake_by_ref();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unwrapped;
-
-    #[test]
-    fn a_future_is_named_as_it_was_spawned() {
-        for (wrapped, spawned) in [
-            ("mine::run::{{closure}}", "mine::run::{{closure}}"),
-            (
-                "core::pin::Pin<alloc::boxed::Box<mine::Big<(u8, [u8; 3])>>>",
-                "mine::Big<(u8, [u8; 3])>",
-            ),
-            (
-                "executor::tasks::queue::Counted<mine::F<fn(u8) -> u8, B>, alloc::sync::Arc<executor::S>>",
-                "mine::F<fn(u8) -> u8, B>",
-            ),
-            (
-                "executor::tasks::observe::traced::Observed<core::pin::Pin<alloc::boxed::Box<dyn mine::F>>>",
-                "dyn mine::F",
-            ),
-        ] {
-            assert_eq!(unwrapped(wrapped), spawned);
-        }
-    }
 }

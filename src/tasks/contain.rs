@@ -341,12 +341,13 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
         let mut seen = current::with_meta(|meta| meta.registration.load(Ordering::Relaxed))
             .expect("a task is polled by `current::run` alone");
-        let mut waker = cx.waker();
+        let real = cx.waker();
+        let mut waker = real;
         let stops = current::is_cancelling()
             || (seen & !registration::KEY != 0 && {
                 let stops = asked_to_stop(seen);
                 if !stops && seen & registration::STACK_WANTED != 0 {
-                    waker = begin_capture(waker, std::any::type_name::<F>);
+                    waker = begin_capture(real, std::any::type_name::<F>);
                     // So that a pending poll comes to `register`, which ends the capture. Here, as
                     // a test of its own would cost each poll that captures nothing.
                     seen = 0;
@@ -361,7 +362,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
             let mut cx = Context::from_waker(waker);
             let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_future(&mut cx)));
             match polled {
-                Ok(Poll::Pending) if seen & registration::KEY != 0 || register(cx.waker()) => {
+                Ok(Poll::Pending) if seen & registration::KEY != 0 || register(real) => {
                     return Poll::Pending;
                 }
                 Ok(Poll::Pending) => drop(current::with_meta(H::cancelled)),

@@ -85,17 +85,23 @@ impl<T> JoinHandle<T> {
         let meta = self.task().metadata();
         let id = meta.id();
         let control = Control::insert(id, None);
+        let attach = |seen: u32| {
+            let key = seen & registration::KEY;
+            let waits = key != 0 && seen & registration::FINISHED == 0;
+            let waker = waits.then(|| meta.registry().waker(key)).flatten();
+            waker.is_some_and(|waker| control.attach(waker))
+        };
+        // Before the flag, too: it says that the control has a waker, which a look at the task
+        // takes off the number of its wakers.
+        let is_attached = attach(meta.registration.load(Ordering::Acquire));
         let seen = meta
             .registration
             .fetch_or(registration::CONTROLLED, Ordering::AcqRel);
-        let key = seen & registration::KEY;
         if seen & registration::FINISHED != 0 {
             Control::remove(id);
             control.finish();
-        } else if key != 0 {
-            if let Some(waker) = meta.registry().waker(key) {
-                control.attach(waker);
-            }
+        } else if !is_attached {
+            attach(seen);
         }
         Aborts::Controlled(id, control)
     }

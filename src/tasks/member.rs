@@ -2,8 +2,8 @@
 //! outcomes instead of a handle.
 //!
 //! * Each poll begins by asking [`Membership::is_aborted`].
-//! * Each poll that is pending passes the task's waker to [`Membership::wait`]; the group keeps it
-//!   the first time.
+//! * Each poll that is pending offers the task's [`Entry`] to [`Membership::wait`]; the group takes
+//!   it the first time.
 //! * The last poll passes the outcome to [`Membership::complete`], after the future was dropped and
 //!   the task left the scheduler's counts. Every task has a last poll, even if it is the one that
 //!   cancels the task, since a [`Runnable`] is always run.
@@ -18,7 +18,7 @@ use pin_project_lite::pin_project;
 use super::contain::{Call, Contained, Schedule, schedule, spawn_site_of, this_id};
 use super::observe::{Kind, Observed, observed};
 use super::outcome::Outcome;
-use super::registry::Registry;
+use super::registry::{Entry, Registry};
 use super::{AbortHandle, Id, JoinHandle, Meta, Runnable, current, registration};
 use crate::sync::atomic::Ordering;
 
@@ -27,8 +27,8 @@ pub(crate) trait Membership<T>: Send + 'static {
     /// Whether the task has to end.
     fn is_aborted(&self) -> bool;
 
-    /// Called when the task is pending; `waker` wakes it. `false`: the task has to end.
-    fn wait(&mut self, waker: &Waker) -> bool;
+    /// Called when the task is pending; by the entry it is woken. `false`: the task has to end.
+    fn wait(&mut self, entry: fn() -> Entry) -> bool;
 
     /// Called with the task's outcome. A clone of `waker` keeps the task's memory for as long as it
     /// exists.
@@ -131,7 +131,7 @@ where
         let outcome = loop {
             match this.task.as_mut().poll(cx) {
                 Poll::Ready(outcome) => break outcome,
-                Poll::Pending if membership.wait(cx.waker()) => return Poll::Pending,
+                Poll::Pending if membership.wait(current_entry) => return Poll::Pending,
                 // The next poll is the last.
                 Poll::Pending => abort_current(),
             }
@@ -141,6 +141,12 @@ where
         }
         Poll::Ready(Outcome::new(Ok(())))
     }
+}
+
+/// The entry of the task that is being polled, and has registered.
+fn current_entry() -> Entry {
+    let entry = current::with_meta(Entry::of).flatten();
+    entry.expect("a poll that is pending has registered its task")
 }
 
 /// Does what `JoinHandle::abort` does, inside the task's poll. Relaxed: the same poll reads the

@@ -36,6 +36,7 @@ pub(crate) mod capture;
 mod contain;
 pub(crate) mod control;
 mod current;
+mod future_name;
 mod join;
 pub(crate) mod large;
 mod layout;
@@ -58,6 +59,7 @@ pub(crate) use current::{Purpose, Runnable, cancel, current_id, current_tag, run
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
 pub(crate) use outcome::Outcome;
+pub(crate) use registry::Entry;
 pub(crate) use reject::{reject, reject_next};
 pub use yield_now::{YieldNow, yield_now};
 

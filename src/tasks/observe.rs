@@ -15,7 +15,9 @@
 //!   of the span. The event of a wake comes before the wake takes effect: if it came after the
 //!   beginning of the poll that the wake causes, the console would show that another poll is due.
 //!   `async-task`'s wakers cannot emit events, so the future gets a waker of this module around
-//!   them. This costs one allocation per traced task, at its first poll.
+//!   them. This costs an allocation per poll of a traced task that nobody had a waker of. The future
+//!   does not keep that waker itself, so that it still shows when nobody else does
+//!   ([`Registered::has_no_waker`](super::registry::Registered::has_no_waker)).
 //!
 //! If no subscriber is interested, the span is empty, and a poll only checks that.
 
@@ -42,13 +44,6 @@ pub(crate) fn observed<F>(future: F, _: Kind, _: usize, _: Option<Id>, _: Option
     future
 }
 
-/// The type of the future that was passed to [`observed`], of the name of the one that it gives.
-pub(crate) fn type_passed(name: &'static str) -> &'static str {
-    name.strip_prefix("executor::tasks::observe::traced::Observed<")
-        .and_then(|passed| passed.strip_suffix('>'))
-        .unwrap_or(name)
-}
-
 #[cfg(feature = "tracing")]
 mod traced {
     use std::future::Future;
@@ -61,7 +56,7 @@ mod traced {
     use tracing::Span;
 
     use super::{Id, Kind};
-    use crate::sync::Arc;
+    use crate::sync::{Arc, Weak};
     use crate::tasks::capture;
 
     impl Kind {
@@ -79,9 +74,8 @@ mod traced {
         /// A future and its span.
         pub(crate) struct Observed<F> {
             span: Span,
-            // The waker that the future sees. `None` until the first poll that a subscriber is
-            // interested in.
-            waker: Option<Arc<Watched>>,
+            // The waker that the future saw last, if a subscriber is interested and somebody has it.
+            waker: Weak<Watched>,
             // `None` once it has been dropped.
             #[pin]
             future: Option<F>,
@@ -122,7 +116,7 @@ mod traced {
         );
         Observed {
             span,
-            waker: None,
+            waker: Weak::new(),
             future: Some(future),
         }
     }
@@ -140,17 +134,18 @@ mod traced {
             };
             let _in_span = this.span.enter();
             let real = capture::behind(cx.waker());
-            let watched = match this.waker {
-                Some(watched) if watched.waker.will_wake(real) => &*watched,
-                stale => {
-                    let waker = real.clone();
-                    &*stale.insert(Arc::new(Watched { waker, span }))
-                }
-            };
+            let known = this.waker.upgrade();
+            let watched = known.filter(|watched| watched.waker.will_wake(real));
+            let watched = watched.unwrap_or_else(|| {
+                let waker = real.clone();
+                let watched = Arc::new(Watched { waker, span });
+                *this.waker = Arc::downgrade(&watched);
+                watched
+            });
             // Borrowed, so that making and dropping it emits no event.
-            // SAFETY: `this.waker` holds a reference to `watched` while this waker exists, as the
-            // functions of `WATCHED` require.
-            let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(Arc::as_ptr(watched))) });
+            // SAFETY: `watched` is a reference while this waker exists, as the functions of `WATCHED`
+            // require.
+            let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(Arc::as_ptr(&watched))) });
             capture::poll_with(cx.waker(), &waker, |waker| {
                 future.poll(&mut Context::from_waker(waker))
             })

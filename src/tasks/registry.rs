@@ -33,7 +33,7 @@ use crate::sync::{Arc, Mutex};
 
 mod members;
 
-pub(crate) use members::{Member, Place, Registered};
+pub(crate) use members::{Entry, Member, Place, Registered};
 
 /// Three bits of a key name the shard. More shards would not help even on a large machine: a thread
 /// holds a shard's lock for about 20 ns.
@@ -239,7 +239,7 @@ impl Registry {
                 return Some((slot + 1) << SHARD_BITS | index as u32);
             }
         }
-        panic!("half a billion tasks wait in one runtime: more cannot be registered")
+        panic!("a quarter of a billion tasks wait in one runtime: more cannot be registered")
     }
 
     /// Removes a task. Returns its waker, for the caller to drop outside the lock.

@@ -76,6 +76,8 @@ mod instruments {
     #[cfg(feature = "stacks")]
     mod stack_block_on;
     #[cfg(feature = "stacks")]
+    mod stack_dump;
+    #[cfg(feature = "stacks")]
     mod stack_groups;
     #[cfg(target_os = "linux")]
     mod stderr;

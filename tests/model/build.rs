@@ -11,7 +11,8 @@
 //!    runs. An edit whose text is not found exactly once fails the build, so that it follows the source. (With
 //!    `MODELS_WITHOUT_TWINS` there are none: for a source with a bug in such a place.)
 //!
-//! [`OPENED`] names what models call although the source keeps it private. The clock and the probe of the monitor are
+//! [`OPENED`] names what models call although the source keeps it private, [`LAYOUT`] what a checker's atomics change in a
+//! task's header, [`STEPS`] where other threads may come in between. The clock and the probe of the monitor are
 //! the models' own ([`REPLACED`], `src/machine.rs`).
 
 use std::fs;
@@ -25,12 +26,16 @@ const TAKEN: &[&str] = &[
     "blocking",
     "reactor",
     "scheduler",
+    "stacks",
     "tasks",
 ];
 
 /// See the module's documentation.
 const PLAIN: &[&str] = &[
+    "stacks/frame.rs",
+    "stacks/symbols.rs",
     "sync/counter.rs",
+    "stacks/symbols.rs",
     "tasks/spawn_site.rs",
     "tasks/wakers.rs",
     "scheduler/off_processor.rs",
@@ -45,9 +50,14 @@ type Edit = (&'static str, &'static str, &'static str);
 const SMALL: &[Edit] = &[
     // Learned once, and not in each execution.
     (
-        "tasks/registry.rs",
+        "tasks/layout.rs",
         "static META_OFFSET: AtomicUsize = AtomicUsize::new(0);",
         "static META_OFFSET: std::sync::atomic::AtomicUsize =\n    std::sync::atomic::AtomicUsize::new(0);",
+    ),
+    (
+        "tasks/layout.rs",
+        "static STATE_OFFSET: AtomicUsize = AtomicUsize::new(0);",
+        "static STATE_OFFSET: std::sync::atomic::AtomicUsize =\n    std::sync::atomic::AtomicUsize::new(0);",
     ),
     (
         "tasks/registry.rs",
@@ -175,11 +185,32 @@ const REPLACED: &[Edit] = &[
 ];
 
 /// Where a library that no checker knows does something that others may come before.
-const STEPS: &[Edit] = &[(
-    "tasks/current.rs",
-    "let is_queued = runnable.run();",
-    "crate::machine::step();\n        let is_queued = runnable.run();",
-)];
+const STEPS: &[Edit] = &[
+    (
+        "tasks/current.rs",
+        "let is_queued = runnable.run();",
+        "crate::machine::step();\n        let is_queued = runnable.run();",
+    ),
+    (
+        "tasks/registry/members.rs",
+        "        self.0.wake();",
+        "        crate::machine::step();\n        self.0.wake();",
+    ),
+];
+
+/// Where a checker's larger atomics change how a task is laid out.
+const LAYOUT: &[Edit] = &[
+    (
+        "tasks/layout.rs",
+        "(0..meta_offset / WORD * WORD)",
+        "crate::machine::header(meta_offset, size_of::<Meta>())",
+    ),
+    (
+        "tasks/layout.rs",
+        "    changed[0] * WORD",
+        "    crate::machine::header(meta_offset, size_of::<Meta>()).start + changed[0] * WORD",
+    ),
+];
 
 /// See `Plan::single`.
 const BATCHES: &[Edit] = &[
@@ -224,7 +255,7 @@ fn main() {
             if name == PROBE.0 {
                 PROBE.1.clone_into(&mut text);
             }
-            for (file, old, new) in [SMALL, OPENED, REPLACED, BATCHES, STEPS].concat() {
+            for (file, old, new) in [SMALL, OPENED, REPLACED, LAYOUT, BATCHES, STEPS].concat() {
                 if file == name {
                     text = replace_once(&name, &text, old, new);
                 }
@@ -267,8 +298,10 @@ fn root(copy: &Path, here: &Path) -> String {
     [
         module(unused, "sync.rs", "mod facade;"),
         module(unused, "clock.rs", "mod clock;"),
+        module(unused, "stacks/mod.rs", "mod stacks;"),
         module(unused, "blocking/mod.rs", "mod blocking;"),
         module(&with_net, "reactor/mod.rs", "mod reactor;"),
+        module(unused, "stacks/mod.rs", "mod stacks;"),
         module(unused, "tasks/mod.rs", "mod tasks;"),
         module(unused, "scheduler/mod.rs", "mod scheduler;"),
     ]

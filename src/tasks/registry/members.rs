@@ -1,10 +1,45 @@
 //! What can be learned of registered tasks, and asked of them.
 
+use std::num::NonZeroU32;
 use std::task::Waker;
 
+use super::Registry;
 use crate::sync::atomic::Ordering;
 use crate::tasks::layout::{REFERENCE, RUNNING, SCHEDULED, meta_of, state_of, tag_of};
-use crate::tasks::registration;
+use crate::tasks::{Meta, registration, site_number, spawn_site};
+
+/// A task's place in its registry, by which it can be woken while it is registered.
+///
+/// Who has to be able to wake a task for an abort keeps this: a waker would hide that nobody else
+/// has one ([`Registered::has_no_waker`]).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// See [`Meta::tag`]. Another task may have the key later.
+    tag: u64,
+    key: NonZeroU32,
+}
+
+impl Entry {
+    /// `None`: it is not registered.
+    pub(in crate::tasks) fn of(meta: &Meta) -> Option<Entry> {
+        let registration = meta.registration.load(Ordering::Relaxed);
+        let is_registered = registration & registration::FINISHED == 0;
+        let key = NonZeroU32::new(registration & registration::KEY).filter(|_| is_registered)?;
+        Some(Entry {
+            tag: meta.tag(),
+            key,
+        })
+    }
+
+    /// Wakes the task, if it is still registered.
+    pub(crate) fn wake(self) {
+        let registry = Registry::at(spawn_site::runtime_of(site_number(self.tag)));
+        let waker = registry.waker(self.key.get());
+        if let Some(waker) = waker.filter(|waker| tag_of(waker) == self.tag) {
+            waker.wake();
+        }
+    }
+}
 
 /// A place in a registry, for [`Registry::members`].
 #[derive(Debug, Default)]
@@ -52,6 +87,8 @@ pub(crate) struct Registered {
     pub(crate) tag: u64,
     /// It was woken, and lies in a queue.
     pub(crate) is_queued: bool,
+    /// It is being polled, and was not woken meanwhile.
+    pub(crate) is_polled: bool,
     /// Neither queued nor polled, and no waker of it exists beside the registry's and its control's:
     /// nothing can wake it but an abort.
     pub(crate) has_no_waker: bool,
@@ -66,6 +103,7 @@ impl Registered {
         Registered {
             tag: tag_of(waker),
             is_queued: state & (RUNNING | SCHEDULED) == SCHEDULED,
+            is_polled: state & (RUNNING | SCHEDULED) == RUNNING,
             has_no_waker: state & (RUNNING | SCHEDULED) == 0 && state / REFERENCE <= own,
         }
     }

@@ -1,5 +1,6 @@
 //! Where a task waits, asked by hand.
 
+use std::collections::HashMap;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, Waker};
@@ -116,10 +117,12 @@ fn a_task_that_is_polled_is_not_woken_for_a_dump() {
     let collector = begin(registry);
     let asked = collector.clone();
     let polls = Arc::new(AtomicUsize::new(0));
-    let counted = polls.clone();
+    let given_back = Arc::new(AtomicUsize::new(0));
+    let (counted, given) = (polls.clone(), given_back.clone());
+    // A panic in here would be the task's own.
     let asks_in_its_poll = poll_fn(move |_| {
         if counted.fetch_add(1, SeqCst) == 1 {
-            assert_eq!(ask(registry, &asked).len(), 1);
+            given.store(ask(registry, &asked).len(), SeqCst);
         }
         Poll::<()>::Pending
     });
@@ -131,8 +134,8 @@ fn a_task_that_is_polled_is_not_woken_for_a_dump() {
     };
     waker.wake();
     run(woken().unwrap());
-    assert!(woken().is_none());
-    assert_eq!(polls.load(SeqCst), 2);
+    assert!(woken().is_none(), "it is polled once more for nothing");
+    assert_eq!((polls.load(SeqCst), given_back.load(SeqCst)), (2, 1));
     assert!(all_answered(&collector));
     end(registry, &collector);
 }
@@ -195,6 +198,53 @@ fn a_flag_that_outlives_its_dump_costs_the_next_poll_nothing_but_itself() {
     assert!(woken().is_none() && all_answered(&next));
     assert_eq!((next.take().len(), polls.load(SeqCst)), (1, 3));
     end(registry, &next);
+}
+
+/// Ends one dump before the poll that it has caused, or in the middle of it; the next dump asks the
+/// task within that poll.
+fn asked_again_within_a_poll(ends_before: bool) -> HashMap<u64, Answer> {
+    let registry = Registry::lease().unwrap();
+    let late = begin(registry);
+    let next = Arc::new(Mutex::new(None));
+    let (ended, begun) = (late.clone(), next.clone());
+    let mut polls = 0;
+    let future = poll_fn(move |cx| {
+        polls += 1;
+        let _kept = cx.waker().clone();
+        if polls == 2 {
+            registry.end_collecting(&ended);
+            let collector = begin(registry);
+            cx.waker().wake_by_ref();
+            let polled = ask(registry, &collector);
+            *begun.lock() = Some((collector, polled.len()));
+        }
+        Poll::<()>::Pending
+    });
+    let (runnable, _handle) = by_hand(registry, future);
+    run(runnable);
+    ask(registry, &late);
+    if ends_before {
+        registry.end_collecting(&late);
+    }
+    run(woken().unwrap());
+    let (next, not_asked) = next.lock().take().unwrap();
+    assert_eq!(not_asked, 0, "it is queued already");
+    run(woken().expect("it was woken in its poll"));
+    assert!(all_answered(&next), "the next dump waits in vain");
+    let answers = next.take();
+    end(registry, &next);
+    answers
+}
+
+#[test]
+fn a_dump_that_asks_within_a_poll_that_another_one_has_caused_is_answered() {
+    for ends_before in [false, true] {
+        let answers = asked_again_within_a_poll(ends_before);
+        assert_eq!(answers.len(), 1);
+        let Answer { future, stacks, .. } = answers.values().next().unwrap();
+        assert!(!future.is_empty(), "it has no stacks: it was not captured");
+        assert_eq!(stacks.len(), usize::from(crate::stacks::AVAILABLE));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Tasks of a group.
 
 use super::*;
+use crate::tasks::Entry;
 
 /// A group that records the calls of its tasks.
 #[derive(Clone, Default)]
@@ -20,7 +21,7 @@ impl Membership<u32> for Group {
         self.0.lock().is_aborted
     }
 
-    fn wait(&mut self, _: &Waker) -> bool {
+    fn wait(&mut self, _: fn() -> Entry) -> bool {
         let mut asked = self.0.lock();
         asked.waits += 1;
         !asked.must_end

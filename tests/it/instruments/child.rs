@@ -23,6 +23,8 @@ impl Child {
     /// Waits until it is [ready](talk). `pause`: how long to wait before each reading of its standard error.
     pub(super) fn start(mut command: Command, pause: Duration) -> Child {
         let mut child = command
+            // A panic's backtrace takes as long as a stall.
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -57,7 +57,7 @@ fn unpark_me() -> Waker {
 
 /// Each completion comes out once, though the set is polled with another waker each time, as after it has moved to another task.
 fn joining(flaw: Option<Flaw>) {
-    let group = Arc::new(Group::new());
+    let group = Arc::new(Group::<_, Waker>::new());
     let tasks: Vec<_> = (0..TASKS)
         .map(|number| {
             let group = group.clone();
@@ -95,14 +95,14 @@ fn joining(flaw: Option<Flaw>) {
 
 /// A task is pending while its set is aborted: it finds that at once, or is woken and finds it. One that is spawned later goes on.
 fn aborting(late: bool) {
-    let group = Arc::new(Group::<()>::new());
+    let group = Arc::new(Group::<(), Waker>::new());
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let (group, mut place) = (group.clone(), group.place());
             thread::spawn(move || {
                 let waker = unpark_me();
                 // As the polls of a task: the question first, then what is pending.
-                while !group.is_aborted(place) && group.wait(&mut place, &waker) {
+                while !group.is_aborted(place) && group.wait(&mut place, || waker.clone()) {
                     thread::park();
                 }
                 group.complete(place, ());
@@ -112,7 +112,7 @@ fn aborting(late: bool) {
     if late {
         group.close();
     }
-    group.abort();
+    group.abort(Waker::wake);
     assert!(!group.is_aborted(group.place()));
     for task in tasks {
         task.join().expect("it ends");
@@ -130,7 +130,7 @@ impl Drop for Outcome {
 
 /// Tasks finish while the set ends: what nobody took is dropped, and once, though the tasks still have the queue.
 fn ending(closes_not: bool) {
-    let group = Arc::new(Group::new());
+    let group = Arc::new(Group::<_, Waker>::new());
     let dropped = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {

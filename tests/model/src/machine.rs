@@ -1,5 +1,6 @@
 //! What the machine says: the time, and what a thread does. Here a model says it.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -36,6 +37,16 @@ pub(crate) fn batch(size: usize) -> usize {
     match SINGLE.load(SeqCst) {
         true => 1,
         false => size,
+    }
+}
+
+/// The words of a task's header beside the metadata. That lies first where a checker's atomics make it large.
+pub(crate) fn header(meta_offset: usize, meta_size: usize) -> Range<usize> {
+    /// State, awaiter and table.
+    const WORDS: usize = 4;
+    match meta_offset {
+        0 => meta_size..meta_size + WORDS * size_of::<usize>(),
+        _ => 0..meta_offset,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The primitives of `std`, for the files that `build.rs` names: no checker knows of them.
 
-pub(crate) use std::sync::atomic;
+pub(crate) use std::sync::{Arc, OnceLock, atomic};
 
 pub(crate) use crate::sync::{fork, thread};
 

@@ -5,9 +5,15 @@
 //!
 //! What the checkers lack is added here: time-outs. A modelled time-out may come at any moment, or never.
 
-pub(crate) use crate::facade::{Mutex, MutexGuard, compiler_fence, counter};
+pub(crate) use crate::facade::{
+    ForeignAtomicUsize, ForeignOrdering, Mutex, MutexGuard, compiler_fence, counter,
+};
 /// Under a model it holds constants only (the start of the clock).
 pub(crate) use std::sync::OnceLock;
+/// For values that belong to another crate.
+pub(crate) use std::sync::atomic::{
+    AtomicUsize as ForeignAtomicUsize, Ordering as ForeignOrdering,
+};
 /// Taken at its word, since loom has no weak references. Nothing decides anything by a count of references.
 pub(crate) use std::sync::{Arc, Weak};
 
@@ -320,6 +326,10 @@ pub(crate) mod atomic {
     impl AtomicU32 {
         pub(crate) fn fetch_or(&self, value: u32, order: Ordering) -> u32 {
             self.0.fetch_or(value, order)
+        }
+
+        pub(crate) fn fetch_and(&self, value: u32, order: Ordering) -> u32 {
+            self.0.fetch_and(value, order)
         }
 
         pub(crate) fn new(value: u32) -> AtomicU32 {

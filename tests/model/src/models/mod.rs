@@ -6,6 +6,7 @@ use crate::tasks::registry::Registry;
 
 mod blocking;
 mod book;
+mod capture;
 mod closing;
 mod handover;
 mod held_back;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Check> {
         submitting::CHECKS,
         closing::CHECKS,
         tasks::CHECKS,
+        capture::CHECKS,
         queue::CHECKS,
         handover::CHECKS,
         held_back::CHECKS,

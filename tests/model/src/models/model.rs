@@ -89,7 +89,7 @@ impl Observer for Blind {}
 pub(super) type Body = Box<dyn FnOnce(&Model) + Send>;
 
 /// A task of a model.
-struct Task {
+pub(super) struct Task {
     model: Model,
     number: usize,
     body: Option<Body>,
@@ -232,14 +232,22 @@ impl Model {
         pending: usize,
         waker: Place,
     ) -> (Runnable, JoinHandle<()>) {
-        let task = Task {
+        let mut task = self.future(number);
+        task.body = Some(body);
+        task.pending = pending;
+        task.waker = waker;
+        tasks::create::<_, S>(task, 0, self.shared.registry)
+    }
+
+    /// The future of a task that runs at its first poll.
+    pub(super) fn future(&self, number: usize) -> Task {
+        Task {
             model: self.clone(),
             number,
-            body: Some(body),
-            pending,
-            waker,
-        };
-        tasks::create::<_, S>(task, 0, self.shared.registry)
+            body: Some(Box::new(|_| ())),
+            pending: 0,
+            waker: Place::default(),
+        }
     }
 
     fn run_task(&self, number: usize, body: Body) {
