@@ -67,7 +67,8 @@ async fn report(what: &str, latencies: Latencies) {
 fn on_enter(runtime: Handle) {
     thread::spawn(move || {
         for _ in io::stdin().lines().map_while(Result::ok) {
-            println!("{}\n{}", runtime.metrics(), runtime.dump_tasks());
+            let tasks = runtime.dump_stacks(Duration::from_secs(1));
+            println!("{}\n{tasks}", runtime.metrics());
         }
     });
 }

@@ -398,7 +398,7 @@ impl Handle {
     /// [`dump_tasks`](Handle::dump_tasks), with [`TaskInfo::stacks`].
     ///
     /// Each task that waits is polled once more, by the workers, to learn where it waits. So this
-    /// takes some 20 µs per task and CPU, and ends after `within` even if not all tasks were
+    /// takes some 10 µs of a CPU per task, and ends after `within` even if not all tasks were
     /// reached: [`TaskDump::num_unreached`]. A task that finishes, panics or blocks in that poll
     /// does what it would have done anyway; no wake-up is lost.
     ///
@@ -427,7 +427,7 @@ impl Handle {
     ///     std::future::pending().await
     /// }
     ///
-    /// let runtime = executor::Runtime::new()?;
+    /// let runtime = executor::Builder::new().build()?;
     /// runtime.spawn(async { forever().await });
     /// let dump = runtime.handle().dump_stacks(Duration::from_secs(1));
     /// println!("{dump}");

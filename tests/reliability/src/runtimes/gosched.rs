@@ -121,6 +121,12 @@ impl Runtime for Gosched {
         Some(self.handle.metrics().retake_count())
     }
 
+    fn ask_where_they_wait(&self, within: Duration) -> Option<usize> {
+        let dump = self.handle.dump_stacks(within);
+        let told = dump.tasks().iter().filter(|task| !task.stacks().is_empty());
+        Some(told.count())
+    }
+
     fn stop(self, limit: Duration) {
         let runtime = (self.runtime.lock())
             .unwrap_or_else(PoisonError::into_inner)

@@ -87,6 +87,11 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Asks all tasks where they wait, for so long at most, which polls them; for runtimes that can. How many have told.
+    fn ask_where_they_wait(&self, _within: Duration) -> Option<usize> {
+        None
+    }
+
     /// Ends it: what has not finished is cancelled. Waits for its threads, at most `limit`. To be called by the last
     /// holder, outside of it.
     fn stop(self, limit: Duration);

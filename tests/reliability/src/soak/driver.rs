@@ -125,6 +125,7 @@ fn soak<R: Runtime>(world: &Arc<World<R>>, time: Duration) {
     let strangers = [
         strangers::spawn_from_outside(Arc::clone(world)),
         strangers::start_and_stop(Arc::clone(world)),
+        strangers::ask_where_they_wait(Arc::clone(world)),
     ];
     let began = Instant::now();
     while began.elapsed() < time {

@@ -1,4 +1,5 @@
-//! Threads that are no worker's: they wake tasks late, spawn from outside, and start and stop other runtimes.
+//! Threads that are no worker's: they wake tasks late, spawn from outside, ask where tasks wait, and start and stop other
+//! runtimes.
 
 use std::collections::BTreeMap;
 use std::future;
@@ -17,6 +18,10 @@ use super::plan::{self, split};
 use super::watched::{self, Entry, Handle};
 use super::world::World;
 use crate::runtimes::Runtime;
+
+/// Long enough for the crowd that waits, mostly.
+const ASK_FOR: Duration = Duration::from_millis(20);
+const ASK_EACH: Duration = Duration::from_millis(50);
 
 /// Something to be done at a time.
 pub(crate) struct Order {
@@ -90,6 +95,21 @@ pub(super) fn spawn_from_outside<R: Runtime>(world: Arc<World<R>>) -> JoinHandle
             }
             thread::sleep(Duration::from_micros(rng.u64(..5000)));
         }
+    })
+}
+
+/// Asks all tasks where they wait, again and again: that polls them with another waker, and may lose none.
+pub(super) fn ask_where_they_wait<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
+    named("asker", move || {
+        let mut told = 0;
+        while !world.stopping.load(Relaxed) {
+            match world.runtime.ask_where_they_wait(ASK_FOR) {
+                Some(tasks) => told += tasks,
+                None => return,
+            }
+            thread::sleep(ASK_EACH);
+        }
+        eprintln!("{told} times a task has told where it waits");
     })
 }
 

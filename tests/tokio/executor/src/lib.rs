@@ -6,8 +6,10 @@ pub mod net;
 use std::future::Future;
 use std::sync::LazyLock;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::{Handle as TokioHandle, Runtime};
 
+/// The executor's own, whose runtimes are below tokio's.
+pub use executor_itself::{Handle, runtime};
 pub use tokio::task::{JoinHandle, block_in_place};
 
 pub mod task {
@@ -16,8 +18,8 @@ pub mod task {
 
 static PROCESS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-fn current() -> Handle {
-    Handle::try_current().unwrap_or_else(|_| PROCESS.handle().clone())
+fn current() -> TokioHandle {
+    TokioHandle::try_current().unwrap_or_else(|_| PROCESS.handle().clone())
 }
 
 pub fn block_on<F: Future>(future: F) -> F::Output {
