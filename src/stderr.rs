@@ -94,10 +94,41 @@ struct Queue {
 }
 
 struct Message {
-    text: String,
+    text: Text,
     /// Its count tells the caller of [`write()`] whether the message still waits or is being
     /// written.
     _on_its_way: Option<Arc<()>>,
+}
+
+enum Text {
+    Ready(String),
+    /// The writer makes it.
+    Later(Box<dyn FnOnce() -> String + Send>),
+}
+
+impl Text {
+    /// What counts against [`CAPACITY`].
+    fn bytes(&self) -> usize {
+        const LINE: usize = 256;
+        match self {
+            Text::Ready(text) => text.len(),
+            Text::Later(_) => LINE,
+        }
+    }
+
+    /// On the writer's thread, without the lock. It may take long, which is no sign that nobody
+    /// reads standard error.
+    fn make(self) -> String {
+        match self {
+            Text::Ready(text) => text,
+            Text::Later(make) => {
+                QUEUE.lock().since = None;
+                let text = make();
+                QUEUE.lock().since = Some(clock::now());
+                text
+            }
+        }
+    }
 }
 
 /// Writes a line after the name of the crate.
@@ -105,9 +136,16 @@ pub(crate) fn say(line: fmt::Arguments<'_>) {
     write(format!("executor: {line}\n"), None);
 }
 
+/// [`say`] with a line that is made by the writer, for who must not look up symbols. The line is
+/// made by this crate alone, and takes no lock that is held during a call of this module.
+pub(crate) fn say_later(line: impl FnOnce() -> String + Send + 'static) {
+    let make = move || format!("executor: {}\n", line());
+    push(QUEUE.lock(), Text::Later(Box::new(make)), None);
+}
+
 /// Writes a text as it is. The queue keeps `on_its_way` until the text is written or dropped.
 pub(crate) fn write(text: String, on_its_way: Option<Arc<()>>) {
-    push(QUEUE.lock(), text, on_its_way);
+    push(QUEUE.lock(), Text::Ready(text), on_its_way);
 }
 
 /// Writes a text as it is, of any length, and waits until it is written or cannot be. The calling
@@ -115,7 +153,7 @@ pub(crate) fn write(text: String, on_its_way: Option<Arc<()>>) {
 #[cfg(all(unix, feature = "stacks"))]
 pub(crate) fn write_and_wait(text: String) {
     // In an empty queue there is room for any text.
-    push(wait_for_writer(), text, None);
+    push(wait_for_writer(), Text::Ready(text), None);
     drop(wait_for_writer());
 }
 
@@ -128,7 +166,7 @@ fn wait_for_writer() -> MutexGuard<'static, Queue> {
     queue
 }
 
-fn push(mut queue: MutexGuard<'static, Queue>, text: String, on_its_way: Option<Arc<()>>) {
+fn push(mut queue: MutexGuard<'static, Queue>, text: Text, on_its_way: Option<Arc<()>>) {
     let (starts, registers) = {
         queue.push(text, on_its_way);
         let starts = !std::mem::replace(&mut queue.has_writer, true);
@@ -203,7 +241,7 @@ fn write_all() {
     descriptor::block_signals();
     let mut written = false;
     while let Some(message) = next(written) {
-        written = write_pieces(message.text.as_bytes()).is_ok();
+        written = write_pieces(message.text.make().as_bytes()).is_ok();
         if !written {
             QUEUE.lock().dropped += 1;
         }
@@ -244,8 +282,8 @@ impl Queue {
 
     /// Adds a message. If there is no room, drops this one: the earlier ones tell how the trouble
     /// began.
-    fn push(&mut self, text: String, on_its_way: Option<Arc<()>>) {
-        let bytes = self.bytes + text.len();
+    fn push(&mut self, text: Text, on_its_way: Option<Arc<()>>) {
+        let bytes = self.bytes + text.bytes();
         if bytes > CAPACITY && !self.messages.is_empty() {
             self.dropped += 1;
             return;
@@ -261,7 +299,7 @@ impl Queue {
     fn next(&mut self, written: bool, now: Instant) -> Option<Message> {
         self.since = Some(now);
         if let Some(message) = self.messages.pop_front() {
-            self.bytes -= message.text.len();
+            self.bytes -= message.text.bytes();
             return Some(message);
         }
         if self.dropped == 0 || !written {
@@ -270,7 +308,9 @@ impl Queue {
         }
         let dropped = std::mem::take(&mut self.dropped);
         Some(Message {
-            text: format!("executor: {dropped} messages could not be written here\n"),
+            text: Text::Ready(format!(
+                "executor: {dropped} messages could not be written here\n"
+            )),
             _on_its_way: None,
         })
     }

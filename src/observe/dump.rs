@@ -118,14 +118,16 @@ impl TaskInfo {
         by_detail.or(self.since)
     }
 
-    /// Where it waits, once for each future that it waits for. Empty if that was not captured: by
-    /// [`Handle::dump_tasks`](crate::Handle::dump_tasks), and of tasks that do not wait.
+    /// Where it waits, once for each future that it waits for; or, of a [blocked](TaskState::Blocked)
+    /// one, the calls that led to where its thread is blocked, on Linux on x86-64 and where the
+    /// kernel lets them be read. Empty if that was not captured: by
+    /// [`Handle::dump_tasks`](crate::Handle::dump_tasks), and of tasks that run.
     pub fn stacks(&self) -> &[TaskStack] {
         &self.stacks
     }
 
-    /// The type of its first future, with which each of its stacks begins. `None`: as for
-    /// [`stacks`](TaskInfo::stacks).
+    /// The type of its first future, with which each of its stacks begins. `None`: it was not
+    /// captured, or does not wait.
     pub fn future(&self) -> Option<&'static str> {
         self.future
     }

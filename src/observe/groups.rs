@@ -24,7 +24,7 @@ mod json;
 mod tests;
 mod text;
 
-pub(super) use text::write_dump;
+pub(super) use text::{write_dump, write_task};
 
 /// Tasks of a [`TaskDump`] that were spawned at the same place and do the same: that wait at the
 /// same place, if it is known where they wait.

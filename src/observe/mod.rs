@@ -46,6 +46,7 @@ use crate::scheduler::{Lease, Shared};
 use crate::sync::{Arc, Mutex};
 
 pub(crate) mod block_ons;
+mod blocked_stacks;
 mod collect;
 pub(crate) mod deadlock;
 mod details;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::blocked_stacks;
 use super::dump::{Counted, TaskInfo, TaskState, dump_tasks};
+use super::groups::write_task;
 use crate::scheduler::Shared;
 
 /// What became of a runtime's tasks: see
@@ -55,7 +57,8 @@ impl fmt::Display for ShutdownReport {
             self.left
         )?;
         for task in &self.blocked {
-            write!(f, "\n  {task}")?;
+            f.write_str("\n  ")?;
+            write_task(f, task, "  ")?;
         }
         Ok(())
     }
@@ -87,6 +90,7 @@ pub(crate) fn shutdown_report(shared: &'static Shared, before: Endings) -> Shutd
         _ => dump_tasks(shared).tasks().to_vec(),
     };
     blocked.retain(|task| matches!(task.state(), TaskState::Blocked | TaskState::Running));
+    blocked_stacks::add(shared, &mut blocked);
     ShutdownReport {
         finished: (after.finished - before.finished).saturating_sub(cancelled),
         cancelled,

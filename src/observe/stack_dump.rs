@@ -4,6 +4,8 @@
 //! The asking thread hands the tasks out a few at a time ([`AT_ONCE`]), so a dump of a million tasks
 //! puts no million tasks in front of the others, and stops at its deadline. The symbols are looked
 //! up afterwards, by whoever reads the dump.
+//!
+//! Tasks that are blocked have the stacks of their threads: see [`blocked_stacks`].
 
 use std::collections::HashMap;
 use std::iter;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::block_ons::{BlockOnInfo, Waits};
 use super::dump::{TaskDump, TaskInfo, TaskState, dump_tasks};
-use super::of;
+use super::{blocked_stacks, of};
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::stacks;
@@ -49,6 +51,7 @@ pub(super) const WITHIN: Duration = Duration::from_secs(1);
 /// The live tasks, and where those wait that do. Takes about as long as `within` at most.
 pub(crate) fn dump_stacks(shared: &'static Shared, within: Duration) -> TaskDump {
     let mut dump = dump_tasks(shared);
+    blocked_stacks::add(shared, &mut dump.tasks);
     let deadline = clock::now().checked_add(within);
     let collector = Arc::new(Collector::default());
     // Those of local sets last: their threads may not come to them.
@@ -190,9 +193,12 @@ fn add(
     let mut unreached = 0;
     dump.tasks.retain_mut(|task| {
         if let Some(answer) = answers.remove(&task.tag()) {
-            task.future = first_future(&answer);
-            task.stacks = answer.stacks;
-            task.omitted_stacks = answer.omitted;
+            // Else it waits by now, but is listed as it was.
+            if task.state() != TaskState::Blocked {
+                task.future = first_future(&answer);
+                task.stacks = answer.stacks;
+                task.omitted_stacks = answer.omitted;
+            }
             return !answer.has_ended;
         }
         match registered.get(&task.tag()) {

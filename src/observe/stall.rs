@@ -29,6 +29,7 @@ use std::{fmt, ptr};
 
 use crate::scheduler::Shared;
 use crate::scheduler::observer::{Incident, Stall};
+use crate::stacks::TaskStack;
 use crate::stderr;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
@@ -84,6 +85,27 @@ impl StallReport {
         self.kept.blocked_in.as_deref()
     }
 
+    /// The calls that led to where the thread was blocked. `None`: it ran, or the stack could not be
+    /// read, as it cannot on systems other than Linux on x86-64, in some sandboxes, and without the
+    /// feature `stacks`. The outer frames are missing where a function between needs more to be
+    /// known of the thread than the kernel tells.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = executor::runtime::Builder::new()
+    ///     .on_stall(|report| {
+    ///         if let Some(stack) = report.stack() {
+    ///             eprintln!("{report}\n{stack}");
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn stack(&self) -> Option<&TaskStack> {
+        self.kept.stack.as_ref()
+    }
+
     /// Whether the task has lost its processor, so that others could go on. If not, nobody was
     /// waiting for it, or [`max_threads`](crate::runtime::Builder::max_threads) was reached.
     pub fn is_retaken(&self) -> bool {
@@ -107,6 +129,7 @@ struct Kept {
     duration: Duration,
     is_blocked: bool,
     blocked_in: Option<Cow<'static, str>>,
+    stack: Option<TaskStack>,
     is_retaken: bool,
 }
 
@@ -118,10 +141,28 @@ impl fmt::Display for Kept {
         if let Some(call) = &self.blocked_in {
             write!(f, " in {call}")?;
         }
+        let innermost = self.stack.as_ref().and_then(|stack| stack.frames().next());
+        if let Some(place) = innermost.and_then(|frame| frame.place()) {
+            write!(f, " at {place}")?;
+        }
         match self.is_retaken {
             true => write!(f, "; the other tasks went on without it"),
             false => Ok(()),
         }
+    }
+}
+
+/// A stall of what is no task.
+#[derive(Clone, Debug)]
+struct Nameless(Kept);
+
+impl fmt::Display for Nameless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Nameless(kept) = self;
+        write!(
+            f,
+            "something that is no task, perhaps a waker of another executor, {kept}"
+        )
     }
 }
 
@@ -145,16 +186,17 @@ impl OnStall {
         OnStall::Print(Mutex::default())
     }
 
-    /// Says it, if it is to be said and is due.
-    fn say(&self, place: Place, line: fmt::Arguments<'_>) {
+    /// Says it, if it is to be said and is due. The line is made by another thread, as symbols may
+    /// have to be looked up for it.
+    fn say(&self, place: Place, line: impl fmt::Display + Send + 'static) {
         const SWITCH: &str = "EXECUTOR_DEBUG=stall=0 silences this";
         let OnStall::Print(counts) = self else {
             return;
         };
         match count(&mut counts.lock(), place) {
-            1 => stderr::say(format_args!("{line} ({SWITCH})")),
+            1 => stderr::say_later(move || format!("{line} ({SWITCH})")),
             times if times.is_power_of_two() => {
-                stderr::say(format_args!("{line} ({times} times here so far; {SWITCH})"));
+                stderr::say_later(move || format!("{line} ({times} times here so far; {SWITCH})"))
             }
             _ => {}
         }
@@ -266,20 +308,20 @@ fn report_stall(shared: &'static Shared, stall: Stall, reporters: Arc<Reporters>
         duration: stall.duration,
         is_blocked: stall.is_blocked,
         blocked_in: stall.blocked_in,
+        stack: stall.stack,
         is_retaken: stall.is_retaken,
     };
     let Some(task) = stall.task else {
-        let line =
-            format!("something that is no task, perhaps a waker of another executor, {kept}");
-        reporters.on_stall.say(None, format_args!("{line}"));
+        let stall = Nameless(kept);
+        reporters.on_stall.say(None, stall.clone());
         if reporters.on_incident.is_some() {
-            shared.call_in_pool(move || reporters.tell_incident(shared, &line));
+            shared.call_in_pool(move || reporters.tell_incident(shared, &stall.to_string()));
         }
         return;
     };
     let place = place_of(&task);
     let report = StallReport { task, kept };
-    reporters.on_stall.say(place, format_args!("{report}"));
+    reporters.on_stall.say(place, report.clone());
     if reporters.are_there() {
         shared.call_in_pool(move || reporters.tell_stall(shared, &report));
     }

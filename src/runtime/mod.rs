@@ -407,8 +407,9 @@ impl Handle {
     /// hooks for polls count them as any others.
     ///
     /// A task that waits for several futures at once has a stack for each. What cannot be seen are
-    /// futures that another one polls for itself: the children of a `FuturesUnordered`. Tasks that
-    /// are running have no stack.
+    /// futures that another one polls for itself: the children of a `FuturesUnordered`. Tasks and
+    /// jobs that have their threads blocked show the calls that led there, on Linux on x86-64; their
+    /// threads are not disturbed. Tasks that are running have no stack.
     ///
     /// `Display` of the dump shows tasks that wait at the same place as one [`TaskGroup`].
     ///

@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use super::processor::{Core, Processor};
 use super::{Shared, this_thread};
+use crate::stacks::TaskStack;
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks::{self, Runnable};
 
@@ -187,6 +188,8 @@ pub(crate) struct Stall {
     /// In this system call, as [`probe::blocked_in`](super::probe::blocked_in) says it. `None`: it
     /// was not blocked, or that is not known.
     pub(crate) blocked_in: Option<Cow<'static, str>>,
+    /// The calls that led there, if they could be read.
+    pub(crate) stack: Option<TaskStack>,
     /// Its processor was retaken.
     pub(crate) is_retaken: bool,
 }

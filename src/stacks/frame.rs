@@ -7,6 +7,9 @@
 //!   calls: of the executor's own frames there, the outermost alone remains (`Sleep::poll`);
 //! * at the outer end, what polls the task's first future;
 //! * everywhere the standard library's (`Pin::poll`, `catch_unwind`).
+//!
+//! The stack of a blocked thread begins in the call that blocks instead, and goes on to the
+//! thread's first function.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +19,7 @@ use super::symbols::{self, Symbol};
 use crate::sync::{Arc, OnceLock};
 
 /// Where a task waits: the calls that led to a future that is not ready, as they were when the task
-/// was polled.
+/// was polled; or the calls that led to where its poll, or its job, has its thread blocked.
 ///
 /// In an async program this is the chain of `.await`s, from the leaf to the task's first future. A
 /// task that waits for several futures at once (`select!`, `join!`) has a stack for each.
@@ -41,11 +44,33 @@ use crate::sync::{Arc, OnceLock};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TaskStack {
     addresses: Arc<[usize]>,
+    /// Of a blocked thread, not of a future that waits.
+    is_of_blocked: bool,
 }
 
 impl TaskStack {
     pub(crate) fn new(addresses: Arc<[usize]>) -> TaskStack {
-        TaskStack { addresses }
+        TaskStack {
+            addresses,
+            is_of_blocked: false,
+        }
+    }
+
+    /// The stack of a blocked thread, down to its first function.
+    #[cfg_attr(
+        not(all(
+            feature = "stacks",
+            target_os = "linux",
+            target_arch = "x86_64",
+            target_pointer_width = "64"
+        )),
+        expect(dead_code)
+    )]
+    pub(super) fn of_blocked(addresses: Arc<[usize]>) -> TaskStack {
+        TaskStack {
+            addresses,
+            is_of_blocked: true,
+        }
     }
 
     /// The frames of the program and its libraries, the innermost first.
@@ -62,7 +87,7 @@ impl TaskStack {
             .into_iter()
             .map(move |symbol| Frame { symbol, address })
         });
-        relevant(all.collect()).into_iter()
+        relevant(all.collect(), self.is_of_blocked).into_iter()
     }
 
     /// The return addresses as they were read, the executor's with them: for a tool that has the
@@ -111,6 +136,12 @@ impl Frame {
     /// The line of the call, from 1. `None`: there is no debug information for it.
     pub fn line(&self) -> Option<u32> {
         self.symbol.line
+    }
+
+    /// `file:line`, if both are known.
+    pub(crate) fn place(&self) -> Option<String> {
+        let file = short(self.file()?);
+        Some(format!("{}:{}", file.display(), self.line()?))
     }
 
     /// The return address.
@@ -178,9 +209,10 @@ impl fmt::Debug for Frame {
 }
 
 /// See the module's documentation.
-fn relevant(mut frames: Vec<Frame>) -> Vec<Frame> {
+fn relevant(mut frames: Vec<Frame>, is_of_blocked: bool) -> Vec<Frame> {
     let is_in = |file: &'static str| move |frame: &Frame| frame.is_of_executor(file);
-    if let Some(recorder) = frames.iter().position(is_in("tasks/capture.rs")) {
+    let recorder = frames.iter().position(is_in("tasks/capture.rs"));
+    if let Some(recorder) = recorder.filter(|_| !is_of_blocked) {
         frames.drain(..recorder);
         let is_recorder = is_in("tasks/capture.rs");
         let behind = frames.iter().position(|frame| !is_recorder(frame));

@@ -7,13 +7,29 @@
 //! 2. [`TaskStack::frames`] looks up the [`symbols`] of the addresses, on the thread that asks. The
 //!    first look-up reads the program's debug information, which takes tens of milliseconds.
 //!
+//! The stack of another thread is read while that is blocked in the kernel ([`BlockedStacks`]).
+//!
 //! Without the feature `stacks` no address is read, and every stack is empty.
 
+#[cfg(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+))]
+mod blocked;
 mod frame;
 mod origin;
 mod symbols;
 mod walk;
 
+#[cfg(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+))]
+pub(crate) use blocked::BlockedStacks;
 pub use frame::{Frame, TaskStack};
 pub(crate) use origin::{Origin, readable_type};
 pub(crate) use walk::walk;
@@ -21,6 +37,28 @@ pub(crate) use walk::walk;
 /// Takes every lock of this module, for a fork.
 pub(crate) fn hold() -> impl Sized + 'static {
     symbols::hold()
+}
+
+/// Elsewhere nothing is known of another thread's stack.
+#[cfg(not(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+)))]
+#[derive(Debug, Default)]
+pub(crate) struct BlockedStacks(());
+
+#[cfg(not(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+)))]
+impl BlockedStacks {
+    pub(crate) fn read(&mut self, _: u64) -> Option<TaskStack> {
+        None
+    }
 }
 
 /// Whether stacks can be read at all.

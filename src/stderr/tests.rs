@@ -3,7 +3,7 @@ use super::*;
 fn texts(queue: &mut Queue, written: bool) -> Vec<String> {
     let next = || queue.next(written, Instant::now());
     std::iter::from_fn(next)
-        .map(|message| message.text)
+        .map(|message| message.text.make())
         .collect()
 }
 
@@ -11,10 +11,10 @@ fn texts(queue: &mut Queue, written: bool) -> Vec<String> {
 fn what_finds_no_room_is_dropped_and_counted_once() {
     let mut queue = Queue::new();
     queue.has_writer = true;
-    queue.push("x".repeat(CAPACITY - 1), None);
-    queue.push("y".to_owned(), None);
+    queue.push(Text::Ready("x".repeat(CAPACITY - 1)), None);
+    queue.push(Text::Ready("y".to_owned()), None);
     for _ in 0..3 {
-        queue.push("z".to_owned(), None);
+        queue.push(Text::Ready("z".to_owned()), None);
     }
     assert_eq!((queue.messages.len(), queue.dropped), (2, 3));
     let said = texts(&mut queue, true);
@@ -28,8 +28,8 @@ fn what_finds_no_room_is_dropped_and_counted_once() {
 #[test]
 fn a_message_that_is_too_long_is_written_if_it_is_alone() {
     let mut queue = Queue::new();
-    queue.push("x".repeat(2 * CAPACITY), None);
-    queue.push("y".to_owned(), None);
+    queue.push(Text::Ready("x".repeat(2 * CAPACITY)), None);
+    queue.push(Text::Ready("y".to_owned()), None);
     assert_eq!((queue.messages.len(), queue.dropped), (1, 1));
 }
 
@@ -57,7 +57,7 @@ fn the_end_of_a_process_waits_for_a_writer_that_gets_on() {
 #[test]
 fn a_child_writes_nothing_of_its_parent_s() {
     let mut queue = Queue::new();
-    queue.push("x".to_owned(), None);
+    queue.push(Text::Ready("x".to_owned()), None);
     (queue.has_writer, queue.dropped) = (true, 1);
     queue.forget();
     assert!(texts(&mut queue, true).is_empty());
@@ -68,9 +68,19 @@ fn a_child_writes_nothing_of_its_parent_s() {
 fn what_is_on_its_way_is_until_it_is_written() {
     let mut queue = Queue::new();
     let on_its_way = Arc::new(());
-    queue.push("x".to_owned(), Some(on_its_way.clone()));
+    queue.push(Text::Ready("x".to_owned()), Some(on_its_way.clone()));
     let message = queue.next(true, Instant::now());
     assert_eq!(Arc::strong_count(&on_its_way), 2);
     drop(message);
     assert_eq!(Arc::strong_count(&on_its_way), 1);
+}
+
+#[test]
+fn a_text_that_is_made_later_takes_its_room_until_then_and_is_no_stuck_write() {
+    let mut queue = Queue::new();
+    queue.push(Text::Later(Box::new(|| "x".repeat(1000))), None);
+    assert!(queue.bytes > 0);
+    let said = texts(&mut queue, true);
+    assert_eq!(said, ["x".repeat(1000)]);
+    assert_eq!(queue.bytes, 0);
 }

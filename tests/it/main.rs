@@ -64,6 +64,8 @@ mod instruments {
     #[cfg(target_os = "linux")]
     mod blocked_in;
     #[cfg(target_os = "linux")]
+    mod blocked_stack;
+    #[cfg(target_os = "linux")]
     mod child;
     #[cfg(target_os = "linux")]
     mod flight;

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::TaskGroup;
-use crate::observe::dump::{Counted, TaskDump};
+use crate::observe::dump::{Counted, TaskDump, TaskInfo};
 use crate::stacks::{Frame, Origin, TaskStack, readable_type};
 
 /// Tasks of a group that are named, at most.
@@ -62,6 +62,16 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &TaskGroup<'_>, margin: &str) 
     }
     let places = Places::new(f, margin, group.future());
     places.write(group.stacks(), group.num_omitted_stacks())
+}
+
+/// A task, and below it where it waits or is blocked.
+pub(in crate::observe) fn write_task(
+    f: &mut fmt::Formatter<'_>,
+    task: &TaskInfo,
+    margin: &str,
+) -> fmt::Result {
+    write!(f, "{task}")?;
+    Places::new(f, margin, task.future()).write(task.stacks(), task.omitted_stacks)
 }
 
 /// About several tasks, as [`TaskInfo`](crate::runtime::TaskInfo) writes it about one.

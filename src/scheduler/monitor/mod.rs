@@ -361,6 +361,12 @@ impl Rounds {
                 // Before the retake: it may be what the poll waits for, and a task that has ended
                 // has no name.
                 let stall = watch.report(self.stalls.threshold());
+                // To read its stack takes a while, in which it may have ended.
+                if stall.is_some() && watch.stuck().is_none() {
+                    return stall
+                        .into_iter()
+                        .for_each(|stall| self.shared.tell_stall(stall));
+                }
                 self.detached.begin(self.shared, stuck, !watch.is_blocked());
                 let is_retaken = self.shared.retake(index, stuck);
                 if let Some(stall) = stall {

@@ -34,6 +34,7 @@ use crate::clock;
 use crate::scheduler::monitor::probe::{Probe, State};
 use crate::scheduler::observer::Stall;
 use crate::scheduler::processor::Processor;
+use crate::stacks::BlockedStacks;
 use crate::tasks;
 
 /// A look at a thread costs 1.4 µs and waking another 12, so to wait for less would cost more than
@@ -287,12 +288,16 @@ impl Poll {
         self.reported = true;
         let task = self.doing.task;
         let blocked = self.blocked;
+        let number = probe::number(self.doing.thread);
+        let stack = blocked.and_then(|_| BlockedStacks::default().read(number));
         Stall {
             task: (task != 0).then(|| tasks::describe(task)),
             // What was seen of it, which may be less than what is known by the CPU time.
             duration: clock::elapsed(self.since).max(threshold),
             is_blocked: blocked.is_some(),
             blocked_in: blocked.and_then(|_| probe::blocked_in(self.doing.thread)),
+            // Else it may be that of what the thread did next.
+            stack: stack.filter(|_| self.goes_on()),
             is_retaken: false,
         }
     }

@@ -15,7 +15,7 @@ use executor::{JoinHandle, Runtime};
 use crate::common::{PATIENCE, wait_until, within_patience};
 
 /// Whether the kernel tells it here. Sandboxes may not, and then nothing is to be said.
-fn is_told() -> bool {
+pub(super) fn is_told() -> bool {
     fs::read_to_string("/proc/thread-self/syscall").is_ok_and(|line| !line.is_empty())
 }
 
@@ -24,10 +24,10 @@ fn info(runtime: &Runtime, id: Id) -> Option<TaskInfo> {
     dump.tasks().iter().find(|task| task.id() == id).cloned()
 }
 
-type Call = Box<dyn FnOnce() + Send>;
+pub(super) type Call = Box<dyn FnOnce() + Send>;
 
 /// What blocks a thread, and what ends that.
-type Blocking = (Call, Call);
+pub(super) type Blocking = (Call, Call);
 
 fn sleeping() -> Blocking {
     let stop = Arc::new(AtomicBool::new(false));
@@ -61,7 +61,7 @@ fn locking() -> Blocking {
     )
 }
 
-fn reading() -> Blocking {
+pub(super) fn reading() -> Blocking {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let (mut read, mut write) = (File::from(read), File::from(write));
     (
@@ -71,15 +71,15 @@ fn reading() -> Blocking {
 }
 
 /// A way to block, and the system calls that it may be.
-type Way = (fn() -> Blocking, &'static [&'static str]);
+pub(super) type Way = (fn() -> Blocking, &'static [&'static str]);
 
-const WAYS: [Way; 3] = [
+pub(super) const WAYS: [Way; 3] = [
     (sleeping, &["clock_nanosleep", "nanosleep"]),
     (locking, &["futex"]),
     (reading, &["read"]),
 ];
 
-fn spawn(runtime: &Runtime, is_job: bool, block: Call) -> JoinHandle<()> {
+pub(super) fn spawn(runtime: &Runtime, is_job: bool, block: Call) -> JoinHandle<()> {
     match is_job {
         true => runtime.spawn_blocking(block),
         false => runtime.spawn(async { block() }),

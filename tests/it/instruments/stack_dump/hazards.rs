@@ -170,7 +170,8 @@ fn a_task_that_is_being_polled_is_left_alone() {
                 })
             });
             let dump = crowd.dump(handle);
-            assert!(of(&dump, busy.id()).stacks().is_empty());
+            // It may have the stack of its thread. What was asked has a future.
+            assert_eq!(of(&dump, busy.id()).future(), None);
             drop(release);
             assert_eq!(block_on(busy).unwrap(), 2);
         }
