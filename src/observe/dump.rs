@@ -139,6 +139,15 @@ impl TaskInfo {
         self.has_no_waker && self.state == TaskState::Waiting
     }
 
+    /// It was being polled when the list was made, and waits by now.
+    pub(super) fn begins_to_wait(&mut self) {
+        if matches!(self.state, TaskState::Running | TaskState::Blocked) {
+            self.state = TaskState::Waiting;
+            self.since = None;
+            self.blocked_in = None;
+        }
+    }
+
     pub(super) fn doing(&self) -> &'static str {
         match (self.state, self.is_job) {
             (TaskState::Blocked, true) => "job, blocked",
@@ -371,13 +380,18 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             omitted_stacks: 0,
         })
         .collect();
-    tasks.sort_by_key(|task| (task.state, Reverse(task.since()), task.id()));
+    sort(&mut tasks);
     TaskDump {
         alive: alive.max(tasks.len() as u64),
         tasks,
         unreached: 0,
         block_ons: Vec::new(),
     }
+}
+
+/// See [`TaskDump::tasks`].
+pub(super) fn sort(tasks: &mut [TaskInfo]) {
+    tasks.sort_by_key(|task| (task.state, Reverse(task.since()), task.id()));
 }
 
 /// What is done with each instance that a thread holds, by processor and number.

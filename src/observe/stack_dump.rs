@@ -12,7 +12,7 @@ use std::iter;
 use std::time::{Duration, Instant};
 
 use super::block_ons::{BlockOnInfo, Waits};
-use super::dump::{TaskDump, TaskInfo, TaskState, dump_tasks};
+use super::dump::{TaskDump, TaskInfo, TaskState, dump_tasks, sort};
 use super::{blocked_stacks, of};
 use crate::clock;
 use crate::scheduler::Shared;
@@ -193,12 +193,10 @@ fn add(
     let mut unreached = 0;
     dump.tasks.retain_mut(|task| {
         if let Some(answer) = answers.remove(&task.tag()) {
-            // Else it waits by now, but is listed as it was.
-            if task.state() != TaskState::Blocked {
-                task.future = first_future(&answer);
-                task.stacks = answer.stacks;
-                task.omitted_stacks = answer.omitted;
-            }
+            task.begins_to_wait();
+            task.future = first_future(&answer);
+            task.stacks = answer.stacks;
+            task.omitted_stacks = answer.omitted;
             return !answer.has_ended;
         }
         match registered.get(&task.tag()) {
@@ -211,6 +209,7 @@ fn add(
             None => !(task.is_registered && task.is_asked()),
         }
     });
+    sort(&mut dump.tasks);
     dump.alive -= (listed - dump.tasks.len()) as u64;
     dump.unreached = unreached;
 }
