@@ -19,12 +19,14 @@ fn main() {
     let is_test = !std::env::args().any(|argument| argument == "--bench");
     let (rounds, polls) = if is_test { (1, 1000) } else { (ROUNDS, POLLS) };
     let builder = || Builder::new().worker_threads(1);
-    let settings: [(&str, Builder, bool); 6] = [
+    let settings: [(&str, Builder, bool); 8] = [
         ("nothing", builder(), false),
         ("timeline", builder(), true),
         ("histograms", builder().histograms(true), false),
         ("timeline, histograms", builder().histograms(true), true),
         ("task details", builder().task_details(true), false),
+        ("stacks=1", builder().record_stacks(1), false),
+        ("stacks=64", builder().record_stacks(64), false),
         (
             "two hooks",
             builder()

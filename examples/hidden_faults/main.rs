@@ -1,10 +1,11 @@
-//! Three programs that misbehave, to practise on. `docs/debugging.md` finds out what is wrong with each, in a minute.
+//! Four programs that misbehave, to practise on. `docs/debugging.md` finds out what is wrong with each, in a minute.
 //!
-//! `cargo run --release --example hidden_faults -- shop`, or `warehouse`, or `gallery`; it says each second how it fares, and ends
-//! after ten, or after so many as are given as a second argument. Enter prints what the runtime is doing, which any program
-//! can offer in a few lines: see `on_enter`.
+//! `cargo run --release --example hidden_faults -- shop`, or `warehouse`, `library` or `gallery`; it says each second how it fares,
+//! and ends after ten, or after so many as are given as a second argument. Enter prints what the runtime is doing, which any
+//! program can offer in a few lines: see `on_enter`.
 
 mod gallery;
+mod library;
 mod shop;
 mod warehouse;
 
@@ -23,8 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (what, start): (_, fn() -> Latencies) = match args.first().map(String::as_str) {
         Some("shop") => ("orders", shop::open),
         Some("warehouse") => ("parcels", warehouse::open),
+        Some("library") => ("readers", library::open),
         Some("gallery") => ("visitors", gallery::open),
-        _ => return Err("usage: hidden_faults shop|warehouse|gallery [SECONDS]".into()),
+        _ => return Err("usage: hidden_faults shop|warehouse|library|gallery [SECONDS]".into()),
     };
     let seconds = args.get(1).map_or(Ok(10), |seconds| seconds.parse())?;
     let runtime = Builder::new()

@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 use super::stack_dump::first_future;
 use crate::stacks::TaskStack;
 use crate::sync::{Arc, Mutex};
-use crate::tasks::capture::{Answer, Collector};
+use crate::tasks::collector::{Answer, Collector};
 use crate::tasks::registry::{SHARDS, thread_shard};
 
 /// A `block_on` that has parked.

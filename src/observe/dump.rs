@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::block_ons::BlockOnInfo;
 use super::details::{Detail, Doing};
-use super::{groups, of};
+use super::futurelock::Futurelock;
+use super::{groups, of, places};
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::scheduler::inspect::{AtWork, Instance};
@@ -52,6 +53,8 @@ pub struct TaskInfo {
     pub(super) is_registered: bool,
     pub(super) future: Option<&'static str>,
     pub(super) stacks: Vec<TaskStack>,
+    pub(super) last_stacks: Vec<TaskStack>,
+    pub(super) futurelocks: Vec<Futurelock>,
     /// Places at which it waits beyond those.
     pub(super) omitted_stacks: usize,
 }
@@ -121,9 +124,25 @@ impl TaskInfo {
     /// Where it waits, once for each future that it waits for; or, of a [blocked](TaskState::Blocked)
     /// one, the calls that led to where its thread is blocked, on Linux on x86-64 and where the
     /// kernel lets them be read. Empty if that was not captured: by
-    /// [`Handle::dump_tasks`](crate::Handle::dump_tasks), and of tasks that run.
+    /// [`Handle::dump_tasks`](crate::Handle::dump_tasks) without
+    /// [`Builder::record_stacks`](crate::Builder::record_stacks), and of tasks that run.
     pub fn stacks(&self) -> &[TaskStack] {
         &self.stacks
+    }
+
+    /// Where it waited last, of a task that does not wait now, or of one of which some clones of the
+    /// waker have no stack. Known while [`Builder::record_stacks`](crate::Builder::record_stacks)
+    /// is on.
+    pub fn last_stacks(&self) -> &[TaskStack] {
+        &self.last_stacks
+    }
+
+    /// Its futures that were woken a second ago or more and that it has not polled since, though it
+    /// was polled itself and waits for something else, at [`stacks`](TaskInfo::stacks).
+    ///
+    /// Known while [`Builder::record_stacks`](crate::Builder::record_stacks) is 1.
+    pub fn futurelocks(&self) -> &[Futurelock] {
+        &self.futurelocks
     }
 
     /// The type of its first future, with which each of its stacks begins. `None`: it was not
@@ -145,6 +164,7 @@ impl TaskInfo {
             self.state = TaskState::Waiting;
             self.since = None;
             self.blocked_in = None;
+            self.last_stacks.clear();
         }
     }
 
@@ -255,7 +275,9 @@ impl TaskDump {
 
     /// Whether somebody was asked where he waits.
     fn has_stacks(&self) -> bool {
-        let is_known = |task: &TaskInfo| task.future.is_some() || !task.stacks.is_empty();
+        let is_known = |task: &TaskInfo| {
+            task.future.is_some() || !task.stacks.is_empty() || !task.last_stacks.is_empty()
+        };
         let waits = |block_on: &BlockOnInfo| block_on.future().is_some();
         self.unreached > 0 || self.block_ons.iter().any(waits) || self.tasks.iter().any(is_known)
     }
@@ -318,6 +340,8 @@ impl TaskInfo {
             is_registered: true,
             future: None,
             stacks: Vec::new(),
+            last_stacks: Vec::new(),
+            futurelocks: Vec::new(),
             omitted_stacks: 0,
         }
     }
@@ -377,9 +401,12 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             is_registered: registered.contains(&tag),
             future: None,
             stacks: Vec::new(),
+            last_stacks: Vec::new(),
+            futurelocks: Vec::new(),
             omitted_stacks: 0,
         })
         .collect();
+    places::add(shared, &mut tasks, now);
     sort(&mut tasks);
     TaskDump {
         alive: alive.max(tasks.len() as u64),

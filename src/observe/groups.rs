@@ -177,13 +177,11 @@ impl<'a> Key<'a> {
     fn common(&self) -> impl PartialEq {
         let task = self.task;
         let (is_job, has_no_waker) = (task.is_blocking_job(), task.has_no_waker());
-        (
-            task.state(),
-            is_job,
-            has_no_waker,
-            task.blocked_in(),
-            task.future(),
-        )
+        // One with a futurelock stands alone.
+        let alone = (!task.futurelocks().is_empty()).then(|| task.id());
+        let recorded = (task.last_stacks(), alone);
+        let (call, future) = (task.blocked_in(), task.future());
+        (task.state(), is_job, has_no_waker, call, future, recorded)
     }
 }
 

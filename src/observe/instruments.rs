@@ -6,6 +6,7 @@
 //! | [`HISTOGRAMS`] | how long polls take ([`histogram`](super::histogram)) and runnables wait ([`latency`](super::latency)) |
 //! | [`HOOKS`] | calls the user's [`hooks`] |
 //! | [`DETAILS`] | [`details`](super::details) of each task |
+//! | [`STACKS`] | where each task waits ([`tasks::leaves`]), in its registry |
 //!
 //! Each is a switch of the scheduler's; see [`crate::scheduler::observer`] for how a switch is
 //! seen. What is written by somebody who has not yet seen that it is off is not read.
@@ -22,15 +23,17 @@ use super::timeline::{self, Kind, Place, pair, stamp};
 use crate::clock;
 use crate::scheduler::observer::{Event, Push, Records, WITHOUT_YIELDS};
 use crate::scheduler::{Shared, probe};
+use crate::stacks;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::{self, Runnable, capture};
+use crate::tasks::{self, Runnable, collector};
 
 /// A yield leads nowhere: the timeline does not want to know of it.
 pub(super) const TIMELINE: u8 = WITHOUT_YIELDS;
 pub(super) const HISTOGRAMS: u8 = 2;
 pub(super) const HOOKS: u8 = 4;
 pub(super) const DETAILS: u8 = 8;
+pub(super) const STACKS: u8 = 16;
 
 /// Of so many pushes one is measured, as in Go (`gTrackingPeriod`).
 const LATENCY_PERIOD: u64 = 8;
@@ -55,6 +58,8 @@ pub(super) fn record_everywhere(record: bool) {
 pub(crate) struct InstrumentSettings {
     pub(crate) histograms: bool,
     pub(crate) details: bool,
+    /// Every so many-th clone of a waker keeps its stack; 0: none.
+    pub(crate) stacks: u32,
     pub(crate) hooks: Arc<Hooks>,
     /// The timeline is recorded as long as the runtime lives.
     pub(crate) records_flight: bool,
@@ -113,11 +118,18 @@ impl Instruments {
     ) {
         *self.name.lock() = name;
         let hooks = Some(settings.hooks.clone()).filter(|hooks| !hooks.is_empty());
+        let stacks = if stacks::AVAILABLE {
+            settings.stacks
+        } else {
+            0
+        };
+        shared.registry.record_leaves(stacks);
         let mut on = 0;
         for (wanted, instrument) in [
             (settings.histograms, HISTOGRAMS),
             (settings.details, DETAILS),
             (hooks.is_some(), HOOKS),
+            (stacks != 0, STACKS),
         ] {
             on |= if wanted { instrument } else { 0 };
         }
@@ -145,6 +157,7 @@ impl Instruments {
         let hooks = self.hooks.lock().take();
         drop(hooks);
         self.details.clear();
+        shared.registry.record_leaves(0);
         // It flies no more.
         self.records_flight.store(false, Ordering::Relaxed);
         self.look_at_everywhere(shared);
@@ -271,7 +284,7 @@ impl Instruments {
         if on & DETAILS != 0 {
             match push {
                 Push::New => self.details.spawned(tag, clock::now()),
-                Push::Woken if capture::is_asking(tag) => self.details.asked(tag),
+                Push::Woken if collector::is_asking(tag) => self.details.asked(tag),
                 Push::Woken | Push::Yielded => self.details.woken(tag, clock::now()),
             }
         }

@@ -11,7 +11,8 @@
 //! | how long do polls take, and waits? | [`histogram`], with the [`latency`] of what was pushed |
 //! | who was polled, and how often? | the user's [`hooks`]; [`details`] of each task |
 //! | what are the tasks doing? | [`dump`]; those that do the same, [`groups`] |
-//! | where do they wait? | [`stack_dump`], printed on [SIGQUIT](sigquit) |
+//! | where do they wait? | [`stack_dump`], printed on [SIGQUIT](sigquit); recorded all the time, [`places`] |
+//! | which of their futures do they forget? | [`futurelock`] |
 //! | who keeps a thread? | [`stall`] |
 //! | what was left at the end? | [`shutdown_report`] |
 //! | does everybody wait for everybody? | [`deadlock`] |
@@ -51,6 +52,7 @@ mod collect;
 pub(crate) mod deadlock;
 mod details;
 pub(crate) mod dump;
+pub(crate) mod futurelock;
 mod groups;
 mod histogram;
 mod hooks;
@@ -60,6 +62,7 @@ mod json;
 mod latency;
 pub(crate) mod metrics;
 mod observer;
+mod places;
 mod polls;
 #[cfg(feature = "metrics")]
 mod publish;
@@ -77,6 +80,7 @@ pub use crate::stacks::{Frame, TaskStack};
 pub use block_ons::BlockOnInfo;
 pub use deadlock::OnDeadlock;
 pub use dump::{TaskDump, TaskInfo, TaskState};
+pub use futurelock::Futurelock;
 pub use groups::TaskGroup;
 pub use histogram::Histogram;
 pub(crate) use hooks::Hooks;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::details::Begun;
 use super::hooks::Hooks;
-use super::instruments::{DETAILS, HISTOGRAMS, HOOKS, Instruments, TIMELINE};
+use super::instruments::{DETAILS, HISTOGRAMS, HOOKS, Instruments, STACKS, TIMELINE};
 use super::journal::Journal;
 use super::timeline::{Kind, stamp};
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::Purpose;
-use crate::tasks::Runnable;
+use crate::tasks::{Polled, Runnable, capture};
 
 impl Instruments {
     /// Polls a task while instruments are on. `last_poll_end`: when the last observed poll of this
@@ -89,7 +89,10 @@ impl Instruments {
             0 => Begun::default(),
             _ => self.details.poll_begins(tag, clock::now()),
         };
-        let polled = purpose.poll(runnable);
+        let polled = match on & STACKS {
+            0 => purpose.poll(runnable),
+            _ => poll_recorded(shared, runnable, purpose),
+        };
         shared.abort_if_forked();
         let end = stamp::now();
         let kind = match polled.has_ended {
@@ -121,4 +124,16 @@ impl Instruments {
         }
         records.map_or(0, |_| end)
     }
+}
+
+/// Keeps the clones of the task's waker in view.
+fn poll_recorded(shared: &'static Shared, runnable: Runnable, purpose: Purpose) -> Polled {
+    let tag = runnable.metadata().tag();
+    let polled = capture::poll_recorded(runnable, purpose);
+    if polled.has_ended {
+        if let Some(leaves) = shared.registry.leaves() {
+            leaves.finished(tag);
+        }
+    }
+    polled
 }

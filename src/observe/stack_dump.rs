@@ -18,7 +18,7 @@ use crate::clock;
 use crate::scheduler::Shared;
 use crate::stacks;
 use crate::sync::{Arc, thread};
-use crate::tasks::capture::{Answer, Collector};
+use crate::tasks::collector::{Answer, Collector};
 use crate::tasks::registry::{Member, Place, Registered, Registry};
 
 /// Tasks that are asked and have not answered, at most.

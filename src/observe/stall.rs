@@ -27,6 +27,7 @@ use std::panic::Location;
 use std::time::Duration;
 use std::{fmt, ptr};
 
+use super::places::{self, LastWaited};
 use crate::scheduler::Shared;
 use crate::scheduler::observer::{Incident, Stall};
 use crate::stacks::TaskStack;
@@ -51,6 +52,7 @@ use crate::tasks::{self, Id};
 pub struct StallReport {
     task: tasks::Description,
     kept: Kept,
+    last_stacks: Vec<TaskStack>,
 }
 
 impl StallReport {
@@ -111,6 +113,12 @@ impl StallReport {
     pub fn is_retaken(&self) -> bool {
         self.kept.is_retaken
     }
+
+    /// Where it waited last. Known while
+    /// [`Builder::record_stacks`](crate::runtime::Builder::record_stacks) is on.
+    pub fn last_stacks(&self) -> &[TaskStack] {
+        &self.last_stacks
+    }
 }
 
 impl fmt::Display for StallReport {
@@ -119,7 +127,7 @@ impl fmt::Display for StallReport {
         if self.location().is_some() {
             f.write_str(",")?;
         }
-        write!(f, " {}", self.kept)
+        write!(f, " {}{}", self.kept, LastWaited(&self.last_stacks))
     }
 }
 
@@ -320,7 +328,12 @@ fn report_stall(shared: &'static Shared, stall: Stall, reporters: Arc<Reporters>
         return;
     };
     let place = place_of(&task);
-    let report = StallReport { task, kept };
+    let last_stacks = places::last(shared, task.tag);
+    let report = StallReport {
+        task,
+        kept,
+        last_stacks,
+    };
     reporters.on_stall.say(place, report.clone());
     if reporters.are_there() {
         shared.call_in_pool(move || reporters.tell_stall(shared, &report));

@@ -59,6 +59,7 @@ pub struct Builder {
     on_deadlock: Option<OnDeadlock>,
     histograms: Option<bool>,
     task_details: Option<bool>,
+    record_stacks: Option<u32>,
     trace_to: Option<PathBuf>,
     flight_recorder: Option<PathBuf>,
     trace_events: usize,
@@ -85,6 +86,7 @@ impl Builder {
             on_deadlock: None,
             histograms: None,
             task_details: None,
+            record_stacks: None,
             trace_to: None,
             flight_recorder: None,
             trace_events: EVENTS,
@@ -314,6 +316,19 @@ impl Builder {
         self
     }
 
+    /// Keeps the call stack of each `every`-th clone of a task's waker; 0: of none. So
+    /// [`Handle::dump_tasks`](super::Handle::dump_tasks) shows where tasks wait, and waited last; with
+    /// 1, [`TaskInfo::futurelocks`](super::TaskInfo::futurelocks), for which tasks that wait for a
+    /// new set of futures are polled once more.
+    ///
+    /// Default: 0, or as the environment variable `EXECUTOR_DEBUG` says (`stacks=1`). A kept clone
+    /// costs 1.5 µs, with `-C force-frame-pointers=yes` 0.3 µs; each poll 0.1 µs. Needs the feature
+    /// `stacks`.
+    pub fn record_stacks(mut self, every: u32) -> Builder {
+        self.record_stacks = Some(every);
+        self
+    }
+
     /// Records a timeline from the beginning, and writes it to this file when the runtime shuts
     /// down: see [`trace::stop`](crate::trace::stop).
     ///
@@ -455,6 +470,7 @@ impl Builder {
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: self.task_details.unwrap_or(debugging.details),
+                stacks: self.record_stacks.unwrap_or(debugging.stacks),
                 hooks: Arc::new(self.hooks),
                 records_flight: false,
                 events: self.trace_events,

@@ -9,6 +9,7 @@
 //! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them: when, and when not, see `Builder::stall_threshold` |
 //! | `deadlock` | `1` (default in debug builds), `0` (default in others), `panic` | whether a deadlock is looked for, and makes `block_on` panic, where the builder does not say |
 //! | `histograms` | `1`, `0` (default) | whether poll times and schedule latencies are measured, where the builder does not say |
+//! | `stacks` | a number, `0` (default) | whether each so many-th clone of a task's waker keeps its call stack, for task dumps, where the builder does not say |
 //! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
 //! | `schedtrace` | milliseconds, at least 1 | how often each runtime prints the state of its scheduler on standard error; without it never |
@@ -47,6 +48,7 @@ pub(super) struct Debugging {
     pub(super) histograms: bool,
     pub(super) on_deadlock: OnDeadlock,
     pub(super) details: bool,
+    pub(super) stacks: u32,
     pub(super) schedtrace: Option<Duration>,
     pub(super) sigquit: bool,
 }
@@ -75,6 +77,7 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         histograms: false,
         on_deadlock: OnDeadlock::default(),
         details: false,
+        stacks: 0,
         schedtrace: None,
         sigquit: false,
     };
@@ -98,9 +101,10 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
             "sigquit=0" => debugging.sigquit = false,
             SIGQUIT if sigquit::IS_AVAILABLE => debugging.sigquit = true,
             "retake=1" => debugging.retakes = true,
-            _ => match interval(setting) {
-                Some(interval) => debugging.schedtrace = Some(interval),
-                None => ignored.push(setting),
+            _ => match (interval(setting), number(setting, "stacks=")) {
+                (Some(interval), _) => debugging.schedtrace = Some(interval),
+                (None, Some(every)) => debugging.stacks = every,
+                (None, None) => ignored.push(setting),
             },
         }
     }
@@ -109,13 +113,16 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
 
 /// `schedtrace=MILLISECONDS`.
 fn interval(setting: &str) -> Option<Duration> {
-    let millis = setting.strip_prefix("schedtrace=")?;
-    if !millis.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Numbers would take a sign.
-        return None;
-    }
-    let millis: NonZeroU32 = millis.parse().ok()?;
+    let millis = NonZeroU32::new(number(setting, "schedtrace=")?)?;
     Some(Duration::from_millis(u64::from(millis.get())))
+}
+
+/// `KEY=NUMBER`.
+fn number(setting: &str, key: &str) -> Option<u32> {
+    let number = setting.strip_prefix(key)?;
+    // Else it might have a sign.
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]
@@ -139,6 +146,17 @@ mod tests {
         assert_eq!(ignored.is_empty(), sigquit::IS_AVAILABLE);
         assert_eq!(parse("sigquit=1,sigquit=0").0, parse("").0);
         assert_eq!(parse("sigquit=yes").1, ["sigquit=yes"]);
+    }
+
+    #[test]
+    fn every_so_many_th_stack_is_a_number() {
+        for (value, every) in [("stacks=1", 1), ("stacks=64,tasks=1", 64), ("stacks=0", 0)] {
+            let (debugging, ignored) = parse(value);
+            assert_eq!((debugging.stacks, ignored.len()), (every, 0));
+        }
+        for wrong in ["stacks", "stacks=", "stacks=-1", "stacks=+1", "stacks=all"] {
+            assert_eq!(parse(wrong), (parse("").0, vec![wrong]));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! | Is it a deadlock? | in debug builds a line on standard error; [`Builder::on_deadlock`] |
 //! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
 //! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
-//! | Where does each task wait? | [`Handle::dump_stacks`], and SIGQUIT with `EXECUTOR_DEBUG=sigquit=1`: the chain of `.await`s |
+//! | Where does each task wait? | [`Handle::dump_stacks`], and SIGQUIT with `EXECUTOR_DEBUG=sigquit=1`: the chain of `.await`s; with [`Builder::record_stacks`] at all times, also by `dump_tasks` |
 //! | What happened when? | [`trace`](crate::trace): a timeline from now on, of a whole run, or of the seconds before a failure |
 //! | What was left at the end? | [`Runtime::shutdown_timeout`] |
 //!
@@ -36,6 +36,7 @@
 //! | `deadlock=1`, `deadlock=0`, `deadlock=panic` | whether the runtime looks for deadlocks, and makes `block_on` panic |
 //! | `histograms=1` | measures how long polls take and tasks wait |
 //! | `tasks=1` | records since when each task does what it does |
+//! | `stacks=1` | records where tasks wait, at all times |
 //! | `schedtrace=1000`, `scheddetail=1` | prints the scheduler's state each 1000 ms, in the format of Go's `GODEBUG` |
 //! | `sigquit=1` | SIGQUIT prints the tasks of all runtimes of the process, which goes on; on unix, with the feature `stacks` |
 //! | `retake=0` | leaves stuck tasks their processors, to see what that costs |
@@ -98,8 +99,8 @@ pub(crate) use local_set::{in_block_on, try_spawn_local};
 pub(crate) use foreign::Foreign;
 
 pub use crate::observe::{
-    BlockOnInfo, Frame, Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport, StallReport,
-    TaskDump, TaskGroup, TaskInfo, TaskMeta, TaskStack, TaskState,
+    BlockOnInfo, Frame, Futurelock, Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport,
+    StallReport, TaskDump, TaskGroup, TaskInfo, TaskMeta, TaskStack, TaskState,
 };
 
 /// The index of the processor that this thread holds, by which

@@ -9,7 +9,7 @@ use crate::observe::block_ons::Waits;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::capture::Collector;
+use crate::tasks::collector::Collector;
 use crate::tasks::registry::thread_number;
 
 /// The waker of one `block_on`.

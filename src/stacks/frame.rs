@@ -149,6 +149,21 @@ impl Frame {
         self.address
     }
 
+    /// Whether the function is one of this package, by its name or its file. `package` has dashes.
+    pub(crate) fn is_of_package(&self, package: &str) -> bool {
+        let is_folder = |part: &str| {
+            let version = part.strip_prefix(package);
+            version.is_some_and(|version| {
+                let number = version.strip_prefix('-').unwrap_or("0");
+                number.starts_with(|char: char| char.is_ascii_digit())
+                    && (version.is_empty() || version.starts_with('-'))
+            })
+        };
+        let file = self.file().and_then(Path::to_str).unwrap_or_default();
+        crate_of(self.name().unwrap_or_default()) == package.replace('-', "_")
+            || file.split(['/', '\\']).any(is_folder)
+    }
+
     /// Whether the function is one of this file of the executor, or of any for the empty one. Names
     /// of inlined functions may have no path, and programs no debug information.
     pub(super) fn is_of_executor(&self, file: &str) -> bool {

@@ -20,6 +20,9 @@
 mod blocked;
 mod frame;
 mod origin;
+// Linux tells a thread where its stack is, and the register has a name of its own on each machine.
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+mod frame_pointers;
 mod symbols;
 mod walk;
 
@@ -31,8 +34,12 @@ mod walk;
 ))]
 pub(crate) use blocked::BlockedStacks;
 pub use frame::{Frame, TaskStack};
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use frame_pointers::walk_often;
 pub(crate) use origin::{Origin, readable_type};
 pub(crate) use walk::walk;
+#[cfg(not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")))]
+pub(crate) use walk::walk as walk_often;
 
 /// Takes every lock of this module, for a fork.
 pub(crate) fn hold() -> impl Sized + 'static {

@@ -2,7 +2,7 @@
 
 /// Frames of one stack at most. A chain of awaits is rarely deeper than 20.
 #[cfg(feature = "stacks")]
-const MOST_FRAMES: usize = 96;
+pub(super) const MOST_FRAMES: usize = 96;
 
 /// The addresses of the calls on this thread's stack, the innermost first, up to and with the frame
 /// that contains the address `boundary`.

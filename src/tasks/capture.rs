@@ -13,7 +13,8 @@
 //!    the flag visible to the poll that follows, also if the task lies in a queue already. A task
 //!    that is being polled is not asked, since the wake would make it run once more for nothing.
 //! 2. A poll that begins with the flag calls [`begin`], and polls the future with the recording
-//!    waker.
+//!    waker. So does each poll while [`leaves`](super::leaves) are recorded: then what `clone`
+//!    returns stands for the real waker, and says later what has become of it.
 //! 3. The future is not ready: its poll calls [`end`], which clears the flag and hands the stacks
 //!    to the collector. The future is ready, has panicked, or was cancelled: `leave` sees the flag,
 //!    and calls [`end`], too. So each task that was asked answers once.
@@ -33,165 +34,21 @@
 //! `FuturesUnordered`, and of other executors within a task.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
-use std::time::Instant;
 
+use super::collector::{Answer, Collector};
 use super::future_name::unwrapped;
-use super::registry::{Member, thread_number};
-use super::{Meta, registration};
-use crate::clock;
-use crate::stacks::{TaskStack, walk};
+use super::leaves::{self, Leaves, Polled};
+use super::registry::thread_number;
+use super::{Meta, Purpose, Runnable, current, registration, wakers};
+use crate::stacks::{TaskStack, walk, walk_often};
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Mutex};
 
 /// Stacks kept of one task. One that waits for more futures at once has the others counted.
 const MOST_STACKS: usize = 32;
-
-/// Different stacks kept of all tasks together: some 20 MB.
-const MOST_DIFFERENT: usize = 1 << 16;
-
-/// Answers kept in one piece of memory.
-const PIECE: usize = 1024;
-
-/// What a poll has found out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Answer {
-    /// The type of the task's first future. Where it was inlined, no symbol has its name.
-    pub(crate) future: &'static str,
-    pub(crate) stacks: Vec<TaskStack>,
-    /// Clones of the waker beyond those.
-    pub(crate) omitted: usize,
-    pub(crate) has_ended: bool,
-}
-
-/// Where the stacks of a dump come together.
-#[derive(Debug, Default)]
-pub(crate) struct Collector {
-    state: Mutex<Collected>,
-    /// Told when no more answers are outstanding than the asker waits for.
-    answered: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Collected {
-    /// Tags of the tasks that have not answered yet.
-    asked: HashSet<u64>,
-    /// In pieces, by tag: what grows by copying would keep those who answer waiting for the lock,
-    /// for a million tasks for longer than a stall is.
-    answers: Vec<Vec<(u64, Answer)>>,
-    /// Each stack once.
-    different: HashSet<TaskStack>,
-    /// The asker waits until no more than so many answers are outstanding.
-    awaited: Option<usize>,
-}
-
-impl Collector {
-    /// Step 1. Gives back a task that is being polled.
-    pub(crate) fn ask(&self, member: Member) -> Option<Member> {
-        if member.is_polled() {
-            return Some(member);
-        }
-        self.state.lock().asked.insert(member.tag());
-        if member.want_stack() {
-            ASKING.set(member.tag());
-            member.wake();
-            ASKING.set(0);
-        } else {
-            self.answer(member.tag(), Answer::ended());
-        }
-        None
-    }
-
-    /// Step 1 for a future that is no task. `ask` makes its thread poll it by [`Capturing`], or gives
-    /// `false`. The key is one that no tag is.
-    pub(crate) fn ask_future(&self, key: u64, ask: impl FnOnce() -> bool) {
-        self.state.lock().asked.insert(key);
-        if !ask() {
-            self.state.lock().asked.remove(&key);
-        }
-    }
-
-    /// A future that was asked has ended without another poll.
-    pub(crate) fn has_ended(&self, key: u64) {
-        self.answer(key, Answer::ended());
-    }
-
-    /// Waits until at most `outstanding` answers are. `false`: it is later than the deadline.
-    pub(crate) fn wait(&self, outstanding: usize, deadline: Option<Instant>) -> bool {
-        let mut state = self.state.lock();
-        while state.asked.len() > outstanding {
-            state.awaited = Some(outstanding);
-            match deadline {
-                None => state = self.answered.wait(state),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(clock::now());
-                    if left.is_zero() {
-                        state.awaited = None;
-                        return false;
-                    }
-                    state = self.answered.wait_timeout(state, left).0;
-                }
-            }
-        }
-        state.awaited = None;
-        true
-    }
-
-    /// Step 3.
-    fn answer(&self, tag: u64, mut answer: Answer) {
-        let mut state = self.state.lock();
-        if !state.asked.remove(&tag) {
-            // The flag was left by another dump.
-            return;
-        }
-        for stack in &mut answer.stacks {
-            match state.different.get(stack) {
-                Some(known) => *stack = known.clone(),
-                None if state.different.len() < MOST_DIFFERENT => {
-                    state.different.insert(stack.clone());
-                }
-                None => {}
-            }
-        }
-        match state.answers.last_mut() {
-            Some(piece) if piece.len() < PIECE => piece.push((tag, answer)),
-            _ => {
-                let mut piece = Vec::with_capacity(PIECE);
-                piece.push((tag, answer));
-                state.answers.push(piece);
-            }
-        }
-        if state
-            .awaited
-            .is_some_and(|awaited| state.asked.len() <= awaited)
-        {
-            self.answered.notify_one();
-        }
-    }
-
-    /// The answers so far, by tag.
-    pub(crate) fn take(&self) -> HashMap<u64, Answer> {
-        let answers = std::mem::take(&mut self.state.lock().answers);
-        answers.into_iter().flatten().collect()
-    }
-
-    /// Whether this task was asked and has not answered.
-    pub(crate) fn awaits(&self, tag: u64) -> bool {
-        self.state.lock().asked.contains(&tag)
-    }
-}
-
-impl Answer {
-    fn ended() -> Answer {
-        Answer {
-            has_ended: true,
-            ..Answer::default()
-        }
-    }
-}
 
 /// What the recording waker of one poll notes.
 struct Recorder {
@@ -203,13 +60,23 @@ struct Recorder {
     boundary: usize,
     /// Another thread, to which the future has lent its waker, has another stack.
     thread: u64,
-    answer: Mutex<Answer>,
+    /// The stacks are for a dump.
+    is_asked: bool,
+    /// The clones are kept in view: see [`leaves`](super::leaves).
+    leaves: Option<&'static Leaves>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Noted {
+    answer: Answer,
+    leaves: Polled,
 }
 
 /// One poll that is captured. The pointers are of boxes, which [`take_recording`] frees.
 struct Recording {
     key: u64,
-    collector: Arc<Collector>,
+    collector: Option<Arc<Collector>>,
     recorder: *mut Recorder,
     /// Its data is the recorder.
     waker: *mut Waker,
@@ -221,38 +88,65 @@ std::thread_local! {
     /// The innermost poll of this thread that is captured; null: none.
     static RECORDING: Cell<*mut Recording> = const { Cell::new(ptr::null_mut()) };
 
-    /// The tag of the task that this thread wakes to ask it; 0: none.
-    static ASKING: Cell<u64> = const { Cell::new(0) };
+    /// The tag of the task that this thread polls to keep its clones in view; 0: none.
+    static RECORDED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Whether this thread wakes that task to ask it, so that the push it tells is for a dump.
-pub(crate) fn is_asking(tag: u64) -> bool {
-    ASKING.get() == tag
+/// Polls a task, which keeps its clones in view: see [`leaves`](super::leaves).
+pub(crate) fn poll_recorded(runnable: Runnable, purpose: Purpose) -> current::Polled {
+    if purpose != Purpose::Run {
+        return purpose.poll(runnable);
+    }
+    let meta = runnable.metadata();
+    // Relaxed: the poll that follows is on this thread.
+    meta.registration
+        .fetch_or(registration::STACK_WANTED, Ordering::Relaxed);
+    let outer = RECORDED.replace(meta.tag());
+    let polled = purpose.poll(runnable);
+    RECORDED.set(outer);
+    polled
 }
 
 /// Step 2, with the waker of the poll. Gives a waker for the future, which is there until [`end`].
 pub(super) fn begin<'a>(meta: &Meta, waker: &'a Waker, future: &'static str) -> &'a Waker {
-    match meta.registry().collector() {
-        Some(collector) => begin_as(collector, meta.tag(), waker, future),
-        None => waker,
+    let registry = meta.registry();
+    let collector = registry.collector();
+    let leaves = match RECORDED.get() == meta.tag() {
+        true => registry.leaves(),
+        false => None,
+    };
+    if collector.is_none() && leaves.is_none() {
+        return waker;
     }
+    if leaves.is_some() {
+        // Before the first of its leaves asks.
+        wakers::note_own(waker);
+    }
+    begin_as(collector, leaves, meta.tag(), waker, future)
 }
 
 /// [`begin`] for what this key stands for. The waker is there until [`take_recording`]. The one that
 /// it stands for lies in the frame of who polls, in which stacks end.
 fn begin_as<'a>(
-    collector: Arc<Collector>,
+    collector: Option<Arc<Collector>>,
+    leaves: Option<&'static Leaves>,
     key: u64,
     real: &'a Waker,
     future: &'static str,
 ) -> &'a Waker {
+    let answer = Answer {
+        future: unwrapped(future),
+        ..Answer::default()
+    };
     let recorder = Box::into_raw(Box::new(Recorder {
         real: AtomicPtr::new(ptr::from_ref(real).cast_mut()),
         boundary: ptr::from_ref(real).addr(),
         thread: thread_number(),
-        answer: Mutex::new(Answer {
-            future: unwrapped(future),
-            ..Answer::default()
+        is_asked: collector.is_some(),
+        leaves,
+        noted: Mutex::new(Noted {
+            answer,
+            leaves: Polled::default(),
         }),
     }));
     // SAFETY: the functions of `RECORDING_WAKER` demand a `Recorder` that lives, which is so until
@@ -273,16 +167,9 @@ fn begin_as<'a>(
 
 /// A recording that is over.
 struct Recorded {
-    collector: Arc<Collector>,
-    key: u64,
-    answer: Answer,
-}
-
-impl Recorded {
-    fn answer(mut self, has_ended: bool) {
-        self.answer.has_ended = has_ended;
-        self.collector.answer(self.key, self.answer);
-    }
+    collector: Option<Arc<Collector>>,
+    leaves: Option<&'static Leaves>,
+    noted: Noted,
 }
 
 /// Ends the innermost recording of this thread, if it is of this key. Its poll is over.
@@ -299,11 +186,11 @@ fn take_recording(key: u64) -> Option<Recorded> {
         (recording, recorder)
     };
     RECORDING.set(recording.outer);
-    let answer = std::mem::take(&mut *recorder.answer.lock());
+    let noted = std::mem::take(&mut *recorder.noted.lock());
     Some(Recorded {
         collector: recording.collector,
-        key,
-        answer,
+        leaves: recorder.leaves,
+        noted,
     })
 }
 
@@ -323,7 +210,7 @@ impl Capturing<'_> {
         real: &'a Waker,
     ) -> Capturing<'a> {
         Capturing {
-            waker: begin_as(collector, key, real, future),
+            waker: begin_as(Some(collector), None, key, real, future),
             key,
             is_pending: false,
         }
@@ -344,28 +231,43 @@ impl Capturing<'_> {
 impl Drop for Capturing<'_> {
     fn drop(&mut self) {
         if let Some(recorded) = take_recording(self.key) {
-            recorded.answer(!self.is_pending);
+            let mut answer = recorded.noted.answer;
+            answer.has_ended = !self.is_pending;
+            if let Some(collector) = recorded.collector {
+                collector.answer(self.key, answer);
+            }
         }
     }
 }
 
 /// Step 3: a poll of this task that saw the flag, or another one that ended the task, is over.
-pub(super) fn end(meta: &Meta, has_ended: bool) {
+/// `waker`: the real one, of a task that waits; `None`: it has ended.
+pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
+    let has_ended = waker.is_none();
+    let recorded = take_recording(meta.tag());
     if !has_ended {
         // Relaxed: who has set it waits for the answer, which a lock hands over.
         meta.registration
             .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
     }
     let collector = meta.registry().collector();
-    match (take_recording(meta.tag()), collector) {
-        (Some(mut recorded), collector) => {
-            meta.registry().count_captured();
+    let (was_asked, noted, leaves) = match recorded {
+        Some(recorded) => (recorded.collector, recorded.noted, recorded.leaves),
+        None => (None, Noted::default(), None),
+    };
+    match (was_asked, collector) {
+        (Some(was_asked), collector) => {
+            let mut answer = noted.answer;
+            answer.has_ended = has_ended;
             // Who asks may be another one than when the poll began.
-            recorded.collector = collector.unwrap_or(recorded.collector);
-            recorded.answer(has_ended);
+            if collector.unwrap_or(was_asked).answer(meta.tag(), answer) {
+                meta.registry().count_captured();
+            }
         }
-        // It was ended without a poll.
-        (None, Some(collector)) if has_ended => collector.answer(meta.tag(), Answer::ended()),
+        // It was ended without a poll, or in one that nobody had asked for.
+        (None, Some(collector)) if has_ended => {
+            collector.answer(meta.tag(), Answer::ended());
+        }
         // There was nobody to answer when the poll began.
         (None, Some(collector)) if collector.awaits(meta.tag()) => {
             // Relaxed: as in `Member::want_stack`, whose caller wakes the task after this poll began.
@@ -373,6 +275,11 @@ pub(super) fn end(meta: &Meta, has_ended: bool) {
                 .fetch_or(registration::STACK_WANTED, Ordering::Relaxed);
         }
         (None, _) => {}
+    }
+    if let (Some(leaves), Some(waker)) = (leaves, waker) {
+        if leaves.pending(meta.tag(), noted.leaves) {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -409,36 +316,56 @@ pub(super) fn poll_with<R>(given: &Waker, real: &Waker, poll: impl FnOnce(&Waker
 }
 
 impl Recorder {
+    /// Notes where the waker is cloned. Gives the clone, if it is kept in view.
     #[inline(never)]
-    fn note(&self) {
+    fn note(&self, real: &Waker) -> Option<Waker> {
         if thread_number() != self.thread {
-            return;
+            self.noted.lock().leaves.is_incomplete = true;
+            return None;
         }
-        if self.answer.lock().stacks.len() == MOST_STACKS {
-            self.answer.lock().omitted += 1;
-            return;
+        let (is_asked, leaves) = {
+            let mut noted = self.noted.lock();
+            let has_room = noted.answer.stacks.len() < MOST_STACKS;
+            noted.answer.omitted += usize::from(self.is_asked && !has_room);
+            let leaves = self.leaves.filter(|leaves| leaves.is_due());
+            let keeps = leaves.is_some() && noted.leaves.notes.len() < MOST_STACKS;
+            noted.leaves.is_incomplete |= leaves.is_some() && !keeps;
+            (self.is_asked && has_room, leaves.filter(|_| keeps))
+        };
+        if !is_asked && leaves.is_none() {
+            return None;
         }
-        let stack = walk(self.boundary);
-        if !stack.is_empty() {
-            let stack = TaskStack::new(stack.into());
-            self.answer.lock().stacks.push(stack);
+        let stack = match leaves {
+            Some(_) => walk_often(self.boundary),
+            None => walk(self.boundary),
+        };
+        if stack.is_empty() {
+            return None;
         }
+        let stack = TaskStack::new(stack.into());
+        if is_asked {
+            self.noted.lock().answer.stacks.push(stack.clone());
+        }
+        leaves?;
+        let (waker, note) = leaves::keep(real, stack);
+        self.noted.lock().leaves.notes.push(note);
+        Some(waker)
     }
 }
 
-/// A waker whose clones are those of the real one. Its data is a `Recorder` that lives as long as
-/// the waker.
+/// A waker whose clones are those of the real one, or stand for it. Its data is a `Recorder` that
+/// lives as long as the waker.
 static RECORDING_WAKER: RawWakerVTable =
     RawWakerVTable::new(clone, wake_by_ref, wake_by_ref, |_| ());
 
 unsafe fn clone(recorder: *const ()) -> RawWaker {
     // SAFETY: see `RECORDING_WAKER`.
     let recorder = unsafe { &*recorder.cast::<Recorder>() };
-    recorder.note();
     // SAFETY: the real waker outlives its use here, see `Recorder::real`.
     let real = unsafe { &*recorder.real.load(Ordering::Relaxed) };
-    let real = ManuallyDrop::new(real.clone());
-    RawWaker::new(real.data(), real.vtable())
+    let clone = recorder.note(real).unwrap_or_else(|| real.clone());
+    let clone = ManuallyDrop::new(clone);
+    RawWaker::new(clone.data(), clone.vtable())
 }
 
 unsafe fn wake_by_ref(recorder: *const ()) {

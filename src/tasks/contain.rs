@@ -423,27 +423,32 @@ fn begin_capture(waker: &Waker, future: fn() -> &'static str) -> &Waker {
 #[cold]
 fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
-        if meta.registration.load(Ordering::Relaxed) & registration::KEY != 0 {
-            // It is registered. It was asked where it waits.
-            capture::end(meta, false);
-            return true;
+        let seen = meta.registration.load(Ordering::Relaxed);
+        let stays = seen & registration::KEY != 0 || register_first(meta, waker);
+        if seen & registration::STACK_WANTED != 0 {
+            capture::end(meta, Some(waker));
         }
-        layout::assert_offset(waker, meta);
-        wakers::note_own(waker);
-        let Some(key) = meta.registry().insert(waker) else {
-            return false;
-        };
-        let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
-        if seen & registration::CONTROLLED != 0 {
-            if let Some(control) = Control::find(meta.id()) {
-                // An abort through the control and one through the join handle may both have come
-                // before.
-                return control.attach(waker.clone()) && seen & registration::ABORTED == 0;
-            }
-        }
-        seen & registration::ABORTED == 0
+        stays
     })
     .unwrap_or(true)
+}
+
+/// The task waits for the first time.
+fn register_first(meta: &Meta, waker: &Waker) -> bool {
+    layout::assert_offset(waker, meta);
+    wakers::note_own(waker);
+    let Some(key) = meta.registry().insert(waker) else {
+        return false;
+    };
+    let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
+    if seen & registration::CONTROLLED != 0 {
+        if let Some(control) = Control::find(meta.id()) {
+            // An abort through the control and one through the join handle may both have come
+            // before.
+            return control.attach(waker.clone()) && seen & registration::ABORTED == 0;
+        }
+    }
+    seen & registration::ABORTED == 0
 }
 
 /// Undoes [`register`] after the future was dropped. Returns the task's control, if it has one: the
@@ -465,7 +470,7 @@ fn leave_registered(meta: &Meta, seen: u32) -> Option<Arc<Control>> {
         drop(meta.registry().remove(seen & registration::KEY));
     }
     if seen & registration::STACK_WANTED != 0 {
-        capture::end(meta, true);
+        capture::end(meta, None);
     }
     match seen & registration::CONTROLLED {
         0 => None,

@@ -33,6 +33,7 @@ use crate::sync::atomic::AtomicU32;
 
 pub(crate) mod budget;
 pub(crate) mod capture;
+pub(crate) mod collector;
 mod contain;
 pub(crate) mod control;
 mod current;
@@ -40,6 +41,7 @@ mod future_name;
 mod join;
 pub(crate) mod large;
 mod layout;
+pub(crate) mod leaves;
 mod member;
 pub(crate) mod observe;
 mod outcome;
@@ -55,7 +57,7 @@ pub(crate) use contain::{
     drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
-pub(crate) use current::{Purpose, Runnable, cancel, current_id, current_tag, run};
+pub(crate) use current::{Polled, Purpose, Runnable, cancel, current_id, current_tag, run};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
 pub(crate) use outcome::Outcome;
@@ -152,8 +154,8 @@ pub(crate) mod registration {
     pub(crate) const CONTROLLED: u32 = 1 << 30;
     /// The future has been dropped. Set by `leave`, which clears all other bits; never cleared.
     pub(crate) const FINISHED: u32 = 1 << 29;
-    /// The task was asked where it waits. Set by [`super::capture`], on a task that is registered.
-    /// Read at the start of each poll; cleared at its end.
+    /// The task was asked where it waits. Set by [`super::capture`], on a task that is registered, or
+    /// by the thread that is about to poll it. Read at the start of each poll; cleared at its end.
     pub(crate) const STACK_WANTED: u32 = 1 << 28;
     /// The task's key in the registry of its runtime; 0 while the task has never been pending. Set
     /// by `register`.

@@ -26,10 +26,11 @@ use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::capture::Collector;
+use super::collector::Collector;
+use super::leaves::Leaves;
 use super::{RUNTIME_BITS, layout, registration};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, OnceLock};
 
 mod members;
 
@@ -72,6 +73,8 @@ pub(crate) struct Registry {
     collector: Mutex<Option<Arc<Collector>>>,
     /// Polls of its tasks that a dump has caused. Relaxed: a figure.
     captured: AtomicU64,
+    /// What is recorded of the tasks' wakers. Made when it is wanted for the first time.
+    leaves: OnceLock<Box<Leaves>>,
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
 }
 
@@ -155,6 +158,7 @@ impl Registry {
                     owner: AtomicU32::new(0),
                     collector: Mutex::new(None),
                     captured: AtomicU64::new(0),
+                    leaves: OnceLock::new(),
                     shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
                 }));
                 // Release: pairs with the acquire load in `at`, so a thread that reads the index in
@@ -274,6 +278,18 @@ impl Registry {
             );
         }
         all
+    }
+
+    /// What is recorded of the tasks' wakers. `None`: nothing ever was.
+    pub(crate) fn leaves(&self) -> Option<&Leaves> {
+        self.leaves.get().map(|leaves| &**leaves)
+    }
+
+    /// Records every so many-th clone of a waker from now on; 0: none. What is known is forgotten.
+    pub(crate) fn record_leaves(&self, every: u32) {
+        if every != 0 || self.leaves.get().is_some() {
+            self.leaves.get_or_init(Box::default).begin(every);
+        }
     }
 
     /// Who asks the tasks where they wait.

@@ -15,6 +15,7 @@ use crate::sync::{Mutex, thread};
 
 mod aborts;
 mod captures;
+mod leaves;
 mod members;
 
 std::thread_local! {

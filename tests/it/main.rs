@@ -81,6 +81,8 @@ mod instruments {
     mod stack_dump;
     #[cfg(feature = "stacks")]
     mod stack_groups;
+    #[cfg(all(feature = "stacks", feature = "time"))]
+    mod stack_recording;
     #[cfg(target_os = "linux")]
     mod stderr;
     mod task_dump;

@@ -60,8 +60,9 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &TaskGroup<'_>, margin: &str) 
         [task] => write!(f, "{task}")?,
         _ => write_head(f, group)?,
     }
-    let places = Places::new(f, margin, group.future());
-    places.write(group.stacks(), group.num_omitted_stacks())
+    let mut places = Places::new(f, margin, group.future());
+    places.write(group.stacks(), group.num_omitted_stacks())?;
+    places.write_recorded(group.first())
 }
 
 /// A task, and below it where it waits or is blocked.
@@ -71,7 +72,9 @@ pub(in crate::observe) fn write_task(
     margin: &str,
 ) -> fmt::Result {
     write!(f, "{task}")?;
-    Places::new(f, margin, task.future()).write(task.stacks(), task.omitted_stacks)
+    let mut places = Places::new(f, margin, task.future());
+    places.write(task.stacks(), task.omitted_stacks)?;
+    places.write_recorded(task)
 }
 
 /// About several tasks, as [`TaskInfo`](crate::runtime::TaskInfo) writes it about one.
@@ -132,10 +135,10 @@ impl<'a, 'b> Places<'a, 'b> {
         }
     }
 
-    fn write(mut self, stacks: &[TaskStack], omitted: usize) -> fmt::Result {
-        let Some(future) = self.future else {
+    fn write(&mut self, stacks: &[TaskStack], omitted: usize) -> fmt::Result {
+        if self.future.is_none() && stacks.is_empty() {
             return Ok(());
-        };
+        }
         let frames: Vec<Vec<Frame>> = stacks
             .iter()
             .map(|stack| {
@@ -145,9 +148,10 @@ impl<'a, 'b> Places<'a, 'b> {
             })
             .collect();
         let first = frames.first().and_then(|frames| frames.first());
-        let readable = readable_type(future);
-        if !first.is_some_and(|first| first.is_of_type(&readable)) {
-            self.line(' ', "", format_args!("future {readable}"))?;
+        if let Some(readable) = self.future.map(readable_type) {
+            if !first.is_some_and(|first| first.is_of_type(&readable)) {
+                self.line(' ', "", format_args!("future {readable}"))?;
+            }
         }
         if stacks.is_empty() {
             let why = format_args!("its poll has not cloned the waker");
@@ -159,6 +163,22 @@ impl<'a, 'b> Places<'a, 'b> {
             0 => Ok(()),
             more => self.line(' ', "", format_args!("and for {more} more")),
         }
+    }
+
+    /// What was recorded of this task beside where it waits.
+    fn write_recorded(&mut self, task: &TaskInfo) -> fmt::Result {
+        self.future = None;
+        if !task.last_stacks().is_empty() {
+            self.line(' ', "", format_args!("last waited at:"))?;
+            self.write(task.last_stacks(), 0)?;
+        }
+        for futurelock in task.futurelocks() {
+            let since = futurelock.since();
+            let woken = format_args!("futurelock: woken {since:.1?} ago, and not polled since:");
+            self.line(' ', "", woken)?;
+            self.write(std::slice::from_ref(futurelock.stack()), 0)?;
+        }
+        Ok(())
     }
 
     /// The calls that lead to several futures, which begin at the same one.

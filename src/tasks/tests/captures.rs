@@ -10,7 +10,7 @@ use super::{CANCELLED, ENDED, PANICKED, by_hand, result, woken};
 use crate::clock;
 use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::capture::{Answer, Collector};
+use crate::tasks::collector::{Answer, Collector};
 use crate::tasks::registry::{Member, Place, Registry};
 use crate::tasks::{cancel, current_id, run};
 

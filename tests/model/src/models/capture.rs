@@ -11,7 +11,7 @@ use crate::checker::{explore, explore_twin_at_length};
 use crate::runner::Check;
 use crate::scheduler::submit::OnWorkers;
 use crate::sync::{Arc, Mutex};
-use crate::tasks::capture::Collector;
+use crate::tasks::collector::Collector;
 use crate::tasks::registry::{Member, Place, Registry};
 use crate::tasks::{self, JoinHandle, Purpose};
 
