@@ -48,7 +48,7 @@ pub(super) use text::{write_dump, write_task};
 /// ```
 /// use std::time::Duration;
 ///
-/// let runtime = executor::Runtime::new()?;
+/// let runtime = executor::Builder::new().build()?;
 /// let dump = runtime.handle().dump_stacks(Duration::from_secs(1));
 /// for group in dump.groups().iter().filter(|group| group.count() > 1000) {
 ///     println!("{group}");

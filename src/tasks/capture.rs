@@ -260,7 +260,9 @@ pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
             let mut answer = noted.answer;
             answer.has_ended = has_ended;
             // Who asks may be another one than when the poll began.
-            if collector.unwrap_or(was_asked).answer(meta.tag(), answer) {
+            let is_answered = collector.unwrap_or(was_asked).answer(meta.tag(), answer);
+            // While clones are kept in view, each poll during a dump comes here.
+            if is_answered || leaves.is_none() {
                 meta.registry().count_captured();
             }
         }

@@ -35,7 +35,6 @@ const PLAIN: &[&str] = &[
     "stacks/frame.rs",
     "stacks/symbols.rs",
     "sync/counter.rs",
-    "stacks/symbols.rs",
     "tasks/spawn_site.rs",
     "tasks/wakers.rs",
     "scheduler/off_processor.rs",
@@ -301,7 +300,6 @@ fn root(copy: &Path, here: &Path) -> String {
         module(unused, "stacks/mod.rs", "mod stacks;"),
         module(unused, "blocking/mod.rs", "mod blocking;"),
         module(&with_net, "reactor/mod.rs", "mod reactor;"),
-        module(unused, "stacks/mod.rs", "mod stacks;"),
         module(unused, "tasks/mod.rs", "mod tasks;"),
         module(unused, "scheduler/mod.rs", "mod scheduler;"),
     ]

@@ -47,7 +47,7 @@ impl TaskDump {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let runtime = executor::Runtime::new()?;
+    /// let runtime = executor::Builder::new().build()?;
     /// let dump = runtime.handle().dump_stacks(Duration::from_secs(1));
     /// let mut json = Vec::new();
     /// dump.write_json(&mut json)?;

@@ -10,10 +10,6 @@ pub(crate) use crate::facade::{
 };
 /// Under a model it holds constants only (the start of the clock).
 pub(crate) use std::sync::OnceLock;
-/// For values that belong to another crate.
-pub(crate) use std::sync::atomic::{
-    AtomicUsize as ForeignAtomicUsize, Ordering as ForeignOrdering,
-};
 /// Taken at its word, since loom has no weak references. Nothing decides anything by a count of references.
 pub(crate) use std::sync::{Arc, Weak};
 
