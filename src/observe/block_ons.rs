@@ -8,7 +8,6 @@ use std::panic::Location;
 
 use crossbeam_utils::CachePadded;
 
-use super::stack_dump::first_future;
 use crate::stacks::TaskStack;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::collector::{Answer, Collector};
@@ -68,7 +67,7 @@ impl BlockOnInfo {
         let answer = answer.unwrap_or_default();
         BlockOnInfo {
             location: waits.location(),
-            future: first_future(&answer),
+            future: answer.first_future(),
             stacks: answer.stacks,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::dump::{TaskInfo, TaskState};
+use super::task_info::{TaskInfo, TaskState};
 use crate::scheduler::Shared;
 use crate::scheduler::probe;
 use crate::stacks::BlockedStacks;

@@ -16,7 +16,8 @@ use std::hash::{Hash, Hasher};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::dump::{TaskDump, TaskInfo, TaskState};
+use super::task_dump::TaskDump;
+use super::task_info::{TaskInfo, TaskState};
 use crate::stacks::TaskStack;
 
 mod json;
@@ -24,7 +25,7 @@ mod json;
 mod tests;
 mod text;
 
-pub(super) use text::{write_dump, write_task};
+pub(super) use text::write_task;
 
 /// Tasks of a [`TaskDump`] that were spawned at the same place and do the same: that wait at the
 /// same place, if it is known where they wait.

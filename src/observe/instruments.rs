@@ -26,7 +26,7 @@ use crate::scheduler::{Shared, probe};
 use crate::stacks;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::{self, Runnable, collector};
+use crate::tasks::{self, Runnable, capture};
 
 /// A yield leads nowhere: the timeline does not want to know of it.
 pub(super) const TIMELINE: u8 = WITHOUT_YIELDS;
@@ -284,7 +284,7 @@ impl Instruments {
         if on & DETAILS != 0 {
             match push {
                 Push::New => self.details.spawned(tag, clock::now()),
-                Push::Woken if collector::is_asking(tag) => self.details.asked(tag),
+                Push::Woken if capture::is_asking(tag) => self.details.asked(tag),
                 Push::Woken | Push::Yielded => self.details.woken(tag, clock::now()),
             }
         }

@@ -72,6 +72,8 @@ pub(crate) mod shutdown_report;
 pub(crate) mod sigquit;
 pub(crate) mod stack_dump;
 pub(crate) mod stall;
+mod task_dump;
+mod task_info;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timeline;
@@ -79,7 +81,6 @@ pub(crate) mod timeline;
 pub use crate::stacks::{Frame, TaskStack};
 pub use block_ons::BlockOnInfo;
 pub use deadlock::OnDeadlock;
-pub use dump::{TaskDump, TaskInfo, TaskState};
 pub use futurelock::Futurelock;
 pub use groups::TaskGroup;
 pub use histogram::Histogram;
@@ -90,6 +91,8 @@ pub use metrics::RuntimeMetrics;
 pub use shutdown_report::ShutdownReport;
 pub use stall::StallReport;
 pub(crate) use stall::{OnIncident, OnStall};
+pub use task_dump::TaskDump;
+pub use task_info::{TaskInfo, TaskState};
 
 /// What a builder has asked for.
 pub(crate) struct Settings {

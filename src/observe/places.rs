@@ -4,8 +4,8 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::dump::{TaskInfo, TaskState};
 use super::futurelock::Futurelock;
+use super::task_info::{TaskInfo, TaskState};
 use crate::scheduler::Shared;
 use crate::stacks::TaskStack;
 

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::blocked_stacks;
-use super::dump::{Counted, TaskInfo, TaskState, dump_tasks};
+use super::dump::dump_tasks;
 use super::groups::write_task;
+use super::task_info::{Counted, TaskInfo, TaskState};
 use crate::scheduler::Shared;
 
 /// What became of a runtime's tasks: see

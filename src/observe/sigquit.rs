@@ -42,9 +42,9 @@ mod imp {
     use std::os::unix::net::UnixStream;
     use std::process;
 
-    use crate::observe::dump::Counted;
     use crate::observe::each;
     use crate::observe::stack_dump::{WITHIN, dump_stacks};
+    use crate::observe::task_info::Counted;
     use crate::stderr;
     use crate::sync::atomic::{AtomicBool, Ordering};
     use crate::sync::{Mutex, MutexGuard, thread};

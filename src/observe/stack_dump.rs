@@ -12,12 +12,15 @@ use std::iter;
 use std::time::{Duration, Instant};
 
 use super::block_ons::{BlockOnInfo, Waits};
-use super::dump::{TaskDump, TaskInfo, TaskState, dump_tasks, sort};
+use super::dump::{dump_tasks, sort};
+use super::task_dump::TaskDump;
+use super::task_info::TaskInfo;
 use super::{blocked_stacks, of};
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::stacks;
 use crate::sync::{Arc, thread};
+use crate::tasks::capture::ask;
 use crate::tasks::collector::{Answer, Collector};
 use crate::tasks::registry::{Member, Place, Registered, Registry};
 
@@ -151,7 +154,7 @@ fn ask_tasks(
                 if is_late(deadline) || !collector.wait(AT_ONCE, deadline) {
                     return false;
                 }
-                polled.extend(collector.ask(member));
+                polled.extend(ask(collector, member));
             }
         }
     }
@@ -161,15 +164,10 @@ fn ask_tasks(
 /// Gives back those that are still being polled.
 fn ask_again(polled: Vec<Member>, collector: &Collector, deadline: Option<Instant>) -> Vec<Member> {
     let ask = |member| match collector.wait(AT_ONCE, deadline) {
-        true => collector.ask(member),
+        true => ask(collector, member),
         false => Some(member),
     };
     polled.into_iter().filter_map(ask).collect()
-}
-
-/// The type of the first future, as the user passed it. `None`: nobody polled it.
-pub(super) fn first_future(answer: &Answer) -> Option<&'static str> {
-    Some(answer.future).filter(|future| !future.is_empty())
 }
 
 /// Adds the answers to the list of the tasks.
@@ -194,7 +192,7 @@ fn add(
     dump.tasks.retain_mut(|task| {
         if let Some(answer) = answers.remove(&task.tag()) {
             task.begins_to_wait();
-            task.future = first_future(&answer);
+            task.future = answer.first_future();
             task.stacks = answer.stacks;
             task.omitted_stacks = answer.omitted;
             return !answer.has_ended;
@@ -212,11 +210,4 @@ fn add(
     sort(&mut dump.tasks);
     dump.alive -= (listed - dump.tasks.len()) as u64;
     dump.unreached = unreached;
-}
-
-impl TaskInfo {
-    /// Whether it is one of those that are asked.
-    pub(super) fn is_asked(&self) -> bool {
-        !self.is_blocking_job() && matches!(self.state(), TaskState::Waiting | TaskState::Queued)
-    }
 }

@@ -8,7 +8,7 @@
 //!
 //! # Protocol
 //!
-//! 1. [`Collector::ask`] notes the task as asked, then sets
+//! 1. [`ask`] notes the task as asked, then sets
 //!    [`STACK_WANTED`](registration::STACK_WANTED) in its metadata, then wakes it. The wake makes
 //!    the flag visible to the poll that follows, also if the task lies in a queue already. A task
 //!    that is being polled is not asked, since the wake would make it run once more for nothing.
@@ -41,7 +41,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use super::collector::{Answer, Collector};
 use super::future_name::unwrapped;
 use super::leaves::{self, Leaves, Polled};
-use super::registry::thread_number;
+use super::registry::{Member, thread_number};
 use super::{Meta, Purpose, Runnable, current, registration, wakers};
 use crate::stacks::{TaskStack, walk, walk_often};
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -88,8 +88,32 @@ std::thread_local! {
     /// The innermost poll of this thread that is captured; null: none.
     static RECORDING: Cell<*mut Recording> = const { Cell::new(ptr::null_mut()) };
 
+    /// The tag of the task that this thread wakes to ask it; 0: none.
+    static ASKING: Cell<u64> = const { Cell::new(0) };
+
     /// The tag of the task that this thread polls to keep its clones in view; 0: none.
     static RECORDED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Step 1. Gives back a task that is being polled.
+pub(crate) fn ask(collector: &Collector, member: Member) -> Option<Member> {
+    if member.is_polled() {
+        return Some(member);
+    }
+    collector.expect(member.tag());
+    if member.want_stack() {
+        ASKING.set(member.tag());
+        member.wake();
+        ASKING.set(0);
+    } else {
+        collector.answer(member.tag(), Answer::ended());
+    }
+    None
+}
+
+/// Whether this thread wakes that task to ask it, so that the push it tells is for a dump.
+pub(crate) fn is_asking(tag: u64) -> bool {
+    ASKING.get() == tag
 }
 
 /// Polls a task, which keeps its clones in view: see [`leaves`](super::leaves).

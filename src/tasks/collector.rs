@@ -1,10 +1,8 @@
 //! Where the answers of a dump come together: steps 1 and 4 of [`capture`](super::capture).
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use super::registry::Member;
 use crate::clock;
 use crate::stacks::TaskStack;
 use crate::sync::{Condvar, Mutex};
@@ -48,20 +46,9 @@ struct Collected {
 }
 
 impl Collector {
-    /// Step 1. Gives back a task that is being polled.
-    pub(crate) fn ask(&self, member: Member) -> Option<Member> {
-        if member.is_polled() {
-            return Some(member);
-        }
-        self.state.lock().asked.insert(member.tag());
-        if member.want_stack() {
-            ASKING.set(member.tag());
-            member.wake();
-            ASKING.set(0);
-        } else {
-            self.answer(member.tag(), Answer::ended());
-        }
-        None
+    /// An answer of this task is to come.
+    pub(super) fn expect(&self, tag: u64) {
+        self.state.lock().asked.insert(tag);
     }
 
     /// Step 1 for a future that is no task. `ask` makes its thread poll it by [`Capturing`](super::capture::Capturing), or gives
@@ -145,20 +132,15 @@ impl Collector {
 }
 
 impl Answer {
+    /// `None`: the task was not polled.
+    pub(crate) fn first_future(&self) -> Option<&'static str> {
+        Some(self.future).filter(|future| !future.is_empty())
+    }
+
     pub(super) fn ended() -> Answer {
         Answer {
             has_ended: true,
             ..Answer::default()
         }
     }
-}
-
-std::thread_local! {
-    /// The tag of the task that this thread wakes to ask it; 0: none.
-    static ASKING: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Whether this thread wakes that task to ask it, so that the push it tells is for a dump.
-pub(crate) fn is_asking(tag: u64) -> bool {
-    ASKING.get() == tag
 }

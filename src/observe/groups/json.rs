@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::TaskGroup;
 use crate::observe::block_ons::BlockOnInfo;
-use crate::observe::dump::{TaskDump, TaskInfo, TaskState};
 use crate::observe::json::Quoted;
+use crate::observe::task_dump::TaskDump;
+use crate::observe::task_info::{TaskInfo, TaskState};
 use crate::stacks::{Frame, TaskStack};
 
 impl TaskDump {

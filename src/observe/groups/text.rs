@@ -7,7 +7,8 @@
 use std::fmt;
 
 use super::TaskGroup;
-use crate::observe::dump::{Counted, TaskDump, TaskInfo};
+use crate::observe::task_dump::TaskDump;
+use crate::observe::task_info::{Counted, TaskInfo};
 use crate::stacks::{Frame, Origin, TaskStack, readable_type};
 
 /// Tasks of a group that are named, at most.
@@ -22,8 +23,29 @@ impl fmt::Display for TaskGroup<'_> {
     }
 }
 
+/// A task a line. If it is known where tasks wait, those that do the same are one entry: see
+/// [`TaskGroup`].
+impl fmt::Display for TaskDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has_stacks() {
+            return write_dump(f, self);
+        }
+        for block_on in &self.block_ons {
+            writeln!(f, "  {block_on}")?;
+        }
+        writeln!(f, "{}", Counted(self.alive, "task"))?;
+        for task in &self.tasks {
+            writeln!(f, "  {task}")?;
+        }
+        match self.num_unlisted() {
+            0 => Ok(()),
+            unlisted => writeln!(f, "  and {unlisted} that have not been polled yet"),
+        }
+    }
+}
+
 /// The form of a dump that knows where tasks wait.
-pub(in crate::observe) fn write_dump(f: &mut fmt::Formatter<'_>, dump: &TaskDump) -> fmt::Result {
+fn write_dump(f: &mut fmt::Formatter<'_>, dump: &TaskDump) -> fmt::Result {
     for block_on in &dump.block_ons {
         write!(f, "  {block_on}")?;
         let (future, stacks) = (block_on.future(), block_on.stacks());

@@ -10,6 +10,7 @@ use super::{CANCELLED, ENDED, PANICKED, by_hand, result, woken};
 use crate::clock;
 use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex};
+use crate::tasks::capture::ask as ask_member;
 use crate::tasks::collector::{Answer, Collector};
 use crate::tasks::registry::{Member, Place, Registry};
 use crate::tasks::{cancel, current_id, run};
@@ -26,7 +27,7 @@ fn ask(registry: &'static Registry, collector: &Collector) -> Vec<Member> {
         polled.extend(
             members
                 .into_iter()
-                .filter_map(|member| collector.ask(member)),
+                .filter_map(|member| ask_member(collector, member)),
         );
     }
 }

@@ -11,6 +11,7 @@ use crate::checker::{explore, explore_twin_at_length};
 use crate::runner::Check;
 use crate::scheduler::submit::OnWorkers;
 use crate::sync::{Arc, Mutex};
+use crate::tasks::capture::ask as ask_member;
 use crate::tasks::collector::Collector;
 use crate::tasks::registry::{Member, Place, Registry};
 use crate::tasks::{self, JoinHandle, Purpose};
@@ -148,7 +149,7 @@ fn ask_all(registry: &'static Registry, collector: &Collector) -> usize {
         }
         for member in members {
             collector.wait(1, None);
-            match collector.ask(member) {
+            match ask_member(collector, member) {
                 Some(member) => polled.push(member),
                 None => asked += 1,
             }
@@ -162,7 +163,7 @@ fn ask_polled(polled: Vec<Member>, collector: &Collector) -> usize {
     let all = polled.len();
     all - polled
         .into_iter()
-        .filter_map(|member| collector.ask(member))
+        .filter_map(|member| ask_member(collector, member))
         .count()
 }
 
