@@ -62,6 +62,9 @@ fn spawn_named(runtime: &Runtime, name: &str) -> executor::JoinHandle<()> {
 #[test]
 #[ignore = "tests below start it in a process of its own"]
 fn child_has_two_runtimes() {
+    // A shell starts programs in the background with this signal ignored.
+    // SAFETY: no handler is set.
+    unsafe { libc::signal(libc::SIGQUIT, libc::SIG_DFL) };
     let mut runtimes = vec![runtime("first", 2), runtime("second", 1)];
     drop(spawn_named(&runtimes[0], "mail"));
     drop(spawn_named(&runtimes[1], "print"));
