@@ -175,10 +175,6 @@ mod tests {
 
     #[test]
     fn a_stack_of_somebody_else_s_is_not_read() {
-        assert!(
-            own_stack().contains(&std::ptr::from_ref(&0_u8.clone()).addr())
-                || own_stack().is_empty()
-        );
         let elsewhere = Box::new(0_u8);
         assert_eq!(
             by_frame_pointers(std::ptr::from_ref(&*elsewhere).addr()),

@@ -12,9 +12,14 @@ pub(super) const MOST_FRAMES: usize = 96;
 #[inline(never)]
 pub(crate) fn walk(boundary: usize) -> Vec<usize> {
     let mut addresses = Vec::with_capacity(32);
+    let mut boundary = boundary;
     let note = |frame: &backtrace::Frame| {
         // The stack pointer is the lowest address of a frame, and stacks grow downwards.
-        if frame.sp().addr() > boundary || addresses.len() == MOST_FRAMES {
+        let is_outside = frame.sp().addr() > boundary;
+        if is_outside && addresses.is_empty() {
+            // It is none of this stack: a sanitizer has locals elsewhere.
+            boundary = usize::MAX;
+        } else if is_outside || addresses.len() == MOST_FRAMES {
             return false;
         }
         addresses.push(frame.ip().addr());
