@@ -216,9 +216,21 @@ struct Arms {
     never: Arc<AtomicUsize>,
 }
 
+/// A sanitizer has locals elsewhere, so that stacks have no end but that of the thread. Then those of a task differ by who
+/// polls it.
+#[cfg(feature = "stacks")]
+fn stacks_end_at_the_poll() -> bool {
+    let here = std::hint::black_box(0_u8);
+    let walk = crate::stacks::walk;
+    walk(std::ptr::from_ref(&here).addr()).len() < walk(usize::MAX).len()
+}
+
 #[test]
 #[cfg(feature = "stacks")]
 fn a_future_that_is_left_out_and_woken_is_told() {
+    if !stacks_end_at_the_poll() {
+        return;
+    }
     let (registry, leaves) = begin(1);
     let arms = Arms::default();
     let inner = arms.clone();
