@@ -40,17 +40,17 @@ impl From<TaskState> for Seen {
         }
     }
 }
+
 /// Twice as long as a worker looks for work before it parks.
 const LONGEST_SEARCH: Duration = Duration::from_micros(100);
 
 /// The live tasks, as far as they are known.
 pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
-    let alive = shared.num_alive_tasks();
+    let mut alive = shared.num_alive_tasks();
     let details = of(shared).instruments.details.all();
     let details: HashMap<u64, Detail> = details.into_iter().collect();
     let mut states: HashMap<u64, Seen> = HashMap::new();
     let mut without_waker = HashSet::new();
-    let mut alive = alive;
     let mut tasks = shared.registry.registered();
     for registry in Registry::owned_by(shared.registry.index()) {
         let local = registry.registered();

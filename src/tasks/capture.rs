@@ -270,7 +270,9 @@ pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
     let has_ended = waker.is_none();
     let recorded = take_recording(meta.tag());
     if !has_ended {
-        // Relaxed: who has set it waits for the answer, which a lock hands over.
+        // Relaxed: if this clears a flag that `ask` has set, `Collector::expect` came before, under
+        // the lock that `Collector::awaits` and `Collector::answer` take below. Had they taken the
+        // lock first, this would have come before `want_stack` and not have seen its flag.
         meta.registration
             .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
     }

@@ -51,8 +51,8 @@ impl Collector {
         self.state.lock().asked.insert(tag);
     }
 
-    /// Step 1 for a future that is no task. `ask` makes its thread poll it by [`Capturing`](super::capture::Capturing), or gives
-    /// `false`. The key is one that no tag is.
+    /// Step 1 for a future that is no task. `ask` makes its thread poll it by
+    /// [`Capturing`](super::capture::Capturing), or gives `false`. The key is one that no tag is.
     pub(crate) fn ask_future(&self, key: u64, ask: impl FnOnce() -> bool) {
         self.state.lock().asked.insert(key);
         if !ask() {
