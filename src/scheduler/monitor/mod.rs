@@ -361,7 +361,7 @@ impl Rounds {
                 // Before the retake: it may be what the poll waits for, and a task that has ended
                 // has no name.
                 let stall = watch.report(self.stalls.threshold());
-                // To read its stack takes a while, in which it may have ended.
+                // To read the stack takes a while, in which the poll may have ended.
                 if stall.is_some() && watch.stuck().is_none() {
                     return stall
                         .into_iter()

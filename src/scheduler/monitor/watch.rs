@@ -296,7 +296,7 @@ impl Poll {
             duration: clock::elapsed(self.since).max(threshold),
             is_blocked: blocked.is_some(),
             blocked_in: blocked.and_then(|_| probe::blocked_in(self.doing.thread)),
-            // Else it may be that of what the thread did next.
+            // Else the stack may be of what the thread did next.
             stack: stack.filter(|_| self.goes_on()),
             is_retaken: false,
         }
