@@ -15,7 +15,7 @@ PATIENCE = 60  # seconds, for a machine that has much else to do
 
 
 class Program:
-    """One of the three, with the settings of the guide."""
+    """One of the four, with the settings of the guide."""
 
     def __init__(self, examples, name, seconds, **environment):
         self.name = name
@@ -41,7 +41,8 @@ class Program:
         count = int(self.until(r"^(\d+) tasks$")[1])
         self.until(r"^$")
         report = self.lines[begin:]
-        check(sum(line.startswith("  task ") for line in report) == count, f"{self.name} has {count} tasks:\n" + "\n".join(report))
+        listed = sum(int(found[1] or 1) for line in report if (found := re.match(r"  (?:task \d+|(\d+) tasks)[ ,]", line)))
+        check(listed == count, f"{listed} of {self.name}'s {count} tasks are listed:\n" + "\n".join(report))
         return report
 
     def end(self):
@@ -93,12 +94,42 @@ def warehouse(examples, folder):
     program.end()
     text = "\n".join(report)
     at = r'%s.*waiting for (up to )?[\d.]+s;.*\n +future .*\n +> async fn at \S*warehouse\.rs:%s\n'
-    source = pathlib.Path("examples/hidden_faults/warehouse.rs").read_text().split("\n")
-    line = {what: number for number, line in enumerate(source, 1) for what in WAITS if WAITS[what] in line}
+    line = lines_of("warehouse", WAITS)
     for who, what in ((r'  task \d+ "picker', "books"), (r"  29 tasks", "shelves"), (r'  task \d+ "stocktaking"', "left")):
         check(len(re.findall(at % (who, line[what]), text)) == 1, f"{who} does not wait in line {line[what]}:\n{text}")
     print(f"warehouse: a picker waits in line {line['books']}, the others in line {line['shelves']}, stocktaking in line {line['left']}")
     return trace
+
+
+# Where the readers of the library wait. A function that awaits in its only line stands for that line.
+AWAITS = {
+    "select": "select(looking_up, patience).await",
+    "complaint": "complain(&catalogue).await",
+    "in look_up": "async fn look_up(",
+    "in complain": "async fn complain(",
+}
+
+
+def library(examples, folder):
+    """Whose future has been handed the lock, and is not polled."""
+    program = Program(examples, "library", 6, EXECUTOR_DEBUG="stacks=1")
+    program.until("no readers")
+    program.until("no readers")
+    text = "\n".join(program.enter())
+    program.end()
+    line = {what: number + what.startswith("in ") for what, number in lines_of("library", AWAITS).items()}
+    deeper = r"\n(?: +(?![ >]|futurelock).*\n)*"
+    frames = {what: rf" +> async fn at \S*library\.rs:{number}" + deeper for what, number in line.items()}
+    task = r'  task \d+ "reader \d+", .*: waiting\n +future .*\n'
+    lost = task + frames["complaint"] + frames["in complain"] + r" +futurelock: the task has not .*\n" + frames["select"] + frames["in look_up"]
+    check(len(re.findall(lost, text + "\n")) == 1, f"no reader has lost the lock in line {line['select']}:\n{text}")
+    print(f"library: the future of a reader in line {line['select']} has the lock, for which it waits in line {line['complaint']}")
+
+
+def lines_of(name, sought):
+    """In which line of the program each of these texts stands."""
+    source = pathlib.Path(f"examples/hidden_faults/{name}.rs").read_text().split("\n")
+    return {what: number for number, line in enumerate(source, 1) for what, text in sought.items() if text in line}
 
 
 def gallery(examples, folder):
@@ -152,6 +183,7 @@ def pictures(program, examples, traces):
 def main():
     examples, folder, *program = sys.argv[1:]
     examples, folder = pathlib.Path(examples), pathlib.Path(folder)
+    library(examples, folder)
     traces = [fault(examples, folder) for fault in (shop, warehouse, gallery)]
     if program:
         pictures(program[0], examples, traces)

@@ -51,6 +51,11 @@ impl Futurelock {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn made_up(stack: TaskStack, since: Duration) -> Futurelock {
+        Futurelock { stack, since }
+    }
+
     /// Where the future waited when it was polled last.
     pub fn stack(&self) -> &TaskStack {
         &self.stack

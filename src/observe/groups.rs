@@ -129,8 +129,9 @@ impl TaskDump {
     /// The tasks, grouped by where they were spawned, what they do, and where they wait.
     ///
     /// The order is that of [`tasks`](TaskDump::tasks): first what is blocked, then what runs, what
-    /// is queued, what waits. Of each kind those come first that have been so for longest, and if
-    /// that is not known, or the same, those that are many.
+    /// is queued, what waits. Of each kind those come first that have a
+    /// [futurelock](TaskInfo::futurelocks), then those that have been so for longest, and if that is
+    /// not known, or the same, those that are many.
     ///
     /// Looks up no symbol.
     pub fn groups(&self) -> Vec<TaskGroup<'_>> {
@@ -150,8 +151,14 @@ impl TaskDump {
             group.longest = group.tasks.iter().filter_map(|task| task.since()).max();
         }
         groups.sort_by_key(|group| {
+            let has_no_futurelock = group.first().futurelocks().is_empty();
             let longest = Reverse(group.longest);
-            (group.state(), longest, Reverse(group.count()))
+            (
+                group.state(),
+                has_no_futurelock,
+                longest,
+                Reverse(group.count()),
+            )
         });
         groups
     }

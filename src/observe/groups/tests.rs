@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::observe::Futurelock;
 use crate::sync::Arc;
 
 const PLACES: [&[usize]; 3] = [&[1, 2, 3], &[1, 2, 4], &[1, 2]];
@@ -69,10 +70,12 @@ fn tasks_that_differ_in_anything_are_different_groups() {
 }
 
 #[test]
-fn groups_come_by_what_they_do_then_by_how_long_then_by_how_many() {
+fn groups_come_by_what_they_do_then_by_futurelock_then_by_how_long_then_by_how_many() {
     let doing = |number: u64, state, millis| {
         TaskInfo::made_up(number, state, Duration::from_millis(millis))
     };
+    let mut locked = waits(8, 6, &[1]);
+    locked.futurelocks = vec![Futurelock::made_up(stack(2), Duration::from_secs(1))];
     let dump = dump(vec![
         waits(1, 5, &[0]),
         waits(2, 5, &[1]),
@@ -81,14 +84,16 @@ fn groups_come_by_what_they_do_then_by_how_long_then_by_how_many() {
         doing(5, TaskState::Running, 1),
         doing(6, TaskState::Queued, 2),
         doing(7, TaskState::Blocked, 1),
+        locked,
     ]);
     let groups = dump.groups();
     let states: Vec<_> = groups.iter().map(TaskGroup::state).collect();
     let (blocked, running) = (TaskState::Blocked, TaskState::Running);
     assert_eq!(states[..3], [blocked, running, TaskState::Queued]);
     let waiting: Vec<_> = groups[3..].iter().map(TaskGroup::count).collect();
-    assert_eq!(waiting, [1, 2, 1]);
-    assert_eq!(groups[3].longest(), Some(Duration::from_millis(7)));
+    assert_eq!(waiting, [1, 1, 2, 1]);
+    assert_eq!(groups[3].tasks()[0].id(), dump.tasks[7].id());
+    assert_eq!(groups[4].longest(), Some(Duration::from_millis(7)));
 }
 
 #[test]

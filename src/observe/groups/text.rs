@@ -196,8 +196,10 @@ impl<'a, 'b> Places<'a, 'b> {
         }
         for futurelock in task.futurelocks() {
             let since = futurelock.since();
-            let woken = format_args!("futurelock: woken {since:.1?} ago, and not polled since:");
-            self.line(' ', "", woken)?;
+            let told = format_args!(
+                "futurelock: the task has not polled this future since it was woken {since:.1?} ago:"
+            );
+            self.line(' ', "", told)?;
             self.write(std::slice::from_ref(futurelock.stack()), 0)?;
         }
         Ok(())

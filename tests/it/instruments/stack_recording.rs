@@ -294,7 +294,8 @@ fn a_lock_that_is_handed_to_a_future_that_is_not_polled_is_told() {
         .dump_stacks(Duration::from_secs(10))
         .to_string();
     assert_eq!(
-        dump.matches("\n      futurelock: woken ").count(),
+        dump.matches("\n      futurelock: the task has not polled ")
+            .count(),
         3,
         "{dump}"
     );
