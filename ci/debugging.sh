@@ -5,7 +5,7 @@
 #   ci/debugging.sh             checks the signs
 #   ci/debugging.sh --record    and takes the guide's pictures, which needs a Chromium (Debian: chromium)
 #
-# Needs python3, without packages; says so and succeeds where there is none.
+# CARGO_ARGS: arguments for cargo. Needs python3, without packages; says so and succeeds where there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -27,5 +27,6 @@ if ! command -v python3 >/dev/null; then
     echo "ci/debugging.sh: skipped: needs python3"
     exit 0
 fi
-cargo build --quiet --release --example hidden_faults --example timeline
+# shellcheck disable=SC2086
+cargo build --quiet --release --example hidden_faults --example timeline ${CARGO_ARGS:-}
 timeout 300 python3 ci/debugging.py "${CARGO_TARGET_DIR:-target}/release/examples" "$scratch" ${browser:+"$browser"}

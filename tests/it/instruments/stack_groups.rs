@@ -167,7 +167,7 @@ fn many_tasks_at_one_place_are_one_group_and_a_paragraph() {
     });
 }
 
-/// Functions have their names only where they were not inlined, or the program has its debug information.
+/// Functions have their names only where they were not inlined.
 #[cfg(debug_assertions)]
 #[test]
 fn the_lines_of_the_program_are_marked_and_the_outermost_is_first() {

@@ -130,7 +130,7 @@ pub(super) fn each_task_that_waits_is_polled_once_for_a_dump() {
             crowd.assert_polls(1 + dumps);
         }
         // A dump that polls nobody, and one that was over before it began.
-        handle.dump_tasks();
+        crowd.until_waiting(handle);
         assert_eq!(handle.dump_stacks(Duration::ZERO).num_unreached(), 1000);
         crowd.until_waiting(handle);
         crowd.assert_polls(11);

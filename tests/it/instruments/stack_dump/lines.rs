@@ -301,13 +301,19 @@ pub(super) fn the_leaf_of_the_executor_is_shown_and_a_library_is_by_name() {
             true => format!("async fn at {}:{SLEEPS}", file!()),
             false => format!("{}::sleeps", module_path!()),
         };
+        // A function that was inlined has lost the name of its type.
+        let is_sleep = |leaf: &str| {
+            ["executor::time::sleep::Sleep::poll", "src/time/sleep.rs"]
+                .iter()
+                .any(|it| leaf.contains(it))
+        };
         assert!(
-            matches!(&sleep[..], [leaf, awaits]
-            if leaf.contains("executor::time::sleep::Sleep::poll") && *awaits == mine),
+            matches!(&sleep[..], [leaf, awaits] if is_sleep(leaf) && *awaits == mine),
             "{sleep:#?}"
         );
         assert_eq!(text(bare.id()), sleep[..1], "a task that is the leaf");
         let receive = text(receive.id());
+        let receive: Vec<_> = receive.iter().map(|line| line.replace('-', "_")).collect();
         assert!(receive[0].contains("event_listener"), "{receive:#?}");
         assert!(receive.iter().any(|line| line.contains("async_channel")));
         let joins = text(job.id());
