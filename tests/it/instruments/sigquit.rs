@@ -59,6 +59,11 @@ fn spawn_named(runtime: &Runtime, name: &str) -> executor::JoinHandle<()> {
     task
 }
 
+const WAITS: u32 = line!() + 2;
+async fn waits_for_letters(letters: async_channel::Receiver<()>) {
+    _ = letters.recv().await;
+}
+
 #[test]
 #[ignore = "tests below start it in a process of its own"]
 fn child_has_two_runtimes() {
@@ -66,6 +71,8 @@ fn child_has_two_runtimes() {
     // SAFETY: no handler is set.
     unsafe { libc::signal(libc::SIGQUIT, libc::SIG_DFL) };
     let mut runtimes = vec![runtime("first", 2), runtime("second", 1)];
+    let (_post, letters) = async_channel::bounded(1);
+    drop(runtimes[1].spawn(waits_for_letters(letters)));
     drop(spawn_named(&runtimes[0], "mail"));
     drop(spawn_named(&runtimes[1], "print"));
     let mut last: Option<executor::JoinHandle<()>> = None;
@@ -91,6 +98,8 @@ fn sigquit_prints_the_tasks_of_all_runtimes_and_the_program_goes_on() {
                     && text.matches(" \"mail\", spawned at ").count() == round
             });
         }
+        let place = format!("    > async fn at {}:{WAITS}\n", file!());
+        assert!(child.text.contains(&place), "{}", child.text);
         let heads = |text: &str, head: &str| text.matches(&format!("{HEAD}{head}\n")).count();
         assert_eq!(
             heads(&child.text, "runtime \"first\" (2 processors):"),
