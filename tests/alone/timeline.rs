@@ -571,7 +571,7 @@ fn each_runtime_has_its_own_lanes() {
 const CHILD: &str = "EXECUTOR_TEST_TIMELINE_CHILD";
 
 #[test]
-#[ignore = "is run by the test below with the variable set"]
+#[ignore = "the_environment_asks_for_timelines_of_all_runtimes starts it in a process of its own"]
 fn child_uses_the_default_runtime() {
     assert!(std::env::var_os(CHILD).is_some());
     executor::run(async {
@@ -639,7 +639,7 @@ mod at_exit {
     }
 
     #[test]
-    #[ignore = "is run by the test below with the variable set"]
+    #[ignore = "two_tasks_that_exit_at_once_on_a_busy_machine_end_the_process starts it in a process of its own"]
     fn child_exits_from_two_tasks_at_once() {
         assert!(std::env::var_os(CHILD).is_some());
         at_exit(after_the_writer);

@@ -74,7 +74,7 @@ fn child(test: &str, workers: &str) -> String {
 }
 
 #[test]
-#[ignore = "is run by the next test with the variable set"]
+#[ignore = "the_variable_sets_the_default_number_of_workers starts it in a process of its own"]
 fn child_prints_its_default_workers() {
     match Builder::new().build() {
         Ok(runtime) => {

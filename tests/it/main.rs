@@ -55,6 +55,7 @@ mod hazards {
 /// The rules of the house: source, documents and tests say the same.
 mod house {
     mod failures;
+    mod ignored;
     mod layering;
     mod promises;
 }

@@ -157,7 +157,7 @@ fn each_entry_point_takes_a_large_future() {
 }
 
 #[test]
-#[ignore = "overflows its stack when something is wrong: in a process of its own"]
+#[ignore = "each_entry_point_takes_a_large_future starts it in a process of its own"]
 fn one_entry_point() {
     let name = env::var(CASE).unwrap();
     let (_, case) = CASES.iter().find(|(other, _)| *other == name).unwrap();

@@ -2,7 +2,7 @@
 //! other rules that a compiler does not know: one door to threads and locks, short files, a reason beside
 //! each `unsafe`, nothing left unfinished.
 
-mod source;
+pub(super) mod source;
 mod unsafety;
 
 use source::{Source, sources, words};

@@ -12,7 +12,7 @@ use super::child::{Child, talk};
 use crate::common::{ignored, wait_until, within_patience};
 
 #[test]
-#[ignore = "tests below start it in a process of its own"]
+#[ignore = "a_timeline_and_the_tasks_are_left_and_both_are_named starts it in a process of its own"]
 fn child_panics() {
     let runtime = Builder::new().worker_threads(1).build().unwrap();
     let entered = runtime.handle().enter();

@@ -147,7 +147,7 @@ fn a_processor_is_busy_while_it_is_in_somebody_s_hands() {
 const VARIABLE: &str = "EXECUTOR_DEBUG";
 
 #[test]
-#[ignore = "is run by the test below with the variable set"]
+#[ignore = "the_environment_asks_for_measuring starts it in a process of its own"]
 fn child_measures() {
     assert!(std::env::var_os(VARIABLE).is_some());
     let runtime = Builder::new().worker_threads(1).build().unwrap();

@@ -144,7 +144,7 @@ fn until_the_end() {
 }
 
 #[test]
-#[ignore = "is run by tests below with the variable set"]
+#[ignore = "lines_come_while_all_is_idle starts it in a process of its own"]
 fn child_is_idle() {
     let runtime = processors(3);
     until_the_end();
@@ -174,7 +174,7 @@ fn lines_come_while_all_is_idle() {
 
 /// One processor and a task that is stuck in its first poll, with three behind it and two in the global queue.
 #[test]
-#[ignore = "is run by tests below with the variable set"]
+#[ignore = "what_waits_is_counted_where_it_waits starts it in a process of its own"]
 fn child_is_stuck() {
     let runtime = processors(1);
     let (begin, begun) = mpsc::channel();
@@ -230,7 +230,7 @@ fn go_s_details_are_not_understood() {
 
 /// Stuck tasks that are saved by the monitor alone, one after the other.
 #[test]
-#[ignore = "is run by the test below with the variable set"]
+#[ignore = "lines_that_nobody_reads_hold_nobody_up_and_do_not_pile_up starts it in a process of its own"]
 fn child_is_not_read() {
     let runtime = processors(1);
     let rescue = |way: Stuck| {

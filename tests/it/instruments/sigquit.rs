@@ -65,7 +65,7 @@ async fn waits_for_letters(letters: async_channel::Receiver<()>) {
 }
 
 #[test]
-#[ignore = "tests below start it in a process of its own"]
+#[ignore = "sigquit_prints_the_tasks_of_all_runtimes_and_the_program_goes_on starts it in a process of its own"]
 fn child_has_two_runtimes() {
     // A shell starts programs in the background with this signal ignored.
     // SAFETY: no handler is set.
@@ -208,7 +208,7 @@ async fn waits<const PLACE: usize>() {
 }
 
 #[test]
-#[ignore = "a_long_list_is_written_whole starts it in a process of its own"]
+#[ignore = "a_long_list_is_written_whole_even_if_the_program_ends_meanwhile starts it in a process of its own"]
 fn child_has_many_tasks() {
     type Place = fn() -> BoxFuture<'static, ()>;
     let places: [Place; PLACES] = [

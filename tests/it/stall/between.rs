@@ -47,7 +47,7 @@ fn said_by(test: &str) -> String {
 
 /// For a second, all that the worker does is to wake others, each for a fifth of a millisecond.
 #[test]
-#[ignore = "is run by the test below, to read what it says"]
+#[ignore = "a_worker_that_only_wakes_others_is_not_stuck starts it in a process of its own"]
 fn child_wakes_others_all_the_time() {
     let runtime = Builder::new()
         .worker_threads(1)
@@ -82,7 +82,7 @@ fn a_worker_that_only_wakes_others_is_not_stuck() {
 }
 
 #[test]
-#[ignore = "is run by the test below, to read what it says"]
+#[ignore = "a_waker_that_holds_up_a_worker_is_not_taken_for_the_task_before starts it in a process of its own"]
 fn child_is_held_up_by_a_waker() {
     within_patience(|| {
         let runtime = Builder::new()

@@ -282,7 +282,7 @@ fn child(test: &str, debug: &str) -> String {
 
 /// Ten stalls at one place, and as many at another, each kind with a name.
 #[test]
-#[ignore = "is run by the tests below with the variable set"]
+#[ignore = "without_a_hook_a_place_is_named_when_its_count_has_doubled starts it in a process of its own"]
 fn child_stalls() {
     let builder = Builder::new().worker_threads(1);
     let runtime = builder.stall_threshold(THRESHOLD).build().unwrap();
@@ -332,7 +332,7 @@ fn without_a_hook_a_place_is_named_when_its_count_has_doubled() {
 
 /// With the default threshold: nothing is wrong with any of these.
 #[test]
-#[ignore = "is run by the test below, to read what it prints"]
+#[ignore = "a_program_that_is_well_is_told_nothing starts it in a process of its own"]
 fn child_blocks_and_computes_for_moments() {
     let runtime = processors(2);
     for _ in 0..20 {
@@ -454,7 +454,7 @@ fn what_is_not_understood_is_said_and_ignored() {
 }
 
 #[test]
-#[ignore = "is run by the test below with the variable set"]
+#[ignore = "retake_0_leaves_stuck_tasks_their_processor starts it in a process of its own"]
 fn child_takes_nothing() {
     let (runtime, reports) = reporting(Builder::new().worker_threads(1));
     let (release, released) = mpsc::channel();
@@ -498,13 +498,13 @@ fn reach_the_limit(threads: usize) {
 }
 
 #[test]
-#[ignore = "is run by the test below, to read what it prints"]
+#[ignore = "that_the_limit_is_reached_is_said_once_and_not_to_who_allows_no_spare_threads starts it in a process of its own"]
 fn child_reaches_the_limit() {
     reach_the_limit(2);
 }
 
 #[test]
-#[ignore = "is run by the test below, to read what it prints"]
+#[ignore = "that_the_limit_is_reached_is_said_once_and_not_to_who_allows_no_spare_threads starts it in a process of its own"]
 fn child_has_no_spare_threads() {
     reach_the_limit(1);
 }

@@ -125,27 +125,33 @@ fn inline_modules_around(code: &str, position: usize) -> usize {
 }
 
 pub(crate) fn sources() -> Vec<Source> {
-    fn walk(directory: &Path, root: &Path, sources: &mut Vec<Source>) {
-        for entry in fs::read_dir(directory).expect("src is readable") {
-            let path = entry.expect("src is readable").path();
-            if path.is_dir() {
-                walk(&path, root, sources);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path
-                    .strip_prefix(root)
-                    .expect("below the root")
-                    .to_string_lossy();
-                let text = fs::read_to_string(&path).expect("a source file is text");
-                sources.push(Source::new(&name.replace('\\', "/"), &text));
-            }
-        }
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
-    walk(&root, &root, &mut sources);
+    each_rust_file(&root, &mut |path, text| {
+        let name = path
+            .strip_prefix(&root)
+            .expect("below the root")
+            .to_string_lossy();
+        sources.push(Source::new(&name.replace('\\', "/"), &text));
+    });
     assert!(!sources.is_empty(), "no sources in {}", root.display());
     sources.sort_by(|one, other| one.path.cmp(&other.path));
     sources
+}
+
+/// Below this folder, except what cargo has put there.
+pub(crate) fn each_rust_file(folder: &Path, f: &mut impl FnMut(&Path, String)) {
+    for entry in fs::read_dir(folder).expect("the sources are readable") {
+        let path = entry.expect("the sources are readable").path();
+        if path.is_dir() && !path.ends_with("target") {
+            each_rust_file(&path, f);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            f(
+                &path,
+                fs::read_to_string(&path).expect("a source file is text"),
+            );
+        }
+    }
 }
 
 fn identifier(text: &str) -> &str {
