@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::RuntimeObserver;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::{Event, Incident, Observer, Purpose, Push, Records};
-use crate::tasks::Runnable;
+use crate::tasks::{self, Runnable};
 
 impl Observer for RuntimeObserver {
     #[inline]
@@ -59,6 +59,10 @@ impl Observer for RuntimeObserver {
 
     fn incident(&self, shared: &'static Shared, incident: Incident) {
         self.reports.report(shared, incident);
+    }
+
+    fn wants_place_of(&self, task: Option<&tasks::Description>) -> bool {
+        self.reports.wants_place_of(task)
     }
 
     fn round(&self, shared: &'static Shared, now: Instant) {

@@ -194,6 +194,18 @@ impl OnStall {
         OnStall::Print(Mutex::default())
     }
 
+    /// Whether the next stall at this place is told to anybody. The monitor alone counts, and tells
+    /// the stall after this.
+    fn will_tell(&self, place: Place) -> bool {
+        match self {
+            OnStall::Ignore => false,
+            OnStall::Call(_) => true,
+            OnStall::Print(counts) => {
+                is_said(counts.lock().get(&place).map_or(0, |count| *count) + 1)
+            }
+        }
+    }
+
     /// Says it, if it is to be said and is due. The line is made by another thread, as symbols may
     /// have to be looked up for it.
     fn say(&self, place: Place, line: impl fmt::Display + Send + 'static) {
@@ -203,12 +215,17 @@ impl OnStall {
         };
         match count(&mut counts.lock(), place) {
             1 => stderr::say_later(move || format!("{line} ({SWITCH})")),
-            times if times.is_power_of_two() => {
+            times if is_said(times) => {
                 stderr::say_later(move || format!("{line} ({times} times here so far; {SWITCH})"))
             }
             _ => {}
         }
     }
+}
+
+/// Whether this one of a place is said.
+fn is_said(count: u64) -> bool {
+    count.is_power_of_two()
 }
 
 /// One more here; gives how many there were.
@@ -285,6 +302,14 @@ impl Reports {
     pub(super) fn forget(&self) {
         let reporters = self.reporters.lock().take();
         tasks::drop_catching(reporters);
+    }
+
+    /// Whether anybody is told where a stall of this task is blocked.
+    pub(super) fn wants_place_of(&self, task: Option<&tasks::Description>) -> bool {
+        let reporters = self.reporters.lock();
+        reporters.as_ref().is_some_and(|reporters| {
+            reporters.on_incident.is_some() || reporters.on_stall.will_tell(task.and_then(place_of))
+        })
     }
 
     pub(super) fn report(&self, shared: &'static Shared, incident: Incident) {

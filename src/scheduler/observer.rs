@@ -99,6 +99,12 @@ pub(crate) trait Observer: Any + Debug + Send + Sync {
     /// Something is wrong.
     fn incident(&self, _: &'static Shared, _: Incident) {}
 
+    /// Whether anybody will be told where a stall of this task is blocked. To find that out takes
+    /// the monitor a quarter of a millisecond.
+    fn wants_place_of(&self, _: Option<&tasks::Description>) -> bool {
+        false
+    }
+
     /// The monitor is at the end of the round that began at this moment.
     fn round(&self, _: &'static Shared, _: Instant) {}
 

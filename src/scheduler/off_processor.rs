@@ -4,8 +4,9 @@
 //! They are kept for whoever asks what a runtime is doing. Sharded by thread; entered and left by
 //! the thread itself.
 //!
-//! A poll that has *lost* its processor knows nothing of it. It still shows what it does in the
-//! instance that it holds, and here the monitor says since when it does so.
+//! The thread of a poll that has *lost* its processor does not know of the loss, and goes on showing
+//! the poll in its `Processor`. The monitor notes here when that poll began (`retaken`), after the
+//! retake: a dump between the two finds the poll without its begin.
 
 use std::collections::HashMap;
 use std::ptr;

@@ -8,9 +8,9 @@
 //!    meanwhile, or may change: that is an error or a wrong number, never a fault.
 //! 3. The unwind tables of the loaded [`modules`], read in the same way, say where each frame has
 //!    its return address ([`unwind`]), as for a panic.
-//! 4. The kernel is asked again. The stack counts if the thread has the same stack pointer and
-//!    program counter, and has not been blocked anew: `voluntary_ctxt_switches` counts that. A
-//!    thread that has run meanwhile is blocked now only if that number has grown.
+//! 4. The kernel is asked again. The stack counts if `Place::of(thread)` and
+//!    `voluntary_switches(thread)` give what they gave before the walk. A thread that has run between
+//!    the two readings and is blocked at the second has increased `voluntary_ctxt_switches`.
 //!
 //! # What it cannot see
 //!
@@ -24,8 +24,9 @@
 //!
 //! # Cost
 //!
-//! A stack of 17 frames takes 90 µs with optimisation, and the list of the modules, which is read once for
-//! all stacks of a dump, another 80 to 180 µs (AMD EPYC, 2 virtual CPUs): so only what is reported, or listed with stacks, is read.
+//! A stack of 17 frames takes 90 µs with optimisation, and the list of the modules, which is read
+//! once for all stacks of a dump or a round of the monitor, another 80 to 180 µs (2 virtual CPUs, AMD
+//! EPYC, 2026-11-29). So only what somebody is told, or what is listed with stacks, is read.
 
 mod memory;
 mod modules;
@@ -57,8 +58,7 @@ pub(crate) struct BlockedStacks {
 
 impl BlockedStacks {
     /// The calls on the stack of the thread with this number, without those of the C library at the
-    /// inner end. `None`: it runs, or has run meanwhile, or
-    /// nothing is known.
+    /// inner end. `None`: it runs, or has run meanwhile, or nothing is known.
     pub(crate) fn read(&mut self, thread: u64) -> Option<TaskStack> {
         let switches = voluntary_switches(thread)?;
         let place = Place::of(thread)?;

@@ -149,21 +149,6 @@ impl Frame {
         self.address
     }
 
-    /// Whether the function is one of this package, by its name or its file. `package` has dashes.
-    pub(crate) fn is_of_package(&self, package: &str) -> bool {
-        let is_folder = |part: &str| {
-            let version = part.strip_prefix(package);
-            version.is_some_and(|version| {
-                let number = version.strip_prefix('-').unwrap_or("0");
-                number.starts_with(|char: char| char.is_ascii_digit())
-                    && (version.is_empty() || version.starts_with('-'))
-            })
-        };
-        let file = self.file().and_then(Path::to_str).unwrap_or_default();
-        crate_of(self.name().unwrap_or_default()) == package.replace('-', "_")
-            || file.split(['/', '\\']).any(is_folder)
-    }
-
     /// Whether the function is one of this file of the executor, or of any for the empty one. Names
     /// of inlined functions may have no path, and programs no debug information.
     pub(super) fn is_of_executor(&self, file: &str) -> bool {
@@ -263,7 +248,6 @@ fn relevant(mut frames: Vec<Frame>, is_of_blocked: bool) -> Vec<Frame> {
 /// The first part of the path that a symbol is about: of `<a::B<c::D> as e::F>::g` that is `a`, and
 /// of `<T as e::F>::g`, which is written for every `T`, it is `e`.
 pub(super) fn crate_of(name: &str) -> &str {
-    let first = |path: &str| path.find("::").map(|end| path[..end].len());
     let path = name
         .trim_start_matches(['<', '&'])
         .trim_start_matches("mut ");
@@ -274,7 +258,7 @@ pub(super) fn crate_of(name: &str) -> &str {
             .map_or(path, |(_, of_trait)| of_trait),
         false => path,
     };
-    &path[..first(path).unwrap_or(path.len())]
+    path.split("::").next().unwrap_or(path)
 }
 
 /// Whether the type that this begins with has a path, and is not a parameter.

@@ -18,54 +18,54 @@
     target_pointer_width = "64"
 ))]
 mod blocked;
-mod frame;
-mod origin;
-// Linux tells a thread where its stack is, and the register has a name of its own on each machine.
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
-mod frame_pointers;
-mod symbols;
-mod walk;
+#[cfg(not(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+)))]
+mod blocked {
+    /// Elsewhere nothing is known of another thread's stack.
+    #[derive(Debug, Default)]
+    pub(crate) struct BlockedStacks(());
 
+    impl BlockedStacks {
+        pub(crate) fn read(&mut self, _: u64) -> Option<super::TaskStack> {
+            None
+        }
+    }
+}
+mod frame;
+// Linux tells a thread where its stack is, and the register has a name of its own on each machine.
 #[cfg(all(
     feature = "stacks",
     target_os = "linux",
     target_arch = "x86_64",
     target_pointer_width = "64"
 ))]
+mod frame_pointers;
+#[cfg(not(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+)))]
+mod frame_pointers {
+    pub(crate) use super::walk::walk as walk_often;
+}
+mod origin;
+mod symbols;
+mod walk;
+
 pub(crate) use blocked::BlockedStacks;
 pub use frame::{Frame, TaskStack};
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use frame_pointers::walk_often;
 pub(crate) use origin::{Origin, readable_type};
 pub(crate) use walk::walk;
-#[cfg(not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")))]
-pub(crate) use walk::walk as walk_often;
 
 /// Takes every lock of this module, for a fork.
 pub(crate) fn hold() -> impl Sized + 'static {
     symbols::hold()
-}
-
-/// Elsewhere nothing is known of another thread's stack.
-#[cfg(not(all(
-    feature = "stacks",
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_pointer_width = "64"
-)))]
-#[derive(Debug, Default)]
-pub(crate) struct BlockedStacks(());
-
-#[cfg(not(all(
-    feature = "stacks",
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_pointer_width = "64"
-)))]
-impl BlockedStacks {
-    pub(crate) fn read(&mut self, _: u64) -> Option<TaskStack> {
-        None
-    }
 }
 
 /// Whether stacks can be read at all.

@@ -32,6 +32,12 @@ impl Frame {
         }
     }
 
+    /// Whether the function is one of this package, by its name or its file. `package` has dashes.
+    pub(crate) fn is_of_package(&self, package: &str) -> bool {
+        crate_of(self.name().unwrap_or_default()) == package.replace('-', "_")
+            || self.file().and_then(package_of) == Some(package)
+    }
+
     /// Whether both stand for the same line of the source. Their addresses may be different, as a
     /// line may call several functions, and one function may have several copies.
     pub(crate) fn is_at_line_of(&self, other: &Frame) -> bool {

@@ -43,17 +43,25 @@ pub(super) fn hold() -> impl Sized + 'static {
 /// they are generic.
 pub(super) fn own_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        // An address within this function: return addresses are behind the call.
-        let here = at((own_folder as fn() -> &'static Path as usize).wrapping_add(1));
-        let known = here.last().and_then(|symbol| symbol.file.as_deref());
-        let built = Path::new(file!());
-        let file = known.or(Some(built).filter(|built| built.is_absolute()));
-        match file.and_then(|file| file.parent()?.parent()) {
-            Some(folder) => folder.to_owned(),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        }
-    })
+    if let Some(folder) = FOLDER.get() {
+        return folder;
+    }
+    // Before `get_or_init`: a child that was forked while another thread looks up would wait for
+    // that thread there.
+    let folder = find_own_folder();
+    FOLDER.get_or_init(|| folder)
+}
+
+fn find_own_folder() -> PathBuf {
+    // An address within this function: return addresses are behind the call.
+    let here = at((find_own_folder as fn() -> PathBuf as usize).wrapping_add(1));
+    let known = here.last().and_then(|symbol| symbol.file.as_deref());
+    let built = Path::new(file!());
+    let file = known.or(Some(built).filter(|built| built.is_absolute()));
+    match file.and_then(|file| file.parent()?.parent()) {
+        Some(folder) => folder.to_owned(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+    }
 }
 
 #[cfg(feature = "stacks")]

@@ -7,7 +7,7 @@ pub(super) const MOST_FRAMES: usize = 96;
 /// The addresses of the calls on this thread's stack, the innermost first, up to and with the frame
 /// that contains the address `boundary`.
 ///
-/// Takes some 1 µs per frame. It uses the unwinder that panics use, which takes no lock of its own.
+/// Takes 0.15 to 0.2 µs per frame, as measured in `frame_pointers`. It uses the unwinder that panics use, which takes no lock of its own.
 #[cfg(feature = "stacks")]
 #[inline(never)]
 pub(crate) fn walk(boundary: usize) -> Vec<usize> {

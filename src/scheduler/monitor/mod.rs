@@ -333,7 +333,7 @@ impl Rounds {
                     self.stuck(index, for_long, waiting);
                 }
             }
-            if let Some(stall) = self.watches[index].report(self.stalls.threshold()) {
+            if let Some(stall) = self.watches[index].report(shared, self.stalls.threshold()) {
                 shared.tell_stall(stall);
             }
         }
@@ -360,12 +360,13 @@ impl Rounds {
             if let Some(stuck) = stuck {
                 // Before the retake: it may be what the poll waits for, and a task that has ended
                 // has no name.
-                let stall = watch.report(self.stalls.threshold());
-                // To read the stack takes a while, in which the poll may have ended.
-                if stall.is_some() && watch.stuck().is_none() {
-                    return stall
-                        .into_iter()
-                        .for_each(|stall| self.shared.tell_stall(stall));
+                let stall = watch.report(self.shared, self.stalls.threshold());
+                if watch.stuck().is_none() {
+                    // To read the stack takes a while, in which the poll on `stuck` has ended.
+                    if let Some(stall) = stall {
+                        self.shared.tell_stall(stall);
+                    }
+                    return;
                 }
                 self.detached.begin(self.shared, stuck, !watch.is_blocked());
                 let is_retaken = self.shared.retake(index, stuck);

@@ -14,6 +14,7 @@ use super::watch::{LONG, Poll};
 use crate::scheduler::Shared;
 use crate::scheduler::observer::Stall;
 use crate::scheduler::processor::Processor;
+use crate::stacks::BlockedStacks;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ impl Stalls {
             threshold,
             probe,
         } = self;
+        // The list of the modules is read once for all that are told in this round.
+        let mut stacks = BlockedStacks::default();
         all.retain_mut(|retaken| {
             let poll = &mut retaken.poll;
             if !poll.processor().ownership.is_detached() {
@@ -77,7 +80,7 @@ impl Stalls {
             if retaken.due.is_some_and(|due| due <= round) {
                 let left = poll.report_in(*threshold, probe);
                 if left == Some(Duration::ZERO) {
-                    let stall = poll.stall(*threshold);
+                    let stall = poll.stall(shared, *threshold, &mut stacks);
                     // Else it has ended meanwhile, and its name may be gone.
                     if poll.goes_on() {
                         shared.tell_stall(Stall {

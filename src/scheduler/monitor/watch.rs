@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use super::probe;
 use crate::clock;
+use crate::scheduler::Shared;
 use crate::scheduler::monitor::probe::{Probe, State};
 use crate::scheduler::observer::Stall;
 use crate::scheduler::processor::Processor;
@@ -173,10 +174,10 @@ impl Watch {
     }
 
     /// What is to be reported, once per poll: it has kept its thread for so long.
-    pub(crate) fn report(&mut self, threshold: Duration) -> Option<Stall> {
+    pub(crate) fn report(&mut self, shared: &'static Shared, threshold: Duration) -> Option<Stall> {
         let poll = self.poll.as_mut()?;
         let due = poll.kept >= seen_of(threshold) && !poll.reported;
-        due.then(|| poll.stall(threshold))
+        due.then(|| poll.stall(shared, threshold, &mut BlockedStacks::default()))
     }
 
     /// The processor was retaken: the poll goes on without it.
@@ -284,20 +285,33 @@ impl Poll {
 
     /// It is reported, and never again. All is asked now: a task that has ended has no name, and a
     /// poll that has lost its processor may soon wait for another one.
-    pub(crate) fn stall(&mut self, threshold: Duration) -> Stall {
+    pub(crate) fn stall(
+        &mut self,
+        shared: &'static Shared,
+        threshold: Duration,
+        stacks: &mut BlockedStacks,
+    ) -> Stall {
         self.reported = true;
-        let task = self.doing.task;
-        let blocked = self.blocked;
-        let number = probe::number(self.doing.thread);
-        let stack = blocked.and_then(|_| BlockedStacks::default().read(number));
+        let Doing { thread, task, .. } = self.doing;
+        let task = (task != 0).then(|| tasks::describe(task));
+        let is_blocked = self.blocked.is_some();
+        let (mut blocked_in, mut stack) = (None, None);
+        if is_blocked && shared.observer().wants_place_of(task.as_ref()) {
+            blocked_in = probe::blocked_in(thread);
+            stack = stacks.read(probe::number(thread));
+            // After both were read: the thread of a poll that has ended may be blocked in something
+            // else.
+            if !self.goes_on() {
+                (blocked_in, stack) = (None, None);
+            }
+        }
         Stall {
-            task: (task != 0).then(|| tasks::describe(task)),
+            task,
             // What was seen of it, which may be less than what is known by the CPU time.
             duration: clock::elapsed(self.since).max(threshold),
-            is_blocked: blocked.is_some(),
-            blocked_in: blocked.and_then(|_| probe::blocked_in(self.doing.thread)),
-            // Else the stack may be of what the thread did next.
-            stack: stack.filter(|_| self.goes_on()),
+            is_blocked,
+            blocked_in,
+            stack,
             is_retaken: false,
         }
     }

@@ -155,7 +155,10 @@ impl Entry {
     fn read(address: u64, memory: &mut Memory) -> Option<Entry> {
         let length = |address, memory: &mut Memory| {
             let length = memory.u32(address)?;
-            (length < LONGEST_ENTRY).then_some(length as usize + 4)
+            // At least a distance or an id; zero ends the tables.
+            (4..LONGEST_ENTRY)
+                .contains(&length)
+                .then_some(length as usize + 4)
         };
         let own_length = length(address, memory)?;
         let distance = memory.u32(address + 4)?;

@@ -4,7 +4,7 @@
 //! read, or the thread waits outside any call (a page fault), `/proc/self/task/TID/wchan` may tell
 //! the function of the kernel in which it waits. Both ask for the right to trace the thread, which a
 //! process has for its own threads unless it has made itself undumpable. Sandboxes may have
-//! neither. A reading takes 9 µs (AMD EPYC), so only what is reported or listed is looked at.
+//! neither. A reading takes 9 µs (AMD EPYC, 2026-11-29), so only what is reported or listed is looked at.
 //!
 //! `/proc/self/task/TID/stack` would tell more, but only root may read it, and what it adds are
 //! functions of the kernel, not of the program.
@@ -66,141 +66,64 @@ mod imp {
     fn name_of(number: libc::c_long) -> Cow<'static, str> {
         let mut all = COMMON.iter().chain(MOST).chain(OLD);
         match all.find(|(other, _)| *other == number) {
-            Some((_, name)) => Cow::Borrowed(name),
+            Some((_, name)) => Cow::Borrowed(name.strip_prefix("SYS_").unwrap_or(name)),
             None => Cow::Owned(format!("system call {number}")),
         }
     }
 
     type Names = &'static [(libc::c_long, &'static str)];
 
-    /// Those that block, and those that are often met.
-    #[cfg(any(
+    /// A list of calls by the names that they have in `libc`, where `libc` has them; else none.
+    macro_rules! names {
+        ($list:ident, $places:meta, $($call:ident)*) => {
+            #[cfg($places)]
+            const $list: Names = &[$((libc::$call, stringify!($call))),*];
+            #[cfg(not($places))]
+            const $list: Names = &[];
+        };
+    }
+
+    // Those that block, and those that are often met.
+    names! {
+        COMMON,
+        any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "arm",
+            target_arch = "riscv64"
+        ),
+        SYS_futex SYS_nanosleep SYS_clock_nanosleep SYS_read SYS_write SYS_readv SYS_writev
+        SYS_pread64 SYS_pwrite64 SYS_preadv SYS_pwritev SYS_preadv2 SYS_pwritev2 SYS_splice
+        SYS_copy_file_range SYS_getrandom SYS_ppoll SYS_pselect6 SYS_epoll_pwait
+        SYS_io_uring_enter SYS_io_getevents SYS_accept4 SYS_connect SYS_shutdown SYS_sendto
+        SYS_sendmsg SYS_sendmmsg SYS_recvfrom SYS_recvmsg SYS_recvmmsg SYS_openat SYS_close
+        SYS_ioctl SYS_flock SYS_fallocate SYS_fsync SYS_fdatasync SYS_sync SYS_syncfs SYS_msync
+        SYS_getdents64 SYS_statx SYS_unlinkat SYS_mkdirat SYS_renameat2 SYS_linkat SYS_symlinkat
+        SYS_mount SYS_umount2 SYS_wait4 SYS_waitid SYS_rt_sigtimedwait SYS_rt_sigsuspend
+        SYS_clone SYS_execve SYS_munmap SYS_madvise SYS_mprotect SYS_process_vm_readv
+    }
+
+    // Not on 32-bit systems, or under another name; nor has `libc` all of them for Android.
+    names! {
+        MOST,
+        any(
+            target_arch = "x86_64",
+            all(
+                target_os = "linux",
+                any(target_arch = "aarch64", target_arch = "riscv64")
+            )
+        ),
+        SYS_accept SYS_fcntl SYS_ftruncate SYS_newfstatat SYS_fstat SYS_mmap
+    }
+
+    // Those that newer architectures do without, or `libc` has not there.
+    names! {
+        OLD,
         target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "arm",
-        target_arch = "riscv64"
-    ))]
-    const COMMON: Names = &[
-        (libc::SYS_futex, "futex"),
-        (libc::SYS_nanosleep, "nanosleep"),
-        (libc::SYS_clock_nanosleep, "clock_nanosleep"),
-        (libc::SYS_read, "read"),
-        (libc::SYS_write, "write"),
-        (libc::SYS_readv, "readv"),
-        (libc::SYS_writev, "writev"),
-        (libc::SYS_pread64, "pread64"),
-        (libc::SYS_pwrite64, "pwrite64"),
-        (libc::SYS_preadv, "preadv"),
-        (libc::SYS_pwritev, "pwritev"),
-        (libc::SYS_preadv2, "preadv2"),
-        (libc::SYS_pwritev2, "pwritev2"),
-        (libc::SYS_splice, "splice"),
-        (libc::SYS_copy_file_range, "copy_file_range"),
-        (libc::SYS_getrandom, "getrandom"),
-        (libc::SYS_ppoll, "ppoll"),
-        (libc::SYS_pselect6, "pselect6"),
-        (libc::SYS_epoll_pwait, "epoll_pwait"),
-        (libc::SYS_io_uring_enter, "io_uring_enter"),
-        (libc::SYS_io_getevents, "io_getevents"),
-        (libc::SYS_accept4, "accept4"),
-        (libc::SYS_connect, "connect"),
-        (libc::SYS_shutdown, "shutdown"),
-        (libc::SYS_sendto, "sendto"),
-        (libc::SYS_sendmsg, "sendmsg"),
-        (libc::SYS_sendmmsg, "sendmmsg"),
-        (libc::SYS_recvfrom, "recvfrom"),
-        (libc::SYS_recvmsg, "recvmsg"),
-        (libc::SYS_recvmmsg, "recvmmsg"),
-        (libc::SYS_openat, "openat"),
-        (libc::SYS_close, "close"),
-        (libc::SYS_ioctl, "ioctl"),
-        (libc::SYS_flock, "flock"),
-        (libc::SYS_fallocate, "fallocate"),
-        (libc::SYS_fsync, "fsync"),
-        (libc::SYS_fdatasync, "fdatasync"),
-        (libc::SYS_sync, "sync"),
-        (libc::SYS_syncfs, "syncfs"),
-        (libc::SYS_msync, "msync"),
-        (libc::SYS_getdents64, "getdents64"),
-        (libc::SYS_statx, "statx"),
-        (libc::SYS_unlinkat, "unlinkat"),
-        (libc::SYS_mkdirat, "mkdirat"),
-        (libc::SYS_renameat2, "renameat2"),
-        (libc::SYS_linkat, "linkat"),
-        (libc::SYS_symlinkat, "symlinkat"),
-        (libc::SYS_mount, "mount"),
-        (libc::SYS_umount2, "umount2"),
-        (libc::SYS_wait4, "wait4"),
-        (libc::SYS_waitid, "waitid"),
-        (libc::SYS_rt_sigtimedwait, "rt_sigtimedwait"),
-        (libc::SYS_rt_sigsuspend, "rt_sigsuspend"),
-        (libc::SYS_clone, "clone"),
-        (libc::SYS_execve, "execve"),
-        (libc::SYS_munmap, "munmap"),
-        (libc::SYS_madvise, "madvise"),
-        (libc::SYS_mprotect, "mprotect"),
-        (libc::SYS_process_vm_readv, "process_vm_readv"),
-    ];
-
-    /// Known by number only.
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "arm",
-        target_arch = "riscv64"
-    )))]
-    const COMMON: Names = &[];
-
-    /// Not on 32-bit systems, or under another name; nor has `libc` all of them for Android.
-    #[cfg(any(
-        target_arch = "x86_64",
-        all(
-            target_os = "linux",
-            any(target_arch = "aarch64", target_arch = "riscv64")
-        )
-    ))]
-    const MOST: Names = &[
-        (libc::SYS_accept, "accept"),
-        (libc::SYS_fcntl, "fcntl"),
-        (libc::SYS_ftruncate, "ftruncate"),
-        (libc::SYS_newfstatat, "newfstatat"),
-        (libc::SYS_fstat, "fstat"),
-        (libc::SYS_mmap, "mmap"),
-    ];
-
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        all(
-            target_os = "linux",
-            any(target_arch = "aarch64", target_arch = "riscv64")
-        )
-    )))]
-    const MOST: Names = &[];
-
-    /// Those that newer architectures do without, or `libc` has not there.
-    #[cfg(target_arch = "x86_64")]
-    const OLD: Names = &[
-        (libc::SYS_poll, "poll"),
-        (libc::SYS_sendfile, "sendfile"),
-        (libc::SYS_select, "select"),
-        (libc::SYS_epoll_wait, "epoll_wait"),
-        (libc::SYS_open, "open"),
-        (libc::SYS_stat, "stat"),
-        (libc::SYS_lstat, "lstat"),
-        (libc::SYS_unlink, "unlink"),
-        (libc::SYS_mkdir, "mkdir"),
-        (libc::SYS_rmdir, "rmdir"),
-        (libc::SYS_rename, "rename"),
-        (libc::SYS_link, "link"),
-        (libc::SYS_pause, "pause"),
-        (libc::SYS_vfork, "vfork"),
-        (libc::SYS_sync_file_range, "sync_file_range"),
-    ];
-
-    #[cfg(not(target_arch = "x86_64"))]
-    const OLD: Names = &[];
+        SYS_poll SYS_sendfile SYS_select SYS_epoll_wait SYS_open SYS_stat SYS_lstat SYS_unlink
+        SYS_mkdir SYS_rmdir SYS_rename SYS_link SYS_pause SYS_vfork SYS_sync_file_range
+    }
 
     #[cfg(test)]
     mod tests {

@@ -34,7 +34,11 @@ impl fmt::Display for Count {
 type Counts = BTreeMap<(String, String), Count>;
 
 pub(crate) fn document() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/unsafe.md");
+    read("docs/unsafe.md")
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -60,6 +64,9 @@ pub(crate) fn differences(sources: &[Source], document: &str) -> Vec<String> {
     let is_summed = document.contains(" blocks and ");
     if is_summed && !document.contains(&sum) {
         broken.push(format!("docs/unsafe.md does not say {sum:?} in all"));
+    }
+    if is_summed && !read("docs/reliability.md").contains(&sum) {
+        broken.push(format!("docs/reliability.md does not say {sum:?}"));
     }
     broken
 }
