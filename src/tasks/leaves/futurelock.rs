@@ -214,14 +214,16 @@ impl Candidate {
     }
 }
 
-/// A number for a set of places, and how many there are.
+/// A number for the set of places at which the task waits, and how many there are. Whoever was
+/// dropped within the poll waits no more.
 fn set_of(notes: &[Arc<Note>]) -> (u64, usize) {
     let number = |note: &Arc<Note>| {
         let mut hasher = DefaultHasher::new();
         note.stack.hash(&mut hasher);
         hasher.finish()
     };
-    let mut numbers: Vec<u64> = notes.iter().map(number).collect();
+    let waits = |note: &&Arc<Note>| note.fate() != Fate::Dropped;
+    let mut numbers: Vec<u64> = notes.iter().filter(waits).map(number).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let mut hasher = DefaultHasher::new();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use executor::runtime::{Builder, TaskInfo, TaskState};
+use executor::runtime::{Builder, StallReport, TaskInfo, TaskState};
 use executor::task::Id;
 use executor::{JoinHandle, Runtime};
 
@@ -152,16 +152,20 @@ fn a_task_or_job_that_computes_is_in_no_system_call() {
     });
 }
 
+/// One worker, and what it is told of stalls.
+pub(super) fn reporting() -> (Runtime, mpsc::Receiver<StallReport>) {
+    let (report, reports) = mpsc::channel();
+    let runtime = Builder::new()
+        .worker_threads(1)
+        .stall_threshold(Duration::from_millis(10))
+        .on_stall(move |stall| report.send(stall.clone()).unwrap());
+    (runtime.build().unwrap(), reports)
+}
+
 #[test]
 fn a_stall_is_told_with_its_system_call() {
     within_patience(|| {
-        let (report, reports) = mpsc::channel();
-        let runtime = Builder::new()
-            .worker_threads(1)
-            .stall_threshold(Duration::from_millis(10))
-            .on_stall(move |stall| report.send(stall.clone()).unwrap())
-            .build()
-            .unwrap();
+        let (runtime, reports) = reporting();
         for (way, calls) in WAYS {
             let mut is_known = false;
             while !is_known {
@@ -175,7 +179,7 @@ fn a_stall_is_told_with_its_system_call() {
                     assert!(calls.contains(&call), "{told}");
                     assert!(text.contains(&format!(" ms in {call}")), "{text}");
                 }
-                // Else it may have been awake for just that moment.
+                // Else the thread may have been awake at that moment.
                 is_known = told.blocked_in().is_some() || !is_told();
                 release();
                 runtime.block_on(task).unwrap();
@@ -204,12 +208,11 @@ fn what_does_not_end_says_in_which_system_call_it_is() {
     within_patience(|| {
         let runtime = Builder::new().worker_threads(1).build().unwrap();
         let (block, release) = reading();
-        let (begin, begun) = mpsc::channel();
-        let job = runtime.spawn_blocking(move || {
-            begin.send(()).unwrap();
-            block();
+        let job = runtime.spawn_blocking(block);
+        wait_until("it reads", || {
+            info(&runtime, job.id())
+                .is_some_and(|told| !is_told() || told.blocked_in() == Some("read"))
         });
-        begun.recv().unwrap();
         let report = runtime.shutdown_timeout(Duration::from_millis(50));
         let [left] = report.blocked() else {
             panic!("{report}");

@@ -1,15 +1,15 @@
 //! The calls that led to where a task has its thread blocked, as dumps and reports show them.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use executor::runtime::{Builder, TaskInfo, TaskState};
 use executor::task::Id;
 use executor::{JoinHandle, Runtime};
 
-use super::blocked_in::{Call, WAYS, is_told, reading, spawn};
+use super::blocked_in::{Call, WAYS, is_told, reading, reporting, spawn};
 use crate::common::{PATIENCE, wait_until, within_patience};
 
 const IS_SUPPORTED: bool = cfg!(all(
@@ -108,9 +108,14 @@ fn a_task_that_runs_has_no_stack_and_a_list_without_stacks_none() {
         });
         let (block, release) = reading();
         let blocked = runtime.spawn_blocking(block);
+        wait_until("one runs, the other blocks", || {
+            let state = |id| dumped(&runtime, id).map(|told| told.state());
+            state(task.id()) == Some(TaskState::Running)
+                && (!is_told() || state(blocked.id()) == Some(TaskState::Blocked))
+        });
         for _ in 0..100 {
-            let told = dumped(&runtime, task.id());
-            assert!(told.is_none_or(|told| told.stacks().is_empty()));
+            let told = dumped(&runtime, task.id()).unwrap();
+            assert!(told.stacks().is_empty());
             let dump = runtime.handle().dump_tasks();
             assert!(dump.tasks().iter().all(|task| task.stacks().is_empty()));
         }
@@ -123,13 +128,7 @@ fn a_task_that_runs_has_no_stack_and_a_list_without_stacks_none() {
 #[test]
 fn a_stall_is_told_with_the_calls_that_led_there() {
     within_patience(|| {
-        let (report, reports) = mpsc::channel();
-        let runtime = Builder::new()
-            .worker_threads(1)
-            .stall_threshold(Duration::from_millis(10))
-            .on_stall(move |stall| report.send(stall.clone()).unwrap())
-            .build()
-            .unwrap();
+        let (runtime, reports) = reporting();
         for (way, _) in WAYS {
             let mut is_known = false;
             while !is_known {
@@ -149,7 +148,7 @@ fn a_stall_is_told_with_the_calls_that_led_there() {
                         );
                     }
                 }
-                // Else it may have been awake for just that moment.
+                // Else the thread may have been awake at that moment.
                 is_known = told.stack().is_some() || !is_told() || !IS_SUPPORTED;
                 release();
                 runtime.block_on(task).unwrap();
@@ -163,18 +162,17 @@ fn what_does_not_end_says_where_it_is() {
     within_patience(|| {
         let runtime = Builder::new().worker_threads(1).build().unwrap();
         let (block, release) = reading();
-        let (begin, begun) = mpsc::channel();
-        let job = runtime.spawn_blocking(move || {
-            begin.send(()).unwrap();
-            calls_first(block);
+        let job = runtime.spawn_blocking(|| calls_first(block));
+        wait_until("it reads, and its stack can be read", || {
+            let told = dumped(&runtime, job.id());
+            told.is_some_and(|told| !told.stacks().is_empty() || !is_told() || !IS_SUPPORTED)
         });
-        begun.recv().unwrap();
         let report = runtime.shutdown_timeout(Duration::from_millis(50));
         let [left] = report.blocked() else {
             panic!("{report}");
         };
         assert_eq!(left.id(), job.id());
-        if is_told() && IS_SUPPORTED && left.state() == TaskState::Blocked {
+        if is_told() && IS_SUPPORTED {
             assert_is_right(&names(left));
         }
         release();

@@ -64,7 +64,7 @@ fn runtime() -> executor::Runtime {
     Builder::new().worker_threads(2).build().unwrap()
 }
 
-/// Dumps until the `block_on` has parked: it lists itself then.
+/// Dumps until the `block_on` is listed, which it is from its first park on.
 fn dump_with_block_on(handle: &Handle) -> TaskDump {
     let mut dump = handle.dump_stacks(WITHIN);
     wait_until("the block_on is listed and asked", || {
@@ -219,11 +219,15 @@ fn a_dump_within_a_block_on_does_not_wait_for_itself() {
         let runtime = runtime();
         let handle = runtime.handle().clone();
         runtime.block_on(async {
-            // So that it is listed.
-            executor::time::sleep(Duration::from_millis(20)).await;
-            let dump = handle.dump_stacks(WITHIN);
-            assert_eq!(dump.block_ons().len(), 1);
-            assert!(dump.block_ons()[0].stacks().is_empty());
+            while handle.dump_stacks(Duration::ZERO).block_ons().is_empty() {
+                executor::time::sleep(Duration::from_millis(1)).await;
+            }
+            let dump = || handle.dump_stacks(Duration::MAX);
+            let by_another = thread::scope(|scope| scope.spawn(dump).join().unwrap());
+            for dump in [dump(), by_another] {
+                assert_eq!(dump.block_ons().len(), 1);
+                assert!(dump.block_ons()[0].stacks().is_empty());
+            }
         });
     });
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::common::{PATIENCE, wait_until, within_patience};
-use executor::runtime::{Builder, TaskInfo, TaskState};
+use executor::runtime::{Builder, TaskDump, TaskInfo, TaskState};
 use executor::task::{self, Id};
 use executor::{Handle, Runtime};
 
@@ -124,14 +124,18 @@ fn shop(runtime: &Runtime) -> (async_channel::Sender<()>, u32) {
     (order, line)
 }
 
+/// A dump while all of them wait, and the line that spawns the many.
+fn shop_dump(runtime: &Runtime) -> (TaskDump, u32) {
+    let (_order, line) = shop(runtime);
+    wait_until_all_wait(runtime.handle(), MANY + 1);
+    (runtime.handle().dump_stacks(PATIENCE), line)
+}
+
 #[test]
 fn many_tasks_at_one_place_are_one_group_and_a_paragraph() {
     within_patience(|| {
         let runtime = runtime();
-        let handle = runtime.handle();
-        let (_order, line) = shop(&runtime);
-        wait_until_all_wait(handle, MANY + 1);
-        let dump = handle.dump_stacks(PATIENCE);
+        let (dump, line) = shop_dump(&runtime);
         let groups = dump.groups();
         assert_eq!(groups.len(), 2, "{dump}");
         let many = groups.iter().find(|group| group.count() == MANY).unwrap();
@@ -173,10 +177,7 @@ fn many_tasks_at_one_place_are_one_group_and_a_paragraph() {
 fn the_lines_of_the_program_are_marked_and_the_outermost_is_first() {
     within_patience(|| {
         let runtime = runtime();
-        let handle = runtime.handle();
-        let (_order, _) = shop(&runtime);
-        wait_until_all_wait(handle, MANY + 1);
-        let dump = handle.dump_stacks(PATIENCE);
+        let (dump, _) = shop_dump(&runtime);
         let text = dump.to_string();
         let many = dump
             .groups()

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use futures::future::{Either, join, select};
 use futures::stream::FuturesUnordered;
 
-use crate::common::wait_until;
+use crate::common::{PATIENCE, wait_until};
 
 /// A wake that leads nowhere is told after a second.
 const LASTING: Duration = Duration::from_millis(1200);
@@ -102,7 +102,7 @@ fn a_task_that_blocks_shows_where_it_waited_last() {
     let blocks = |task: &TaskInfo| task.state() == TaskState::Blocked;
     let info = until("it blocks", runtime.handle(), task.id(), blocks);
     assert_eq!((info.stacks().len(), info.last_stacks().len()), (0, 1));
-    let stall = reported.recv().unwrap();
+    let stall = reported.recv_timeout(PATIENCE).expect("a report");
     assert_eq!(stall.last_stacks(), info.last_stacks());
     assert!(
         stall.to_string().contains("\n    last waited at\n"),
@@ -219,8 +219,17 @@ async fn use_lock<L: Lock>(lock: &L) {
     let _guard = lock.lock().await;
 }
 
-/// The example of RFD 609. With "is left" the arm is a part of the `select`, which drops it.
-fn futurelock<L: Lock>(runtime: &Runtime, is_left: bool, then_sleeps: bool) -> JoinHandle<()> {
+/// What becomes of the arm that has lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arm {
+    Stays,
+    IsDropped,
+    /// When the lock has been handed to it.
+    IsDroppedLater,
+}
+
+/// The example of RFD 609.
+fn futurelock<L: Lock>(runtime: &Runtime, arm: Arm, then_sleeps: bool) -> JoinHandle<()> {
     let lock = Arc::new(L::new());
     let held = lock.clone();
     let (has_it, wants) = async_channel::bounded::<()>(1);
@@ -235,8 +244,13 @@ fn futurelock<L: Lock>(runtime: &Runtime, is_left: bool, then_sleeps: bool) -> J
         let time = pin!(sleep(Duration::from_millis(50)));
         match select(first.as_mut().unwrap(), time).await {
             Either::Left(_) => panic!("the lock is held for longer"),
-            Either::Right(_) if is_left => drop(first.take()),
             Either::Right(_) => {}
+        }
+        if arm == Arm::IsDroppedLater {
+            sleep(Duration::from_millis(600)).await;
+        }
+        if arm != Arm::Stays {
+            drop(first.take());
         }
         if then_sleeps {
             sleep(Duration::from_secs(1000)).await;
@@ -267,11 +281,11 @@ fn names(task: &TaskInfo) -> Vec<String> {
 fn a_lock_that_is_handed_to_a_future_that_is_not_polled_is_told() {
     let runtime = runtime(1);
     let tasks = [
-        futurelock::<tokio::sync::Mutex<()>>(&runtime, false, false),
-        futurelock::<async_lock::Mutex<()>>(&runtime, false, false),
+        futurelock::<tokio::sync::Mutex<()>>(&runtime, Arm::Stays, false),
+        futurelock::<async_lock::Mutex<()>>(&runtime, Arm::Stays, false),
         // This one is given to who asks first, which is the same task, so that goes on. But nobody
         // else is woken.
-        futurelock::<futures::lock::Mutex<()>>(&runtime, false, true),
+        futurelock::<futures::lock::Mutex<()>>(&runtime, Arm::Stays, true),
     ];
     for task in &tasks {
         let is_told = |task: &TaskInfo| !task.futurelocks().is_empty();
@@ -304,13 +318,21 @@ fn a_lock_that_is_handed_to_a_future_that_is_not_polled_is_told() {
 #[test]
 fn an_arm_that_was_dropped_is_not_told() {
     let runtime = runtime(1);
-    let tasks = [
-        futurelock::<tokio::sync::Mutex<()>>(&runtime, true, true),
-        futurelock::<async_lock::Mutex<()>>(&runtime, true, true),
-        futurelock::<futures::lock::Mutex<()>>(&runtime, true, true),
-    ];
-    for task in &tasks {
-        assert!(told(&runtime, task).futurelocks().is_empty());
+    let dropped = [Arm::IsDropped, Arm::IsDroppedLater].map(|arm| {
+        [
+            futurelock::<tokio::sync::Mutex<()>>(&runtime, arm, true),
+            futurelock::<async_lock::Mutex<()>>(&runtime, arm, true),
+            futurelock::<futures::lock::Mutex<()>>(&runtime, arm, true),
+        ]
+    });
+    // When the arm that stays is told, those before it would have been.
+    let kept = futurelock::<async_lock::Mutex<()>>(&runtime, Arm::Stays, true);
+    let is_told = |task: &TaskInfo| !task.futurelocks().is_empty();
+    until("the kept one is told", runtime.handle(), kept.id(), is_told);
+    std::thread::sleep(LASTING);
+    for task in dropped.as_flattened() {
+        let info = info(runtime.handle(), task.id());
+        assert!(info.futurelocks().is_empty(), "{info}");
     }
 }
 
@@ -346,7 +368,8 @@ fn unordered(runtime: &Runtime, is_polled: bool) -> JoinHandle<()> {
 #[test]
 fn children_that_are_woken_and_not_polled_are_told() {
     let runtime = runtime(1);
-    let [snoozed, polled] = [false, true].map(|is_polled| unordered(&runtime, is_polled));
+    // The one that is not told first: when the other is told it would have been.
+    let [polled, snoozed] = [true, false].map(|is_polled| unordered(&runtime, is_polled));
     let is_told = |task: &TaskInfo| !task.futurelocks().is_empty();
     let names = names(&until(
         "it is told",

@@ -31,8 +31,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("capture/leaf-keeps-a-dead-waker", DEADLOCK, || {
         capture(Some("capture-leaf-keeps-a-dead-waker"))
     }),
-    // The others are of shuttle only: a task that is woken twice sees what the second one did before its wake, and it is
-    // the task's state that orders the two.
+    // The others are of shuttle only: a task that is woken twice sees what the second waker did before its wake, and the
+    // task's state orders the two.
     Check::model("capture-abort", || abort(None)).shuttle_only(),
     Check::twin("capture-abort/leave-ignores-it", DEADLOCK, || {
         abort(Some("capture-leave-ignores-it"))
