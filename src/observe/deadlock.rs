@@ -106,8 +106,9 @@ pub(crate) struct Waiting {
     /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it
     /// did before.
     parks: AtomicU64,
-    /// How often it was woken by a dump alone. Written by its thread between two parks. Relaxed:
-    /// `parks` orders it.
+    /// In how many parks a dump has asked. Written by the thread of the `block_on` between
+    /// [`end`](Waiting::end) and the next [`begin`](Waiting::begin), whose `Release` on `parks`
+    /// publishes it; `stand_still` loads `parks` with `Acquire` before it, so `Relaxed` suffices.
     answered: AtomicU64,
     /// Whether it was woken, or has something to do by itself.
     has_work: Box<dyn Fn() -> bool + Send + Sync>,
