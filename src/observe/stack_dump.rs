@@ -151,7 +151,7 @@ fn ask_tasks(
                 break;
             }
             for member in members {
-                if is_late(deadline) || !collector.wait(AT_ONCE, deadline) {
+                if is_late(deadline) || !collector.wait(AT_ONCE - 1, deadline) {
                     return false;
                 }
                 polled.extend(ask(collector, member));
@@ -163,7 +163,7 @@ fn ask_tasks(
 
 /// Gives back those that are still being polled.
 fn ask_again(polled: Vec<Member>, collector: &Collector, deadline: Option<Instant>) -> Vec<Member> {
-    let ask = |member| match collector.wait(AT_ONCE, deadline) {
+    let ask = |member| match collector.wait(AT_ONCE - 1, deadline) {
         true => ask(collector, member),
         false => Some(member),
     };
