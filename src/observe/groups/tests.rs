@@ -1,5 +1,6 @@
 //! Tasks that are made up.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
@@ -163,4 +164,17 @@ fn an_empty_dump_is_a_list() {
         listed.to_string(),
         "1 task\n  task 1: waiting for 3.000ms\n"
     );
+}
+
+#[test]
+fn tasks_that_stand_alone_at_one_place_have_hashes_of_their_own() {
+    let hash = |number| {
+        let mut task = waits(number, 1, &[0]);
+        task.futurelocks = vec![Futurelock::made_up(stack(1), Duration::from_secs(1))];
+        let mut hasher = std::hash::DefaultHasher::new();
+        Key::of(&task).hash(&mut hasher);
+        hasher.finish()
+    };
+    let different: HashSet<u64> = (1..=1000).map(hash).collect();
+    assert_eq!(different.len(), 1000);
 }
