@@ -26,7 +26,7 @@ mod json;
 mod tests;
 mod text;
 
-pub(super) use text::write_task;
+pub(super) use text::{write_last_waited, write_task};
 
 /// Tasks of a [`TaskDump`] that were spawned at the same place and do the same: that wait at the
 /// same place, if it is known where they wait.

@@ -27,7 +27,8 @@ use std::panic::Location;
 use std::time::Duration;
 use std::{fmt, ptr};
 
-use super::places::{self, LastWaited};
+use super::groups::write_last_waited;
+use super::places;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::{Incident, Stall};
 use crate::stacks::TaskStack;
@@ -127,7 +128,8 @@ impl fmt::Display for StallReport {
         if self.location().is_some() {
             f.write_str(",")?;
         }
-        write!(f, " {}{}", self.kept, LastWaited(&self.last_stacks))
+        write!(f, " {}", self.kept)?;
+        write_last_waited(f, &self.last_stacks)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tasks that are made up.
 
 use std::collections::HashSet;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use super::*;
@@ -177,4 +178,36 @@ fn tasks_that_stand_alone_at_one_place_have_hashes_of_their_own() {
     };
     let different: HashSet<u64> = (1..=1000).map(hash).collect();
     assert_eq!(different.len(), 1000);
+}
+
+#[test]
+fn what_was_recorded_is_written_as_where_a_task_waits_is() {
+    let mut task = waits(1, 1, &[0]);
+    task.last_stacks = vec![stack(1)];
+    task.futurelocks = vec![Futurelock::made_up(stack(2), Duration::from_secs(3))];
+    let recorded = "
+    last waited at:
+    0x4
+    0x2
+    0x1";
+    assert_eq!(
+        dump(vec![task]).groups()[0].to_string(),
+        format!(
+            "task 1: waiting for 1.000ms
+    future shop::pick
+    0x3
+    0x2
+    0x1{recorded}
+    futurelock: the task has not polled this future since it was woken 3.0s ago:
+    0x2
+    0x1"
+        )
+    );
+    struct Last([TaskStack; 1]);
+    impl Display for Last {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_last_waited(f, &self.0)
+        }
+    }
+    assert_eq!(Last([stack(1)]).to_string(), recorded);
 }
