@@ -211,3 +211,32 @@ fn what_was_recorded_is_written_as_where_a_task_waits_is() {
     }
     assert_eq!(Last([stack(1)]).to_string(), recorded);
 }
+
+#[test]
+fn what_was_recorded_is_in_the_json() {
+    let mut task = waits(1, 1, &[0]);
+    task.last_stacks = vec![stack(1), stack(2)];
+    task.futurelocks = vec![Futurelock::made_up(stack(0), Duration::from_millis(1500))];
+    let mut json = Vec::new();
+    dump(vec![task]).write_json(&mut json).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let group = &json["groups"][0];
+    let addresses = |stack: &serde_json::Value| -> Vec<String> {
+        let frames = stack.as_array().unwrap().iter();
+        frames
+            .map(|frame| frame["address"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let last = group["last_stacks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(addresses);
+    let expected = [&["0x1", "0x2", "0x4"][..], &["0x1", "0x2"]];
+    assert!(last.eq(expected), "{json}");
+    let [lock] = &group["futurelocks"].as_array().unwrap()[..] else {
+        panic!("{json}");
+    };
+    assert_eq!(lock["since_seconds"], 1.5);
+    assert_eq!(addresses(&lock["stack"]), ["0x1", "0x2", "0x3"]);
+}

@@ -249,6 +249,9 @@ fn a_dump_is_json_that_a_program_can_read() {
                 assert_eq!(json["id"].to_string(), task.id().to_string());
                 assert_eq!(json["name"].as_str(), task.name());
             }
+            for recorded in ["last_stacks", "futurelocks"] {
+                assert!(json[recorded].as_array().unwrap().is_empty());
+            }
             let stacks = json["stacks"].as_array().unwrap();
             assert_eq!(stacks.len(), group.stacks().len());
             for (json, stack) in stacks.iter().zip(group.stacks()) {
