@@ -3,7 +3,8 @@
 //! Each task that waits is polled once more, by the workers: see [`capture`](crate::tasks::capture).
 //! The asking thread hands the tasks out a few at a time ([`AT_ONCE`]), so a dump of a million tasks
 //! puts no million tasks in front of the others, and stops at its deadline. The symbols are looked
-//! up afterwards, by whoever reads the dump.
+//! up afterwards, by whoever reads the dump, but for those of futures that were
+//! [woken and not polled](super::futurelock): by them the list tells which are at fault.
 //!
 //! Tasks that are blocked have the stacks of their threads: see [`blocked_stacks`].
 
