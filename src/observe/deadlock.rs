@@ -52,18 +52,23 @@
 //!    compared with the last report leaves out what dumps have moved. Who has found out in a
 //!    `block_on` lets another thread report, to be asked as well.
 
-use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::stack_dump::{WITHIN, dump_stacks};
 use super::{each, of, sigquit, try_of};
 use crate::clock;
-use crate::scheduler::{Shared, probe, this_thread};
+use crate::scheduler::{Shared, probe};
 use crate::stderr;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::thread::{self, Thread};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread;
 use crate::sync::{Arc, Mutex};
+
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+pub(crate) use waiting::Waiting;
 
 /// A `block_on` that waits for so long looks around.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
@@ -91,75 +96,6 @@ impl Default for OnDeadlock {
             true => OnDeadlock::Report,
             false => OnDeadlock::Ignore,
         }
-    }
-}
-
-/// A `block_on`, as far as it has parked once.
-pub(crate) struct Waiting {
-    /// A [probe]'s name of the thread.
-    thread: u64,
-    /// The thread belongs to a runtime.
-    is_member: bool,
-    location: &'static Location<'static>,
-    /// No other one of this process has it.
-    number: u64,
-    /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it
-    /// did before.
-    parks: AtomicU64,
-    /// In how many parks a dump has asked. Written by the thread of the `block_on` between
-    /// [`end`](Waiting::end) and the next [`begin`](Waiting::begin), whose `Release` on `parks`
-    /// publishes it; `stand_still` loads `parks` with `Acquire` before it, so `Relaxed` suffices.
-    answered: AtomicU64,
-    /// Whether it was woken, or has something to do by itself.
-    has_work: Box<dyn Fn() -> bool + Send + Sync>,
-    /// What it shall panic with.
-    verdict: Mutex<Option<Arc<str>>>,
-    handle: Thread,
-}
-
-impl Waiting {
-    /// The calling thread parks.
-    pub(crate) fn begin(&self) {
-        // Meant for a wait that is over.
-        *self.verdict.lock() = None;
-        self.parks.fetch_add(1, Ordering::Release);
-    }
-
-    /// It goes on. The text is what it shall panic with.
-    pub(crate) fn end(&self) -> Option<Arc<str>> {
-        self.parks.fetch_add(1, Ordering::Release);
-        self.verdict.lock().take()
-    }
-
-    /// It was woken by a dump.
-    pub(crate) fn has_answered(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether its thread must not park: there is something to do, or a verdict to carry out.
-    pub(crate) fn must_go_on(&self) -> bool {
-        (self.has_work)() || self.verdict.lock().is_some()
-    }
-
-    fn is_parked(&self) -> bool {
-        self.parks.load(Ordering::Acquire) % 2 == 1
-    }
-
-    fn condemn(&self, report: &Arc<str>) {
-        if !self.is_parked() {
-            // Another `block_on` waits in its place.
-            return;
-        }
-        *self.verdict.lock() = Some(report.clone());
-        self.handle.unpark();
-    }
-}
-
-impl fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting")
-            .field("location", &self.location)
-            .finish_non_exhaustive()
     }
 }
 
@@ -266,19 +202,7 @@ pub(crate) fn waits_in_block_on(
     location: &'static Location<'static>,
     has_work: Box<dyn Fn() -> bool + Send + Sync>,
 ) -> Arc<Waiting> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-
-    let waiting = Arc::new(Waiting {
-        thread: probe::this_thread(),
-        is_member: this_thread::member_of().is_some(),
-        location,
-        number: NEXT.fetch_add(1, Ordering::Relaxed),
-        parks: AtomicU64::new(0),
-        answered: AtomicU64::new(0),
-        has_work,
-        verdict: Mutex::new(None),
-        handle: thread::current(),
-    });
+    let waiting = Arc::new(Waiting::of_this_thread(location, has_work));
     of(shared).deadlocks.waiting.lock().push(waiting.clone());
     waiting
 }
@@ -465,29 +389,5 @@ impl Deadlocks {
         while !all_wait() && clock::elapsed(begin) < WITHIN {
             thread::sleep(Duration::from_millis(1));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
-        let start = Instant::now();
-        let (a_third, two) = (CONFIRMED / 3, CONFIRMED / 3 * 2);
-        let still = |polls| Standstill {
-            polls,
-            threads: 2,
-            parks: vec![(1, 1)],
-            by_dumps: (0, vec![0]),
-        };
-        let first = Suspicion::seen(still(7), None, start);
-        // The monitor was up in between, for another reason.
-        let again = Suspicion::seen(still(7), first, start + a_third).unwrap();
-        assert_eq!(again.due_in(start + two), CONFIRMED - two);
-        assert_eq!(again.due_in(start + 2 * CONFIRMED), Duration::ZERO);
-        let other = Suspicion::seen(still(8), Some(again), start + two).unwrap();
-        assert_eq!(other.due_in(start + two), CONFIRMED, "something has moved");
     }
 }

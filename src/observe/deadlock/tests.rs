@@ -1,0 +1,20 @@
+use super::*;
+
+#[test]
+fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
+    let start = Instant::now();
+    let (a_third, two) = (CONFIRMED / 3, CONFIRMED / 3 * 2);
+    let still = |polls| Standstill {
+        polls,
+        threads: 2,
+        parks: vec![(1, 1)],
+        by_dumps: (0, vec![0]),
+    };
+    let first = Suspicion::seen(still(7), None, start);
+    // The monitor was up in between, for another reason.
+    let again = Suspicion::seen(still(7), first, start + a_third).unwrap();
+    assert_eq!(again.due_in(start + two), CONFIRMED - two);
+    assert_eq!(again.due_in(start + 2 * CONFIRMED), Duration::ZERO);
+    let other = Suspicion::seen(still(8), Some(again), start + two).unwrap();
+    assert_eq!(other.due_in(start + two), CONFIRMED, "something has moved");
+}
