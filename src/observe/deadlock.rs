@@ -52,6 +52,7 @@
 //!    compared with the last report leaves out what dumps have moved. Who has found out in a
 //!    `block_on` lets another thread report, to be asked as well.
 
+use std::collections::HashSet;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -364,6 +365,7 @@ impl Deadlocks {
             OnDeadlock::Ignore => {}
             OnDeadlock::Report => stderr::say(format_args!("{report}")),
             OnDeadlock::Panic => {
+                self.let_all_park();
                 let report = Arc::from(report);
                 for waiting in &*self.waiting.lock() {
                     waiting.condemn(&report);
@@ -377,7 +379,6 @@ impl Deadlocks {
             return None;
         }
         let dump = dump_stacks(shared, WITHIN);
-        self.let_all_park();
         let report = format!("all tasks are asleep - deadlock!\n{dump}");
         Some(report.trim_end().to_owned())
     }
@@ -385,9 +386,17 @@ impl Deadlocks {
     /// The dump has woken those in `block_on`. A verdict reaches who is parked.
     fn let_all_park(&self) {
         let begin = clock::now();
-        let all_wait = || (self.waiting.lock().iter()).all(|waiting| waiting.is_parked());
-        while !all_wait() && clock::elapsed(begin) < WITHIN {
+        while !self.all_park() && clock::elapsed(begin) < WITHIN {
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Whether each thread that is in a `block_on` is parked in one: of those that are nested, in
+    /// the innermost.
+    fn all_park(&self) -> bool {
+        let waiting = self.waiting.lock();
+        let parked = waiting.iter().filter(|waiting| waiting.is_parked());
+        let parked: HashSet<u64> = parked.map(|waiting| waiting.thread).collect();
+        (waiting.iter()).all(|waiting| parked.contains(&waiting.thread))
     }
 }

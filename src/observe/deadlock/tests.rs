@@ -18,3 +18,24 @@ fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
     let other = Suspicion::seen(still(8), Some(again), start + two).unwrap();
     assert_eq!(other.due_in(start + two), CONFIRMED, "something has moved");
 }
+
+#[test]
+fn who_waits_in_a_block_on_within_another_is_parked() {
+    let deadlocks = Deadlocks::default();
+    let begin = || {
+        let waiting = Waiting::of_this_thread(Location::caller(), Box::new(|| false));
+        let waiting = Arc::new(waiting);
+        deadlocks.waiting.lock().push(waiting.clone());
+        waiting.begin();
+        waiting
+    };
+    let outer = begin();
+    assert!(deadlocks.all_park());
+    outer.end();
+    assert!(!deadlocks.all_park());
+    // In a poll of the outer one.
+    let inner = begin();
+    assert!(deadlocks.all_park());
+    inner.end();
+    assert!(!deadlocks.all_park());
+}
