@@ -49,8 +49,10 @@
 //! 3. Each runtime with a `block_on` that waits says so, whoever has found out, and once for each
 //!    standstill. (Its own monitor may have gone to sleep long before, when another runtime was
 //!    still busy.) The report says where the tasks wait, for which it polls each of them: so what is
-//!    compared with the last report leaves out what dumps have moved. Who has found out in a
-//!    `block_on` lets another thread report, to be asked as well.
+//!    compared with the last report leaves out what dumps have moved. Who has found out
+//!    lets another thread report: a `block_on` is to be asked as well, and the monitor has to help
+//!    where the polls of the dump block. While that thread lives, nobody is sure of anything, as it
+//!    wakes. So a monitor that falls asleep meanwhile looks again afterwards.
 
 use std::collections::HashSet;
 use std::panic::Location;
@@ -61,7 +63,7 @@ use super::{each, of, sigquit, try_of};
 use crate::clock;
 use crate::scheduler::{Shared, probe};
 use crate::stderr;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread;
 use crate::sync::{Arc, Mutex};
 
@@ -124,18 +126,29 @@ impl Standstill {
 /// What the monitor has seen, and when first.
 #[derive(Debug)]
 struct Suspicion {
-    before: Standstill,
+    /// `None`: a thread that reports was in the way.
+    before: Option<Standstill>,
     since: Instant,
 }
 
 impl Suspicion {
     /// The monitor is about to sleep, and looks.
     fn look(last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
-        Suspicion::seen(look()?, last, now)
+        let is_reporting = || REPORTING.load(Ordering::Relaxed) != 0;
+        let was_reporting = is_reporting();
+        let before = look();
+        if before.is_none() && !was_reporting && !is_reporting() {
+            return None;
+        }
+        Suspicion::seen(before, last, now)
     }
 
     /// If it is what was seen `last`, it is that suspicion, as old as it is.
-    fn seen(before: Standstill, last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
+    fn seen(
+        before: Option<Standstill>,
+        last: Option<Suspicion>,
+        now: Instant,
+    ) -> Option<Suspicion> {
         let same = last.filter(|last| last.before == before);
         same.or(Some(Suspicion { before, since: now }))
     }
@@ -143,11 +156,6 @@ impl Suspicion {
     /// How long it is until it is to be confirmed.
     fn due_in(&self, now: Instant) -> Duration {
         CONFIRMED.saturating_sub(now.saturating_duration_since(self.since))
-    }
-
-    /// It is due: the second look.
-    fn confirmed(self) -> Option<Standstill> {
-        (look().as_ref() == Some(&self.before)).then_some(self.before)
     }
 }
 
@@ -181,14 +189,31 @@ pub(crate) fn report(standstill: &Standstill) {
     });
 }
 
-/// Step 3, on a thread of its own: the calling one is in a `block_on`, and is asked where it waits.
-/// If no thread can be started, it is not asked.
+/// Threads that report. Changed by [`report_elsewhere`], those threads and [`in_child`], read by
+/// [`Suspicion::look`], before and after it counts threads. `Relaxed`: the kernel has started a
+/// thread that is counted, after this was raised for it.
+static REPORTING: AtomicUsize = AtomicUsize::new(0);
+
+/// In a child: none of those threads exists.
+pub(crate) fn in_child() {
+    REPORTING.store(0, Ordering::Relaxed);
+}
+
+/// Step 3, on a thread of its own. The calling one is in a `block_on`, and is asked where it waits;
+/// or it is the monitor, which takes processors away from polls that block. If no thread can be
+/// started, it does not do that.
 pub(crate) fn report_elsewhere(standstill: Standstill) {
     let standstill = Arc::new(standstill);
     let elsewhere = standstill.clone();
+    let report_and_end = move || {
+        report(&elsewhere);
+        REPORTING.fetch_sub(1, Ordering::Relaxed);
+    };
     let thread = thread::Builder::new().name("executor-deadlock".to_owned());
-    if thread.spawn(move || report(&elsewhere)).is_err() {
+    REPORTING.fetch_add(1, Ordering::Relaxed);
+    if thread.spawn(report_and_end).is_err() {
         report(&standstill);
+        REPORTING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -286,13 +311,20 @@ impl Deadlocks {
 
     /// Step 2, by the monitor while it sleeps. Gives how long it is until this is to be called.
     pub(super) fn confirm(&self) -> Option<Duration> {
+        let now = clock::now();
         let mut suspicion = self.suspicion.lock();
-        let due = suspicion.as_ref()?.due_in(clock::now());
+        let due = suspicion.as_ref()?.due_in(now);
         if due.is_zero() {
-            let confirmed = suspicion.take().and_then(Suspicion::confirmed);
-            drop(suspicion);
-            if let Some(standstill) = confirmed {
-                report(&standstill);
+            let before = suspicion.take().and_then(|suspicion| suspicion.before);
+            // The second look, or the first without a thread that reports.
+            let again = Suspicion::look(None, now);
+            let agrees = again.as_ref().is_some_and(|again| again.before == before);
+            match before {
+                Some(standstill) if agrees => {
+                    drop(suspicion);
+                    report_elsewhere(standstill);
+                }
+                _ => *suspicion = again,
             }
         }
         Some(due)

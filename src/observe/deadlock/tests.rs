@@ -4,11 +4,13 @@ use super::*;
 fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
     let start = Instant::now();
     let (a_third, two) = (CONFIRMED / 3, CONFIRMED / 3 * 2);
-    let still = |polls| Standstill {
-        polls,
-        threads: 2,
-        parks: vec![(1, 1)],
-        by_dumps: (0, vec![0]),
+    let still = |polls| {
+        Some(Standstill {
+            polls,
+            threads: 2,
+            parks: vec![(1, 1)],
+            by_dumps: (0, vec![0]),
+        })
     };
     let first = Suspicion::seen(still(7), None, start);
     // The monitor was up in between, for another reason.
@@ -38,4 +40,14 @@ fn who_waits_in_a_block_on_within_another_is_parked() {
     assert!(deadlocks.all_park());
     inner.end();
     assert!(!deadlocks.all_park());
+}
+
+#[test]
+fn a_monitor_that_falls_asleep_during_a_report_looks_again() {
+    let start = Instant::now();
+    REPORTING.fetch_add(1, Ordering::Relaxed);
+    // Whatever it sees: here other threads are always there.
+    let suspicion = Suspicion::look(None, start);
+    REPORTING.fetch_sub(1, Ordering::Relaxed);
+    assert_eq!(suspicion.map(|seen| seen.due_in(start)), Some(CONFIRMED));
 }
