@@ -12,7 +12,8 @@
 //! - At most [`CAPACITY`] bytes wait, or one longer message. A message that comes when they are
 //!   full, or cannot be written, is dropped and counted. The count is written after the next
 //!   message that could be written.
-//! - A message is written in one piece.
+//! - No other message of this crate comes within a message; one longer than [`PIECE`] takes several
+//!   writes.
 //! - No lock is held during a write, not even that of [`std::io::stderr`]. So a program that writes
 //!   there itself, or a child forked meanwhile, does not wait for this module's write.
 //!
@@ -29,8 +30,9 @@
 //!    queue, whose messages the parent writes. In a child that is about to be aborted no thread can
 //!    be relied on ([`say_last`]).
 //!
-//! The writer holds no waker and runs no foreign code, so the [deadlock
-//! detector](crate::observe::deadlock) counts it among the threads that can wake no task.
+//! The writer holds no waker. Of foreign code it runs only the look-up of symbols, which wakes nobody.
+//! So the [deadlock detector](crate::observe::deadlock) counts it among the threads that can wake no
+//! task.
 //!
 //! # Rejected designs
 //!
@@ -51,6 +53,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::clock;
@@ -116,16 +119,17 @@ impl Text {
         }
     }
 
-    /// On the writer's thread, without the lock. It may take long, which is no sign that nobody
-    /// reads standard error.
-    fn make(self) -> String {
+    /// On the thread of this queue's writer, without the lock. It may take long, which is no sign
+    /// that nobody reads standard error. If it panics, the writer goes on: nobody else would write
+    /// what comes after.
+    fn make(self, queue: &Mutex<Queue>) -> String {
         match self {
             Text::Ready(text) => text,
             Text::Later(make) => {
-                QUEUE.lock().since = None;
-                let text = make();
-                QUEUE.lock().since = Some(clock::now());
-                text
+                queue.lock().since = None;
+                let text = catch_unwind(AssertUnwindSafe(make));
+                queue.lock().since = Some(clock::now());
+                text.unwrap_or_else(|_| "executor: a message could not be made\n".to_owned())
             }
         }
     }
@@ -241,7 +245,7 @@ fn write_all() {
     descriptor::block_signals();
     let mut written = false;
     while let Some(message) = next(written) {
-        written = write_pieces(message.text.make().as_bytes()).is_ok();
+        written = write_pieces(message.text.make(&QUEUE).as_bytes()).is_ok();
         if !written {
             QUEUE.lock().dropped += 1;
         }

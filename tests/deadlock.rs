@@ -6,7 +6,11 @@ use std::future::pending;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
+#[cfg(feature = "stacks")]
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
+#[cfg(feature = "stacks")]
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -136,6 +140,30 @@ fn child(case: &str) {
             let task = runtime.spawn(async { executor::block_on(pending::<()>()) });
             runtime.block_on(task).unwrap();
         }
+        // Of four tasks the one that is asked first blocks the only worker.
+        #[cfg(feature = "stacks")]
+        "blocks_when_asked" => {
+            static ASKED: AtomicBool = AtomicBool::new(false);
+            let runtime = Builder::new().worker_threads(1).build().unwrap();
+            let tasks: Vec<_> = (0..4)
+                .map(|_| {
+                    let mut is_first_poll = true;
+                    runtime.spawn(std::future::poll_fn(move |cx| {
+                        let _ = cx.waker().clone();
+                        let is_asked = !std::mem::take(&mut is_first_poll);
+                        if is_asked && !ASKED.swap(true, SeqCst) {
+                            thread::sleep(Duration::from_secs(3));
+                        }
+                        Poll::<()>::Pending
+                    }))
+                })
+                .collect();
+            runtime.block_on(async {
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+        }
         "two_runtimes" => {
             let (first, second) = (runtime.clone().build().unwrap(), runtime.build().unwrap());
             let waits = second.spawn(pending::<()>());
@@ -227,6 +255,14 @@ fn one_is_told_beside_the_thread_that_waits_for_sigquit() {
     }
 }
 
+/// Its monitor saves the others from it, as from any other poll that blocks.
+fn a_report_that_meets_a_task_that_blocks_tells_where_the_others_wait() {
+    if cfg!(feature = "stacks") {
+        let text = report_of("blocks_when_asked", "deadlock=1,stall=0");
+        assert!(text.contains("  1 task not polled in time"), "{text}");
+    }
+}
+
 fn a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too() {
     let cases = ["later", "nested", "two_runtimes", "of_another"];
     let reports = cases.map(|case| thread::spawn(move || report_of(case, "")));
@@ -291,7 +327,7 @@ fn main() {
         silence_of("alone", "");
         return nothing_is_said_while_anybody_could_wake_somebody();
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         (
             "a_monitor_that_prints_meanwhile_finds_a_deadlock_too",
             a_monitor_that_prints_meanwhile_finds_a_deadlock_too,
@@ -303,6 +339,10 @@ fn main() {
         (
             "one_is_told_beside_the_thread_that_waits_for_sigquit",
             one_is_told_beside_the_thread_that_waits_for_sigquit,
+        ),
+        (
+            "a_report_that_meets_a_task_that_blocks_tells_where_the_others_wait",
+            a_report_that_meets_a_task_that_blocks_tells_where_the_others_wait,
         ),
         (
             "a_deadlock_that_comes_late_or_over_two_threads_or_runtimes_is_found_too",

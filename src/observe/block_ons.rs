@@ -1,7 +1,8 @@
-//! Which `block_on`s of a runtime wait, for who asks where.
+//! Which `block_on`s of a runtime have waited, for who asks where they wait.
 //!
 //! A `block_on` enters when it parks for the first time, and leaves when it returns. One that is
-//! never pending for long pays nothing, the others two short locks.
+//! never pending for long pays nothing, the others two short locks. Between two parks it is listed,
+//! too, and does not wait.
 
 use std::fmt;
 use std::panic::Location;
@@ -54,18 +55,21 @@ impl fmt::Debug for BlockOns {
     }
 }
 
-/// A `block_on` that waits, in a [`TaskDump`](super::TaskDump).
+/// A `block_on` that waits, or that is being polled and has waited before, in a
+/// [`TaskDump`](super::TaskDump).
 #[derive(Clone, Debug)]
 pub struct BlockOnInfo {
     location: &'static Location<'static>,
     future: Option<&'static str>,
     stacks: Vec<TaskStack>,
+    is_polled: bool,
 }
 
 impl BlockOnInfo {
-    pub(super) fn new(waits: &dyn Waits, answer: Option<Answer>) -> BlockOnInfo {
-        let answer = answer.unwrap_or_default();
+    /// `is_polled`: it did not wait when it was to be asked.
+    pub(super) fn new(waits: &dyn Waits, answer: Answer, is_polled: bool) -> BlockOnInfo {
         BlockOnInfo {
+            is_polled,
             location: waits.location(),
             future: answer.first_future(),
             stacks: answer.stacks,
@@ -88,9 +92,14 @@ impl BlockOnInfo {
     }
 }
 
-/// `block_on at src/main.rs:5:5 waits`
+/// `block_on at src/main.rs:5:5 waits`, or `is being polled`. One that could not be asked, as without
+/// the feature `stacks`, is said to wait.
 impl fmt::Display for BlockOnInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "block_on at {} waits", self.location)
+        let doing = match self.is_polled {
+            true => "is being polled",
+            false => "waits",
+        };
+        write!(f, "block_on at {} {doing}", self.location)
     }
 }

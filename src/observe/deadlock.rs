@@ -49,21 +49,29 @@
 //! 3. Each runtime with a `block_on` that waits says so, whoever has found out, and once for each
 //!    standstill. (Its own monitor may have gone to sleep long before, when another runtime was
 //!    still busy.) The report says where the tasks wait, for which it polls each of them: so what is
-//!    compared with the last report leaves out what dumps have moved. Who has found out in a
-//!    `block_on` lets another thread report, to be asked as well.
+//!    compared with the last report leaves out what dumps have moved. Who has found out
+//!    lets another thread report: a `block_on` is to be asked as well, and the monitor has to help
+//!    where the polls of the dump block. While that thread lives, nobody is sure of anything, as it
+//!    wakes. So a monitor that falls asleep meanwhile looks again afterwards.
 
-use std::fmt;
+use std::collections::HashSet;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::stack_dump::{WITHIN, dump_stacks};
 use super::{each, of, sigquit, try_of};
 use crate::clock;
-use crate::scheduler::{Shared, probe, this_thread};
+use crate::scheduler::{Shared, probe};
 use crate::stderr;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::thread::{self, Thread};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread;
 use crate::sync::{Arc, Mutex};
+
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+pub(crate) use waiting::Waiting;
 
 /// A `block_on` that waits for so long looks around.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
@@ -94,74 +102,6 @@ impl Default for OnDeadlock {
     }
 }
 
-/// A `block_on`, as far as it has parked once.
-pub(crate) struct Waiting {
-    /// A [probe]'s name of the thread.
-    thread: u64,
-    /// The thread belongs to a runtime.
-    is_member: bool,
-    location: &'static Location<'static>,
-    /// No other one of this process has it.
-    number: u64,
-    /// Odd while it is parked. Written by its thread, `Release`: who sees it parked sees what it
-    /// did before.
-    parks: AtomicU64,
-    /// How often it was woken by a dump alone. Written by its thread between two parks. Relaxed:
-    /// `parks` orders it.
-    answered: AtomicU64,
-    /// Whether it was woken, or has something to do by itself.
-    has_work: Box<dyn Fn() -> bool + Send + Sync>,
-    /// What it shall panic with.
-    verdict: Mutex<Option<Arc<str>>>,
-    handle: Thread,
-}
-
-impl Waiting {
-    /// The calling thread parks.
-    pub(crate) fn begin(&self) {
-        // Meant for a wait that is over.
-        *self.verdict.lock() = None;
-        self.parks.fetch_add(1, Ordering::Release);
-    }
-
-    /// It goes on. The text is what it shall panic with.
-    pub(crate) fn end(&self) -> Option<Arc<str>> {
-        self.parks.fetch_add(1, Ordering::Release);
-        self.verdict.lock().take()
-    }
-
-    /// It was woken by a dump.
-    pub(crate) fn has_answered(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether its thread must not park: there is something to do, or a verdict to carry out.
-    pub(crate) fn must_go_on(&self) -> bool {
-        (self.has_work)() || self.verdict.lock().is_some()
-    }
-
-    fn is_parked(&self) -> bool {
-        self.parks.load(Ordering::Acquire) % 2 == 1
-    }
-
-    fn condemn(&self, report: &Arc<str>) {
-        if !self.is_parked() {
-            // Another `block_on` waits in its place.
-            return;
-        }
-        *self.verdict.lock() = Some(report.clone());
-        self.handle.unpark();
-    }
-}
-
-impl fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting")
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What must not have changed between two looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Standstill {
@@ -186,18 +126,29 @@ impl Standstill {
 /// What the monitor has seen, and when first.
 #[derive(Debug)]
 struct Suspicion {
-    before: Standstill,
+    /// `None`: a thread that reports was in the way.
+    before: Option<Standstill>,
     since: Instant,
 }
 
 impl Suspicion {
     /// The monitor is about to sleep, and looks.
     fn look(last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
-        Suspicion::seen(look()?, last, now)
+        let is_reporting = || REPORTING.load(Ordering::Relaxed) != 0;
+        let was_reporting = is_reporting();
+        let before = look();
+        if before.is_none() && !was_reporting && !is_reporting() {
+            return None;
+        }
+        Suspicion::seen(before, last, now)
     }
 
     /// If it is what was seen `last`, it is that suspicion, as old as it is.
-    fn seen(before: Standstill, last: Option<Suspicion>, now: Instant) -> Option<Suspicion> {
+    fn seen(
+        before: Option<Standstill>,
+        last: Option<Suspicion>,
+        now: Instant,
+    ) -> Option<Suspicion> {
         let same = last.filter(|last| last.before == before);
         same.or(Some(Suspicion { before, since: now }))
     }
@@ -205,11 +156,6 @@ impl Suspicion {
     /// How long it is until it is to be confirmed.
     fn due_in(&self, now: Instant) -> Duration {
         CONFIRMED.saturating_sub(now.saturating_duration_since(self.since))
-    }
-
-    /// It is due: the second look.
-    fn confirmed(self) -> Option<Standstill> {
-        (look().as_ref() == Some(&self.before)).then_some(self.before)
     }
 }
 
@@ -243,14 +189,31 @@ pub(crate) fn report(standstill: &Standstill) {
     });
 }
 
-/// Step 3, on a thread of its own: the calling one is in a `block_on`, and is asked where it waits.
-/// If no thread can be started, it is not asked.
+/// Threads that report. Changed by [`report_elsewhere`], those threads and [`in_child`], read by
+/// [`Suspicion::look`], before and after it counts threads. `Relaxed`: the kernel has started a
+/// thread that is counted, after this was raised for it.
+static REPORTING: AtomicUsize = AtomicUsize::new(0);
+
+/// In a child: none of those threads exists.
+pub(crate) fn in_child() {
+    REPORTING.store(0, Ordering::Relaxed);
+}
+
+/// Step 3, on a thread of its own. The calling one is in a `block_on`, and is asked where it waits;
+/// or it is the monitor, which takes processors away from polls that block. If no thread can be
+/// started, it does not do that.
 pub(crate) fn report_elsewhere(standstill: Standstill) {
     let standstill = Arc::new(standstill);
     let elsewhere = standstill.clone();
+    let report_and_end = move || {
+        report(&elsewhere);
+        REPORTING.fetch_sub(1, Ordering::Relaxed);
+    };
     let thread = thread::Builder::new().name("executor-deadlock".to_owned());
-    if thread.spawn(move || report(&elsewhere)).is_err() {
+    REPORTING.fetch_add(1, Ordering::Relaxed);
+    if thread.spawn(report_and_end).is_err() {
         report(&standstill);
+        REPORTING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -265,19 +228,7 @@ pub(crate) fn waits_in_block_on(
     location: &'static Location<'static>,
     has_work: Box<dyn Fn() -> bool + Send + Sync>,
 ) -> Arc<Waiting> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-
-    let waiting = Arc::new(Waiting {
-        thread: probe::this_thread(),
-        is_member: this_thread::member_of().is_some(),
-        location,
-        number: NEXT.fetch_add(1, Ordering::Relaxed),
-        parks: AtomicU64::new(0),
-        answered: AtomicU64::new(0),
-        has_work,
-        verdict: Mutex::new(None),
-        handle: thread::current(),
-    });
+    let waiting = Arc::new(Waiting::of_this_thread(location, has_work));
     of(shared).deadlocks.waiting.lock().push(waiting.clone());
     waiting
 }
@@ -360,13 +311,20 @@ impl Deadlocks {
 
     /// Step 2, by the monitor while it sleeps. Gives how long it is until this is to be called.
     pub(super) fn confirm(&self) -> Option<Duration> {
+        let now = clock::now();
         let mut suspicion = self.suspicion.lock();
-        let due = suspicion.as_ref()?.due_in(clock::now());
+        let due = suspicion.as_ref()?.due_in(now);
         if due.is_zero() {
-            let confirmed = suspicion.take().and_then(Suspicion::confirmed);
-            drop(suspicion);
-            if let Some(standstill) = confirmed {
-                report(&standstill);
+            let before = suspicion.take().and_then(|suspicion| suspicion.before);
+            // The second look, or the first without a thread that reports.
+            let again = Suspicion::look(None, now);
+            let agrees = again.as_ref().is_some_and(|again| again.before == before);
+            match before {
+                Some(standstill) if agrees => {
+                    drop(suspicion);
+                    report_elsewhere(standstill);
+                }
+                _ => *suspicion = again,
             }
         }
         Some(due)
@@ -439,6 +397,7 @@ impl Deadlocks {
             OnDeadlock::Ignore => {}
             OnDeadlock::Report => stderr::say(format_args!("{report}")),
             OnDeadlock::Panic => {
+                self.let_all_park();
                 let report = Arc::from(report);
                 for waiting in &*self.waiting.lock() {
                     waiting.condemn(&report);
@@ -452,7 +411,6 @@ impl Deadlocks {
             return None;
         }
         let dump = dump_stacks(shared, WITHIN);
-        self.let_all_park();
         let report = format!("all tasks are asleep - deadlock!\n{dump}");
         Some(report.trim_end().to_owned())
     }
@@ -460,33 +418,17 @@ impl Deadlocks {
     /// The dump has woken those in `block_on`. A verdict reaches who is parked.
     fn let_all_park(&self) {
         let begin = clock::now();
-        let all_wait = || (self.waiting.lock().iter()).all(|waiting| waiting.is_parked());
-        while !all_wait() && clock::elapsed(begin) < WITHIN {
+        while !self.all_park() && clock::elapsed(begin) < WITHIN {
             thread::sleep(Duration::from_millis(1));
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_suspicion_is_as_old_as_what_is_seen_and_no_older() {
-        let start = Instant::now();
-        let (a_third, two) = (CONFIRMED / 3, CONFIRMED / 3 * 2);
-        let still = |polls| Standstill {
-            polls,
-            threads: 2,
-            parks: vec![(1, 1)],
-            by_dumps: (0, vec![0]),
-        };
-        let first = Suspicion::seen(still(7), None, start);
-        // The monitor was up in between, for another reason.
-        let again = Suspicion::seen(still(7), first, start + a_third).unwrap();
-        assert_eq!(again.due_in(start + two), CONFIRMED - two);
-        assert_eq!(again.due_in(start + 2 * CONFIRMED), Duration::ZERO);
-        let other = Suspicion::seen(still(8), Some(again), start + two).unwrap();
-        assert_eq!(other.due_in(start + two), CONFIRMED, "something has moved");
+    /// Whether each thread that is in a `block_on` is parked in one: of those that are nested, in
+    /// the innermost.
+    fn all_park(&self) -> bool {
+        let waiting = self.waiting.lock();
+        let parked = waiting.iter().filter(|waiting| waiting.is_parked());
+        let parked: HashSet<u64> = parked.map(|waiting| waiting.thread).collect();
+        (waiting.iter()).all(|waiting| parked.contains(&waiting.thread))
     }
 }

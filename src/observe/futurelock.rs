@@ -22,6 +22,7 @@
 //! * Receivers of tokio and `futures`, oneshots, sockets, timers, join handles: the waker lies in
 //!   what they share with the sender.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -40,17 +41,38 @@ pub struct Futurelock {
     since: Duration,
 }
 
-impl Futurelock {
-    /// `None`: it is perhaps no fault, see the module's documentation.
-    pub(super) fn of(snoozed: Snoozed, now: Instant) -> Option<Futurelock> {
-        let since = now.saturating_duration_since(snoozed.woken);
-        let is_told = since >= LASTING && takes_its_waker_along(&snoozed.stack);
-        is_told.then_some(Futurelock {
-            stack: snoozed.stack,
-            since,
-        })
+/// Looks at the futures of one list of tasks.
+pub(super) struct Judge {
+    now: Instant,
+    /// Which stacks are those of futures that take their waker along. Each is looked at once: its
+    /// symbols take some microseconds a frame, and many tasks may have it.
+    known: HashMap<TaskStack, bool>,
+}
+
+impl Judge {
+    pub(super) fn new(now: Instant) -> Judge {
+        let known = HashMap::new();
+        Judge { now, known }
     }
 
+    /// `None`: it is perhaps no fault, see the module's documentation.
+    pub(super) fn futurelock(&mut self, snoozed: Snoozed) -> Option<Futurelock> {
+        let since = self.now.saturating_duration_since(snoozed.woken);
+        if since < LASTING {
+            return None;
+        }
+        let stack = snoozed.stack;
+        let known = self.known.get(&stack).copied();
+        let is_told = known.unwrap_or_else(|| {
+            let is_told = takes_its_waker_along(&stack);
+            self.known.insert(stack.clone(), is_told);
+            is_told
+        });
+        is_told.then_some(Futurelock { stack, since })
+    }
+}
+
+impl Futurelock {
     #[cfg(test)]
     pub(super) fn made_up(stack: TaskStack, since: Duration) -> Futurelock {
         Futurelock { stack, since }

@@ -19,13 +19,14 @@ use std::time::Duration;
 use super::task_dump::TaskDump;
 use super::task_info::{TaskInfo, TaskState};
 use crate::stacks::TaskStack;
+use crate::tasks::Id;
 
 mod json;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub(super) use text::write_task;
+pub(super) use text::{write_last_waited, write_task};
 
 /// Tasks of a [`TaskDump`] that were spawned at the same place and do the same: that wait at the
 /// same place, if it is known where they wait.
@@ -182,12 +183,15 @@ impl<'a> Key<'a> {
         Key { task, stacks }
     }
 
+    /// One with a futurelock stands alone.
+    fn alone(&self) -> Option<Id> {
+        (!self.task.futurelocks().is_empty()).then(|| self.task.id())
+    }
+
     fn common(&self) -> impl PartialEq {
         let task = self.task;
         let (is_job, has_no_waker) = (task.is_blocking_job(), task.has_no_waker());
-        // One with a futurelock stands alone.
-        let alone = (!task.futurelocks().is_empty()).then(|| task.id());
-        let recorded = (task.last_stacks(), alone);
+        let recorded = (task.last_stacks(), self.alone());
         let (call, future) = (task.blocked_in(), task.future());
         (task.state(), is_job, has_no_waker, call, future, recorded)
     }
@@ -198,8 +202,10 @@ impl Hash for Key<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
         let line = self.task.location().map_or(0, Location::line);
+        // Else those that stand alone at one place would all be compared with each other.
+        let alone = self.alone().map_or(0, Id::number);
         let addresses = self.stacks.iter().flat_map(|stack| stack.addresses());
-        let hash = addresses.fold(u64::from(line), |hash, &address| {
+        let hash = addresses.fold(u64::from(line) ^ alone, |hash, &address| {
             (hash.rotate_left(5) ^ address as u64).wrapping_mul(FACTOR)
         });
         state.write_u64(hash);

@@ -183,12 +183,14 @@ impl FlightRecorder {
     pub(crate) fn into_hook(self) -> OnIncident {
         Arc::new(move |shared, incident| {
             if let Some(path) = self.next_file(clock::now()) {
-                // First: a long timeline takes a while to write, and they are to be seen as they
-                // were.
+                // Before the dump: its polls are recorded, too, and would overwrite what led here.
+                let recorded = [log(shared, 0)];
+                // Before the timeline is written, which may take a while: the tasks are to be seen
+                // as they were.
                 let tasks = format!("{incident}\n{}", dump_stacks(shared, WITHIN));
                 let tasks_path = path.with_extension(TASKS);
                 let files = [
-                    (write_flight(shared, &path), &path),
+                    (write_flight(&path, &recorded), &path),
                     (fs::write(&tasks_path, tasks), &tasks_path),
                 ];
                 report_files(incident, &files);
@@ -209,12 +211,8 @@ impl FlightRecorder {
     }
 }
 
-fn write_flight(shared: &'static Shared, path: &Path) -> io::Result<()> {
-    write(
-        File::create(path)?,
-        &[log(shared, 0)],
-        &tasks::ended_names(),
-    )
+fn write_flight(path: &Path, recorded: &[Log]) -> io::Result<()> {
+    write(File::create(path)?, recorded, &tasks::ended_names())
 }
 
 /// Says which files tell more of the incident, and which could not be written.
@@ -222,8 +220,7 @@ fn report_files(incident: &str, files: &[(io::Result<()>, &PathBuf)]) {
     let written = files.iter().filter(|(written, _)| written.is_ok());
     let names: Vec<_> = written.map(|(_, path)| path.to_string_lossy()).collect();
     if !names.is_empty() {
-        let names = names.join(" and ");
-        stderr::say(format_args!("{incident}: see {names}"));
+        stderr::say(format_args!("{}", see(incident, &names.join(" and "))));
     }
     for (written, path) in files {
         if let Err(error) = written {
@@ -231,6 +228,12 @@ fn report_files(incident: &str, files: &[(io::Result<()>, &PathBuf)]) {
             stderr::say(format_args!("{path} cannot be written: {error}"));
         }
     }
+}
+
+/// Without the stacks that an incident may have below its first line: they are in the files.
+fn see(incident: &str, names: &str) -> String {
+    let line = incident.lines().next().unwrap_or_default();
+    format!("{line}: see {names}")
 }
 
 impl Drop for FlightRecorder {
@@ -310,5 +313,11 @@ mod tests {
         assert_eq!(numbered("a/trace.json", 2), Path::new("a/trace-2.json"));
         assert_eq!(numbered("trace", 3), Path::new("trace-3"));
         assert_eq!(numbered("a.b/.hidden", 3), Path::new("a.b/.hidden-3"));
+    }
+
+    #[test]
+    fn an_incident_with_stacks_is_said_in_a_line() {
+        let incident = "has blocked\n    last waited at:\n      main.rs:7";
+        assert_eq!(see(incident, "a and b"), "has blocked: see a and b");
     }
 }

@@ -88,7 +88,7 @@ pub(crate) fn shutdown_report(shared: &'static Shared, before: Endings) -> Shutd
     let cancelled = after.cancelled - before.cancelled;
     let mut blocked = match left {
         0 => Vec::new(),
-        _ => dump_tasks(shared).tasks().to_vec(),
+        _ => dump_tasks(shared).tasks,
     };
     blocked.retain(|task| matches!(task.state(), TaskState::Blocked | TaskState::Running));
     blocked_stacks::add(shared, &mut blocked);

@@ -101,7 +101,7 @@ mod imp {
         Ok(())
     }
 
-    /// The thread. It ends only if it was started in vain.
+    /// The thread. It ends only if it was started in vain, and then [`STARTED`] does not speak of it.
     fn answer(mut receiver: &UnixStream) {
         stderr::block_signals();
         let mut bytes = [0; 64];
@@ -112,7 +112,6 @@ mod imp {
                 _ => break,
             }
         }
-        *STARTED.lock() = None;
     }
 
     /// The tasks of all runtimes of this process.

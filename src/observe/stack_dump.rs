@@ -3,11 +3,12 @@
 //! Each task that waits is polled once more, by the workers: see [`capture`](crate::tasks::capture).
 //! The asking thread hands the tasks out a few at a time ([`AT_ONCE`]), so a dump of a million tasks
 //! puts no million tasks in front of the others, and stops at its deadline. The symbols are looked
-//! up afterwards, by whoever reads the dump.
+//! up afterwards, by whoever reads the dump, but for those of futures that were
+//! [woken and not polled](super::futurelock): by them the list tells which are at fault.
 //!
 //! Tasks that are blocked have the stacks of their threads: see [`blocked_stacks`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::iter;
 use std::time::{Duration, Instant};
 
@@ -68,17 +69,22 @@ pub(crate) fn dump_stacks(shared: &'static Shared, within: Duration) -> TaskDump
         false => 0,
     };
     let block_ons = of(shared).block_ons.all();
-    if begun == registries.len() {
-        ask_all(&registries, &block_ons, &collector, deadline);
-    }
+    let polled = match begun == registries.len() {
+        true => ask_all(&registries, &block_ons, &collector, deadline),
+        false => HashSet::new(),
+    };
     for registry in &registries[..begun] {
         registry.end_collecting(&collector);
     }
     let mut answers = collector.take();
     let with_answer = |(number, waits): (usize, Arc<dyn Waits>)| {
-        BlockOnInfo::new(&*waits, answers.remove(&key_of(number)))
+        let key = key_of(number);
+        let answer = answers.remove(&key).unwrap_or_default();
+        let has_ended = answer.has_ended;
+        (!has_ended).then(|| BlockOnInfo::new(&*waits, answer, polled.contains(&key)))
     };
-    dump.block_ons = block_ons.into_iter().enumerate().map(with_answer).collect();
+    let with_answers = block_ons.into_iter().enumerate().filter_map(with_answer);
+    dump.block_ons = with_answers.collect();
     if stacks::AVAILABLE {
         add(&mut dump, answers, &collector, &registries);
     }
@@ -107,23 +113,31 @@ fn key_of(block_on: usize) -> u64 {
 }
 
 /// Asks each task that waits. Those that are being polled are asked at the end, if they wait then.
-/// Tasks of local sets come last, as their threads may not come to them.
+/// Tasks of local sets come last, as their threads may not come to them. Gives the keys of the
+/// `block_on`s that do not wait: they are being polled.
 fn ask_all(
     registries: &[&'static Registry],
     block_ons: &[Arc<dyn Waits>],
     collector: &Arc<Collector>,
     deadline: Option<Instant>,
-) {
+) -> HashSet<u64> {
     let (scheduler, local) = registries.split_at(1);
     let mut polled = Vec::new();
     let mut is_in_time = ask_tasks(scheduler, collector, deadline, &mut polled);
+    let mut in_poll = HashSet::new();
     for (number, waits) in block_ons.iter().enumerate() {
         let key = key_of(number);
-        collector.ask_future(key, || waits.ask(collector, key));
+        collector.ask_future(key, || {
+            let is_asked = waits.ask(collector, key);
+            if !is_asked {
+                in_poll.insert(key);
+            }
+            is_asked
+        });
     }
     is_in_time = is_in_time && ask_tasks(local, collector, deadline, &mut polled);
     if !is_in_time {
-        return;
+        return in_poll;
     }
     let begin = clock::now();
     while !is_late(deadline) && !polled.is_empty() {
@@ -134,6 +148,7 @@ fn ask_all(
         thread::sleep(BETWEEN_LOOKS);
     }
     collector.wait(0, deadline);
+    in_poll
 }
 
 /// `false`: not all were reached in time.
@@ -151,7 +166,7 @@ fn ask_tasks(
                 break;
             }
             for member in members {
-                if is_late(deadline) || !collector.wait(AT_ONCE, deadline) {
+                if is_late(deadline) || !collector.wait(AT_ONCE - 1, deadline) {
                     return false;
                 }
                 polled.extend(ask(collector, member));
@@ -163,7 +178,7 @@ fn ask_tasks(
 
 /// Gives back those that are still being polled.
 fn ask_again(polled: Vec<Member>, collector: &Collector, deadline: Option<Instant>) -> Vec<Member> {
-    let ask = |member| match collector.wait(AT_ONCE, deadline) {
+    let ask = |member| match collector.wait(AT_ONCE - 1, deadline) {
         true => ask(collector, member),
         false => Some(member),
     };

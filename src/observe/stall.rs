@@ -27,7 +27,8 @@ use std::panic::Location;
 use std::time::Duration;
 use std::{fmt, ptr};
 
-use super::places::{self, LastWaited};
+use super::groups::write_last_waited;
+use super::places;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::{Incident, Stall};
 use crate::stacks::TaskStack;
@@ -127,7 +128,8 @@ impl fmt::Display for StallReport {
         if self.location().is_some() {
             f.write_str(",")?;
         }
-        write!(f, " {}{}", self.kept, LastWaited(&self.last_stacks))
+        write!(f, " {}", self.kept)?;
+        write_last_waited(f, &self.last_stacks)
     }
 }
 
@@ -214,12 +216,21 @@ impl OnStall {
             return;
         };
         match count(&mut counts.lock(), place) {
-            1 => stderr::say_later(move || format!("{line} ({SWITCH})")),
-            times if is_said(times) => {
-                stderr::say_later(move || format!("{line} ({times} times here so far; {SWITCH})"))
-            }
+            1 => stderr::say_later(move || with_remark(&line.to_string(), SWITCH)),
+            times if is_said(times) => stderr::say_later(move || {
+                let remark = format!("{times} times here so far; {SWITCH}");
+                with_remark(&line.to_string(), &remark)
+            }),
             _ => {}
         }
+    }
+}
+
+/// A report with a remark in its first line: below that there may be stacks.
+fn with_remark(report: &str, remark: &str) -> String {
+    match report.split_once('\n') {
+        Some((line, stacks)) => format!("{line} ({remark})\n{stacks}"),
+        None => format!("{report} ({remark})"),
     }
 }
 
@@ -376,5 +387,13 @@ mod tests {
         assert_eq!(count(&mut counts, Some(2)), 1);
         assert_eq!(count(&mut counts, None), 1);
         assert_eq!(count(&mut counts, Some(1)), 4);
+    }
+
+    #[test]
+    fn a_remark_stands_in_the_line_about_the_stall() {
+        assert_eq!(with_remark("kept", "why"), "kept (why)");
+        let report = "kept\n  last waited at:\n  main.rs:7";
+        let said = "kept (why)\n  last waited at:\n  main.rs:7";
+        assert_eq!(with_remark(report, "why"), said);
     }
 }

@@ -25,7 +25,8 @@ impl TaskDump {
         (self.alive as usize).saturating_sub(self.tasks.len())
     }
 
-    /// The `block_on`s of this runtime that wait. Empty but for
+    /// The `block_on`s of this runtime that wait, or that are being polled and have waited before,
+    /// as the one has in which the dump was asked for. Empty but for
     /// [`Handle::dump_stacks`](crate::Handle::dump_stacks).
     pub fn block_ons(&self) -> &[BlockOnInfo] {
         &self.block_ons

@@ -18,10 +18,10 @@ pub enum TaskState {
     Blocked,
     /// It is being polled, or its job runs.
     Running,
-    /// It was woken and lies in a queue. Only known while
+    /// It was woken and lies in a queue. Of tasks that were never polled known only while
     /// [`Builder::task_details`](crate::Builder::task_details) is on.
     Queued,
-    /// It waits to be woken, or, unless details are on, may have been.
+    /// It waits to be woken.
     Waiting,
 }
 
@@ -110,7 +110,10 @@ impl TaskInfo {
     /// [details](crate::Builder::task_details) only of blocking jobs, of what has given its
     /// processor away, and of polls that have lost theirs, to about a millisecond.
     pub fn since(&self) -> Option<Duration> {
-        let detail = self.detail.as_ref();
+        // What was seen in a poll is not of the wait after it: `begins_to_wait`.
+        let is_of_poll =
+            |detail: &&Detail| self.state == TaskState::Waiting && detail.doing == Doing::Running;
+        let detail = self.detail.as_ref().filter(|detail| !is_of_poll(detail));
         let by_detail = detail.map(|detail| self.now.saturating_duration_since(detail.since));
         by_detail.or(self.since)
     }

@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use async_task::ScheduleInfo;
 
 use super::RuntimeObserver;
+use super::details::Details;
 use super::instruments::Instruments;
+use super::task_info::{TaskInfo, TaskState};
 use super::timeline::Kind;
+use crate::clock;
 use crate::scheduler::Shared;
 use crate::tasks::{Meta, Runnable, Schedule, create};
 
@@ -52,4 +57,21 @@ fn what_was_recorded_is_forgotten_when_the_last_recording_has_ended() {
     assert_eq!(events(), 2, "it is still to be read");
     instruments.forget_log(shared);
     assert_eq!(events(), 0);
+}
+
+/// The list says since when it is polled. The poll was over when it was asked where it waits.
+#[test]
+fn a_task_that_begins_to_wait_has_not_waited_for_as_long_as_its_poll() {
+    let (details, second) = (Details::new(), Duration::from_secs(1));
+    let Some(begin) = clock::now().checked_sub(second) else {
+        return;
+    };
+    details.spawned(7, begin);
+    details.poll_begins(7, begin);
+    let mut task = TaskInfo::made_up(7, TaskState::Running, second);
+    task.detail = details.all().first().map(|(_, detail)| *detail);
+    assert!(task.since() >= Some(second));
+    task.begins_to_wait();
+    assert_eq!((task.state(), task.since()), (TaskState::Waiting, None));
+    assert_eq!(task.poll_count(), Some(1));
 }

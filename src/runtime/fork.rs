@@ -5,7 +5,7 @@ use std::io;
 
 use super::{context, foreign};
 use crate::observe::timeline::stamp;
-use crate::observe::{recording, sigquit};
+use crate::observe::{deadlock, recording, sigquit};
 use crate::scheduler::{self, Free};
 use crate::stacks;
 use crate::stderr;
@@ -53,5 +53,6 @@ fn in_child(held: &mut dyn Any) {
     if let Some(held) = held.downcast_mut::<Held>() {
         scheduler::close_in_child(&mut held.schedulers);
         stderr::in_child(&mut held.stderr);
+        deadlock::in_child();
     }
 }

@@ -378,7 +378,9 @@ impl Handle {
     /// Lists the tasks that have waited or are being polled, and the blocking jobs that run, with
     /// id, name, spawn location and state. To list all tasks, with age, polls and time, set
     /// [`Builder::task_details`]. It takes about 50 ns per task, 20 µs for each one
-    /// whose thread is blocked, and a tenth of a millisecond.
+    /// whose thread is blocked, and a tenth of a millisecond. While [`Builder::record_stacks`] is 1,
+    /// it also looks up the symbols of futures that were woken and are not polled, once for each
+    /// place: see [`TaskStack::frames`] for what that takes.
     ///
     /// # Examples
     ///

@@ -3,7 +3,7 @@ use super::*;
 fn texts(queue: &mut Queue, written: bool) -> Vec<String> {
     let next = || queue.next(written, Instant::now());
     std::iter::from_fn(next)
-        .map(|message| message.text.make())
+        .map(|message| message.text.make(&Mutex::new(Queue::new())))
         .collect()
 }
 
@@ -76,11 +76,31 @@ fn what_is_on_its_way_is_until_it_is_written() {
 }
 
 #[test]
-fn a_text_that_is_made_later_takes_its_room_until_then_and_is_no_stuck_write() {
+fn a_text_that_is_made_later_takes_its_room_until_then() {
     let mut queue = Queue::new();
     queue.push(Text::Later(Box::new(|| "x".repeat(1000))), None);
     assert!(queue.bytes > 0);
     let said = texts(&mut queue, true);
     assert_eq!(said, ["x".repeat(1000)]);
     assert_eq!(queue.bytes, 0);
+}
+
+#[test]
+fn a_text_that_takes_long_to_make_is_no_stuck_write() {
+    let queue = Arc::new(Mutex::new(Queue::new()));
+    let before = Instant::now();
+    queue.lock().since = Some(before);
+    let seen = queue.clone();
+    let make = move || format!("{:?}", seen.lock().since);
+    assert_eq!(Text::Later(Box::new(make)).make(&queue), "None");
+    assert!(queue.lock().since.is_some_and(|since| since >= before));
+}
+
+#[test]
+fn a_text_that_cannot_be_made_ends_no_writer() {
+    let mut queue = Queue::new();
+    queue.push(Text::Later(Box::new(|| panic!("by intention"))), None);
+    queue.push(Text::Ready("next\n".to_owned()), None);
+    let said = texts(&mut queue, true);
+    assert_eq!(said, ["executor: a message could not be made\n", "next\n"]);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::TaskGroup;
 use crate::observe::block_ons::BlockOnInfo;
+use crate::observe::futurelock::Futurelock;
 use crate::observe::json::Quoted;
 use crate::observe::task_dump::TaskDump;
 use crate::observe::task_info::{TaskInfo, TaskState};
@@ -30,6 +31,8 @@ impl TaskDump {
     ///     "future": "shop::serve::{{closure}}",
     ///     "omitted_stacks": 0,
     ///     "stacks": [STACK, ..],           [{"name": .., "file": .., "line": .., "address": "0x.."}, ..]
+    ///     "last_stacks": [STACK, ..],
+    ///     "futurelocks": [{"since_seconds": 1.8, "stack": STACK}, ..],
     ///     "tasks": [{"id": 11, "name": "picker"}, ..]
     ///   }, ..]
     /// }
@@ -87,7 +90,7 @@ impl Display for Group<'_> {
             concat!(
                 "\n{{\"count\":{},\"state\":\"{}\",\"blocked_in\":{},\"is_blocking_job\":{},",
                 "\"has_no_waker\":{},\"longest_seconds\":{},\"spawned_at\":{},\"future\":{},\"omitted_stacks\":{},",
-                "\n\"stacks\":{},\n\"tasks\":{}}}"
+                "\n\"stacks\":{},\n\"last_stacks\":{},\n\"futurelocks\":{},\n\"tasks\":{}}}"
             ),
             group.count(),
             state,
@@ -99,6 +102,8 @@ impl Display for Group<'_> {
             OrNull(group.future().map(Quoted)),
             group.num_omitted_stacks(),
             List(|| group.stacks().iter().map(Stack)),
+            List(|| group.first().last_stacks().iter().map(Stack)),
+            List(|| group.first().futurelocks().iter().map(Lock)),
             List(|| group.tasks().iter().copied().map(Task)),
         )
     }
@@ -110,6 +115,15 @@ impl Display for Task<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, name) = (self.0.id(), OrNull(self.0.name().map(Quoted)));
         write!(f, r#"{{"id":{id},"name":{name}}}"#)
+    }
+}
+
+struct Lock<'a>(&'a Futurelock);
+
+impl Display for Lock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (since, stack) = (self.0.since().as_secs_f64(), Stack(self.0.stack()));
+        write!(f, r#"{{"since_seconds":{since},"stack":{stack}}}"#)
     }
 }
 

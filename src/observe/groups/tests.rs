@@ -1,5 +1,7 @@
 //! Tasks that are made up.
 
+use std::collections::HashSet;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use super::*;
@@ -163,4 +165,78 @@ fn an_empty_dump_is_a_list() {
         listed.to_string(),
         "1 task\n  task 1: waiting for 3.000ms\n"
     );
+}
+
+#[test]
+fn tasks_that_stand_alone_at_one_place_have_hashes_of_their_own() {
+    let hash = |number| {
+        let mut task = waits(number, 1, &[0]);
+        task.futurelocks = vec![Futurelock::made_up(stack(1), Duration::from_secs(1))];
+        let mut hasher = std::hash::DefaultHasher::new();
+        Key::of(&task).hash(&mut hasher);
+        hasher.finish()
+    };
+    let different: HashSet<u64> = (1..=1000).map(hash).collect();
+    assert_eq!(different.len(), 1000);
+}
+
+#[test]
+fn what_was_recorded_is_written_as_where_a_task_waits_is() {
+    let mut task = waits(1, 1, &[0]);
+    task.last_stacks = vec![stack(1)];
+    task.futurelocks = vec![Futurelock::made_up(stack(2), Duration::from_secs(3))];
+    let recorded = "
+    last waited at:
+    0x4
+    0x2
+    0x1";
+    assert_eq!(
+        dump(vec![task]).groups()[0].to_string(),
+        format!(
+            "task 1: waiting for 1.000ms
+    future shop::pick
+    0x3
+    0x2
+    0x1{recorded}
+    futurelock: the task has not polled this future since it was woken 3.0s ago:
+    0x2
+    0x1"
+        )
+    );
+    struct Last([TaskStack; 1]);
+    impl Display for Last {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_last_waited(f, &self.0)
+        }
+    }
+    assert_eq!(Last([stack(1)]).to_string(), recorded);
+}
+
+#[test]
+fn what_was_recorded_is_in_the_json() {
+    let mut task = waits(1, 1, &[0]);
+    task.last_stacks = vec![stack(1), stack(2)];
+    task.futurelocks = vec![Futurelock::made_up(stack(0), Duration::from_millis(1500))];
+    let mut json = Vec::new();
+    dump(vec![task]).write_json(&mut json).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let group = &json["groups"][0];
+    let addresses = |stack: &serde_json::Value| -> Vec<String> {
+        let frames = stack.as_array().unwrap().iter();
+        frames
+            .map(|frame| frame["address"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let last = group["last_stacks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(addresses);
+    let expected = [&["0x1", "0x2", "0x4"][..], &["0x1", "0x2"]];
+    assert!(last.eq(expected), "{json}");
+    let [lock] = &group["futurelocks"].as_array().unwrap()[..] else {
+        panic!("{json}");
+    };
+    assert_eq!(lock["since_seconds"], 1.5);
+    assert_eq!(addresses(&lock["stack"]), ["0x1", "0x2", "0x3"]);
 }

@@ -37,10 +37,15 @@ impl fmt::Display for TaskDump {
         for task in &self.tasks {
             writeln!(f, "  {task}")?;
         }
-        match self.num_unlisted() {
-            0 => Ok(()),
-            unlisted => writeln!(f, "  and {unlisted} that have not been polled yet"),
-        }
+        write_unlisted(f, self)
+    }
+}
+
+/// The line about tasks of which nothing is known, if there are any.
+fn write_unlisted(f: &mut fmt::Formatter<'_>, dump: &TaskDump) -> fmt::Result {
+    match dump.num_unlisted() {
+        0 => Ok(()),
+        unlisted => writeln!(f, "  and {unlisted} that have not been polled yet"),
     }
 }
 
@@ -64,10 +69,7 @@ fn write_dump(f: &mut fmt::Formatter<'_>, dump: &TaskDump) -> fmt::Result {
         }
         writeln!(f)?;
     }
-    match dump.num_unlisted() {
-        0 => {}
-        unlisted => writeln!(f, "  and {unlisted} that have not been polled yet")?,
-    }
+    write_unlisted(f, dump)?;
     match dump.unreached {
         0 => Ok(()),
         unreached => {
@@ -97,6 +99,14 @@ pub(in crate::observe) fn write_task(
     let mut places = Places::new(f, margin, task.future());
     places.write(task.stacks(), task.omitted_stacks)?;
     places.write_recorded(task)
+}
+
+/// Where a task waited last, below a line about it.
+pub(in crate::observe) fn write_last_waited(
+    f: &mut fmt::Formatter<'_>,
+    stacks: &[TaskStack],
+) -> fmt::Result {
+    Places::new(f, "", None).last_waited(stacks)
 }
 
 /// About several tasks, as [`TaskInfo`](crate::runtime::TaskInfo) writes it about one.
@@ -138,11 +148,23 @@ fn write_head(f: &mut fmt::Formatter<'_>, group: &TaskGroup<'_>) -> fmt::Result 
 struct Places<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     margin: &'a str,
+    /// Its first future, by which the program's own frames are known where there is no debug
+    /// information.
     future: Option<&'a str>,
 }
 
 /// A part of a stack, the outermost call first.
 type Calls<'a> = &'a [Frame];
+
+/// The calls of each stack, the outermost first.
+fn outermost_first<'a>(stacks: impl IntoIterator<Item = &'a TaskStack>) -> Vec<Vec<Frame>> {
+    let reversed = |stack: &TaskStack| {
+        let mut frames: Vec<Frame> = stack.frames().collect();
+        frames.reverse();
+        frames
+    };
+    stacks.into_iter().map(reversed).collect()
+}
 
 impl<'a, 'b> Places<'a, 'b> {
     fn new(
@@ -157,18 +179,12 @@ impl<'a, 'b> Places<'a, 'b> {
         }
     }
 
+    /// Its first future, and where it waits.
     fn write(&mut self, stacks: &[TaskStack], omitted: usize) -> fmt::Result {
         if self.future.is_none() && stacks.is_empty() {
             return Ok(());
         }
-        let frames: Vec<Vec<Frame>> = stacks
-            .iter()
-            .map(|stack| {
-                let mut frames: Vec<Frame> = stack.frames().collect();
-                frames.reverse();
-                frames
-            })
-            .collect();
+        let frames = outermost_first(stacks);
         let first = frames.first().and_then(|frames| frames.first());
         if let Some(readable) = self.future.map(readable_type) {
             if !first.is_some_and(|first| first.is_of_type(&readable)) {
@@ -179,8 +195,7 @@ impl<'a, 'b> Places<'a, 'b> {
             let why = format_args!("its poll has not cloned the waker");
             return self.line(' ', "", why);
         }
-        let stacks: Vec<Calls<'_>> = frames.iter().map(Vec::as_slice).collect();
-        self.tree(&stacks, &Indent::default())?;
+        self.stacks(&frames)?;
         match omitted {
             0 => Ok(()),
             more => self.line(' ', "", format_args!("and for {more} more")),
@@ -189,20 +204,29 @@ impl<'a, 'b> Places<'a, 'b> {
 
     /// What was recorded of this task beside where it waits.
     fn write_recorded(&mut self, task: &TaskInfo) -> fmt::Result {
-        self.future = None;
-        if !task.last_stacks().is_empty() {
-            self.line(' ', "", format_args!("last waited at:"))?;
-            self.write(task.last_stacks(), 0)?;
-        }
+        self.last_waited(task.last_stacks())?;
         for futurelock in task.futurelocks() {
             let since = futurelock.since();
             let told = format_args!(
                 "futurelock: the task has not polled this future since it was woken {since:.1?} ago:"
             );
             self.line(' ', "", told)?;
-            self.write(std::slice::from_ref(futurelock.stack()), 0)?;
+            self.stacks(&outermost_first([futurelock.stack()]))?;
         }
         Ok(())
+    }
+
+    fn last_waited(&mut self, stacks: &[TaskStack]) -> fmt::Result {
+        if stacks.is_empty() {
+            return Ok(());
+        }
+        self.line(' ', "", format_args!("last waited at:"))?;
+        self.stacks(&outermost_first(stacks))
+    }
+
+    fn stacks(&mut self, stacks: &[Vec<Frame>]) -> fmt::Result {
+        let stacks: Vec<Calls<'_>> = stacks.iter().map(Vec::as_slice).collect();
+        self.tree(&stacks, &Indent::default())
     }
 
     /// The calls that lead to several futures, which begin at the same one.

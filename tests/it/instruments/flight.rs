@@ -5,7 +5,7 @@ use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use executor::runtime::Builder;
+use executor::runtime::{Builder, TaskState};
 use executor::task;
 
 use super::child::{Child, talk};
@@ -70,6 +70,48 @@ fn a_timeline_and_the_tasks_are_left_and_both_are_named() {
         let json = fs::read(path).unwrap();
         assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+/// Its dump polls each task that waits, and these polls are recorded as any others.
+#[test]
+fn what_led_to_an_incident_is_in_the_timeline_however_many_tasks_wait() {
+    // The smallest room that there is for events, and more tasks than that.
+    const EVENTS: usize = 4096;
+    const TASKS: usize = 6000;
+    within_patience(|| {
+        let (folder, path) = place("many");
+        let tasks = folder.join("flight.tasks.txt");
+        let builder = Builder::new().worker_threads(1).trace_events(EVENTS);
+        let runtime = builder.flight_recorder(&path).build().unwrap();
+        for _ in 0..TASKS {
+            drop(runtime.spawn(pending::<()>()));
+        }
+        wait_until("all wait", || {
+            let dump = runtime.handle().dump_tasks();
+            let waits = |state: TaskState| state == TaskState::Waiting;
+            dump.tasks()
+                .iter()
+                .filter(|task| waits(task.state()))
+                .count()
+                == TASKS
+        });
+        let entered = runtime.handle().enter();
+        let panics = task::Builder::new()
+            .name("culprit")
+            .spawn(async { panic!("by intention") });
+        drop(entered);
+        assert!(runtime.block_on(panics).unwrap_err().is_panic());
+        wait_until("both are written", || tasks.exists());
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let events = json["traceEvents"].as_array().unwrap();
+        let is_of_culprit = |event: &serde_json::Value| {
+            let name = event["name"].as_str().unwrap_or_default();
+            event["ph"] == "X" && name.contains("culprit")
+        };
+        assert!(events.iter().any(is_of_culprit));
+        drop(runtime);
         fs::remove_dir_all(folder).unwrap();
     });
 }

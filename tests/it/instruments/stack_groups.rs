@@ -3,8 +3,10 @@
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use crate::common::{PATIENCE, wait_until, within_patience};
@@ -250,6 +252,9 @@ fn a_dump_is_json_that_a_program_can_read() {
                 assert_eq!(json["id"].to_string(), task.id().to_string());
                 assert_eq!(json["name"].as_str(), task.name());
             }
+            for recorded in ["last_stacks", "futurelocks"] {
+                assert!(json[recorded].as_array().unwrap().is_empty());
+            }
             let stacks = json["stacks"].as_array().unwrap();
             assert_eq!(stacks.len(), group.stacks().len());
             for (json, stack) in stacks.iter().zip(group.stacks()) {
@@ -275,6 +280,48 @@ fn a_dump_is_json_that_a_program_can_read() {
         );
         assert!(many["future"].as_str().unwrap().contains("serves"));
         release.send(()).unwrap();
+    });
+}
+
+#[test]
+fn a_block_on_that_does_not_wait_is_not_said_to() {
+    within_patience(|| {
+        let runtime = runtime();
+        let dump = runtime.block_on(async {
+            // So that it is listed.
+            executor::time::sleep(Duration::from_millis(20)).await;
+            Handle::current().dump_stacks(PATIENCE)
+        });
+        let text = dump.to_string();
+        let line = text.lines().next().unwrap().trim_start();
+        assert!(line.starts_with("block_on at "), "{text}");
+        assert!(line.ends_with(" is being polled"), "{text}");
+    });
+}
+
+#[test]
+fn a_block_on_that_ends_when_it_is_asked_is_not_listed() {
+    within_patience(|| {
+        let runtime = runtime();
+        let (polls, handle) = (Arc::new(AtomicUsize::new(0)), runtime.handle().clone());
+        let counted = polls.clone();
+        let waiting = thread::spawn(move || {
+            runtime.block_on(poll_fn(|cx| {
+                // Who asks sees it by the waker.
+                let _ = cx.waker().clone();
+                match counted.fetch_add(1, SeqCst) {
+                    0 => Poll::Pending,
+                    _ => Poll::Ready(()),
+                }
+            }));
+        });
+        wait_until("a dump has ended it", || {
+            let dump = handle.dump_stacks(PATIENCE);
+            let has_ended = polls.load(SeqCst) == 2;
+            assert!(!has_ended || dump.block_ons().is_empty(), "{dump}");
+            has_ended
+        });
+        waiting.join().unwrap();
     });
 }
 

@@ -105,7 +105,7 @@ fn a_task_that_blocks_shows_where_it_waited_last() {
     let stall = reported.recv_timeout(PATIENCE).expect("a report");
     assert_eq!(stall.last_stacks(), info.last_stacks());
     assert!(
-        stall.to_string().contains("\n    last waited at\n"),
+        stall.to_string().contains("\n    last waited at:\n"),
         "{stall}"
     );
     let left = runtime.shutdown_timeout(Duration::ZERO);
@@ -305,6 +305,13 @@ fn a_lock_that_is_handed_to_a_future_that_is_not_polled_is_told() {
         dump.matches("\n      futurelock: the task has not polled ")
             .count(),
         3,
+        "{dump}"
+    );
+    // Also where there is no debug information, but names.
+    let mut stacks = dump.split("\n      futurelock: ").skip(1);
+    let is_marked = |lines: &str| lines.contains("\n    > ");
+    assert!(
+        stacks.all(|stack| is_marked(stack.split("\n  task ").next().unwrap())),
         "{dump}"
     );
 }
