@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::control::Control;
+use super::registry::Entry;
 use super::{Id, Meta, Outcome, budget, registration};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -68,10 +69,9 @@ impl<T> JoinHandle<T> {
         let seen = meta
             .registration
             .fetch_or(registration::ABORTED, Ordering::AcqRel);
-        let key = seen & registration::KEY;
-        if seen & (registration::ABORTED | registration::FINISHED) == 0 && key != 0 {
-            if let Some(waker) = meta.registry().waker(key) {
-                waker.wake();
+        if seen & registration::ABORTED == 0 {
+            if let Some(entry) = Entry::in_word(meta, seen) {
+                entry.wake();
             }
         }
     }
@@ -86,9 +86,7 @@ impl<T> JoinHandle<T> {
         let id = meta.id();
         let control = Control::insert(id, None);
         let attach = |seen: u32| {
-            let key = seen & registration::KEY;
-            let waits = key != 0 && seen & registration::FINISHED == 0;
-            let waker = waits.then(|| meta.registry().waker(key)).flatten();
+            let waker = Entry::in_word(meta, seen).and_then(Entry::waker);
             waker.is_some_and(|waker| control.attach(waker))
         };
         // Before the flag, too: it says that the control has a waker, which a look at the task

@@ -22,7 +22,11 @@ pub(crate) struct Entry {
 impl Entry {
     /// `None`: it is not registered.
     pub(in crate::tasks) fn of(meta: &Meta) -> Option<Entry> {
-        let registration = meta.registration.load(Ordering::Relaxed);
+        Entry::in_word(meta, meta.registration.load(Ordering::Relaxed))
+    }
+
+    /// [`Entry::of`], if `registration` is what was read of the task's.
+    pub(in crate::tasks) fn in_word(meta: &Meta, registration: u32) -> Option<Entry> {
         let is_registered = registration & registration::FINISHED == 0;
         let key = NonZeroU32::new(registration & registration::KEY).filter(|_| is_registered)?;
         Some(Entry {
@@ -31,11 +35,16 @@ impl Entry {
         })
     }
 
-    /// Wakes the task, if it is still registered.
-    pub(crate) fn wake(self) {
+    /// A waker of the task, if it is still registered.
+    pub(in crate::tasks) fn waker(self) -> Option<Waker> {
         let registry = Registry::at(spawn_site::runtime_of(site_number(self.tag)));
         let waker = registry.waker(self.key.get());
-        if let Some(waker) = waker.filter(|waker| tag_of(waker) == self.tag) {
+        waker.filter(|waker| tag_of(waker) == self.tag)
+    }
+
+    /// Wakes the task, if it is still registered.
+    pub(crate) fn wake(self) {
+        if let Some(waker) = self.waker() {
             waker.wake();
         }
     }
