@@ -89,17 +89,28 @@ impl<T> JoinHandle<T> {
             let waker = Entry::in_word(meta, seen).and_then(Entry::waker);
             waker.is_some_and(|waker| control.attach(waker))
         };
-        // Before the flag, too: it says that the control has a waker, which a look at the task
-        // takes off the number of its wakers.
-        let is_attached = attach(meta.registration.load(Ordering::Acquire));
-        let seen = meta
-            .registration
-            .fetch_or(registration::CONTROLLED, Ordering::AcqRel);
+        let mut seen = meta.registration.load(Ordering::Acquire);
+        let mut is_attached = false;
+        loop {
+            // Attached before `CONTROLLED` is set: `Registered::look` counts the control's waker as
+            // soon as it sees `CONTROLLED`. If the task registers after that, its poll attaches, and
+            // a task that is being polled is not said to have no waker.
+            is_attached = is_attached || attach(seen);
+            // AcqRel: pairs with the load in `Registered::look`, and with the `fetch_or` of the key
+            // in `register_first`.
+            match meta.registration.compare_exchange(
+                seen,
+                seen | registration::CONTROLLED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break,
+                Err(changed) => seen = changed,
+            }
+        }
         if seen & registration::FINISHED != 0 {
             Control::remove(id);
             control.finish();
-        } else if !is_attached {
-            attach(seen);
         }
         Aborts::Controlled(id, control)
     }

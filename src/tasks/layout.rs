@@ -148,14 +148,15 @@ pub(super) fn meta_of(waker: &Waker) -> &Meta {
     unsafe { &*waker.data().byte_add(offset).cast::<Meta>() }
 }
 
-/// The state of the task that a waker in a registry belongs to, as of now or a moment ago.
+/// The state of the task that a waker in a registry belongs to, as of now or a moment ago. Changed by
+/// `async-task`. Relaxed: it orders nothing else.
 pub(super) fn state_of(waker: &Waker) -> usize {
     let offset = STATE_OFFSET.load(Ordering::Relaxed);
     // SAFETY: as in `meta_of`; all tasks with the same type of metadata have the same type of
     // header, in which `state_offset` has found the state. It is an atomic integer, to which
     // shared access is always allowed.
     let state = unsafe { &*waker.data().byte_add(offset).cast::<ForeignAtomicUsize>() };
-    state.load(ForeignOrdering::Acquire)
+    state.load(ForeignOrdering::Relaxed)
 }
 
 #[cfg(test)]

@@ -105,8 +105,11 @@ pub(crate) struct Registered {
 
 impl Registered {
     pub(super) fn look(waker: &Waker) -> Registered {
+        // Acquire: pairs with the AcqRel exchange by which `JoinHandle::controlled` sets CONTROLLED,
+        // so `state_of` counts the control's waker. A control attached after the load only adds a
+        // reference.
+        let registration = meta_of(waker).registration.load(Ordering::Acquire);
         let state = state_of(waker);
-        let registration = meta_of(waker).registration.load(Ordering::Relaxed);
         let is_controlled = registration & registration::CONTROLLED != 0;
         let own = 1 + usize::from(is_controlled);
         Registered {
