@@ -370,16 +370,17 @@ impl Recording {
             None => walk(self.boundary),
         };
         if stack.is_empty() {
+            self.noted.lock().leaves.is_incomplete |= leaves.is_some();
             return None;
         }
         let stack = TaskStack::new(stack.into());
-        if is_asked {
-            self.noted.lock().answer.stacks.push(stack.clone());
-        }
-        leaves?;
-        let (waker, note) = leaves::keep(real, stack);
-        self.noted.lock().leaves.notes.push(note);
-        Some(waker)
+        let asked = is_asked.then(|| stack.clone());
+        // Before the lock: it clones the real waker.
+        let (waker, note) = leaves.map(|_| leaves::keep(real, stack)).unzip();
+        let mut noted = self.noted.lock();
+        noted.answer.stacks.extend(asked);
+        noted.leaves.notes.extend(note);
+        waker
     }
 }
 

@@ -123,7 +123,7 @@ pub(super) fn keep(real: &Waker, stack: TaskStack) -> (Waker, Arc<Note>) {
 #[derive(Debug, Default)]
 pub(super) struct Polled {
     pub(super) notes: Vec<Arc<Note>>,
-    /// There were clones beyond those that might have been kept.
+    /// There were clones beyond those that might have been kept, or some whose stack nobody can read.
     pub(super) is_incomplete: bool,
 }
 
