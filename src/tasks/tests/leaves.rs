@@ -184,6 +184,18 @@ fn a_task_that_ends_panics_or_is_cancelled_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_task_that_ends_as_it_would_begin_to_wait_is_not_said_to_wait() {
+    let (registry, leaves) = begin(1);
+    registry.close();
+    let (runnable, handle) = by_hand(registry, waits(Place::default(), Arc::default()));
+    // Without the observer, which forgets a task that has ended.
+    assert!(poll_recorded(runnable, Purpose::Run).has_ended);
+    assert_eq!(leaves.len(), 0);
+    assert!(result(handle).unwrap_err().is_cancelled());
+    end(registry);
+}
+
+#[test]
 fn of_so_many_clones_one_is_kept() {
     let (registry, leaves) = begin(4);
     let clones = Arc::new(Mutex::new(Vec::new()));
