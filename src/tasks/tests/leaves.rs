@@ -288,6 +288,43 @@ fn a_future_that_is_left_out_and_woken_is_told() {
     end(registry);
 }
 
+/// While its task yields, which clones no waker.
+#[test]
+#[cfg(feature = "stacks")]
+fn a_future_that_is_finished_between_two_yields_is_not_told() {
+    let (registry, leaves) = begin(1);
+    let (place, done) = (Place::default(), Arc::<AtomicUsize>::default());
+    let (inner, is_done) = (place.clone(), done.clone());
+    let yields = async move {
+        let mut waiting = pin!(waits(inner, is_done.clone()));
+        poll_fn(|cx| {
+            assert!(waiting.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        while is_done.load(SeqCst) == 0 {
+            crate::tasks::yield_now().await;
+        }
+        waiting.await;
+        loop {
+            crate::tasks::yield_now().await;
+        }
+    };
+    let (runnable, _handle) = by_hand(registry, yields);
+    let tag = runnable.metadata().tag();
+    poll(registry, runnable);
+    assert!(poll_woken(registry).is_queued);
+    assert_eq!(places(leaves, tag).waits.len(), 1, "it is left out");
+    pause();
+    done.store(1, SeqCst);
+    wake(&place);
+    for _ in 0..3 {
+        assert!(poll_woken(registry).is_queued);
+        assert_eq!(places(leaves, tag).snoozed.len(), 0);
+    }
+    end(registry);
+}
+
 #[cfg(feature = "stacks")]
 const WAITS: Polled = Polled {
     has_ended: false,
