@@ -27,6 +27,10 @@
 //!    wake causes.
 //!
 //! The flag is one of those that a poll tests together, so a task that is not asked pays nothing.
+//! A poll that is recorded has the flag, too, and only looks whether there is a collector at all
+//! ([`Registry::collector`](super::registry::Registry)): setting the flag releases that there is one,
+//! and whoever clears or takes it acquires that. A poll that has not seen it, since the asker has yet
+//! to wake the task, goes without; its end finds it.
 //!
 //! # What it cannot see
 //!
@@ -275,11 +279,11 @@ pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
         noted,
     } = take_recording(meta.tag()).unwrap_or_default();
     if !has_ended {
-        // Relaxed: if this clears a flag that `ask` has set, `Collector::expect` came before, under
-        // the lock that `Collector::awaits` and `Collector::answer` take below. Had they taken the
-        // lock first, this would have come before `want_stack` and not have seen its flag.
+        // Acquire: pairs with the release of `Member::want_stack`. If this clears its flag, all that
+        // the asker did before is seen below: the collector, and that it expects this task. If this
+        // comes first, the flag remains, for the next poll.
         meta.registration
-            .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
+            .fetch_and(!registration::STACK_WANTED, Ordering::Acquire);
     }
     let collector = meta.registry().collector();
     match (was_asked, collector) {

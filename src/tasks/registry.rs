@@ -29,7 +29,7 @@ use crossbeam_utils::CachePadded;
 use super::collector::Collector;
 use super::leaves::Leaves;
 use super::{RUNTIME_BITS, layout, registration};
-use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 
 mod members;
@@ -71,6 +71,10 @@ pub(crate) struct Registry {
     owner: AtomicU32,
     /// Who asks the tasks where they wait: see [`super::capture`].
     collector: Mutex<Option<Arc<Collector>>>,
+    /// There is one. Written under the lock of `collector`; read without it, so that polls that are
+    /// recorded share no lock. Relaxed: who has to see it acquires what `Member::want_stack` has
+    /// released, see [`super::capture`].
+    is_collecting: AtomicBool,
     /// Polls of its tasks that a dump has caused. Relaxed: a figure.
     captured: AtomicU64,
     /// What is recorded of the tasks' wakers. Made when it is wanted for the first time.
@@ -157,6 +161,7 @@ impl Registry {
                     index: index as u16,
                     owner: AtomicU32::new(0),
                     collector: Mutex::new(None),
+                    is_collecting: AtomicBool::new(false),
                     captured: AtomicU64::new(0),
                     leaves: OnceLock::new(),
                     shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
@@ -292,8 +297,12 @@ impl Registry {
         }
     }
 
-    /// Who asks the tasks where they wait.
+    /// Who asks the tasks where they wait. Never missed by who has taken the flag of a task from
+    /// [`Member::want_stack`] with acquire.
     pub(super) fn collector(&self) -> Option<Arc<Collector>> {
+        if !self.is_collecting.load(Ordering::Relaxed) {
+            return None;
+        }
         self.collector.lock().clone()
     }
 
@@ -303,6 +312,7 @@ impl Registry {
         let is_free = current.is_none();
         if is_free {
             *current = Some(collector.clone());
+            self.is_collecting.store(true, Ordering::Relaxed);
         }
         is_free
     }
@@ -315,6 +325,7 @@ impl Registry {
             .is_some_and(|current| Arc::ptr_eq(current, collector))
         {
             *current = None;
+            self.is_collecting.store(false, Ordering::Relaxed);
         }
     }
 

@@ -79,8 +79,10 @@ impl Member {
             lives.then_some(seen | registration::STACK_WANTED)
         };
         let registration = &meta_of(&self.0).registration;
-        // Relaxed: the wake that follows makes it visible to the poll that it causes.
-        let wanted = registration.fetch_update(Ordering::Relaxed, Ordering::Relaxed, want);
+        // Release: pairs with the `fetch_and` of `capture::end` and the `swap` of `leave`, whichever
+        // takes the flag: it finds the collector. The flag itself `Member::wake` publishes through
+        // the task's state, which the poll acquires.
+        let wanted = registration.fetch_update(Ordering::Release, Ordering::Relaxed, want);
         wanted.is_ok()
     }
 
