@@ -21,8 +21,8 @@
 //! 4. The asker waits until few answers are outstanding before it asks the next tasks
 //!    ([`Collector::wait`]), so that the queues stay short for others. At its deadline it takes the
 //!    collector out of the registry. A flag that remains is cleared by the next poll, which then has
-//!    nobody to answer, unless the next asker has come meanwhile. That one may have asked the task
-//!    during the poll, and [`end`] clears its flag, too. So a poll that was captured answers whoever
+//!    nobody to answer, unless the next asker has come meanwhile. The next asker may call
+//!    `want_stack` during that poll, and [`end`] clears that flag, too. So a poll that was captured answers whoever
 //!    asks when it ends; after one that was not, the flag is set again, for the poll that the asker's
 //!    wake causes.
 //!
@@ -106,7 +106,7 @@ pub(crate) fn ask(collector: &Collector, member: Member) -> Option<Member> {
         member.wake();
         ASKING.set(0);
     } else {
-        collector.answer(member.tag(), Answer::ended());
+        collector.has_ended(member.tag());
     }
     None
 }
@@ -299,7 +299,7 @@ pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
         }
         // It was ended without a poll, or in one that nobody had asked for.
         (None, Some(collector)) if has_ended => {
-            collector.answer(meta.tag(), Answer::ended());
+            collector.has_ended(meta.tag());
         }
         // There was nobody to answer when the poll began.
         (None, Some(collector)) if collector.awaits(meta.tag()) => {

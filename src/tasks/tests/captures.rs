@@ -127,9 +127,8 @@ fn a_task_that_is_polled_is_not_woken_for_a_dump() {
         }
         Poll::<()>::Pending
     });
-    let (runnable, handle) = by_hand(registry, asks_in_its_poll);
+    let (runnable, _handle) = by_hand(registry, asks_in_its_poll);
     run(runnable);
-    handle.abort_handle();
     let Some(Member(waker)) = registry.members(&mut Place::default()).pop() else {
         panic!("it is registered");
     };
