@@ -207,6 +207,10 @@ impl Runtime {
     }
 
     /// Figures about this runtime at this moment.
+    ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.handle.metrics()
     }
@@ -380,6 +384,10 @@ impl Handle {
     /// [`Builder::task_details`]. It takes about 50 ns per task, 20 µs for each one
     /// whose thread is blocked, and a tenth of a millisecond.
     ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
+    ///
     /// # Examples
     ///
     /// ```
@@ -419,6 +427,10 @@ impl Handle {
     ///
     /// Blocks the thread. On a worker it gives the processor away first, as [`block_on`](Self::block_on)
     /// does.
+    ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
     ///
     /// # Examples
     ///

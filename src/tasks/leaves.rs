@@ -89,7 +89,7 @@ impl<const IS_OWN: bool> Wake for Leaf<IS_OWN> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Before the poll that it causes can see it.
+        // `note` changes before `real` is woken, so the poll that `real` causes finds `Fate::Woken`.
         self.note.becomes(|| Fate::Woken(clock::now()));
         self.real.wake_by_ref();
     }
