@@ -21,6 +21,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::iter;
 use std::ptr;
 use std::task::Waker;
 
@@ -34,7 +35,7 @@ use crate::sync::{Arc, Mutex, OnceLock};
 
 mod members;
 
-pub(crate) use members::{Entry, Member, Place, Registered};
+pub(crate) use members::{Entry, Member, Registered};
 
 /// Three bits of a key name the shard. More shards would not help even on a large machine: a thread
 /// holds a shard's lock for about 20 ns.
@@ -143,6 +144,13 @@ impl Slots {
 enum Slot {
     Live(Waker),
     Free(u32),
+}
+
+/// A piece of the slots, for [`Registry::members_from`].
+#[derive(Default)]
+struct Place {
+    shard: usize,
+    piece: usize,
 }
 
 impl Registry {
@@ -338,10 +346,18 @@ impl Registry {
         self.captured.load(Ordering::Relaxed)
     }
 
+    /// All registered tasks, a few at a time. Tasks that register meanwhile may be left out.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member> + use<'_> {
+        let mut place = Place::default();
+        let some = iter::from_fn(move || {
+            let members = self.members_from(&mut place);
+            (!members.is_empty()).then_some(members)
+        });
+        some.flatten()
+    }
+
     /// Some of the registered tasks, from a place on. Empty: there are no more.
-    ///
-    /// Tasks that register meanwhile may be left out.
-    pub(crate) fn members(&self, place: &mut Place) -> Vec<Member> {
+    fn members_from(&self, place: &mut Place) -> Vec<Member> {
         let mut members = Vec::new();
         while members.is_empty() && place.shard < SHARDS {
             let shard = self.shards[place.shard].lock();

@@ -50,13 +50,6 @@ impl Entry {
     }
 }
 
-/// A place in a registry, for [`Registry::members`].
-#[derive(Debug, Default)]
-pub(crate) struct Place {
-    pub(super) shard: usize,
-    pub(super) piece: usize,
-}
-
 /// A registered task. Holds a waker of it, and with that its memory.
 #[derive(Debug)]
 pub(crate) struct Member(pub(in crate::tasks) Waker);

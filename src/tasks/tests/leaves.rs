@@ -11,7 +11,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::capture::poll_recorded;
 use crate::tasks::leaves::{Leaves, Places};
-use crate::tasks::registry::{self, Registry};
+use crate::tasks::registry::Registry;
 use crate::tasks::{Polled, Purpose, Runnable, cancel, run, wakers};
 
 type Place = Arc<Mutex<Option<Waker>>>;
@@ -71,7 +71,7 @@ fn wake(place: &Place) {
 
 /// The real waker of the only task.
 fn real(registry: &'static Registry) -> Waker {
-    let mut members = registry.members(&mut registry::Place::default());
+    let mut members: Vec<_> = registry.members().collect();
     assert_eq!(members.len(), 1);
     members.remove(0).0
 }

@@ -14,7 +14,7 @@ use crate::sync::{Arc, Mutex, thread};
 use crate::tasks::capture::{self, ask as ask_member};
 use crate::tasks::collector::Collector;
 use crate::tasks::layout::meta_of;
-use crate::tasks::registry::{Member, Place, Registry};
+use crate::tasks::registry::{Member, Registry};
 use crate::tasks::{self, JoinHandle, Purpose};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -147,18 +147,11 @@ fn spawn(model: &Model) -> (Vec<Gate>, Vec<JoinHandle<()>>) {
 fn ask_all(registry: &'static Registry, collector: &Collector) -> usize {
     let mut asked = 0;
     let mut polled = Vec::new();
-    let mut place = Place::default();
-    loop {
-        let members = registry.members(&mut place);
-        if members.is_empty() {
-            break;
-        }
-        for member in members {
-            collector.wait(1, None);
-            match ask_member(collector, member) {
-                Some(member) => polled.push(member),
-                None => asked += 1,
-            }
+    for member in registry.members() {
+        collector.wait(1, None);
+        match ask_member(collector, member) {
+            Some(member) => polled.push(member),
+            None => asked += 1,
         }
     }
     collector.wait(0, None);
@@ -218,14 +211,14 @@ fn flag(twin: Option<&'static str>) -> usize {
         run(Plan::new(WORKERS, TASKS, twin), |model| {
             let (gates, _handles) = spawn(model);
             let registry = model.shared.registry;
-            let polled = registry.members(&mut Place::default());
+            let polled: Vec<Member> = registry.members().collect();
             let ends = thread::spawn(move || {
                 for Member(waker) in &polled {
                     capture::end(meta_of(waker), Some(waker));
                 }
             });
             let collector = begin(registry);
-            let asked = registry.members(&mut Place::default());
+            let asked: Vec<Member> = registry.members().collect();
             for member in &asked {
                 collector.ask_future(member.tag(), || member.want_stack());
             }
@@ -278,7 +271,7 @@ fn again(twin: Option<&'static str>) -> usize {
             });
             let registry = model.shared.registry;
             let hasty = begin(registry);
-            let members = registry.members(&mut Place::default());
+            let members = registry.members().collect();
             let mut asked = ask_polled(members, &hasty);
             registry.end_collecting(&hasty);
             asked += dump(registry);
