@@ -23,7 +23,7 @@ use crate::stacks;
 use crate::sync::{Arc, thread};
 use crate::tasks::capture::ask;
 use crate::tasks::collector::{Answer, Collector};
-use crate::tasks::registry::{Member, Place, Registered, Registry};
+use crate::tasks::registry::{Member, Registered, Registry};
 
 /// Tasks that are asked and have not answered, at most.
 ///
@@ -158,20 +158,11 @@ fn ask_tasks(
     deadline: Option<Instant>,
     polled: &mut Vec<Member>,
 ) -> bool {
-    for registry in registries {
-        let mut place = Place::default();
-        loop {
-            let members = registry.members(&mut place);
-            if members.is_empty() {
-                break;
-            }
-            for member in members {
-                if is_late(deadline) || !collector.wait(AT_ONCE - 1, deadline) {
-                    return false;
-                }
-                polled.extend(ask(collector, member));
-            }
+    for member in registries.iter().flat_map(|registry| registry.members()) {
+        if is_late(deadline) || !collector.wait(AT_ONCE - 1, deadline) {
+            return false;
         }
+        polled.extend(ask(collector, member));
     }
     true
 }

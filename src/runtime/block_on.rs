@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::local_set::Frame;
-use super::signal::Signal;
+use super::signal::{Asker, Signal};
 use super::{Handle, context};
 use crate::observe;
 use crate::observe::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
@@ -56,6 +56,8 @@ struct Lookout {
     waiting: Option<Arc<Waiting>>,
     /// Listed for dumps.
     listed: Option<Arc<Signal>>,
+    /// Who has asked in a park since the last poll. The next poll answers, or the drop of this.
+    asked: Option<Asker>,
 }
 
 impl Lookout {
@@ -78,7 +80,8 @@ impl Lookout {
         }
         signal.set_parked(true);
         let verdict = self.park_looking(signal, frame);
-        signal.set_parked(false);
+        // A later park before the poll must not forget it.
+        self.asked = signal.set_parked(false).or(self.asked.take());
         if let Some(verdict) = verdict {
             panic!("{verdict}");
         }
@@ -116,11 +119,10 @@ impl Lookout {
 impl Drop for Lookout {
     fn drop(&mut self) {
         if let Some(signal) = self.listed.take() {
-            let asked = signal.take_asked();
             observe::unlist_block_on(self.shared, signal);
-            if let Some((collector, key)) = asked {
-                collector.has_ended(key);
-            }
+        }
+        if let Some((collector, key)) = self.asked.take() {
+            collector.has_ended(key);
         }
         if let Some(waiting) = &self.waiting {
             deadlock::has_waited(self.shared, waiting);
@@ -151,10 +153,11 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
         location,
         waiting: None,
         listed: None,
+        asked: None,
     };
     let mut future = pin!(observed(future, Kind::BlockOn, bytes, None, None));
     loop {
-        let asked = signal.take_asked();
+        let asked = lookout.asked.take();
         let capturing =
             asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &waker));
         let waker = capturing.as_ref().map_or(&waker, Capturing::waker);

@@ -207,6 +207,10 @@ impl Runtime {
     }
 
     /// Figures about this runtime at this moment.
+    ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.handle.metrics()
     }
@@ -382,6 +386,10 @@ impl Handle {
     /// it also looks up the symbols of futures that were woken and are not polled, once for each
     /// place: see [`TaskStack::frames`] for what that takes.
     ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
+    ///
     /// # Examples
     ///
     /// ```
@@ -421,6 +429,10 @@ impl Handle {
     ///
     /// Blocks the thread. On a worker it gives the processor away first, as [`block_on`](Self::block_on)
     /// does.
+    ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
     ///
     /// # Examples
     ///

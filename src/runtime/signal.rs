@@ -22,19 +22,18 @@ pub(super) struct Signal {
     /// acquire): after a `take` that returns true, the thread sees what the waker wrote before the
     /// wake.
     woken: AtomicBool,
-    /// The thread waits, and would poll its future when it is woken. Written by the thread, under
-    /// the lock of `asked`; read by who asks, under the lock.
+    /// Its lock orders the thread's parking and who asks.
     asked: Mutex<Asked>,
-    /// There is somebody in `asked`. Set by [`Waits::ask`] before it wakes; read by the thread after
-    /// it was woken, which orders the two. Relaxed.
-    is_asked: AtomicBool,
 }
 
-/// Who wants to know where a `block_on` waits.
+/// Who wants to know where a `block_on` waits, and under which key.
+pub(super) type Asker = (Arc<Collector>, u64);
+
 #[derive(Default)]
 struct Asked {
+    /// The thread waits, and would poll its future when it is woken. Otherwise nobody can ask.
     is_parked: bool,
-    by: Option<(Arc<Collector>, u64)>,
+    by: Option<Asker>,
 }
 
 /// How often a waiting thread looks before it parks: about 1 µs. A wake-up costs the waker 12 µs
@@ -50,22 +49,14 @@ impl Signal {
             location,
             woken: AtomicBool::new(false),
             asked: Mutex::default(),
-            is_asked: AtomicBool::new(false),
         }
     }
 
-    /// The thread is about to wait, or has waited.
-    pub(super) fn set_parked(&self, is_parked: bool) {
-        self.asked.lock().is_parked = is_parked;
-    }
-
-    /// Who has asked since the last call, and under which key.
-    pub(super) fn take_asked(&self) -> Option<(Arc<Collector>, u64)> {
-        if !self.is_asked.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.is_asked.store(false, Ordering::Relaxed);
-        self.asked.lock().by.take()
+    /// The thread is about to wait, or has waited. Gives who has asked meanwhile.
+    pub(super) fn set_parked(&self, is_parked: bool) -> Option<Asker> {
+        let mut asked = self.asked.lock();
+        asked.is_parked = is_parked;
+        asked.by.take()
     }
 
     /// Whether there was a wake since the last call.
@@ -125,7 +116,6 @@ impl Waits for Signal {
         }
         // A dump that was there before is over: one at a time asks.
         asked.by = Some((collector.clone(), key));
-        self.is_asked.store(true, Ordering::Relaxed);
         drop(asked);
         if !self.woken.swap(true, Ordering::Release) {
             self.thread.unpark();

@@ -21,12 +21,16 @@
 //! 4. The asker waits until few answers are outstanding before it asks the next tasks
 //!    ([`Collector::wait`]), so that the queues stay short for others. At its deadline it takes the
 //!    collector out of the registry. A flag that remains is cleared by the next poll, which then has
-//!    nobody to answer, unless the next asker has come meanwhile. That one may have asked the task
-//!    during the poll, and [`end`] clears its flag, too. So a poll that was captured answers whoever
+//!    nobody to answer, unless the next asker has come meanwhile. The next asker may call
+//!    `want_stack` during that poll, and [`end`] clears that flag, too. So a poll that was captured answers whoever
 //!    asks when it ends; after one that was not, the flag is set again, for the poll that the asker's
 //!    wake causes.
 //!
 //! The flag is one of those that a poll tests together, so a task that is not asked pays nothing.
+//! A poll that is recorded has the flag, too, and only looks whether there is a collector at all
+//! ([`Registry::collector`](super::registry::Registry)): setting the flag releases that there is one,
+//! and whoever clears or takes it acquires that. A poll that has not seen it, since the asker has yet
+//! to wake the task, goes without; its end finds it.
 //!
 //! # What it cannot see
 //!
@@ -34,6 +38,7 @@
 //! `FuturesUnordered`, and of other executors within a task.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -50,38 +55,33 @@ use crate::sync::{Arc, Mutex};
 /// Stacks kept of one task. One that waits for more futures at once has the others counted.
 const MOST_STACKS: usize = 32;
 
-/// What the recording waker of one poll notes.
-struct Recorder {
+/// One poll that is captured, and what its waker notes. In a box, which [`take_recording`] frees.
+struct Recording {
+    key: u64,
+    /// The stacks are for a dump.
+    collector: Option<Arc<Collector>>,
+    /// The clones are kept in view: see [`leaves`](super::leaves).
+    leaves: Option<&'static Leaves>,
     /// What is cloned: the waker that the task was polled with, or one that stands for it. It
     /// outlives the part of the poll that uses it. Written by the thread that polls; a thread that
-    /// was lent the waker reads it later. Relaxed: the lending orders the two.
+    /// was lent the recording waker reads it. Relaxed: lending the recording waker orders
+    /// `poll_with`'s swap before the borrower's load in `clone`.
     real: AtomicPtr<Waker>,
     /// An address in the frame that polls the task: stacks are read up to there.
     boundary: usize,
     /// Another thread, to which the future has lent its waker, has another stack.
     thread: u64,
-    /// The stacks are for a dump.
-    is_asked: bool,
-    /// The clones are kept in view: see [`leaves`](super::leaves).
-    leaves: Option<&'static Leaves>,
     noted: Mutex<Noted>,
+    /// The recording waker. Its data is this recording.
+    waker: Waker,
+    /// The one that this poll is in the middle of.
+    outer: *mut Recording,
 }
 
 #[derive(Default)]
 struct Noted {
     answer: Answer,
     leaves: Polled,
-}
-
-/// One poll that is captured. The pointers are of boxes, which [`take_recording`] frees.
-struct Recording {
-    key: u64,
-    collector: Option<Arc<Collector>>,
-    recorder: *mut Recorder,
-    /// Its data is the recorder.
-    waker: *mut Waker,
-    /// The one that this poll is in the middle of.
-    outer: *mut Recording,
 }
 
 std::thread_local! {
@@ -106,7 +106,7 @@ pub(crate) fn ask(collector: &Collector, member: Member) -> Option<Member> {
         member.wake();
         ASKING.set(0);
     } else {
-        collector.answer(member.tag(), Answer::ended());
+        collector.has_ended(member.tag());
     }
     None
 }
@@ -162,34 +162,35 @@ fn begin_as<'a>(
         future: unwrapped(future),
         ..Answer::default()
     };
-    let recorder = Box::into_raw(Box::new(Recorder {
+    let recording = Box::into_raw(Box::new(Recording {
+        key,
+        collector,
+        leaves,
         real: AtomicPtr::new(ptr::from_ref(real).cast_mut()),
         boundary: ptr::from_ref(real).addr(),
         thread: thread_number(),
-        is_asked: collector.is_some(),
-        leaves,
         noted: Mutex::new(Noted {
             answer,
             leaves: Polled::default(),
         }),
-    }));
-    // SAFETY: the functions of `RECORDING_WAKER` demand a `Recorder` that lives, which is so until
-    // the recording is taken. No clone of this waker exists, and the waker itself is forgotten.
-    let waker = unsafe { Waker::new(recorder.cast_const().cast(), &RECORDING_WAKER) };
-    let waker = Box::into_raw(Box::new(waker));
-    RECORDING.set(Box::into_raw(Box::new(Recording {
-        key,
-        collector,
-        recorder,
-        waker,
+        // Until the recording has an address.
+        waker: Waker::noop().clone(),
         outer: RECORDING.get(),
-    })));
-    // SAFETY: the waker lives until the recording is taken, which is when the poll is over. Who
-    // polls uses it for that alone.
-    unsafe { &*waker }
+    }));
+    // SAFETY: nobody else has the box yet. The functions of `RECORDING_WAKER` demand a `Recording`
+    // that lives: this one does until it is taken, which is when the poll is over. Who polls uses the
+    // waker for that alone, and what it gives as a clone has another table. Until then the recording
+    // has only shared references.
+    let waker = unsafe {
+        (*recording).waker = Waker::new(recording.cast_const().cast(), &RECORDING_WAKER);
+        &(*recording).waker
+    };
+    RECORDING.set(recording);
+    waker
 }
 
 /// A recording that is over.
+#[derive(Default)]
 struct Recorded {
     collector: Option<Arc<Collector>>,
     leaves: Option<&'static Leaves>,
@@ -199,28 +200,30 @@ struct Recorded {
 /// Ends the innermost recording of this thread, if it is of this key. Its poll is over.
 fn take_recording(key: u64) -> Option<Recorded> {
     let innermost = RECORDING.get();
-    // SAFETY: it is null, or a box that `begin_as` has made and nobody has freed.
-    let innermost = unsafe { innermost.as_mut() }.filter(|innermost| innermost.key == key)?;
-    // SAFETY: `begin_as` has made the boxes, each is freed once, as `RECORDING` leaves them here, and
-    // the poll that used them is over: it has returned, or has unwound.
-    let (recording, recorder) = unsafe {
-        let recording = Box::from_raw(ptr::from_mut(innermost));
-        std::mem::forget(*Box::from_raw(recording.waker));
-        let recorder = Box::from_raw(recording.recorder);
-        (recording, recorder)
-    };
+    // SAFETY: it is null, or a box that `begin_as` has made and nobody has freed. Shared, as the
+    // poll may be an outer one, whose waker is in use.
+    if unsafe { innermost.as_ref() }?.key != key {
+        return None;
+    }
+    // SAFETY: `begin_as` has made the box, it is freed once, as `RECORDING` leaves it here, and the
+    // poll that used it is over: it has returned, or has unwound.
+    let recording = unsafe { Box::from_raw(innermost) };
     RECORDING.set(recording.outer);
-    let noted = std::mem::take(&mut *recorder.noted.lock());
+    let noted = std::mem::take(&mut *recording.noted.lock());
     Some(Recorded {
         collector: recording.collector,
-        leaves: recorder.leaves,
+        leaves: recording.leaves,
         noted,
     })
 }
 
 /// Steps 2 and 3 for a future that is no task: a poll that is captured.
 pub(crate) struct Capturing<'a> {
-    waker: &'a Waker,
+    /// Of the recording. No reference: `end` and `drop` free what it points to while they have this
+    /// value.
+    waker: *const Waker,
+    /// What that one stands for.
+    real: PhantomData<&'a Waker>,
     key: u64,
     is_pending: bool,
 }
@@ -235,6 +238,7 @@ impl Capturing<'_> {
     ) -> Capturing<'a> {
         Capturing {
             waker: begin_as(Some(collector), None, key, real, future),
+            real: PhantomData,
             key,
             is_pending: false,
         }
@@ -242,7 +246,8 @@ impl Capturing<'_> {
 
     /// The waker to poll the future with.
     pub(crate) fn waker(&self) -> &Waker {
-        self.waker
+        // SAFETY: the recording lives until this value is dropped.
+        unsafe { &*self.waker }
     }
 
     /// The poll is over.
@@ -268,19 +273,19 @@ impl Drop for Capturing<'_> {
 /// `waker`: the real one, of a task that waits; `None`: it has ended.
 pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
     let has_ended = waker.is_none();
-    let recorded = take_recording(meta.tag());
+    let Recorded {
+        collector: was_asked,
+        leaves,
+        noted,
+    } = take_recording(meta.tag()).unwrap_or_default();
     if !has_ended {
-        // Relaxed: if this clears a flag that `ask` has set, `Collector::expect` came before, under
-        // the lock that `Collector::awaits` and `Collector::answer` take below. Had they taken the
-        // lock first, this would have come before `want_stack` and not have seen its flag.
+        // Acquire: pairs with the release of `Member::want_stack`. If this clears its flag, all that
+        // the asker did before is seen below: the collector, and that it expects this task. If this
+        // comes first, the flag remains, for the next poll.
         meta.registration
-            .fetch_and(!registration::STACK_WANTED, Ordering::Relaxed);
+            .fetch_and(!registration::STACK_WANTED, Ordering::Acquire);
     }
     let collector = meta.registry().collector();
-    let (was_asked, noted, leaves) = match recorded {
-        Some(recorded) => (recorded.collector, recorded.noted, recorded.leaves),
-        None => (None, Noted::default(), None),
-    };
     match (was_asked, collector) {
         (Some(was_asked), collector) => {
             let mut answer = noted.answer;
@@ -294,7 +299,7 @@ pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
         }
         // It was ended without a poll, or in one that nobody had asked for.
         (None, Some(collector)) if has_ended => {
-            collector.answer(meta.tag(), Answer::ended());
+            collector.has_ended(meta.tag());
         }
         // There was nobody to answer when the poll began.
         (None, Some(collector)) if collector.awaits(meta.tag()) => {
@@ -311,20 +316,20 @@ pub(super) fn end(meta: &Meta, waker: Option<&Waker>) {
     }
 }
 
-/// The recorder behind a waker, if it has one.
+/// The recording that a waker is of, if it is of one.
 #[cfg(feature = "tracing")]
-fn recorder_of(waker: &Waker) -> Option<&Recorder> {
+fn recording_of(waker: &Waker) -> Option<&Recording> {
     let is_recording = ptr::eq(waker.vtable(), &RECORDING_WAKER);
-    // SAFETY: a waker with that table has a `Recorder` as its data, which lives as long.
-    is_recording.then(|| unsafe { &*waker.data().cast::<Recorder>() })
+    // SAFETY: a waker with that table has a `Recording` as its data, which lives as long.
+    is_recording.then(|| unsafe { &*waker.data().cast::<Recording>() })
 }
 
 /// The waker that this one stands for: itself, unless it records.
 #[cfg(feature = "tracing")]
 pub(super) fn behind(waker: &Waker) -> &Waker {
-    match recorder_of(waker) {
-        // SAFETY: see `Recorder::real`.
-        Some(recorder) => unsafe { &*recorder.real.load(Ordering::Relaxed) },
+    match recording_of(waker) {
+        // SAFETY: see `Recording::real`.
+        Some(recording) => unsafe { &*recording.real.load(Ordering::Relaxed) },
         None => waker,
     }
 }
@@ -332,18 +337,18 @@ pub(super) fn behind(waker: &Waker) -> &Waker {
 /// Polls with `real` in place of `given`. If that one records, it goes on, and stands for `real`.
 #[cfg(feature = "tracing")]
 pub(super) fn poll_with<R>(given: &Waker, real: &Waker, poll: impl FnOnce(&Waker) -> R) -> R {
-    let Some(recorder) = recorder_of(given) else {
+    let Some(recording) = recording_of(given) else {
         return poll(real);
     };
     let real = ptr::from_ref(real).cast_mut();
-    let before = recorder.real.swap(real, Ordering::Relaxed);
+    let before = recording.real.swap(real, Ordering::Relaxed);
     // If it panics, nobody uses the waker any more: the poll is over.
     let result = poll(given);
-    recorder.real.store(before, Ordering::Relaxed);
+    recording.real.store(before, Ordering::Relaxed);
     result
 }
 
-impl Recorder {
+impl Recording {
     /// Notes where the waker is cloned. Gives the clone, if it is kept in view.
     #[inline(never)]
     fn note(&self, real: &Waker) -> Option<Waker> {
@@ -352,13 +357,14 @@ impl Recorder {
             return None;
         }
         let (is_asked, leaves) = {
+            let is_asked = self.collector.is_some();
             let mut noted = self.noted.lock();
             let has_room = noted.answer.stacks.len() < MOST_STACKS;
-            noted.answer.omitted += usize::from(self.is_asked && !has_room);
+            noted.answer.omitted += usize::from(is_asked && !has_room);
             let leaves = self.leaves.filter(|leaves| leaves.is_due());
             let keeps = leaves.is_some() && noted.leaves.notes.len() < MOST_STACKS;
             noted.leaves.is_incomplete |= leaves.is_some() && !keeps;
-            (self.is_asked && has_room, leaves.filter(|_| keeps))
+            (is_asked && has_room, leaves.filter(|_| keeps))
         };
         if !is_asked && leaves.is_none() {
             return None;
@@ -368,36 +374,41 @@ impl Recorder {
             None => walk(self.boundary),
         };
         if stack.is_empty() {
+            self.noted.lock().leaves.is_incomplete |= leaves.is_some();
             return None;
         }
         let stack = TaskStack::new(stack.into());
-        if is_asked {
-            self.noted.lock().answer.stacks.push(stack.clone());
-        }
-        leaves?;
-        let (waker, note) = leaves::keep(real, stack);
-        self.noted.lock().leaves.notes.push(note);
-        Some(waker)
+        let asked = is_asked.then(|| stack.clone());
+        // Before the lock: it clones the real waker.
+        let (waker, note) = leaves.map(|_| leaves::keep(real, stack)).unzip();
+        let mut noted = self.noted.lock();
+        noted.answer.stacks.extend(asked);
+        noted.leaves.notes.extend(note);
+        waker
     }
 }
 
-/// A waker whose clones are those of the real one, or stand for it. Its data is a `Recorder` that
+/// A waker whose clones are those of the real one, or stand for it. Its data is a `Recording` that
 /// lives as long as the waker.
 static RECORDING_WAKER: RawWakerVTable =
     RawWakerVTable::new(clone, wake_by_ref, wake_by_ref, |_| ());
 
-unsafe fn clone(recorder: *const ()) -> RawWaker {
+unsafe fn clone(recording: *const ()) -> RawWaker {
     // SAFETY: see `RECORDING_WAKER`.
-    let recorder = unsafe { &*recorder.cast::<Recorder>() };
-    // SAFETY: the real waker outlives its use here, see `Recorder::real`.
-    let real = unsafe { &*recorder.real.load(Ordering::Relaxed) };
-    let clone = recorder.note(real).unwrap_or_else(|| real.clone());
+    let recording = unsafe { &*recording.cast::<Recording>() };
+    // SAFETY: the real waker outlives its use here, see `Recording::real`.
+    let real = unsafe { &*recording.real.load(Ordering::Relaxed) };
+    let clone = recording.note(real).unwrap_or_else(|| real.clone());
     let clone = ManuallyDrop::new(clone);
     RawWaker::new(clone.data(), clone.vtable())
 }
 
-unsafe fn wake_by_ref(recorder: *const ()) {
+unsafe fn wake_by_ref(recording: *const ()) {
     // SAFETY: as in `clone`, twice.
-    let real = unsafe { &*(*recorder.cast::<Recorder>()).real.load(Ordering::Relaxed) };
+    let real = unsafe {
+        &*(*recording.cast::<Recording>())
+            .real
+            .load(Ordering::Relaxed)
+    };
     real.wake_by_ref();
 }

@@ -54,13 +54,13 @@ impl Collector {
     /// Step 1 for a future that is no task. `ask` makes its thread poll it by
     /// [`Capturing`](super::capture::Capturing), or gives `false`. The key is one that no tag is.
     pub(crate) fn ask_future(&self, key: u64, ask: impl FnOnce() -> bool) {
-        self.state.lock().asked.insert(key);
+        self.expect(key);
         if !ask() {
             self.state.lock().asked.remove(&key);
         }
     }
 
-    /// A future that was asked has ended without another poll.
+    /// A task or another future that was asked has ended without another poll.
     pub(crate) fn has_ended(&self, key: u64) {
         self.answer(key, Answer::ended());
     }
@@ -137,7 +137,7 @@ impl Answer {
         Some(self.future).filter(|future| !future.is_empty())
     }
 
-    pub(super) fn ended() -> Answer {
+    fn ended() -> Answer {
         Answer {
             has_ended: true,
             ..Answer::default()

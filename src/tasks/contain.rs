@@ -425,7 +425,8 @@ fn register(waker: &Waker) -> bool {
     current::with_meta(|meta| {
         let seen = meta.registration.load(Ordering::Relaxed);
         let stays = seen & registration::KEY != 0 || register_first(meta, waker);
-        if seen & registration::STACK_WANTED != 0 {
+        // If it ends now, `leave` finds the flag.
+        if stays && seen & registration::STACK_WANTED != 0 {
             capture::end(meta, Some(waker));
         }
         stays

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::control::Control;
+use super::registry::Entry;
 use super::{Id, Meta, Outcome, budget, registration};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -68,10 +69,9 @@ impl<T> JoinHandle<T> {
         let seen = meta
             .registration
             .fetch_or(registration::ABORTED, Ordering::AcqRel);
-        let key = seen & registration::KEY;
-        if seen & (registration::ABORTED | registration::FINISHED) == 0 && key != 0 {
-            if let Some(waker) = meta.registry().waker(key) {
-                waker.wake();
+        if seen & registration::ABORTED == 0 {
+            if let Some(entry) = Entry::in_word(meta, seen) {
+                entry.wake();
             }
         }
     }
@@ -86,22 +86,31 @@ impl<T> JoinHandle<T> {
         let id = meta.id();
         let control = Control::insert(id, None);
         let attach = |seen: u32| {
-            let key = seen & registration::KEY;
-            let waits = key != 0 && seen & registration::FINISHED == 0;
-            let waker = waits.then(|| meta.registry().waker(key)).flatten();
+            let waker = Entry::in_word(meta, seen).and_then(Entry::waker);
             waker.is_some_and(|waker| control.attach(waker))
         };
-        // Before the flag, too: it says that the control has a waker, which a look at the task
-        // takes off the number of its wakers.
-        let is_attached = attach(meta.registration.load(Ordering::Acquire));
-        let seen = meta
-            .registration
-            .fetch_or(registration::CONTROLLED, Ordering::AcqRel);
+        let mut seen = meta.registration.load(Ordering::Acquire);
+        let mut is_attached = false;
+        loop {
+            // Attached before `CONTROLLED` is set: `Registered::look` counts the control's waker as
+            // soon as it sees `CONTROLLED`. If the task registers after that, its poll attaches, and
+            // a task that is being polled is not said to have no waker.
+            is_attached = is_attached || attach(seen);
+            // AcqRel: pairs with the load in `Registered::look`, and with the `fetch_or` of the key
+            // in `register_first`.
+            match meta.registration.compare_exchange(
+                seen,
+                seen | registration::CONTROLLED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break,
+                Err(changed) => seen = changed,
+            }
+        }
         if seen & registration::FINISHED != 0 {
             Control::remove(id);
             control.finish();
-        } else if !is_attached {
-            attach(seen);
         }
         Aborts::Controlled(id, control)
     }

@@ -25,19 +25,22 @@ pub(super) const REFERENCE: usize = 1 << 8;
 /// it: [`learn`] for some unlike tasks, before the first registry is given out, and
 /// [`assert_offset`] for each task that registers.
 ///
-/// [`learn`] writes it; [`assert_offset`] and [`meta_of`] read it. `Relaxed`: their thread got its
-/// registry or its task from the thread that wrote the offset, through the lock of a list at least.
-/// `learn` writes it only if it reads zero, so that the cache line stays shared among the readers.
+/// [`learn`] writes it, with release, and reads it first, with acquire: a thread for which it has
+/// nothing to do sees both offsets. [`assert_offset`] and [`meta_of`] read it. `Relaxed`: their
+/// thread got its registry or its task from a thread that has called `learn`, through the lock of
+/// a list at least (`registry::FREE`, if it is a registry that was given back). `learn` writes it only
+/// if it reads zero, so that the cache line stays shared among the readers.
 static META_OFFSET: AtomicUsize = AtomicUsize::new(0);
 
-/// Offset of a task's state from the task's beginning. Written and read as [`META_OFFSET`], before
-/// it.
+/// Offset of a task's state from the task's beginning. [`learn`] writes it before [`META_OFFSET`], whose
+/// release makes it visible; [`state_of`] reads it. `Relaxed`, as there.
 static STATE_OFFSET: AtomicUsize = AtomicUsize::new(0);
 
 /// Learns the offsets, once per process. Asserts that tasks with unlike futures, outputs and
 /// schedule functions have their metadata at the same offset.
 pub(super) fn learn() {
-    if META_OFFSET.load(Ordering::Relaxed) != 0 {
+    // Acquire: pairs with the store below, so that both offsets are visible.
+    if META_OFFSET.load(Ordering::Acquire) != 0 {
         return;
     }
     #[repr(align(64))]
@@ -56,7 +59,8 @@ pub(super) fn learn() {
         "this version of async-task lays its tasks out in different ways: {offsets:?}"
     );
     STATE_OFFSET.store(state_offset(offsets[0]), Ordering::Relaxed);
-    META_OFFSET.store(offsets[0], Ordering::Relaxed);
+    // Release: pairs with the load above.
+    META_OFFSET.store(offsets[0], Ordering::Release);
 }
 
 /// Finds the state: the only word before the metadata that changes when a task is referred to, and
@@ -148,14 +152,15 @@ pub(super) fn meta_of(waker: &Waker) -> &Meta {
     unsafe { &*waker.data().byte_add(offset).cast::<Meta>() }
 }
 
-/// The state of the task that a waker in a registry belongs to, as of now or a moment ago.
+/// The state of the task that a waker in a registry belongs to, as of now or a moment ago. Changed by
+/// `async-task`. Relaxed: it orders nothing else.
 pub(super) fn state_of(waker: &Waker) -> usize {
     let offset = STATE_OFFSET.load(Ordering::Relaxed);
     // SAFETY: as in `meta_of`; all tasks with the same type of metadata have the same type of
     // header, in which `state_offset` has found the state. It is an atomic integer, to which
     // shared access is always allowed.
     let state = unsafe { &*waker.data().byte_add(offset).cast::<ForeignAtomicUsize>() };
-    state.load(ForeignOrdering::Acquire)
+    state.load(ForeignOrdering::Relaxed)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl<const IS_OWN: bool> Wake for Leaf<IS_OWN> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Before the poll that it causes can see it.
+        // `note` changes before `real` is woken, so the poll that `real` causes finds `Fate::Woken`.
         self.note.becomes(|| Fate::Woken(clock::now()));
         self.real.wake_by_ref();
     }
@@ -123,7 +123,7 @@ pub(super) fn keep(real: &Waker, stack: TaskStack) -> (Waker, Arc<Note>) {
 #[derive(Debug, Default)]
 pub(super) struct Polled {
     pub(super) notes: Vec<Arc<Note>>,
-    /// There were clones beyond those that might have been kept.
+    /// There were clones beyond those that might have been kept, or some whose stack nobody can read.
     pub(super) is_incomplete: bool,
 }
 

@@ -125,8 +125,9 @@ pub(crate) struct Meta {
     /// The high 32 bits of the id.
     high: u32,
     /// Flags and registry key, see [`registration`]. Written by the task's own polls (`register`,
-    /// `leave`, `Contained::end`, `abort_current`) and by its handles (`abort`, `controlled`); read
-    /// by both.
+    /// `leave`, `Contained::end`, `abort_current`, `capture::poll_recorded`, `capture::end`), by its
+    /// handles (`abort`, `controlled`) and by who asks where it waits (`Member::want_stack`); read by
+    /// all of them, and by who looks at it (`Registered::look`).
     registration: AtomicU32,
 }
 

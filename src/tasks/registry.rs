@@ -21,6 +21,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::iter;
 use std::ptr;
 use std::task::Waker;
 
@@ -29,12 +30,12 @@ use crossbeam_utils::CachePadded;
 use super::collector::Collector;
 use super::leaves::Leaves;
 use super::{RUNTIME_BITS, layout, registration};
-use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 
 mod members;
 
-pub(crate) use members::{Entry, Member, Place, Registered};
+pub(crate) use members::{Entry, Member, Registered};
 
 /// Three bits of a key name the shard. More shards would not help even on a large machine: a thread
 /// holds a shard's lock for about 20 ns.
@@ -71,6 +72,10 @@ pub(crate) struct Registry {
     owner: AtomicU32,
     /// Who asks the tasks where they wait: see [`super::capture`].
     collector: Mutex<Option<Arc<Collector>>>,
+    /// There is one. Written under the lock of `collector`; read without it, so that polls that are
+    /// recorded share no lock. Relaxed: who has to see it acquires what `Member::want_stack` has
+    /// released, see [`super::capture`].
+    is_collecting: AtomicBool,
     /// Polls of its tasks that a dump has caused. Relaxed: a figure.
     captured: AtomicU64,
     /// What is recorded of the tasks' wakers. Made when it is wanted for the first time.
@@ -141,6 +146,13 @@ enum Slot {
     Free(u32),
 }
 
+/// A piece of the slots, for [`Registry::members_from`].
+#[derive(Default)]
+struct Place {
+    shard: usize,
+    piece: usize,
+}
+
 impl Registry {
     /// An open, empty registry; `None` when [`RUNTIMES`] of them are in use.
     pub(crate) fn lease() -> Option<&'static Registry> {
@@ -157,6 +169,7 @@ impl Registry {
                     index: index as u16,
                     owner: AtomicU32::new(0),
                     collector: Mutex::new(None),
+                    is_collecting: AtomicBool::new(false),
                     captured: AtomicU64::new(0),
                     leaves: OnceLock::new(),
                     shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::EMPTY))),
@@ -292,8 +305,12 @@ impl Registry {
         }
     }
 
-    /// Who asks the tasks where they wait.
+    /// Who asks the tasks where they wait. Never missed by who has taken the flag of a task from
+    /// [`Member::want_stack`] with acquire.
     pub(super) fn collector(&self) -> Option<Arc<Collector>> {
+        if !self.is_collecting.load(Ordering::Relaxed) {
+            return None;
+        }
         self.collector.lock().clone()
     }
 
@@ -303,6 +320,7 @@ impl Registry {
         let is_free = current.is_none();
         if is_free {
             *current = Some(collector.clone());
+            self.is_collecting.store(true, Ordering::Relaxed);
         }
         is_free
     }
@@ -315,6 +333,7 @@ impl Registry {
             .is_some_and(|current| Arc::ptr_eq(current, collector))
         {
             *current = None;
+            self.is_collecting.store(false, Ordering::Relaxed);
         }
     }
 
@@ -327,10 +346,18 @@ impl Registry {
         self.captured.load(Ordering::Relaxed)
     }
 
+    /// All registered tasks, a few at a time. Tasks that register meanwhile may be left out.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member> + use<'_> {
+        let mut place = Place::default();
+        let some = iter::from_fn(move || {
+            let members = self.members_from(&mut place);
+            (!members.is_empty()).then_some(members)
+        });
+        some.flatten()
+    }
+
     /// Some of the registered tasks, from a place on. Empty: there are no more.
-    ///
-    /// Tasks that register meanwhile may be left out.
-    pub(crate) fn members(&self, place: &mut Place) -> Vec<Member> {
+    fn members_from(&self, place: &mut Place) -> Vec<Member> {
         let mut members = Vec::new();
         while members.is_empty() && place.shard < SHARDS {
             let shard = self.shards[place.shard].lock();

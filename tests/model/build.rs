@@ -157,6 +157,27 @@ const OPENED: &[Edit] = &[
         "    fn stuck(",
         "    pub(crate) fn stuck(",
     ),
+    ("tasks/mod.rs", "mod layout;", "pub(crate) mod layout;"),
+    (
+        "tasks/layout.rs",
+        "pub(super) fn meta_of(",
+        "pub(crate) fn meta_of(",
+    ),
+    (
+        "tasks/capture.rs",
+        "pub(super) fn end(meta: &Meta",
+        "pub(crate) fn end(meta: &Meta",
+    ),
+    (
+        "tasks/registry/members.rs",
+        "Member(pub(in crate::tasks) Waker)",
+        "Member(pub(crate) Waker)",
+    ),
+    (
+        "tasks/registry/members.rs",
+        "pub(in crate::tasks) fn want_stack(",
+        "pub(crate) fn want_stack(",
+    ),
     (
         "scheduler/monitor/mod.rs",
         "    fn check_all_detached(",

@@ -16,8 +16,9 @@
 //! 2. A snoozed future is forgotten when its stack is noted again (it is polled), and when its leaf
 //!    is dropped without having been called (so is the future).
 //! 3. The leaf is called. If the task waits at another set of places after a later poll, it is
-//!    forgotten, too: the future may have been dropped in that poll, and as its leaf is gone nothing
-//!    would tell.
+//!    forgotten, too: the future may have been dropped or finished in that poll, and as its leaf is
+//!    gone nothing would tell. Likewise if that poll has noted no place: a task that yields has
+//!    woken itself without a clone, and may be anywhere.
 //! 4. If the task was polled since, and has waited at the same places all the time, for [`LASTING`],
 //!    it is told: [`Snoozed`].
 //!
@@ -144,7 +145,7 @@ impl TaskLeaves {
                 }
                 Fate::Woken(_) => {
                     candidate.is_polled_since = true;
-                    candidate.places == places
+                    candidate.places == places && !notes.is_empty()
                 }
             }
         });

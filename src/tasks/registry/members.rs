@@ -22,7 +22,11 @@ pub(crate) struct Entry {
 impl Entry {
     /// `None`: it is not registered.
     pub(in crate::tasks) fn of(meta: &Meta) -> Option<Entry> {
-        let registration = meta.registration.load(Ordering::Relaxed);
+        Entry::in_word(meta, meta.registration.load(Ordering::Relaxed))
+    }
+
+    /// [`Entry::of`], if `registration` is what was read of the task's.
+    pub(in crate::tasks) fn in_word(meta: &Meta, registration: u32) -> Option<Entry> {
         let is_registered = registration & registration::FINISHED == 0;
         let key = NonZeroU32::new(registration & registration::KEY).filter(|_| is_registered)?;
         Some(Entry {
@@ -31,21 +35,19 @@ impl Entry {
         })
     }
 
-    /// Wakes the task, if it is still registered.
-    pub(crate) fn wake(self) {
+    /// A waker of the task, if it is still registered.
+    pub(in crate::tasks) fn waker(self) -> Option<Waker> {
         let registry = Registry::at(spawn_site::runtime_of(site_number(self.tag)));
         let waker = registry.waker(self.key.get());
-        if let Some(waker) = waker.filter(|waker| tag_of(waker) == self.tag) {
+        waker.filter(|waker| tag_of(waker) == self.tag)
+    }
+
+    /// Wakes the task, if it is still registered.
+    pub(crate) fn wake(self) {
+        if let Some(waker) = self.waker() {
             waker.wake();
         }
     }
-}
-
-/// A place in a registry, for [`Registry::members`].
-#[derive(Debug, Default)]
-pub(crate) struct Place {
-    pub(super) shard: usize,
-    pub(super) piece: usize,
 }
 
 /// A registered task. Holds a waker of it, and with that its memory.
@@ -70,8 +72,10 @@ impl Member {
             lives.then_some(seen | registration::STACK_WANTED)
         };
         let registration = &meta_of(&self.0).registration;
-        // Relaxed: the wake that follows makes it visible to the poll that it causes.
-        let wanted = registration.fetch_update(Ordering::Relaxed, Ordering::Relaxed, want);
+        // Release: pairs with the `fetch_and` of `capture::end` and the `swap` of `leave`, whichever
+        // takes the flag: it finds the collector. The flag itself `Member::wake` publishes through
+        // the task's state, which the poll acquires.
+        let wanted = registration.fetch_update(Ordering::Release, Ordering::Relaxed, want);
         wanted.is_ok()
     }
 
@@ -96,8 +100,11 @@ pub(crate) struct Registered {
 
 impl Registered {
     pub(super) fn look(waker: &Waker) -> Registered {
+        // Acquire: pairs with the AcqRel exchange by which `JoinHandle::controlled` sets CONTROLLED,
+        // so `state_of` counts the control's waker. A control attached after the load only adds a
+        // reference.
+        let registration = meta_of(waker).registration.load(Ordering::Acquire);
         let state = state_of(waker);
-        let registration = meta_of(waker).registration.load(Ordering::Relaxed);
         let is_controlled = registration & registration::CONTROLLED != 0;
         let own = 1 + usize::from(is_controlled);
         Registered {

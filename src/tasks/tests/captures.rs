@@ -12,24 +12,15 @@ use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::capture::ask as ask_member;
 use crate::tasks::collector::{Answer, Collector};
-use crate::tasks::registry::{Member, Place, Registry};
+use crate::tasks::registry::{Member, Registry};
 use crate::tasks::{cancel, current_id, run};
 
 /// Asks all tasks of the registry. Gives back those that are being polled.
 fn ask(registry: &'static Registry, collector: &Collector) -> Vec<Member> {
-    let mut place = Place::default();
-    let mut polled = Vec::new();
-    loop {
-        let members = registry.members(&mut place);
-        if members.is_empty() {
-            return polled;
-        }
-        polled.extend(
-            members
-                .into_iter()
-                .filter_map(|member| ask_member(collector, member)),
-        );
-    }
+    let polled = registry
+        .members()
+        .filter_map(|member| ask_member(collector, member));
+    polled.collect()
 }
 
 fn begin(registry: &'static Registry) -> Arc<Collector> {
@@ -127,10 +118,9 @@ fn a_task_that_is_polled_is_not_woken_for_a_dump() {
         }
         Poll::<()>::Pending
     });
-    let (runnable, handle) = by_hand(registry, asks_in_its_poll);
+    let (runnable, _handle) = by_hand(registry, asks_in_its_poll);
     run(runnable);
-    handle.abort_handle();
-    let Some(Member(waker)) = registry.members(&mut Place::default()).pop() else {
+    let Some(Member(waker)) = registry.members().next() else {
         panic!("it is registered");
     };
     waker.wake();

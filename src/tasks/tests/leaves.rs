@@ -11,7 +11,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::capture::poll_recorded;
 use crate::tasks::leaves::{Leaves, Places};
-use crate::tasks::registry::{self, Registry};
+use crate::tasks::registry::Registry;
 use crate::tasks::{Polled, Purpose, Runnable, cancel, run, wakers};
 
 type Place = Arc<Mutex<Option<Waker>>>;
@@ -71,7 +71,7 @@ fn wake(place: &Place) {
 
 /// The real waker of the only task.
 fn real(registry: &'static Registry) -> Waker {
-    let mut members = registry.members(&mut registry::Place::default());
+    let mut members: Vec<_> = registry.members().collect();
     assert_eq!(members.len(), 1);
     members.remove(0).0
 }
@@ -184,6 +184,18 @@ fn a_task_that_ends_panics_or_is_cancelled_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_task_that_ends_as_it_would_begin_to_wait_is_not_said_to_wait() {
+    let (registry, leaves) = begin(1);
+    registry.close();
+    let (runnable, handle) = by_hand(registry, waits(Place::default(), Arc::default()));
+    // Without the observer, which forgets a task that has ended.
+    assert!(poll_recorded(runnable, Purpose::Run).has_ended);
+    assert_eq!(leaves.len(), 0);
+    assert!(result(handle).unwrap_err().is_cancelled());
+    end(registry);
+}
+
+#[test]
 fn of_so_many_clones_one_is_kept() {
     let (registry, leaves) = begin(4);
     let clones = Arc::new(Mutex::new(Vec::new()));
@@ -273,6 +285,43 @@ fn a_future_that_is_left_out_and_woken_is_told() {
     wake(&arms.second);
     poll_woken(registry);
     assert_eq!(snoozed(), 0);
+    end(registry);
+}
+
+/// While its task yields, which clones no waker.
+#[test]
+#[cfg(feature = "stacks")]
+fn a_future_that_is_finished_between_two_yields_is_not_told() {
+    let (registry, leaves) = begin(1);
+    let (place, done) = (Place::default(), Arc::<AtomicUsize>::default());
+    let (inner, is_done) = (place.clone(), done.clone());
+    let yields = async move {
+        let mut waiting = pin!(waits(inner, is_done.clone()));
+        poll_fn(|cx| {
+            assert!(waiting.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        while is_done.load(SeqCst) == 0 {
+            crate::tasks::yield_now().await;
+        }
+        waiting.await;
+        loop {
+            crate::tasks::yield_now().await;
+        }
+    };
+    let (runnable, _handle) = by_hand(registry, yields);
+    let tag = runnable.metadata().tag();
+    poll(registry, runnable);
+    assert!(poll_woken(registry).is_queued);
+    assert_eq!(places(leaves, tag).waits.len(), 1, "it is left out");
+    pause();
+    done.store(1, SeqCst);
+    wake(&place);
+    for _ in 0..3 {
+        assert!(poll_woken(registry).is_queued);
+        assert_eq!(places(leaves, tag).snoozed.len(), 0);
+    }
     end(registry);
 }
 

@@ -10,10 +10,11 @@ use super::model::{Model, Plan, run};
 use crate::checker::{explore, explore_twin_at_length};
 use crate::runner::Check;
 use crate::scheduler::submit::OnWorkers;
-use crate::sync::{Arc, Mutex};
-use crate::tasks::capture::ask as ask_member;
+use crate::sync::{Arc, Mutex, thread};
+use crate::tasks::capture::{self, ask as ask_member};
 use crate::tasks::collector::Collector;
-use crate::tasks::registry::{Member, Place, Registry};
+use crate::tasks::layout::meta_of;
+use crate::tasks::registry::{Member, Registry};
 use crate::tasks::{self, JoinHandle, Purpose};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -31,6 +32,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("capture/leaf-keeps-a-dead-waker", DEADLOCK, || {
         capture(Some("capture-leaf-keeps-a-dead-waker"))
     }),
+    Check::model("capture-flag", || flag(None)).loom_only(),
+    Check::twin("capture-flag/releases-nothing", DEADLOCK, || {
+        flag(Some("capture-flag-releases-nothing"))
+    })
+    .loom_only(),
     // The others are of shuttle only: a task that is woken twice sees what the second waker did before its wake, and the
     // task's state orders the two.
     Check::model("capture-abort", || abort(None)).shuttle_only(),
@@ -141,18 +147,11 @@ fn spawn(model: &Model) -> (Vec<Gate>, Vec<JoinHandle<()>>) {
 fn ask_all(registry: &'static Registry, collector: &Collector) -> usize {
     let mut asked = 0;
     let mut polled = Vec::new();
-    let mut place = Place::default();
-    loop {
-        let members = registry.members(&mut place);
-        if members.is_empty() {
-            break;
-        }
-        for member in members {
-            collector.wait(1, None);
-            match ask_member(collector, member) {
-                Some(member) => polled.push(member),
-                None => asked += 1,
-            }
+    for member in registry.members() {
+        collector.wait(1, None);
+        match ask_member(collector, member) {
+            Some(member) => polled.push(member),
+            None => asked += 1,
         }
     }
     collector.wait(0, None);
@@ -205,6 +204,33 @@ fn capture(twin: Option<&'static str>) -> usize {
     })
 }
 
+/// The end of a poll takes the flag of an asker whose wake has not come yet, so that the flag alone orders the two: the
+/// asker is found, and the flag set again. Under loom no real poll ends there, as the wake and the flag are one step.
+fn flag(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        run(Plan::new(WORKERS, TASKS, twin), |model| {
+            let (gates, _handles) = spawn(model);
+            let registry = model.shared.registry;
+            let polled: Vec<Member> = registry.members().collect();
+            let ends = thread::spawn(move || {
+                for Member(waker) in &polled {
+                    capture::end(meta_of(waker), Some(waker));
+                }
+            });
+            let collector = begin(registry);
+            let asked: Vec<Member> = registry.members().collect();
+            for member in &asked {
+                collector.ask_future(member.tag(), || member.want_stack());
+            }
+            ends.join().expect("it has not panicked");
+            asked.into_iter().for_each(|Member(waker)| waker.wake());
+            collector.wait(0, None);
+            registry.end_collecting(&collector);
+            gates.iter().for_each(|gate| gate.wake(true));
+        });
+    })
+}
+
 /// Somebody aborts tasks while they are asked.
 fn abort(twin: Option<&'static str>) -> usize {
     explore(2, move || {
@@ -245,7 +271,7 @@ fn again(twin: Option<&'static str>) -> usize {
             });
             let registry = model.shared.registry;
             let hasty = begin(registry);
-            let members = registry.members(&mut Place::default());
+            let members = registry.members().collect();
             let mut asked = ask_polled(members, &hasty);
             registry.end_collecting(&hasty);
             asked += dump(registry);
