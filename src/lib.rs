@@ -170,7 +170,7 @@ pub mod task {
     pub use crate::runtime::task_queue::{LocalTaskQueue, TaskQueue, TaskSpawner};
     pub use crate::tasks::budget::{Unconstrained, consume_budget, unconstrained};
     pub use crate::tasks::control::name;
-    pub use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, YieldNow};
+    pub use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, Priority, YieldNow};
     pub use crate::tasks::{id, location, try_id, yield_now};
 }
 

@@ -344,7 +344,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
         let real = cx.waker();
         let mut waker = real;
         let stops = current::is_cancelling()
-            || (seen & !registration::KEY != 0 && {
+            || (seen & registration::FLAGS != 0 && {
                 let stops = asked_to_stop(seen);
                 if !stops && seen & registration::STACK_WANTED != 0 {
                     waker = begin_capture(real, std::any::type_name::<F>);

@@ -45,6 +45,7 @@ pub(crate) mod leaves;
 mod member;
 pub(crate) mod observe;
 mod outcome;
+pub(crate) mod priority;
 pub(crate) mod queue;
 pub(crate) mod registry;
 mod reject;
@@ -61,6 +62,7 @@ pub(crate) use current::{Polled, Purpose, Runnable, cancel, current_id, current_
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Membership, create_member, create_ready_member};
 pub(crate) use outcome::Outcome;
+pub use priority::Priority;
 pub(crate) use registry::Entry;
 pub(crate) use reject::{reject, reject_next};
 pub use yield_now::{YieldNow, yield_now};
@@ -158,9 +160,15 @@ pub(crate) mod registration {
     /// The task was asked where it waits. Set by [`super::capture`], on a task that is registered, or
     /// by the thread that is about to poll it. Read at the start of each poll; cleared at its end.
     pub(crate) const STACK_WANTED: u32 = 1 << 28;
+    /// The flags above: what each poll looks for.
+    pub(crate) const FLAGS: u32 = ABORTED | CONTROLLED | FINISHED | STACK_WANTED;
+    /// The task's class: see [`super::priority`]. Zero for a normal task. Set at its creation;
+    /// changed by its handles and by who awaits them.
+    pub(crate) const CLASS: u32 = 0b111 << CLASS_SHIFT;
+    pub(crate) const CLASS_SHIFT: u32 = 25;
     /// The task's key in the registry of its runtime; 0 while the task has never been pending. Set
     /// by `register`.
-    pub(crate) const KEY: u32 = STACK_WANTED - 1;
+    pub(crate) const KEY: u32 = (1 << CLASS_SHIFT) - 1;
     /// The whole word once the end of the task has been counted, too. Stored last, by
     /// `Contained::end`; read by `AbortHandle::is_finished`. [`FINISHED`] alone means that the
     /// count is still to come.
