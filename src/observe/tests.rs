@@ -20,7 +20,7 @@ impl Schedule for Nobody {
 }
 
 fn observed() -> (&'static Shared, &'static Instruments) {
-    let shared = Shared::leak(1, Box::new(RuntimeObserver::new())).unwrap();
+    let shared = Shared::with_processors(1, Box::new(RuntimeObserver::new())).unwrap();
     (shared, &super::of(shared).instruments)
 }
 

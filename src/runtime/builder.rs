@@ -6,16 +6,15 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::debug::Debugging;
 use super::foreign::Foreign;
-use super::usable::{default_workers, unusable, usable_workers};
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, fork};
-use crate::observe::journal::{EVENTS, MOST_EVENTS};
+use crate::observe::journal::EVENTS;
 use crate::observe::recording::{self, FlightRecorder, Recording};
-use crate::observe::{self, Hooks, InstrumentSettings, OnStall};
-use crate::scheduler::{Hook, NameThread, ParkHooks, Settings};
+use crate::observe::{self, Hooks};
+use crate::scheduler::{Hook, NameThread, ParkHooks};
 use crate::sync::Arc;
 
+mod check;
 mod wrap_thread;
 
 use wrap_thread::wrap_thread;
@@ -44,6 +43,7 @@ type StallHook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     worker_threads: Option<usize>,
+    max_worker_threads: Option<usize>,
     max_threads: Option<usize>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
@@ -71,6 +71,7 @@ impl Builder {
     pub fn new() -> Builder {
         Builder {
             worker_threads: None,
+            max_worker_threads: None,
             max_threads: None,
             max_blocking_threads: 512,
             thread_keep_alive: Duration::from_secs(10),
@@ -100,6 +101,16 @@ impl Builder {
     /// [`std::thread::available_parallelism`]. [`build`](Builder::build) fails if it is zero.
     pub fn worker_threads(mut self, count: usize) -> Builder {
         self.worker_threads = Some(count);
+        self
+    }
+
+    /// The most processors that [`Handle::set_worker_threads`] may ask for.
+    ///
+    /// Default: four times [`std::thread::available_parallelism`], at least 64, and at least as many
+    /// as the runtime begins with; fewer than that is an error. Each takes some kilobytes when it is
+    /// wanted first.
+    pub fn max_worker_threads(mut self, count: usize) -> Builder {
+        self.max_worker_threads = Some(count);
         self
     }
 
@@ -410,74 +421,6 @@ impl Builder {
         let recording = trace.map(|(path, file)| Recording::begin(handle.shared(), path, file));
         Ok(Runtime::new(handle, recording))
     }
-
-    pub(super) fn check(self) -> io::Result<(Settings, observe::Settings, Foreign)> {
-        let worker_threads = match self.worker_threads {
-            Some(count) => usable_workers(count, "worker_threads")?,
-            None => default_workers()?,
-        };
-        let max_threads = self
-            .max_threads
-            .unwrap_or(worker_threads.saturating_add(SPARE_THREADS));
-        if max_threads < worker_threads {
-            let reason = format!("must not be less than worker_threads, {worker_threads}");
-            return Err(unusable("max_threads", &reason));
-        }
-        if self.max_blocking_threads == 0 {
-            return Err(unusable("max_blocking_threads", "must not be zero"));
-        }
-        if self.stall_threshold.is_zero() {
-            return Err(unusable("stall_threshold", "must not be zero"));
-        }
-        if self.trace_events == 0 {
-            return Err(unusable("trace_events", "must not be zero"));
-        }
-        if self.trace_events > MOST_EVENTS {
-            return Err(unusable("trace_events", "must not exceed 16,777,216"));
-        }
-        if self.thread_stack_size == Some(0) {
-            return Err(unusable("thread_stack_size", "must not be zero"));
-        }
-        if self.thread_name.contains('\0') {
-            return Err(unusable("thread_name", "must not contain a NUL byte"));
-        }
-        let debugging = Debugging::from_environment();
-        let foreign = self.foreign.completed()?;
-        let settings = Settings {
-            worker_threads,
-            max_threads,
-            max_blocking_threads: self.max_blocking_threads,
-            thread_keep_alive: self.thread_keep_alive,
-            wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
-            park_hooks: self.park_hooks.given(),
-            thread_name: self.thread_name,
-            name_thread: self.name_thread,
-            thread_stack_size: self.thread_stack_size,
-            stall_threshold: self.stall_threshold,
-            seed: None,
-            retakes: debugging.retakes,
-        };
-        let wanted = observe::Settings {
-            on_stall: match self.on_stall {
-                Some(hook) => OnStall::Call(Box::new(move |report| hook(report))),
-                None if debugging.reports_stalls => OnStall::print(),
-                None => OnStall::Ignore,
-            },
-            on_incident: None,
-            on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
-            schedtrace: debugging.schedtrace,
-            prints_on_sigquit: debugging.sigquit,
-            instruments: InstrumentSettings {
-                histograms: self.histograms.unwrap_or(debugging.histograms),
-                details: self.task_details.unwrap_or(debugging.details),
-                stacks: self.record_stacks.unwrap_or(debugging.stacks),
-                hooks: Arc::new(self.hooks),
-                records_flight: false,
-                events: self.trace_events,
-            },
-        };
-        Ok((settings, wanted, foreign))
-    }
 }
 
 impl Default for Builder {
@@ -490,6 +433,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("worker_threads", &self.worker_threads)
+            .field("max_worker_threads", &self.max_worker_threads)
             .field("max_threads", &self.max_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_keep_alive", &self.thread_keep_alive)

@@ -82,6 +82,7 @@ mod debug;
 mod foreign;
 mod fork;
 mod local_set;
+mod resize;
 mod signal;
 pub(crate) mod spawn;
 pub(crate) mod task_queue;

@@ -29,6 +29,22 @@ pub(super) fn usable_workers(count: usize, name: &str) -> io::Result<usize> {
     }
 }
 
+/// How many processors there may be, for a runtime that begins with so many.
+pub(super) fn room(set: Option<usize>, worker_threads: usize) -> io::Result<usize> {
+    const NAME: &str = "max_worker_threads";
+    match set {
+        None => {
+            let cpus = thread::available_parallelism().map_or(1, usize::from);
+            Ok((4 * cpus).clamp(64, MAX_WORKERS).max(worker_threads))
+        }
+        Some(count) if count < worker_threads => {
+            let reason = format!("must not be less than worker_threads, {worker_threads}");
+            Err(unusable(NAME, &reason))
+        }
+        Some(count) => usable_workers(count, NAME),
+    }
+}
+
 pub(super) fn unusable(name: &str, reason: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,

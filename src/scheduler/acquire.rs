@@ -9,6 +9,7 @@
 //! | the monitor, of a worker that is stuck | [`Shared::retake`] | handed to another worker, or idle |
 //! | a worker whose processor was retaken | [`Shared::release`], by way of `reclaim` | the detached one is free again |
 //! | a thread that has blocked, and said so | `BlockingRegion::drop` | held, if one was idle |
+//! | a worker that looks up and holds a processor that is to retire | `Worker::retire_processor` | retired ([`lifecycle::resize`]) |
 //! | a worker that ends | [`Shared::retire`] | idle for good |
 //! | a thread that could not be started for a core | [`Shared::take_back`] | idle |
 //!
@@ -78,13 +79,19 @@ use crate::tasks;
 impl Shared {
     /// The calling thread holds this core from now on, and with it the processor.
     pub(super) fn acquire(&'static self, core: Box<Core>, now: Instant) {
-        core.processor.busy.begin(now);
+        let (index, processor) = (core.index, core.processor);
+        processor.busy.begin(now);
         // What was polled there before, another thread may have gone on with.
-        core.processor.begin_look();
+        processor.begin_look();
         self.tell(Some(&core), Event::Acquired);
-        core.processor.ownership.acquire(probe::this_thread());
+        processor.ownership.acquire(probe::this_thread());
         this_thread::put_core(core);
+        // It fences. So the look at the number sees that the processor is to retire, or whoever has
+        // changed the number sees that it is held, and asks: see `lifecycle::resize`.
         self.end_monitor_sleep();
+        if index >= self.workers.idle.num_wanted() {
+            processor.ownership.request_yield();
+        }
         self.look_at_switches();
     }
 
@@ -130,7 +137,7 @@ impl Shared {
     }
 
     /// Steps 2 and 3.
-    fn pass_on(&'static self, core: Box<Core>) {
+    pub(super) fn pass_on(&'static self, core: Box<Core>) {
         self.workers.idle.push_idle(core);
         if self.queues.has_visible_work() || !self.workers.idle.has_driver() {
             self.wake_one();

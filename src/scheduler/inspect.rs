@@ -101,7 +101,7 @@ impl Shared {
     }
 
     pub(crate) fn num_processors(&self) -> usize {
-        self.queues.num_processors()
+        self.workers.idle.num_wanted()
     }
 
     pub(crate) fn num_alive_tasks(&self) -> u64 {
@@ -138,11 +138,8 @@ impl Shared {
 
     /// A figure of all instances together.
     fn sum(&self, figure: impl Fn(&Processor) -> u64 + Copy) -> u64 {
-        self.queues
-            .processors
-            .iter()
-            .map(|slot| slot.sum(figure))
-            .sum()
+        let slots = self.queues.slots().iter();
+        slots.map(|slot| slot.sum(figure)).sum()
     }
 
     /// All threads of the runtime.
@@ -177,7 +174,7 @@ impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let pool = self.pool().unwrap_or_default();
         let now = clock::now();
-        let slots = self.queues.processors.iter();
+        let slots = self.queues.slots().iter();
         let processors = slots.map(|slot| ProcessorSnapshot {
             polls: slot.sum(|processor| processor.tick.get()),
             local_queue_depth: slot.sum(|processor| processor.num_queued() as u64) as usize,
@@ -205,7 +202,7 @@ impl Shared {
     /// Calls `f` with each instance there is at the moment, those of one processor after each
     /// other.
     pub(crate) fn each_instance(&self, mut f: impl FnMut(Instance)) {
-        for (processor, slot) in self.queues.processors.iter().enumerate() {
+        for (processor, slot) in self.queues.slots().iter().enumerate() {
             let mut number = 0;
             slot.each(|at| {
                 f(Instance {
@@ -236,7 +233,7 @@ impl Shared {
     pub(crate) fn is_at_rest(&self) -> bool {
         let queues = &self.queues;
         !self.is_closed()
-            && self.workers.idle.num_idle() == queues.num_processors()
+            && self.workers.idle.all_idle()
             && self.workers.monitor.is_sleeping()
             && !queues.has_visible_work()
             && queues.compute_limit.num_held_back() == 0

@@ -314,7 +314,7 @@ impl Shared {
     /// Monitor: takes a processor from whoever holds this instance.
     pub(super) fn tell_retake(&'static self, index: usize, stuck: &Processor) {
         if self.is_observed() {
-            let instance = self.queues.processors[index].number_of(stuck);
+            let instance = self.queues.slots()[index].number_of(stuck);
             let event = Event::Retaken {
                 processor: index,
                 instance: instance.unwrap_or_default(),

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(super) struct Workers {
     pub(super) idle: Idle<Box<Core>>,
+    /// Held by who changes the number of processors: see [`super::lifecycle::resize`].
+    pub(super) resizing: Mutex<()>,
     pub(super) threads: Threads,
     /// Threads that run [`worker::run`](super::worker::run): a hint for when spares end, and what
     /// the shutdown thread waits for.
@@ -115,16 +117,17 @@ impl Counters {
 }
 
 impl Shared {
-    pub(crate) fn leak(processors: usize, observer: Box<dyn Observer>) -> Option<&'static Shared> {
+    /// A scheduler that may have so many processors, and has none yet.
+    pub(crate) fn leak(room: usize, observer: Box<dyn Observer>) -> Option<&'static Shared> {
         let registry = Registry::lease()?;
-        let (queues, cores) = RunQueues::new(processors);
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             birth: Birth::here(),
             registry,
             closed: CachePadded::new(AtomicBool::new(true)),
-            queues,
+            queues: RunQueues::new(room),
             workers: Workers {
-                idle: Idle::new(),
+                idle: Idle::new(0),
+                resizing: Mutex::default(),
                 threads: Threads::default(),
                 count: AtomicUsize::new(0),
                 monitor: Monitor::default(),
@@ -132,7 +135,7 @@ impl Shared {
                 hold: Hold::default(),
             },
             services: Services {
-                timers: Timers::new(processors),
+                timers: Timers::new(room),
                 foreign_wakers: ForeignWakers::default(),
                 leased: Mutex::new(Leased::default()),
             },
@@ -141,8 +144,18 @@ impl Shared {
             counters: CachePadded::default(),
             remote_tasks: Default::default(),
         }));
-        shared.workers.idle.put_cores(cores);
         add_scheduler(registry.index(), shared);
+        Some(shared)
+    }
+
+    /// A scheduler with so many processors, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_processors(
+        processors: usize,
+        observer: Box<dyn Observer>,
+    ) -> Option<&'static Shared> {
+        let shared = Shared::leak(processors, observer)?;
+        shared.resize(processors);
         Some(shared)
     }
 

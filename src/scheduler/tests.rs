@@ -39,7 +39,7 @@ struct TestScheduler {
 
 impl TestScheduler {
     fn new(processors: usize) -> TestScheduler {
-        let shared = Shared::leak(processors, Box::new(NoObserver)).unwrap();
+        let shared = Shared::with_processors(processors, Box::new(NoObserver)).unwrap();
         shared.workers.idle.reopen();
         shared.closed.store(false, Ordering::SeqCst);
         TestScheduler { shared }

@@ -43,8 +43,8 @@ pub(crate) struct Holding(&'static Shared);
 impl Shared {
     pub(crate) fn hold_workers(&'static self) -> Holding {
         self.workers.hold.0.store(true, Ordering::Relaxed);
-        for slot in &self.queues.processors {
-            slot.current().ownership.request_yield();
+        for processor in self.queues.current() {
+            processor.ownership.request_yield();
         }
         Holding(self)
     }

@@ -4,8 +4,8 @@
 //!
 //! A [`Shared`] is leaked once and then leased again and again: tasks reach it by a number and hold
 //! no reference (see [`crate::tasks`]). Handles and threads hold a [`Lease`]; when the last one
-//! goes, the scheduler is free for the next runtime of the same size, provided that none of its
-//! tasks is left.
+//! goes, the scheduler is free for the next runtime with room for as many processors, provided that
+//! none of its tasks is left.
 //!
 //! # Closing
 //!
@@ -37,6 +37,7 @@ use crate::tasks::{self, Runnable};
 pub(crate) mod blocking_job;
 pub(crate) mod forked;
 pub(crate) mod hold;
+pub(crate) mod resize;
 pub(crate) mod settings;
 pub(crate) mod shutdown;
 pub(crate) mod threads;
@@ -59,7 +60,7 @@ impl Lease {
         begin: impl FnOnce(&'static Shared),
     ) -> io::Result<Arc<Lease>> {
         let netpoll = Netpoll::new()?;
-        let shared = take_free(settings.worker_threads, new_observer)?;
+        let shared = take_free(settings.max_worker_threads, new_observer)?;
         let lease = Arc::new(Lease { shared });
         let settings = Arc::new(settings);
         shared.prepare(&lease, settings, netpoll);
@@ -78,19 +79,13 @@ impl Lease {
     }
 }
 
-fn take_free(
-    processors: usize,
-    new_observer: fn() -> Box<dyn Observer>,
-) -> io::Result<&'static Shared> {
+fn take_free(room: usize, new_observer: fn() -> Box<dyn Observer>) -> io::Result<&'static Shared> {
     let mut free = FREE.lock();
-    match free
-        .iter()
-        .position(|shared| shared.queues.processors.len() == processors)
-    {
+    match free.iter().position(|shared| shared.queues.room() == room) {
         Some(index) => Ok(free.swap_remove(index)),
         None => {
             drop(free);
-            Shared::leak(processors, new_observer())
+            Shared::leak(room, new_observer())
                 .ok_or_else(|| io::Error::other("too many runtimes exist at the same time"))
         }
     }
@@ -154,6 +149,7 @@ impl Shared {
     fn prepare(&'static self, lease: &Arc<Lease>, settings: Arc<Settings>, netpoll: Netpoll) {
         self.workers.threads.reopen();
         let seed = settings.seed.unwrap_or_else(rng::random_seed);
+        let processors = settings.worker_threads;
         let spawner = {
             let settings = settings.clone();
             move |body: Box<dyn FnOnce() + Send>| {
@@ -176,9 +172,8 @@ impl Shared {
             remote.spawned.store(0, Ordering::Relaxed);
             remote.finished.store(0, Ordering::Relaxed);
         }
-        let cores = self.workers.idle.take_cores();
-        cores.iter().for_each(|core| core.seed(seed));
-        self.workers.idle.put_cores(cores);
+        self.resize(processors);
+        self.workers.idle.each_core(|core| core.seed(seed));
         self.queues.reset(seed);
         self.registry.reopen();
         self.workers.idle.reopen();

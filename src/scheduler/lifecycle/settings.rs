@@ -46,6 +46,8 @@ impl ParkHooks {
 /// What a runtime's builder has set.
 pub(crate) struct Settings {
     pub(crate) worker_threads: usize,
+    /// How many processors there may be: see [`super::resize`].
+    pub(crate) max_worker_threads: usize,
     pub(crate) max_threads: usize,
     pub(crate) max_blocking_threads: usize,
     pub(crate) thread_keep_alive: Duration,
@@ -78,6 +80,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("worker_threads", &self.worker_threads)
+            .field("max_worker_threads", &self.max_worker_threads)
             .field("max_threads", &self.max_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_keep_alive", &self.thread_keep_alive)

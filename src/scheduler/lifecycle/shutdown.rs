@@ -96,7 +96,7 @@ impl Shared {
     pub(crate) fn is_settled(&self) -> bool {
         self.workers.count.load(Ordering::Acquire) == 0
             && self.num_alive_tasks() == 0
-            && self.workers.idle.is_settled(self.queues.processors.len())
+            && self.workers.idle.is_settled()
     }
 
     /// Calls the shutdown thread if the scheduler is closed: for whoever may have left something

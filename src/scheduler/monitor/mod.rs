@@ -234,7 +234,6 @@ pub(super) fn run(shared: &'static Shared) {
 impl Rounds {
     fn new(shared: &'static Shared) -> Rounds {
         let now = clock::now();
-        let processors = shared.queues.processors.len();
         let settings = shared.settings().ok();
         let threshold = settings
             .as_ref()
@@ -243,8 +242,8 @@ impl Rounds {
             shared,
             retakes: settings.is_some_and(|settings| settings.retakes),
             polls: 0,
-            ticks: vec![0; processors],
-            watches: (0..processors).map(|_| Watch::new()).collect(),
+            ticks: Vec::new(),
+            watches: Vec::new(),
             stalls: Stalls::new(threshold),
             detached: DetachedPolls::new(),
             eager_until: now,
@@ -318,8 +317,10 @@ impl Rounds {
         let eager = shared.workers.idle.num_idle() == 0 && shared.queues.has_visible_work();
         self.period = PERIOD;
         let mut waiting = None;
-        for index in 0..self.watches.len() {
-            let processor = shared.queues.processors[index].current();
+        let slots = shared.queues.slots();
+        self.watches.resize_with(slots.len(), Watch::new);
+        for (index, slot) in slots.iter().enumerate() {
+            let processor = slot.current();
             match self.watches[index].look(processor, self.last, eager) {
                 Verdict::Moving if processor.is_held() => {
                     self.detached.went_by(shared, processor.task())
@@ -351,7 +352,9 @@ impl Rounds {
         let has_no_idle = self.shared.workers.idle.num_idle() == 0;
         let is_held_back = self.held_back_needs_processors();
         let watch = &mut self.watches[index];
-        let needed = *waiting > 0 && has_no_idle || !watch.is_blocked() && is_held_back;
+        let is_to_retire = index >= self.shared.workers.idle.num_wanted();
+        let needed =
+            *waiting > 0 && has_no_idle || !watch.is_blocked() && is_held_back || is_to_retire;
         if needed || for_long && watch.is_blocked() {
             let stuck = watch.stuck().filter(|_| self.retakes);
             if stuck.is_some() && !self.shared.can_replace_worker() {
@@ -427,8 +430,8 @@ impl Rounds {
         }
         self.asked = self.last;
         self.detached.look(self.shared);
-        for slot in &self.shared.queues.processors {
-            slot.current().ownership.request_yield();
+        for processor in self.shared.queues.current() {
+            processor.ownership.request_yield();
         }
     }
 }

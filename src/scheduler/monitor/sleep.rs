@@ -34,7 +34,9 @@ impl Rounds {
 
     pub(super) fn work_is_hidden(&mut self) -> bool {
         let mut hidden = self.shared.queues.has_visible_work();
-        for (slot, seen) in self.shared.queues.processors.iter().zip(&mut self.ticks) {
+        let slots = self.shared.queues.slots();
+        self.ticks.resize(slots.len(), 0);
+        for (slot, seen) in slots.iter().zip(&mut self.ticks) {
             let processor = slot.current();
             let tick = processor.tick.get();
             hidden |= std::mem::replace(seen, tick) == tick && !processor.next.is_empty();
@@ -49,7 +51,7 @@ impl Rounds {
     }
 
     pub(super) fn all_idle(&self) -> bool {
-        self.shared.workers.idle.num_idle() == self.shared.queues.processors.len()
+        self.shared.workers.idle.all_idle()
     }
 
     pub(super) fn all_is_quiet(&self) -> bool {

@@ -16,6 +16,7 @@ use self::busy_time::BusyTime;
 use self::next_slot::NextSlot;
 use self::ownership::Ownership;
 use super::rng::Rng;
+use super::worker::idle::Indexed;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::compiler_fence;
@@ -380,6 +381,12 @@ impl Core {
         let pushes = if pushes { OBSERVED } else { 0 };
         let yields = if yields { OBSERVED_YIELDS } else { 0 };
         self.intake.set(self.intake.get() & BATCH | pushes | yields);
+    }
+}
+
+impl Indexed for Box<Core> {
+    fn index(&self) -> usize {
+        self.index
     }
 }
 

@@ -1,7 +1,8 @@
 //! The place of a processor, and the instances that take it.
 //!
-//! The number of processors is fixed, and so are their places. What stands in a place is an
-//! **instance**: a pair of [`Processor`] and [`Core`]. Usually it is one for ever. When the monitor
+//! A runtime has places for as many processors as it may ever want; a place is filled when its
+//! processor is wanted first, and never emptied. What stands in a place is an **instance**: a pair
+//! of [`Processor`] and [`Core`]. Usually it is one for ever. When the monitor
 //! retakes a processor from a stuck worker, the worker keeps its pair, which it may be using at
 //! this very moment, and the place gets another pair, with an empty queue and a core for somebody
 //! else. So nobody ever has to take a queue away from a thread that is pushing into it.
@@ -47,28 +48,31 @@ struct Instances {
 }
 
 impl ProcessorSlot {
-    /// An empty place gets its first instance.
-    pub(crate) fn new(index: usize) -> (ProcessorSlot, Box<Core>) {
-        let slot = ProcessorSlot {
+    /// An empty place, for [`ProcessorSlot::replace`] to fill.
+    pub(crate) fn new(index: usize) -> ProcessorSlot {
+        ProcessorSlot {
             index,
             current: ProcessorRef::none(),
             instances: Mutex::default(),
             seed: AtomicU64::new(0),
-        };
-        let core = slot.fresh();
-        slot.current.set(Some(core.processor));
+        }
+    }
+
+    /// A place and the core of its first instance.
+    #[cfg(test)]
+    pub(crate) fn filled(index: usize) -> (ProcessorSlot, Box<Core>) {
+        let slot = ProcessorSlot::new(index);
+        let core = slot.replace();
         (slot, core)
     }
 
-    /// The instance in this place.
+    /// The instance in this place, which must be filled.
     #[inline]
     pub(crate) fn current(&self) -> &'static Processor {
-        self.current
-            .get()
-            .expect("a place is filled when it is made")
+        self.current.get().expect("the place is filled")
     }
 
-    /// Puts another instance in this place; gives its core.
+    /// Puts the first instance, or another one, in this place; gives its core.
     pub(crate) fn replace(&self) -> Box<Core> {
         let stocked = self.instances.lock().free.pop();
         let core = stocked.unwrap_or_else(|| self.fresh());

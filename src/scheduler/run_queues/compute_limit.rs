@@ -87,6 +87,11 @@ impl ComputeLimit {
         }
     }
 
+    /// P is so many from now on. The caller looks afterwards whether what is held back is due.
+    pub(crate) fn set_limit(&self, processors: usize) {
+        self.held_back.set_limit(processors);
+    }
+
     /// Step 2. One load where nothing computes.
     #[inline]
     pub(crate) fn is_reached(&self) -> bool {

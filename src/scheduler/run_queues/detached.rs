@@ -61,7 +61,7 @@ const LEFTOVERS: usize = 256;
 impl RunQueues {
     /// Monitor, step 1: another instance takes the slot of a processor that was retaken; its core.
     pub(crate) fn replace_instance(&self, index: usize) -> Box<Core> {
-        let core = self.processors[index].replace();
+        let core = self.slots()[index].replace();
         // It may come from the free list with something in its queue; now that is a processor's.
         self.detached.unlist(core.processor);
         core
@@ -97,7 +97,7 @@ impl RunQueues {
     pub(crate) fn sweep_detached(&self) -> bool {
         let found = self.detached.sweep(|detached| self.drain(detached));
         if !self.detached.is_empty() {
-            for slot in &self.processors {
+            for slot in self.slots() {
                 slot.each_free(|core| {
                     self.move_some(core);
                 });
@@ -118,7 +118,7 @@ impl RunQueues {
 
     /// Step 5, second half.
     pub(crate) fn put_free(&self, core: Box<Core>) {
-        self.processors[core.index].put_free(core);
+        self.slots()[core.index].put_free(core);
     }
 
     /// Closing: what is in this idle core's queues moves to the global queue.
@@ -130,7 +130,7 @@ impl RunQueues {
     /// Closing: what thieves can reach of any processor's queues, and what is left in free lists,
     /// moves to the global queue.
     pub(crate) fn drain_all(&self) {
-        for slot in &self.processors {
+        for slot in self.slots() {
             slot.each(|processor| self.drain(processor));
             slot.each_free(|core| self.move_all(core));
         }

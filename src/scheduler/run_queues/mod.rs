@@ -22,6 +22,7 @@ use self::compute_limit::ComputeLimit;
 use self::detached::DetachedList;
 use super::processor::slot::ProcessorSlot;
 use super::processor::{Core, Processor};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::tasks::Runnable;
 
 pub(crate) mod compute_limit;
@@ -31,7 +32,14 @@ pub(crate) mod steal;
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct RunQueues {
-    pub(super) processors: Box<[CachePadded<ProcessorSlot>]>,
+    /// Places for as many processors as there may be.
+    places: Box<[CachePadded<ProcessorSlot>]>,
+    /// So many of them are filled, from the first on. [`RunQueues::fill`] writes it when they are,
+    /// with release; who reads it, with acquire, finds them filled.
+    filled: AtomicUsize,
+    /// So many processors are wanted at present: a copy of what `Idle` says, by `Shared::resize`.
+    /// `Relaxed`: it decides about shares only.
+    wanted: AtomicUsize,
     /// Of detached processors, those with something in their queue.
     pub(super) detached: DetachedList,
     pub(super) global: Injector<Runnable>,
@@ -39,44 +47,72 @@ pub(crate) struct RunQueues {
 }
 
 impl RunQueues {
-    /// The queues of so many processors, and their cores.
-    #[expect(
-        clippy::vec_box,
-        reason = "a core moves from thread to thread as a box"
-    )]
-    pub(super) fn new(processors: usize) -> (RunQueues, Vec<Box<Core>>) {
-        let (slots, cores): (Vec<_>, Vec<_>) = (0..processors).map(ProcessorSlot::new).unzip();
-        let queues = RunQueues {
-            processors: slots.into_iter().map(CachePadded::new).collect(),
+    /// The queues of a runtime that may have so many processors, and has none yet.
+    pub(super) fn new(room: usize) -> RunQueues {
+        let places = (0..room).map(|index| ProcessorSlot::new(index).into());
+        RunQueues {
+            places: places.collect(),
+            filled: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
             detached: DetachedList::new(),
             global: Injector::new(),
-            compute_limit: ComputeLimit::new(processors),
-        };
-        (queues, cores)
+            compute_limit: ComputeLimit::new(0),
+        }
     }
 
     /// Counts begin at zero again, and random numbers with this seed. Nobody may hold a processor,
     /// and nothing may be queued.
     pub(super) fn reset(&self, seed: u64) {
-        self.processors.iter().for_each(|slot| slot.reset(seed));
+        self.places.iter().for_each(|slot| slot.reset(seed));
         self.detached.clear();
         self.compute_limit.reset();
     }
 
-    pub(super) fn num_processors(&self) -> usize {
-        self.processors.len()
+    /// How many processors there may be.
+    pub(super) fn room(&self) -> usize {
+        self.places.len()
     }
 
-    /// The processors, as they are at present.
+    /// How many processors are wanted at present, and may run in parallel.
+    pub(super) fn num_processors(&self) -> usize {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// So many are wanted from now on. Not beside another call.
+    pub(super) fn set_num_processors(&self, wanted: usize) {
+        self.wanted.store(wanted, Ordering::Relaxed);
+        self.compute_limit.set_limit(wanted);
+    }
+
+    /// Fills the first `count` places; the cores of those that were empty. Not beside another call.
+    pub(super) fn fill(&self, count: usize) -> impl Iterator<Item = Box<Core>> {
+        let filled = self.slots().len();
+        let empty = self.places.iter().take(count).skip(filled);
+        empty.map(|slot| {
+            let core = slot.replace();
+            // Pairs with the acquire in `slots`.
+            self.filled.store(core.index + 1, Ordering::Release);
+            core
+        })
+    }
+
+    /// The places that are filled: of the processors that are wanted, and of those that were.
+    #[inline]
+    pub(super) fn slots(&self) -> &[CachePadded<ProcessorSlot>] {
+        &self.places[..self.filled.load(Ordering::Acquire)]
+    }
+
+    /// The processors, as they are at present: also those that retire, or have retired. Those may
+    /// have something in their queues still.
     pub(super) fn current(&self) -> impl Iterator<Item = &'static Processor> {
-        self.processors.iter().map(|slot| slot.current())
+        self.slots().iter().map(|slot| slot.current())
     }
 
     /// The processor that this is an instance of.
     pub(super) fn index_of(&self, instance: &Processor) -> Option<usize> {
         let current = self.current().position(|other| ptr::eq(other, instance));
         current.or_else(|| {
-            let mut slots = self.processors.iter();
+            let mut slots = self.slots().iter();
             slots.position(|slot| slot.number_of(instance).is_some())
         })
     }

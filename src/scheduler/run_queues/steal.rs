@@ -27,19 +27,20 @@ impl RunQueues {
     /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue
     /// afterwards.
     pub(crate) fn steal(&self, thief: &Core) -> Option<(Runnable, &'static Processor)> {
-        let count = self.num_processors();
+        let slots = self.slots();
+        let count = slots.len();
         if count == 1 && self.detached.is_empty() {
             return None;
         }
         let mut ticks = thief.victims_ticks.borrow_mut();
         ticks.clear();
-        ticks.extend(self.current().map(|processor| processor.tick.get()));
+        ticks.extend(slots.iter().map(|slot| slot.current().tick.get()));
         for pass in 0..PASSES {
             for index in random_order(&thief.rng, count) {
                 if index == thief.index {
                     continue;
                 }
-                let victim = self.processors[index].current();
+                let victim = slots[index].current();
                 if let Some(runnable) = steal_batch(victim, thief) {
                     return Some((runnable, victim));
                 }
@@ -78,10 +79,11 @@ impl RunQueues {
     /// processor whose poll has gone on since `ticks` were read: for a thief that wants to look at
     /// each. See [`super::compute_limit`].
     pub(super) fn steal_single(&self, thief: &Core, ticks: &[u64]) -> Option<Runnable> {
+        let slots = &self.slots()[..ticks.len()];
         let victims = || {
-            random_order(&thief.rng, self.num_processors())
+            random_order(&thief.rng, slots.len())
                 .filter(|&index| index != thief.index)
-                .map(|index| (self.processors[index].current(), ticks[index]))
+                .map(|index| (slots[index].current(), ticks[index]))
         };
         let queues = victims().map(|(victim, _)| victim);
         let mut queues = (queues.chain(self.detached.iter())).filter(|at| !at.stealer.is_empty());

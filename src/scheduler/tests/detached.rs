@@ -13,7 +13,7 @@ impl TestScheduler {
         let processor = self.work();
         assert!(processor.ownership.retake());
         let index = self.with_core(|core| core.index);
-        (processor, self.shared.queues.processors[index].replace())
+        (processor, self.shared.queues.slots()[index].replace())
     }
 
     fn push(&self, count: usize) -> Vec<Id> {
@@ -29,7 +29,7 @@ impl TestScheduler {
     /// Places of the list without room for another one.
     fn fill_list(&self) {
         loop {
-            let (_slot, core) = ProcessorSlot::new(0);
+            let (_slot, core) = ProcessorSlot::filled(0);
             keep(core.processor);
             if !self.shared.queues.detached.list(core.processor) {
                 break;
@@ -39,7 +39,7 @@ impl TestScheduler {
 
     fn num_free(&self, index: usize) -> usize {
         let mut stocked = 0;
-        self.shared.queues.processors[index].each_free(|_| stocked += 1);
+        self.shared.queues.slots()[index].each_free(|_| stocked += 1);
         stocked
     }
 }

@@ -10,10 +10,10 @@ impl TestScheduler {
     }
 
     fn detached(&self, index: usize) -> Box<Core> {
-        let processor = self.shared.queues.processors[index].current();
+        let processor = self.shared.queues.slots()[index].current();
         processor.ownership.acquire(1);
         assert!(processor.ownership.retake());
-        let core = self.shared.queues.processors[index].replace();
+        let core = self.shared.queues.slots()[index].replace();
         assert!(self.shared.queues.detached.list(processor));
         core
     }

@@ -191,7 +191,7 @@ fn a_batch_wakes_no_more_than_there_are_processors() {
     let test = TestScheduler::new(2);
     for _ in 0..8 {
         // As after many retakes: more cores than places.
-        let (_slot, core) = ProcessorSlot::new(0);
+        let (_slot, core) = ProcessorSlot::filled(0);
         keep(core.processor);
         test.shared.workers.idle.push_idle(core);
     }

@@ -33,22 +33,32 @@
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
+
 use self::wheel::{Key, PIECE, Wheel};
 use super::{Shared, this_thread};
 use crate::clock;
 use crate::scheduler::processor::Core;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::{Mutex, OnceLock};
 
 pub(crate) mod wheel;
+
+/// Of the wheel that threads without a processor arm on.
+const REMOTE: usize = 0;
 
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Timers {
-    /// One wheel per processor, the remote one last.
-    wheels: Box<[crossbeam_utils::CachePadded<TimerWheel>]>,
+    /// The remote wheel, and one per processor, made when that is wanted first: 6 KiB each.
+    wheels: Box<[OnceLock<Box<CachePadded<TimerWheel>>>]>,
+    /// So many of them are in use. Written before a processor is wanted whose wheel is one more:
+    /// its worker has its core by way of a lock that was taken afterwards. `Relaxed`: so whoever
+    /// arms there sees it, and who waits for that timer by step 2 or 3 is that worker, or comes
+    /// after it.
+    used: AtomicUsize,
     /// The tick the driver's holder waits for; [`AWAKE`] while nobody waits there.
     watch: AtomicU64,
 }
@@ -107,21 +117,47 @@ impl TimerWheel {
 }
 
 impl Timers {
-    pub(super) fn new(processors: usize) -> Timers {
-        Timers {
-            wheels: (0..=processors).map(|_| TimerWheel::new().into()).collect(),
+    /// For so many processors at most.
+    pub(super) fn new(room: usize) -> Timers {
+        let timers = Timers {
+            wheels: (0..=room).map(|_| OnceLock::new()).collect(),
+            used: AtomicUsize::new(0),
             watch: AtomicU64::new(AWAKE),
-        }
+        };
+        timers.use_wheels(0);
+        timers
     }
 
-    fn remote(&self) -> usize {
-        self.wheels.len() - 1
+    /// There are so many processors now, if not more. Not beside another call.
+    pub(super) fn use_wheels(&self, processors: usize) {
+        for wheel in &self.wheels[..=processors] {
+            wheel.get_or_init(|| Box::new(TimerWheel::new().into()));
+        }
+        let used = self.used.load(Ordering::Relaxed);
+        self.used.store(used.max(processors + 1), Ordering::Relaxed);
+    }
+
+    /// Those in use.
+    fn wheels(&self) -> impl Iterator<Item = &TimerWheel> {
+        let wheels = &self.wheels[..self.used.load(Ordering::Relaxed)];
+        wheels.iter().filter_map(|wheel| Some(&***wheel.get()?))
+    }
+
+    #[inline]
+    fn wheel(&self, index: usize) -> &TimerWheel {
+        let wheel = self.wheels[index].get();
+        wheel.expect("it was made before its processor")
+    }
+
+    #[inline]
+    fn of_processor(&self, processor: usize) -> &TimerWheel {
+        self.wheel(processor + 1)
     }
 
     /// Whether this processor's wheel has anything at all.
     #[inline]
     pub(super) fn is_armed(&self, processor: usize) -> bool {
-        self.wheels[processor].next() != NEVER
+        self.of_processor(processor).next() != NEVER
     }
 
     /// Whether any wheel has anything at all.
@@ -129,28 +165,30 @@ impl Timers {
         self.earliest() != NEVER
     }
 
-    /// How many timers are armed on this processor's wheel.
+    /// How many timers are armed on this processor's wheel, or on the remote one.
     #[cfg(test)]
-    pub(super) fn num_armed(&self, processor: usize) -> usize {
-        self.wheels[processor].wheel.lock().len()
+    pub(super) fn num_armed(&self, processor: Option<usize>) -> usize {
+        let index = processor.map_or(REMOTE, |processor| processor + 1);
+        self.wheel(index).wheel.lock().len()
     }
 
     /// Collects what is due on one processor's wheel, a piece of it at most.
     pub(super) fn fire_own(&self, processor: usize, now: Instant, fired: &mut Vec<Waker>) {
         let now = clock::tick_at(now);
-        if self.wheels[processor].next() <= now {
-            self.wheels[processor].fire(now, fired);
+        let wheel = self.of_processor(processor);
+        if wheel.next() <= now {
+            wheel.fire(now, fired);
         }
     }
 
     /// Collects what is due on any wheel, a piece of each at most. Reads the clock only if
     /// something is armed.
     pub(super) fn fire_all(&self, fired: &mut Vec<Waker>) {
-        if self.wheels.iter().all(|wheel| wheel.next() == NEVER) {
+        if self.wheels().all(|wheel| wheel.next() == NEVER) {
             return;
         }
         let now = clock::tick_at(clock::now());
-        for wheel in &self.wheels {
+        for wheel in self.wheels() {
             if wheel.next() <= now {
                 wheel.fire(now, fired);
             }
@@ -161,12 +199,12 @@ impl Timers {
     /// backlog of: what the monitor added to that would only make the global queue long. They are
     /// known by what it noted in `looks` when it looked last.
     pub(super) fn fire_overdue(&self, looks: &mut Vec<u64>, fired: &mut Vec<Waker>) {
-        looks.resize(self.wheels.len(), 0);
+        looks.resize(self.used.load(Ordering::Relaxed), 0);
         if !self.is_any_armed() {
             return;
         }
         let now = clock::tick_at(clock::now());
-        for (wheel, looks) in self.wheels.iter().zip(looks) {
+        for (wheel, looks) in self.wheels().zip(looks) {
             let seen = wheel.looks.load(Ordering::Relaxed);
             let is_left_to_workers = seen & 1 != 0 && std::mem::replace(looks, seen) != seen;
             if wheel.next() <= now && !is_left_to_workers {
@@ -178,11 +216,8 @@ impl Timers {
 
     /// The earliest deadline of all wheels.
     fn earliest(&self) -> u64 {
-        self.wheels
-            .iter()
-            .map(|wheel| wheel.next())
-            .min()
-            .unwrap_or(NEVER)
+        let deadlines = self.wheels().map(|wheel| wheel.next());
+        deadlines.min().unwrap_or(NEVER)
     }
 
     /// Whether the worker with the driver waits for the earliest deadline, or there is none.
@@ -233,7 +268,7 @@ impl Timers {
 
     /// Takes all timers; their tasks are woken and find the runtime closed.
     pub(super) fn drain(&self, into: &mut Vec<Waker>) {
-        for wheel in &self.wheels {
+        for wheel in self.wheels() {
             let mut guard = wheel.wheel.lock();
             guard.drain(into);
             wheel.publish_next(&guard);
@@ -243,8 +278,8 @@ impl Timers {
     /// Arms on the wheel of the processor this thread holds, else on the remote one. True: the
     /// driver must be told.
     fn arm(&self, processor: Option<usize>, deadline: u64, waker: Waker) -> (usize, Key, bool) {
-        let index = processor.unwrap_or(self.remote());
-        let wheel = &self.wheels[index];
+        let index = processor.map_or(REMOTE, |processor| processor + 1);
+        let wheel = self.wheel(index);
         let key = {
             let mut guard = wheel.wheel.lock();
             let key = guard.insert(deadline, waker);
@@ -290,7 +325,7 @@ struct Armed {
 
 impl Armed {
     fn wheel(&self) -> &'static TimerWheel {
-        &self.shared.services.timers.wheels[self.wheel as usize]
+        self.shared.services.timers.wheel(self.wheel as usize)
     }
 }
 

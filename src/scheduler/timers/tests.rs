@@ -2,10 +2,10 @@
 
 use super::*;
 
-const FOREIGN: usize = 2;
-
 fn timers() -> Timers {
-    Timers::new(2)
+    let timers = Timers::new(3);
+    timers.use_wheels(2);
+    timers
 }
 
 /// A tick that has begun.
@@ -20,7 +20,7 @@ fn later() -> u64 {
 
 fn arm(timers: &Timers, processor: Option<usize>, deadline: u64) -> bool {
     let (index, _, tell) = timers.arm(processor, deadline, Waker::noop().clone());
-    assert_eq!(index, processor.unwrap_or(FOREIGN));
+    assert_eq!(index, processor.map_or(REMOTE, |processor| processor + 1));
     tell
 }
 
@@ -31,7 +31,7 @@ fn fire(f: impl FnOnce(&mut Vec<Waker>)) -> usize {
 }
 
 fn armed(timers: &Timers) -> [usize; 3] {
-    [0, 1, FOREIGN].map(|wheel| timers.num_armed(wheel))
+    [Some(0), Some(1), None].map(|processor| timers.num_armed(processor))
 }
 
 /// Asserts that it is the time from now to this tick.
@@ -69,7 +69,7 @@ fn what_is_due_is_fired_and_nothing_else() {
     assert_eq!(own(), 1);
     assert_eq!(armed(&timers), [1, 2, 2]);
     assert!(
-        timers.wheels[0].next() > due(),
+        timers.of_processor(0).next() > due(),
         "it wants to be looked at again"
     );
     assert_eq!(own(), 0);
@@ -93,7 +93,7 @@ fn a_wheel_is_looked_at_for_its_earliest_timer() {
     for deadline in [later, later - 5, later + 5] {
         arm(&timers, Some(0), deadline);
     }
-    assert_eq!(timers.wheels[0].next(), later - 5);
+    assert_eq!(timers.of_processor(0).next(), later - 5);
     arm(&timers, None, later - 7);
     assert_lasts_until(later - 7, || timers.parked_timeout());
 }
@@ -105,7 +105,7 @@ fn each_look_is_counted() {
     for _ in 0..2 * PIECE + 1 {
         arm(&timers, Some(0), due());
     }
-    let looks = || timers.wheels[0].looks.load(Ordering::Relaxed);
+    let looks = || timers.of_processor(0).looks.load(Ordering::Relaxed);
     let mut left = 2 * PIECE + 1;
     for look in 1.. {
         left -= fire(|fired| timers.fire_own(0, clock::now(), fired));
@@ -136,7 +136,7 @@ fn the_monitor_leaves_a_backlog_to_a_worker_that_is_busy_with_it() {
     assert_eq!(overdue(), 0);
     assert!(overdue() > 0, "the worker has not looked since");
     assert!(overdue() > 0);
-    let left = timers.num_armed(0);
+    let left = timers.num_armed(Some(0));
     // Of other wheels it fires all that is due, also where a worker has just looked, and nothing
     // else.
     arm(&timers, Some(1), later());
@@ -146,7 +146,7 @@ fn the_monitor_leaves_a_backlog_to_a_worker_that_is_busy_with_it() {
     arm(&timers, None, due());
     assert!(own() > 0);
     assert_eq!(overdue(), 2);
-    assert!(timers.num_armed(0) < left);
+    assert!(timers.num_armed(Some(0)) < left);
     assert_eq!(armed(&timers)[1..], [1, 0]);
 }
 

@@ -16,6 +16,7 @@
 //! | held | with a worker |
 //! | idle | in `Lists::cores`, and counted in `counts` as idle |
 //! | handed over | with a parked worker that was just woken (`ParkedWorker::handed`), or with a thread that is being started |
+//! | retired | in `Lists::retired`, and counted nowhere: there are more than the runtime wants at present ([`resize`](crate::scheduler::lifecycle::resize)) |
 //!
 //! # Protocol
 //!
@@ -93,16 +94,23 @@
 use crossbeam_utils::CachePadded;
 
 use crate::scheduler::worker::parked_worker::ParkedWorker;
-use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 
 #[cfg(test)]
 mod tests;
 
 const IDLE: u64 = 1;
-const SEARCHING: u64 = 1 << 24;
+const SEARCHING: u64 = 1 << 20;
+const LIVE: u64 = 1 << 40;
+/// A million of each: more than a runtime may have.
 const COUNT: u64 = SEARCHING - 1;
 const CLOSED: u64 = 1 << 63;
+
+/// A core, which knows its processor's index. From `Lists::wanted` on, it retires.
+pub(crate) trait Indexed {
+    fn index(&self) -> usize;
+}
 
 /// A reading of the counts.
 #[derive(Clone, Copy)]
@@ -118,6 +126,11 @@ impl Counts {
         (self.0 / SEARCHING) & COUNT
     }
 
+    /// Processors that are not retired.
+    fn live(self) -> u64 {
+        (self.0 / LIVE) & COUNT
+    }
+
     fn closed(self) -> bool {
         self.0 & CLOSED != 0
     }
@@ -127,14 +140,19 @@ impl Counts {
 #[derive(Debug)]
 pub(crate) struct Idle<C> {
     /// Read by every submission; written when a worker parks, unparks, begins or ends a search. The
-    /// number of idle processors changes under the lock only.
+    /// numbers of idle and of live processors change under the lock only.
     counts: CachePadded<AtomicU64>,
+    /// How many processors are wanted: cores with an index from there on retire. Written under the
+    /// lock of `lists`, together with them. Read under it, or as [`Idle::num_wanted`] says.
+    wanted: AtomicUsize,
     lists: Mutex<Lists<C>>,
 }
 
 #[derive(Debug)]
 struct Lists<C> {
     cores: Vec<C>,
+    /// Those with an index from [`Idle::wanted`] on, once their workers have let go of them.
+    retired: Vec<C>,
     /// The one that parked last at the end: its caches are the warmest.
     parked: Vec<Arc<ParkedWorker<C>>>,
     /// The one that waits with the driver. Woken only when no other is parked: whoever replaced it
@@ -169,12 +187,15 @@ pub(crate) struct Resumed<C> {
     pub(crate) searching: bool,
 }
 
-impl<C> Idle<C> {
-    pub(crate) fn new() -> Idle<C> {
+impl<C: Indexed> Idle<C> {
+    /// For so many processors, whose cores [`Idle::add`] brings.
+    pub(crate) fn new(wanted: usize) -> Idle<C> {
         Idle {
             counts: CachePadded::new(AtomicU64::new(0)),
+            wanted: AtomicUsize::new(wanted),
             lists: Mutex::new(Lists {
                 cores: Vec::new(),
+                retired: Vec::new(),
                 parked: Vec::new(),
                 with_driver: None,
             }),
@@ -187,9 +208,34 @@ impl<C> Idle<C> {
         Counts(self.counts.load(Ordering::Relaxed))
     }
 
+    /// How many processors are wanted.
+    pub(crate) fn num_wanted(&self) -> usize {
+        // Relaxed: the lock orders it, or the fences of `resize`; elsewhere it is a hint.
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     /// Idle processors.
     pub(crate) fn num_idle(&self) -> usize {
         self.counts().idle() as usize
+    }
+
+    /// Processors that are idle, handed over or held: as many as are wanted, and those that are to
+    /// retire.
+    #[cfg(any(test, executor_loom, executor_shuttle))]
+    pub(crate) fn num_live(&self) -> usize {
+        self.counts().live() as usize
+    }
+
+    /// Whether all of them are idle.
+    pub(crate) fn all_idle(&self) -> bool {
+        let counts = self.counts();
+        counts.idle() == counts.live()
+    }
+
+    /// Whether all of them are idle but one at most.
+    pub(crate) fn all_idle_but_one(&self) -> bool {
+        let counts = self.counts();
+        counts.idle() + 1 >= counts.live()
     }
 
     /// Workers that search.
@@ -279,20 +325,25 @@ impl<C> Idle<C> {
     /// No thread could be started for this core.
     pub(crate) fn unclaim(&self, core: C) {
         let mut lists = self.lists.lock();
-        lists.cores.push(core);
-        self.counts.fetch_add(IDLE, Ordering::SeqCst);
+        let change = self.put(&mut lists, core);
+        self.counts.fetch_add(change, Ordering::SeqCst);
         self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
     }
 
     /// Begins a search, unless half of the busy processors search already (Go's limit): more
     /// searchers find no more, they only contend.
-    pub(crate) fn begin_search(&self, processors: usize) -> bool {
+    pub(crate) fn begin_search(&self) -> bool {
         let counts = self.counts();
-        if 2 * counts.searching() >= processors as u64 - counts.idle().min(processors as u64) {
+        if 2 * counts.searching() >= counts.live() - counts.idle() {
             return false;
         }
-        self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
+        self.begin_search_anyway();
         true
+    }
+
+    /// Begins a search, however many search already.
+    pub(crate) fn begin_search_anyway(&self) {
+        self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
     }
 
     /// Steps 1 and 2 of ending a search. The caller looks afterwards whether there is work, and
@@ -323,8 +374,7 @@ impl<C> Idle<C> {
             0
         };
         if let Some(core) = core {
-            lists.cores.push(core);
-            change = change.wrapping_add(IDLE);
+            change = change.wrapping_add(self.put(&mut lists, core));
         }
         self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
@@ -336,11 +386,55 @@ impl<C> Idle<C> {
     /// afterwards.
     pub(crate) fn push_idle(&self, core: C) {
         let mut lists = self.lists.lock();
-        lists.cores.push(core);
-        self.counts.fetch_add(IDLE, Ordering::SeqCst);
+        let change = self.put(&mut lists, core);
+        self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
         // Pairs with the fence in `after_submit`.
         fence(Ordering::SeqCst);
+    }
+
+    /// So many processors are wanted from now on: idle ones beyond them retire, retired ones among
+    /// them are idle. Gives how many those are; the caller looks at the queues afterwards. See
+    /// [`resize`](crate::scheduler::lifecycle::resize).
+    pub(crate) fn set_wanted(&self, wanted: usize) -> usize {
+        let mut lists = self.lists.lock();
+        self.wanted.store(wanted, Ordering::Relaxed);
+        let stays = |core: &C| core.index() < wanted;
+        let idle = std::mem::take(&mut lists.cores);
+        let retired = std::mem::take(&mut lists.retired);
+        let (idle, leave): (Vec<C>, Vec<C>) = idle.into_iter().partition(stays);
+        let (back, retired): (Vec<C>, Vec<C>) = retired.into_iter().partition(stays);
+        let (num_left, num_back) = (leave.len(), back.len());
+        lists.cores = idle.into_iter().chain(back).collect();
+        lists.retired = retired.into_iter().chain(leave).collect();
+        let change = (IDLE + LIVE) * num_back as u64;
+        let change = change.wrapping_sub((IDLE + LIVE) * num_left as u64);
+        self.counts.fetch_add(change, Ordering::SeqCst);
+        drop(lists);
+        // Pairs with the fence in `after_submit`, as in `push_idle`; and with the one that
+        // `Shared::acquire` has before it looks at `wanted`.
+        fence(Ordering::SeqCst);
+        num_back
+    }
+
+    /// Brings the core of a new processor.
+    pub(crate) fn add(&self, core: C) {
+        let mut lists = self.lists.lock();
+        let change = LIVE.wrapping_add(self.put(&mut lists, core));
+        self.counts.fetch_add(change, Ordering::SeqCst);
+    }
+
+    /// Calls `f` on the core of each processor that no thread holds. It runs under a lock and must
+    /// call no foreign code.
+    pub(crate) fn each_core(&self, f: impl FnMut(&C)) {
+        let lists = self.lists.lock();
+        lists.cores.iter().chain(&lists.retired).for_each(f);
+    }
+
+    /// Calls `f` on each worker that is parked. It runs under a lock and must call no foreign code.
+    pub(crate) fn each_parked(&self, f: impl FnMut(&ParkedWorker<C>)) {
+        let lists = self.lists.lock();
+        lists.parked.iter().map(|worker| &**worker).for_each(f);
     }
 
     /// The worker waits no more. It gets the core that was handed to it, else any idle one; `None`
@@ -366,6 +460,16 @@ impl<C> Idle<C> {
     pub(crate) fn pop_idle(&self) -> Option<C> {
         let mut lists = self.lists.lock();
         self.take_core(&mut lists)
+    }
+
+    /// A core that its holder lets go of is idle, or retires. Gives the change of the counts.
+    fn put(&self, lists: &mut Lists<C>, core: C) -> u64 {
+        if core.index() < self.num_wanted() {
+            lists.cores.push(core);
+            return IDLE;
+        }
+        lists.retired.push(core);
+        LIVE.wrapping_neg()
     }
 
     fn take_core(&self, lists: &mut Lists<C>) -> Option<C> {
@@ -395,26 +499,26 @@ impl<C> Idle<C> {
         cores
     }
 
-    /// Puts processors among the idle ones for good, or for the first time.
+    /// Puts processors back among the idle ones.
     pub(crate) fn put_cores(&self, cores: Vec<C>) {
         let mut lists = self.lists.lock();
-        self.counts
-            .fetch_add(IDLE * cores.len() as u64, Ordering::SeqCst);
-        lists.cores.extend(cores);
+        let changes = cores.into_iter().map(|core| self.put(&mut lists, core));
+        let change = changes.fold(0, u64::wrapping_add);
+        self.counts.fetch_add(change, Ordering::SeqCst);
     }
 
     /// Whether nobody has anything to do with this list any more: all cores are here and nobody is
     /// counted as searching.
-    pub(crate) fn is_settled(&self, processors: usize) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         let counts = Counts(self.counts.load(Ordering::Acquire));
-        counts.idle() == processors as u64 && counts.searching() == 0
+        counts.idle() == counts.live() && counts.searching() == 0
     }
 
     /// Opens again, with the cores that are here. No worker may be left from before.
     pub(crate) fn reopen(&self) {
         let lists = self.lists.lock();
-        self.counts
-            .store(IDLE * lists.cores.len() as u64, Ordering::SeqCst);
+        let counts = (IDLE + LIVE) * lists.cores.len() as u64;
+        self.counts.store(counts, Ordering::SeqCst);
     }
 }
 

@@ -276,6 +276,10 @@ impl Worker {
     fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         if everywhere {
+            if index >= self.shared.workers.idle.num_wanted() {
+                self.retire_processor();
+                return None;
+            }
             self.look_at_switches();
             if self.call_foreign_wakers() && !self.has_processor() {
                 return None;
@@ -310,6 +314,16 @@ impl Worker {
         global
             .or_else(|| this_thread::with_core(self.shared, Core::pop).flatten())
             .or_else(|| self.find_remote())
+    }
+
+    /// Step 5 of [`resize`](super::lifecycle::resize).
+    #[cold]
+    fn retire_processor(&self) {
+        self.last_poll_end.set(0);
+        if let Some(core) = self.shared.release() {
+            self.shared.queues.empty_core(&core);
+            self.shared.pass_on(core);
+        }
     }
 
     /// Asked after foreign wakers were called: one that has blocked may have cost this worker its

@@ -29,19 +29,14 @@ const JOB_LOOKS: u32 = 48;
 impl Worker {
     pub(super) fn search(&self) -> Option<Runnable> {
         if !self.is_searching() {
-            if !self
-                .shared
-                .workers
-                .idle
-                .begin_search(self.shared.queues.processors.len())
-            {
+            if !self.shared.workers.idle.begin_search() {
                 return None;
             }
             self.set_searching(true);
         }
         // With everybody else parked, what comes from other threads wakes whoever waits; only of
         // jobs some are expected.
-        let alone = self.shared.workers.idle.num_idle() + 1 >= self.shared.queues.processors.len();
+        let alone = self.shared.workers.idle.all_idle_but_one();
         let expecting = this_thread::with_core(self.shared, Core::awaits_job) == Some(true);
         let (looks, pauses) = match self.heuristics.was_woken_too_soon() {
             _ if alone && expecting => (JOB_LOOKS, PAUSES),

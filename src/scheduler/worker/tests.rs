@@ -10,11 +10,11 @@ use crate::sync::atomic::Ordering;
 
 /// Runs a worker that panics, and looks what it has left.
 fn panics(searching: bool, work: impl FnOnce(&Worker)) {
-    let shared = Shared::leak(2, Box::new(NoObserver)).unwrap();
+    let shared = Shared::with_processors(2, Box::new(NoObserver)).unwrap();
     shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
     let core = shared.workers.idle.pop_idle();
     if searching {
-        assert!(shared.workers.idle.begin_search(2));
+        assert!(shared.workers.idle.begin_search());
     }
     let run = || {
         run_as(shared, core, searching, |worker| {
@@ -48,7 +48,7 @@ fn open(processors: usize) -> &'static Shared {
 }
 
 fn open_for(processors: usize, observer: Box<dyn Observer>) -> &'static Shared {
-    let shared = Shared::leak(processors, observer).unwrap();
+    let shared = Shared::with_processors(processors, observer).unwrap();
     shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
     shared.workers.idle.reopen();
     shared.closed.store(false, Ordering::SeqCst);
@@ -191,7 +191,7 @@ fn a_poll_is_observed_if_a_switch_is_on_and_not_because_the_worker_searched() {
         let shared = open_for(1, Box::new(Stamps));
         let core = shared.workers.idle.pop_idle();
         if searching {
-            assert!(shared.workers.idle.begin_search(usize::MAX));
+            shared.workers.idle.begin_search_anyway();
         }
         if observed {
             shared.switch(WITHOUT_YIELDS, 0);

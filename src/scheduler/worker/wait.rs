@@ -93,11 +93,12 @@ impl Worker {
 
     /// Waits parked. True: this is a spare whose keep-alive has passed.
     fn park_on_thread(&self, is_spare: bool, wakers: &mut Vec<Waker>) -> bool {
-        let surplus = is_spare || self.shared.has_surplus_workers();
-        let end = surplus
-            .then(|| clock::now().checked_add(self.shared.keep_alive()))
-            .flatten();
+        let mut end = None;
         loop {
+            // Asked each time: there may be fewer processors than before.
+            if end.is_none() && (is_spare || self.shared.has_surplus_workers()) {
+                end = clock::now().checked_add(self.shared.keep_alive());
+            }
             let timeout = match (end, self.shared.services.timers.parked_timeout()) {
                 (None, timer) => timer,
                 (Some(end), timer) => {
@@ -136,9 +137,11 @@ impl Worker {
             // What it saw may have been left to its search, so it searches on, whatever the limit
             // (Go does too). Else nobody would wake the next worker; and at the limit it would park
             // and resume in circles.
-            let searching =
-                up.searching || found && self.shared.workers.idle.begin_search(usize::MAX);
-            self.set_searching(searching);
+            let searches_on = found && !up.searching;
+            if searches_on {
+                self.shared.workers.idle.begin_search_anyway();
+            }
+            self.set_searching(up.searching || searches_on);
             self.heuristics
                 .begin(up.core.processor.tick.get(), up.searching);
             self.shared.acquire(up.core, clock::recent());

@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn no_two_hold_an_incarnation_and_none_is_lost(steps in prop::collection::vec(step(), 1..60)) {
-        let (slot, mut held) = ProcessorSlot::new(3);
+        let (slot, mut held) = ProcessorSlot::filled(3);
         let mut stuck: Vec<Box<Core>> = Vec::new();
         let (mut most, mut work) = (1, 0);
         for step in steps {
@@ -70,7 +70,7 @@ proptest! {
 /// Who looks at all instances may take long over each, and the monitor retakes meanwhile.
 #[test]
 fn a_long_look_at_the_incarnations_holds_up_no_retake() {
-    let (slot, core) = ProcessorSlot::new(0);
+    let (slot, core) = ProcessorSlot::filled(0);
     let mut looks = 0;
     slot.each(|processor| {
         looks += 1;
@@ -84,7 +84,7 @@ fn a_long_look_at_the_incarnations_holds_up_no_retake() {
 
 #[test]
 fn of_two_who_fill_a_place_one_succeeds() {
-    let cores = [ProcessorSlot::new(0).1, ProcessorSlot::new(0).1];
+    let cores = [ProcessorSlot::filled(0).1, ProcessorSlot::filled(0).1];
     let [one, two] = [cores[0].processor, cores[1].processor];
     keep(one);
     keep(two);
@@ -110,9 +110,9 @@ fn of_two_who_fill_a_place_one_succeeds() {
 
 #[test]
 fn incarnations_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
-    let (slot, first) = ProcessorSlot::new(0);
+    let (slot, first) = ProcessorSlot::filled(0);
     let second = slot.replace();
-    let (other_slot, stranger) = ProcessorSlot::new(1);
+    let (other_slot, stranger) = ProcessorSlot::filled(1);
     for core in [&first, &second, &stranger] {
         keep(core.processor);
     }
@@ -134,7 +134,7 @@ fn incarnations_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
 fn cores_draw_the_same_numbers_from_the_same_seed() {
     let numbers = |core: &Core| [(); 20].map(|()| core.rng.below(1000));
     let draw = || {
-        let (slot, first) = ProcessorSlot::new(3);
+        let (slot, first) = ProcessorSlot::filled(3);
         let second = slot.replace();
         slot.put_free(second);
         slot.reset(7);

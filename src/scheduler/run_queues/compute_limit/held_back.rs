@@ -9,8 +9,9 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 /// `T` is a runnable; the models use a number.
 #[derive(Debug)]
 pub(crate) struct HeldBack<T> {
-    /// From so many on that compute, the limit is reached.
-    limit: usize,
+    /// From so many on that compute, the limit is reached. `Relaxed`: who changes it looks
+    /// afterwards whether what is held back is due.
+    limit: AtomicUsize,
     /// At least as many as there are processors with `counted` set: raised before that is set,
     /// lowered after it is reset, by who swaps it. Read as a hint, or after a fence: see step 4.
     computing: AtomicUsize,
@@ -23,11 +24,15 @@ pub(crate) struct HeldBack<T> {
 impl<T> HeldBack<T> {
     pub(crate) fn new(limit: usize) -> HeldBack<T> {
         HeldBack {
-            limit,
+            limit: AtomicUsize::new(limit),
             computing: AtomicUsize::new(0),
             queue: Injector::new(),
             count: AtomicUsize::new(0),
         }
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     fn computing(&self) -> usize {
@@ -37,7 +42,7 @@ impl<T> HeldBack<T> {
     /// Step 2. One load where nothing computes.
     #[inline]
     pub(crate) fn is_limit_reached(&self) -> bool {
-        self.computing() >= self.limit
+        self.computing() >= self.limit.load(Ordering::Relaxed)
     }
 
     /// How many runnables are held back.

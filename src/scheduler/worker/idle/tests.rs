@@ -8,10 +8,23 @@ fn parked_worker() -> Arc<ParkedWorker<u32>> {
     Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()))
 }
 
+impl Indexed for u32 {
+    fn index(&self) -> usize {
+        *self as usize
+    }
+}
+
 /// With these cores, and no worker yet.
 fn idle(cores: impl IntoIterator<Item = u32>) -> Idle<u32> {
-    let idle = Idle::new();
-    idle.put_cores(cores.into_iter().collect());
+    let idle = Idle::new(usize::MAX);
+    cores.into_iter().for_each(|core| idle.add(core));
+    idle
+}
+
+/// With these cores, all of which somebody holds.
+fn busy(cores: impl IntoIterator<Item = u32>) -> Idle<u32> {
+    let idle = idle(cores);
+    idle.take_cores();
     idle
 }
 
@@ -73,7 +86,7 @@ fn idle_cores_are_counted_as_they_come_and_go() {
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
-/// The counts have 24 bits each: neither runs into the other, nor into the mark of being closed.
+/// The counts have 20 bits each: none runs into another, nor into the mark of being closed.
 #[test]
 fn counts_do_not_run_into_each_other() {
     const MANY: u32 = 100_000;
@@ -84,19 +97,21 @@ fn counts_do_not_run_into_each_other() {
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
     idle.close();
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
-    let all = Counts(CLOSED | ((COUNT - 1) * SEARCHING) | (COUNT - 2));
+    let all = Counts(CLOSED | (COUNT - 3) * LIVE | (COUNT - 1) * SEARCHING | (COUNT - 2));
     assert_eq!(
-        (all.idle(), all.searching(), all.closed()),
-        (COUNT - 2, COUNT - 1, true)
+        (all.live(), all.searching(), all.idle()),
+        (COUNT - 3, COUNT - 1, COUNT - 2)
     );
-    let open = Counts((COUNT * SEARCHING) | COUNT);
+    assert!(all.closed());
+    let open = Counts(COUNT * LIVE | COUNT * SEARCHING | COUNT);
     assert!(!open.closed());
-    const { assert!(COUNT == 0xff_ffff && SEARCHING == COUNT + 1 && CLOSED > COUNT * SEARCHING) };
+    const { assert!(COUNT == 0xf_ffff && SEARCHING == COUNT + 1 && LIVE == SEARCHING * SEARCHING) };
+    const { assert!(CLOSED > COUNT * LIVE) };
 }
 
 #[test]
 fn a_submission_wakes_only_if_a_core_is_idle_and_nobody_searches() {
-    let idle = Idle::new();
+    let idle = busy(0..8);
     assert_eq!(idle.after_submit(), Next::Nothing, "all are at work");
     idle.put_cores(vec![0, 1]);
     assert_eq!(idle.after_submit(), Next::Wake);
@@ -170,7 +185,7 @@ fn a_closed_runtime_gives_no_core_away() {
 /// The last one that parked first; the one with the driver last.
 #[test]
 fn the_worker_that_parked_last_is_woken_first() {
-    let idle = Idle::new();
+    let idle = busy(0..8);
     let [with_driver, first, second] = std::array::from_fn(|_| parked_worker());
     idle.park_worker(Some(0), &with_driver, false, true);
     assert_counts(&idle, 1, 0, 0, 1);
@@ -208,7 +223,7 @@ fn a_worker_that_parks_stops_searching() {
 
 #[test]
 fn who_gets_up_by_itself_takes_a_core_and_does_not_count_as_searching() {
-    let idle = Idle::new();
+    let idle = busy(0..8);
     let (parked_worker, other) = (parked_worker(), parked_worker());
     idle.park_worker(None, &other, false, false);
     idle.park_worker(Some(7), &parked_worker, false, false);
@@ -222,7 +237,7 @@ fn who_gets_up_by_itself_takes_a_core_and_does_not_count_as_searching() {
 
 #[test]
 fn who_leaves_takes_a_core_only_if_it_was_given_one() {
-    let idle = Idle::new();
+    let idle = busy(0..8);
     let [parked, driver, stays] = std::array::from_fn(|_| parked_worker());
     idle.park_worker(Some(0), &parked, false, false);
     idle.park_worker(None, &stays, false, false);
@@ -283,11 +298,10 @@ fn half_of_the_busy_processors_search() {
         (8, 6, 1),
         (8, 7, 1),
         (8, 8, 0),
-        // A core more than there are processors belongs to one that has just been retaken.
-        (8, 9, 0),
     ] {
-        let idle = idle(0..idle_cores);
-        let searchers = (0..100).take_while(|_| idle.begin_search(processors));
+        let idle = busy(0..processors);
+        idle.put_cores((0..idle_cores).collect());
+        let searchers = (0..100).take_while(|_| idle.begin_search());
         assert_eq!(searchers.count(), most, "{processors} {idle_cores}");
         assert_counts(&idle, idle_cores as usize, most, 0, 0);
     }
@@ -295,7 +309,7 @@ fn half_of_the_busy_processors_search() {
 
 #[test]
 fn at_the_end_all_parked_workers_come_back_to_be_woken() {
-    let idle = Idle::new();
+    let idle = busy(0..8);
     let [first, second, with_driver] = std::array::from_fn(|_| parked_worker());
     idle.park_worker(Some(0), &first, false, false);
     idle.park_worker(Some(1), &second, false, false);
@@ -316,17 +330,88 @@ fn at_the_end_all_parked_workers_come_back_to_be_woken() {
 #[test]
 fn it_is_settled_when_all_cores_are_idle_and_nobody_searches() {
     let idle = idle([0, 1]);
-    assert!(idle.is_settled(2));
-    assert!(!idle.is_settled(3));
+    assert!(idle.is_settled());
     let core = for_a_thread(idle.claim());
-    assert!(!idle.is_settled(2));
-    assert!(!idle.is_settled(1), "one searches");
+    assert!(!idle.is_settled());
     idle.push_idle(core);
-    assert!(!idle.is_settled(2), "one searches");
+    assert!(!idle.is_settled(), "one searches");
     idle.end_search();
-    assert!(idle.is_settled(2));
+    assert!(idle.is_settled());
+    assert!(idle.pop_idle().is_some());
+    assert!(!idle.is_settled(), "a core is held");
     idle.close();
-    assert!(idle.is_settled(2));
+    assert!(!idle.is_settled());
+    idle.put_cores(vec![1]);
+    assert!(idle.is_settled());
+}
+
+#[test]
+fn idle_cores_retire_and_come_back() {
+    let idle = idle(0..4);
+    assert_eq!(idle.set_wanted(2), 0, "none comes back");
+    assert_counts(&idle, 2, 0, 0, 0);
+    assert_eq!((idle.num_live(), idle.all_idle()), (2, true));
+    assert_eq!(
+        (idle.pop_idle(), idle.pop_idle(), idle.pop_idle()),
+        (Some(1), Some(0), None)
+    );
+    assert!(!idle.all_idle() && !idle.all_idle_but_one());
+    assert_eq!(idle.set_wanted(3), 1);
+    assert_counts(&idle, 1, 0, 0, 0);
+    assert_eq!(idle.num_live(), 3);
+    assert_eq!((idle.pop_idle(), idle.pop_idle()), (Some(2), None));
+    let mut seen = Vec::new();
+    idle.each_core(|core| seen.push(*core));
+    assert_eq!(seen, [3], "it is retired still");
+}
+
+/// However a core comes back: if it is not wanted, nobody gets it.
+#[test]
+fn a_core_that_is_let_go_of_retires_if_it_is_not_wanted() {
+    let worker = parked_worker();
+    let ways: [&dyn Fn(&Idle<u32>, u32); 4] = [
+        &|idle, core| idle.push_idle(core),
+        &|idle, core| idle.park_worker(Some(core), &worker, false, false),
+        &|idle, core| idle.put_cores(vec![core]),
+        &|idle, core| {
+            idle.begin_search_anyway();
+            idle.unclaim(core);
+        },
+    ];
+    for way in ways {
+        let idle = busy(0..3);
+        assert_eq!(idle.set_wanted(1), 0);
+        assert_eq!((idle.num_live(), idle.num_idle()), (3, 0), "they are held");
+        way(&idle, 2);
+        assert_eq!((idle.num_live(), idle.num_idle()), (2, 0));
+        assert!(!idle.is_settled());
+        way(&idle, 0);
+        assert_eq!((idle.num_live(), idle.num_idle()), (2, 1));
+        way(&idle, 1);
+        assert_eq!((idle.num_live(), idle.num_idle()), (1, 1));
+        assert!(idle.is_settled() && idle.all_idle());
+        assert_eq!((idle.pop_idle(), idle.pop_idle()), (Some(0), None));
+    }
+}
+
+/// It is wanted again before its holder has looked up: it never retires.
+#[test]
+fn a_core_that_is_wanted_again_while_it_is_held_stays() {
+    let idle = busy(0..2);
+    assert_eq!(idle.set_wanted(1), 0);
+    assert_eq!(idle.set_wanted(2), 0);
+    idle.push_idle(1);
+    assert_eq!((idle.num_live(), idle.pop_idle()), (2, Some(1)));
+}
+
+#[test]
+fn a_new_core_is_idle_or_retired() {
+    let idle = Idle::new(1);
+    idle.add(0);
+    idle.add(1);
+    assert_eq!((idle.num_live(), idle.num_idle()), (1, 1));
+    assert_eq!(idle.set_wanted(2), 1);
+    assert_eq!((idle.num_live(), idle.num_idle()), (2, 2));
 }
 
 #[test]

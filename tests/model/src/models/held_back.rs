@@ -47,7 +47,7 @@ enum Flaw {
 
 struct Shared {
     held_back: HeldBack<u32>,
-    idle: Idle<u32>,
+    idle: Idle<()>,
     counted: AtomicBool,
 }
 
@@ -56,7 +56,7 @@ fn held_back(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared = Arc::new(Shared {
             held_back: HeldBack::new(1),
-            idle: Idle::new(),
+            idle: Idle::new(1),
             counted: AtomicBool::new(false),
         });
         shared.held_back.begin(&shared.counted);
@@ -80,7 +80,7 @@ fn held_back(flaw: Option<Flaw>) -> usize {
 fn work(shared: &Shared, flaw: Option<Flaw>) {
     let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
     let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
-    let mut core = Some(0);
+    let mut core = Some(());
     if shared.held_back.is_limit_reached() {
         shared.held_back.push(7);
     } else {

@@ -18,6 +18,7 @@ mod queue;
 mod reactor;
 #[cfg(feature = "net")]
 mod reactor_house;
+mod resize;
 mod retake;
 mod submitting;
 mod tasks;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Check> {
         queue::CHECKS,
         handover::CHECKS,
         held_back::CHECKS,
+        resize::CHECKS,
         blocking::CHECKS,
         next_slot::CHECKS,
         timers::CHECKS,

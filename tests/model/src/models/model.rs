@@ -12,6 +12,7 @@ use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::lifecycle::threads::Context;
 use crate::scheduler::lifecycle::{CountedWorker, settings};
 use crate::scheduler::monitor::Rounds;
+use crate::scheduler::monitor::watch::Watch;
 use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::observer::Observer;
 use crate::scheduler::processor::{Core, Processor};
@@ -26,6 +27,8 @@ use crate::twin;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Plan {
     pub(super) processors: usize,
+    /// There may be so many more.
+    pub(super) more_processors: usize,
     pub(super) tasks: usize,
     /// Each of the first so many tasks spawns two others when it runs.
     pub(super) parents: usize,
@@ -131,9 +134,10 @@ pub(super) fn run(plan: Plan, scene: impl FnOnce(&Model)) {
     machine::reset(plan.single);
     thread::grant_timeouts([plan.rounds, plan.keep_alives]);
     twin::set(plan.twin);
-    let shared = Shared::leak(plan.processors, Box::new(Blind)).expect("it is the first");
+    let room = plan.processors + plan.more_processors;
+    let shared = Shared::leak(room, Box::new(Blind)).expect("it is the first");
     let lease = Arc::new(Lease { shared });
-    let settings = Arc::new(settings());
+    let settings = Arc::new(settings(plan.processors, room));
     let netpoll = Netpoll::new().expect("this kernel refuses nothing");
     shared.prepare(&lease, settings.clone(), netpoll.clone());
     // The first is taken first.
@@ -162,9 +166,10 @@ pub(super) fn run(plan: Plan, scene: impl FnOnce(&Model)) {
     unsafe { sync::free_leaked() };
 }
 
-fn settings() -> Settings {
+fn settings(processors: usize, room: usize) -> Settings {
     Settings {
-        worker_threads: 1,
+        worker_threads: processors,
+        max_worker_threads: room,
         max_threads: 64,
         max_blocking_threads: 64,
         thread_keep_alive: Duration::from_secs(1),
@@ -384,7 +389,7 @@ impl Model {
 
     /// The processor in this place, as it is at present.
     pub(super) fn processor(&self, index: usize) -> &'static Processor {
-        self.shared.queues.processors[index].current()
+        self.shared.queues.slots()[index].current()
     }
 
     /// The monitor, in the hands of a model: it has found the polls of these processors stuck.
@@ -402,9 +407,11 @@ impl Model {
         }
         assert!(self.shared.wait_closed(None));
         self.book.check();
+        let idle = &self.shared.workers.idle;
+        let wanted = self.shared.queues.num_processors();
         assert_eq!(
-            self.shared.workers.idle.num_idle(),
-            self.plan.processors,
+            (idle.num_idle(), idle.num_live()),
+            (wanted, wanted),
             "a core is lost or counted wrongly"
         );
         assert!(self.shared.is_settled(), "something is counted still");
@@ -415,6 +422,8 @@ impl Model {
 pub(super) fn retake(rounds: &mut Rounds, model: &Model, index: usize) {
     let processor = model.processor(index);
     rounds.last = machine::now();
+    let places = model.shared.queues.slots().len();
+    rounds.watches.resize_with(places, Watch::new);
     rounds.watches[index].look(processor, rounds.last, true);
     rounds.stuck(index, true, &mut 1);
 }

@@ -6,7 +6,7 @@ use crate::checker::{explore, explore_at_length};
 use crate::queues::Queue;
 use crate::runner::Check;
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::worker::idle::{Claim, Idle, Next};
+use crate::scheduler::worker::idle::{Claim, Idle, Indexed, Next};
 use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, thread};
@@ -129,11 +129,11 @@ fn woken_too_soon(submitters: usize) -> usize {
 fn vain_claim(late: bool) -> usize {
     explore(3, move || {
         let place = Arc::new(Place {
-            idle: Idle::new(),
+            idle: Idle::new(1),
             queue: Queue::new(),
             done: AtomicBool::new(false),
         });
-        place.idle.put_cores(vec![()]);
+        place.idle.add(());
         let roles: [fn(&Place); 3] = [
             if late {
                 Place::claim_late_and_work
@@ -163,6 +163,12 @@ fn vain_claim(late: bool) -> usize {
     })
 }
 
+impl Indexed for () {
+    fn index(&self) -> usize {
+        0
+    }
+}
+
 struct Place {
     idle: Idle<()>,
     queue: Queue<&'static str>,
@@ -180,11 +186,10 @@ impl Place {
 
     /// As if `claim` counted and uncounted its search without the lock.
     fn claim_late_and_work(&self) {
-        if self.idle.begin_search(usize::MAX) {
-            match self.idle.pop_idle() {
-                Some(core) => self.work(core, true),
-                None => self.idle.end_search(),
-            }
+        self.idle.begin_search_anyway();
+        match self.idle.pop_idle() {
+            Some(core) => self.work(core, true),
+            None => self.idle.end_search(),
         }
     }
 

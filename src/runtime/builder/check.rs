@@ -1,0 +1,85 @@
+//! Whether the settings of a runtime can be used, and what follows from them and the environment.
+
+use std::io;
+
+use super::{Builder, SPARE_THREADS, wrap_thread};
+use crate::observe::journal::MOST_EVENTS;
+use crate::observe::{self, InstrumentSettings, OnStall};
+use crate::runtime::debug::Debugging;
+use crate::runtime::foreign::Foreign;
+use crate::runtime::usable::{default_workers, room, unusable, usable_workers};
+use crate::scheduler::Settings;
+use crate::sync::Arc;
+
+impl Builder {
+    /// What is to be started, if it can be.
+    pub(in crate::runtime) fn check(self) -> io::Result<(Settings, observe::Settings, Foreign)> {
+        let worker_threads = match self.worker_threads {
+            Some(count) => usable_workers(count, "worker_threads")?,
+            None => default_workers()?,
+        };
+        let max_worker_threads = room(self.max_worker_threads, worker_threads)?;
+        let max_threads = self
+            .max_threads
+            .unwrap_or(worker_threads.saturating_add(SPARE_THREADS));
+        if max_threads < worker_threads {
+            let reason = format!("must not be less than worker_threads, {worker_threads}");
+            return Err(unusable("max_threads", &reason));
+        }
+        if self.max_blocking_threads == 0 {
+            return Err(unusable("max_blocking_threads", "must not be zero"));
+        }
+        if self.stall_threshold.is_zero() {
+            return Err(unusable("stall_threshold", "must not be zero"));
+        }
+        if self.trace_events == 0 {
+            return Err(unusable("trace_events", "must not be zero"));
+        }
+        if self.trace_events > MOST_EVENTS {
+            return Err(unusable("trace_events", "must not exceed 16,777,216"));
+        }
+        if self.thread_stack_size == Some(0) {
+            return Err(unusable("thread_stack_size", "must not be zero"));
+        }
+        if self.thread_name.contains('\0') {
+            return Err(unusable("thread_name", "must not contain a NUL byte"));
+        }
+        let debugging = Debugging::from_environment();
+        let foreign = self.foreign.completed()?;
+        let settings = Settings {
+            worker_threads,
+            max_worker_threads,
+            max_threads,
+            max_blocking_threads: self.max_blocking_threads,
+            thread_keep_alive: self.thread_keep_alive,
+            wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
+            park_hooks: self.park_hooks.given(),
+            thread_name: self.thread_name,
+            name_thread: self.name_thread,
+            thread_stack_size: self.thread_stack_size,
+            stall_threshold: self.stall_threshold,
+            seed: None,
+            retakes: debugging.retakes,
+        };
+        let wanted = observe::Settings {
+            on_stall: match self.on_stall {
+                Some(hook) => OnStall::Call(Box::new(move |report| hook(report))),
+                None if debugging.reports_stalls => OnStall::print(),
+                None => OnStall::Ignore,
+            },
+            on_incident: None,
+            on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
+            schedtrace: debugging.schedtrace,
+            prints_on_sigquit: debugging.sigquit,
+            instruments: InstrumentSettings {
+                histograms: self.histograms.unwrap_or(debugging.histograms),
+                details: self.task_details.unwrap_or(debugging.details),
+                stacks: self.record_stacks.unwrap_or(debugging.stacks),
+                hooks: Arc::new(self.hooks),
+                records_flight: false,
+                events: self.trace_events,
+            },
+        };
+        Ok((settings, wanted, foreign))
+    }
+}
