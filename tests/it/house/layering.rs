@@ -10,7 +10,7 @@ use source::{Source, sources, words};
 /// The modules of each floor, from the ground up. Modules that share a floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["sync"],
-    &["clock", "stacks"],
+    &["clock", "machine", "stacks"],
     &["tasks", "reactor", "stderr"],
     &["blocking"],
     &["scheduler"],

@@ -1,0 +1,205 @@
+//! In processes of their own: a quota on a group that the kernel enforces, and no descriptors.
+//!
+//! The quota needs the right to make cgroups with a CPU controller: on most machines root has it, in a
+//! container mostly nobody.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use super::*;
+use crate::clock;
+use crate::machine::affinity::Thread;
+use crate::machine::cgroup::hierarchy::{Hierarchy, Version};
+use crate::machine::cgroup::read_if_there;
+
+/// The folder of the outer group, for the process that is to go into the inner one.
+const OUTER: &str = "EXECUTOR_TEST_CGROUP";
+
+/// A group with another one in it, both below the group of this process.
+struct Groups {
+    outer: PathBuf,
+    version: Version,
+}
+
+impl Groups {
+    fn create() -> io::Result<Groups> {
+        let membership = fs::read("/proc/self/cgroup")?;
+        let own = Hierarchy::find(Path::new("/"), &membership)?
+            .ok_or_else(|| io::Error::other("no hierarchy of CPU groups is mounted"))?;
+        let folder = format!("executor-test-{}", std::process::id());
+        let groups = Groups {
+            outer: own.groups[0].join(folder),
+            version: own.version,
+        };
+        fs::create_dir(&groups.outer)?;
+        if groups.version == Version::V2 {
+            fs::write(groups.outer.join("cgroup.subtree_control"), "+cpu")?;
+        }
+        fs::create_dir(groups.inner())?;
+        // A group whose limits cannot be set is of no use here.
+        groups.limit(&groups.inner(), None)?;
+        groups.limit(&groups.outer, Some(150_000))?;
+        Ok(groups)
+    }
+
+    fn inner(&self) -> PathBuf {
+        self.outer.join("inner")
+    }
+
+    /// Microseconds of each 100 ms. In version 1 an inner group may not have more than an outer one.
+    fn limit(&self, group: &Path, quota: Option<u64>) -> io::Result<()> {
+        let quota = quota.map(|quota| quota.to_string());
+        match self.version {
+            Version::V1 => {
+                fs::write(group.join("cpu.cfs_period_us"), "100000")?;
+                let quota = quota.as_deref().unwrap_or("-1");
+                fs::write(group.join("cpu.cfs_quota_us"), quota)
+            }
+            Version::V2 => {
+                let quota = quota.as_deref().unwrap_or("max");
+                fs::write(group.join("cpu.max"), format!("{quota} 100000"))
+            }
+        }
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        // A process leaves its group a moment after its end was told.
+        for group in [self.inner(), self.outer.clone()] {
+            for _ in 0..100 {
+                match fs::remove_dir(&group) {
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+/// Runs an ignored test of this module in a process of its own.
+fn run_ignored(test: &str, prepare: impl FnOnce(&mut Command) -> &mut Command) -> Output {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([
+        &format!("{module}::{test}"),
+        "--exact",
+        "--ignored",
+        "--nocapture",
+    ]);
+    prepare(&mut command).output().unwrap()
+}
+
+#[track_caller]
+fn assert_ran(child: &Output) {
+    let printed = String::from_utf8_lossy(&child.stdout);
+    let ran = child.status.success() && printed.contains("1 passed; 0 failed; 0 ignored");
+    assert!(ran, "{printed}\n{}", String::from_utf8_lossy(&child.stderr));
+}
+
+#[test]
+fn a_quota_that_the_kernel_enforces_is_told_and_so_is_its_throttling() {
+    let groups = match Groups::create() {
+        Ok(groups) => groups,
+        Err(error) => {
+            eprintln!("not checked, since no cgroup can be made here: {error}");
+            return;
+        }
+    };
+    let child = run_ignored("child_in_a_group", |command| {
+        command.env(OUTER, &groups.outer)
+    });
+    let (outer, inner) = (groups.outer.clone(), groups.inner());
+    drop(groups);
+    assert_ran(&child);
+    assert!(!inner.exists() && !outer.exists(), "the groups are left");
+}
+
+#[test]
+#[ignore = "a_quota_that_the_kernel_enforces_is_told_and_so_is_its_throttling starts it in a process of its own"]
+fn child_in_a_group() {
+    let Some(outer) = std::env::var_os(OUTER).map(PathBuf::from) else {
+        // Somebody has asked for all ignored tests.
+        return;
+    };
+    let is_v1 = outer.join("cpu.cfs_quota_us").exists();
+    let version = if is_v1 { Version::V1 } else { Version::V2 };
+    let groups = ManuallyDrop::new(Groups { outer, version });
+    let (outer, inner) = (groups.outer.clone(), groups.inner());
+    let limit = |group: &Path, quota: Option<u64>| groups.limit(group, quota).unwrap();
+    let mut cpus = Cpus::new();
+    let before = cpus.available_of(64);
+
+    // Zero stands for the process that writes. Its threads go with it.
+    fs::write(inner.join("cgroup.procs"), "0").unwrap();
+    assert_eq!(cpus.available_of(64), 1);
+    assert_eq!(cpus.available(Thread::Current), 1);
+    limit(&outer, Some(250_000));
+    assert_eq!(cpus.available_of(64), before.min(2));
+    limit(&outer, Some(900_000));
+    limit(&inner, Some(350_000));
+    assert_eq!(cpus.available_of(64), before.min(3));
+
+    // A tenth of a CPU for a process that takes a whole one; of the outer group, to which no
+    // process belongs itself.
+    limit(&inner, None);
+    limit(&outer, Some(10_000));
+    assert_eq!(cpus.available_of(64), 1);
+    let begin = cpus.throttling().unwrap();
+    let end = clock::now() + Duration::from_secs(20);
+    let throttling = loop {
+        let now = cpus.throttling().unwrap();
+        let is_told = now.throttled > begin.throttled && now.duration > begin.duration;
+        if is_told || clock::now() > end {
+            break now;
+        }
+    };
+    // So that this process comes to its end soon.
+    limit(&outer, None);
+    assert!(throttling.throttled > begin.throttled, "{throttling:?}");
+    assert!(throttling.duration > begin.duration, "{throttling:?}");
+    assert!(throttling.periods > begin.periods, "{throttling:?}");
+}
+
+#[test]
+fn a_process_without_descriptors_keeps_the_limit_that_it_knew() {
+    assert_ran(&run_ignored("child_runs_out_of_descriptors", |command| {
+        command
+    }));
+}
+
+#[test]
+#[ignore = "a_process_without_descriptors_keeps_the_limit_that_it_knew starts it in a process of its own"]
+fn child_runs_out_of_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let tree = Tree::new("descriptors");
+    tree.file("proc/self/cgroup", "0::/a\n")
+        .file(
+            "proc/self/mountinfo",
+            "31 22 0:28 / /m rw - cgroup2 cgroup2 rw\n",
+        )
+        .file("m/a/cpu.max", "200000 100000\n");
+    let mut cpus = Cpus::at(&tree.0);
+    assert_eq!(cpus.available_of(64), 2);
+    let usual = getrlimit(Resource::Nofile);
+    let mut none = usual;
+    none.current = Some(0);
+    let with_none = |cpus: &mut Cpus| {
+        setrlimit(Resource::Nofile, none).unwrap();
+        let told = cpus.available_of(64);
+        let is_refused = read_if_there(&tree.0.join("m/a/cpu.max")).is_err();
+        setrlimit(Resource::Nofile, usual).unwrap();
+        assert!(is_refused);
+        told
+    };
+    assert_eq!(with_none(&mut cpus), 2);
+    tree.file("m/a/cpu.max", "300000 100000\n");
+    assert_eq!(with_none(&mut cpus), 2);
+    assert_eq!(cpus.available_of(64), 3);
+    assert_eq!(with_none(&mut Cpus::at(&tree.0)), 64);
+}
