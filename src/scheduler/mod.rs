@@ -206,6 +206,7 @@ mod acquire;
 mod foreign_wakers;
 pub(crate) mod inspect;
 pub(crate) mod lifecycle;
+mod mask;
 mod monitor;
 mod netpoll;
 pub(crate) mod observer;

@@ -16,6 +16,8 @@ use self::busy_time::BusyTime;
 use self::next_slot::NextSlot;
 use self::ownership::Ownership;
 use super::rng::Rng;
+use super::run_queues::marks::Mark;
+use super::run_queues::steal::Victim;
 use super::worker::idle::Indexed;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -121,9 +123,10 @@ pub(crate) struct Core {
     /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly
     /// always.
     intake: Cell<u32>,
-    /// For [`RunQueues::steal`](super::run_queues::RunQueues::steal): the ticks of all processors
-    /// when the search began.
-    pub(super) victims_ticks: RefCell<Vec<u64>>,
+    /// Kept for its memory: see [`RunQueues::steal`](super::run_queues::RunQueues::steal).
+    pub(super) victims: RefCell<Vec<Victim>>,
+    /// Whether its place may have work in it: see [`super::run_queues::marks`].
+    mark: Mark,
 }
 
 /// Of [`Core::intake`]: a switch of the [`observer`](super::observer) is on.
@@ -216,11 +219,12 @@ impl Processor {
 impl Core {
     /// The core of the processor that was made for this queue.
     pub(super) fn new(
-        index: usize,
+        mark: Mark,
         processor: &'static Processor,
         queue: LocalQueue<Runnable>,
         seed: u64,
     ) -> Box<Core> {
+        let index = mark.place();
         Box::new(Core {
             index,
             processor,
@@ -230,7 +234,8 @@ impl Core {
             streak: Cell::new(0),
             awaits_job: Cell::new(false),
             intake: Cell::new(0),
-            victims_ticks: RefCell::new(Vec::new()),
+            victims: RefCell::new(Vec::new()),
+            mark,
         })
     }
 
@@ -387,6 +392,16 @@ impl Core {
 impl Indexed for Box<Core> {
     fn index(&self) -> usize {
         self.index
+    }
+
+    fn begins_work(&self) {
+        self.mark.set();
+    }
+
+    fn ends_work(&self) {
+        if self.queue.is_empty() {
+            self.mark.take_off();
+        }
     }
 }
 

@@ -18,6 +18,11 @@ use crossbeam_deque::Worker as LocalQueue;
 use crossbeam_utils::CachePadded;
 
 use super::{Core, Processor};
+#[cfg(test)]
+use crate::scheduler::mask::Mask;
+use crate::scheduler::run_queues::marks::Mark;
+#[cfg(test)]
+use crate::sync::Arc;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -27,7 +32,8 @@ mod tests;
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct ProcessorSlot {
-    index: usize,
+    /// The place's.
+    mark: Mark,
     /// The instance in the place. The monitor writes it when it retakes; thieves and the monitor
     /// read it.
     current: ProcessorRef,
@@ -49,9 +55,9 @@ struct Instances {
 
 impl ProcessorSlot {
     /// An empty place, for [`ProcessorSlot::replace`] to fill.
-    pub(crate) fn new(index: usize) -> ProcessorSlot {
+    pub(crate) fn new(mark: Mark) -> ProcessorSlot {
         ProcessorSlot {
-            index,
+            mark,
             current: ProcessorRef::none(),
             instances: Mutex::default(),
             seed: AtomicU64::new(0),
@@ -61,9 +67,15 @@ impl ProcessorSlot {
     /// A place and the core of its first instance.
     #[cfg(test)]
     pub(crate) fn filled(index: usize) -> (ProcessorSlot, Box<Core>) {
-        let slot = ProcessorSlot::new(index);
+        let mask = Arc::new(Mask::new(index + 1));
+        let slot = ProcessorSlot::new(Mark::new(&mask, index));
         let core = slot.replace();
         (slot, core)
+    }
+
+    /// Which processor's place it is.
+    pub(crate) fn index(&self) -> usize {
+        self.mark.place()
     }
 
     /// The instance in this place, which must be filled.
@@ -89,7 +101,7 @@ impl ProcessorSlot {
         instances.all.push(processor);
         drop(instances);
         let seed = self.seed.load(Ordering::Relaxed).wrapping_add(number << 32);
-        Core::new(self.index, processor, queue, seed)
+        Core::new(self.mark.clone(), processor, queue, seed)
     }
 
     /// The core of an instance that is not in the place any more.

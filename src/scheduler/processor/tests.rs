@@ -9,8 +9,9 @@ use crossbeam_utils::CachePadded;
 use proptest::prelude::*;
 
 use super::*;
+use crate::scheduler::mask::Mask;
 use crate::scheduler::run_queues::steal::{BATCH, steal_one};
-use crate::sync::{Mutex, thread};
+use crate::sync::{Arc, Mutex, thread};
 use crate::tasks::{Id, Meta};
 
 /// A runnable that nobody runs, and its id.
@@ -32,7 +33,8 @@ fn core() -> Box<Core> {
     let processor: &'static CachePadded<Processor> =
         Box::leak(Box::new(Processor::new(&queue).into()));
     keep(processor);
-    Core::new(0, processor, queue, 1)
+    let mask = Arc::new(Mask::new(1));
+    Core::new(Mark::new(&mask, 0), processor, queue, 1)
 }
 
 /// Processors live for ever. In a runtime its place knows of them; here nobody would, and leak

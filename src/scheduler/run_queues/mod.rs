@@ -20,13 +20,17 @@ use crossbeam_utils::CachePadded;
 
 use self::compute_limit::ComputeLimit;
 use self::detached::DetachedList;
+use self::marks::Mark;
+use super::mask::Mask;
 use super::processor::slot::ProcessorSlot;
 use super::processor::{Core, Processor};
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::tasks::Runnable;
 
 pub(crate) mod compute_limit;
 pub(crate) mod detached;
+pub(crate) mod marks;
 pub(crate) mod steal;
 
 /// See the module's documentation.
@@ -34,6 +38,8 @@ pub(crate) mod steal;
 pub(crate) struct RunQueues {
     /// Places for as many processors as there may be.
     places: Box<[CachePadded<ProcessorSlot>]>,
+    /// Those that may have work in them: see [`marks`].
+    marked: Arc<Mask>,
     /// So many of them are filled, from the first on. [`RunQueues::fill`] writes it when they are,
     /// with release; who reads it, with acquire, finds them filled.
     filled: AtomicUsize,
@@ -49,9 +55,11 @@ pub(crate) struct RunQueues {
 impl RunQueues {
     /// The queues of a runtime that may have so many processors, and has none yet.
     pub(super) fn new(room: usize) -> RunQueues {
-        let places = (0..room).map(|index| ProcessorSlot::new(index).into());
+        let marked = Arc::new(Mask::new(room));
+        let places = (0..room).map(|index| ProcessorSlot::new(Mark::new(&marked, index)).into());
         RunQueues {
             places: places.collect(),
+            marked,
             filled: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             detached: DetachedList::new(),
@@ -108,6 +116,21 @@ impl RunQueues {
         self.slots().iter().map(|slot| slot.current())
     }
 
+    /// The places that may have work in them. Others have none: see [`marks`].
+    pub(super) fn marked(&self) -> impl Iterator<Item = &ProcessorSlot> {
+        // It was filled before it was marked.
+        self.marked.iter().map(|index| &*self.places[index])
+    }
+
+    /// The same, and those that were marked when this was asked with `last` the last time.
+    pub(super) fn marked_lately<'a>(
+        &'a self,
+        last: &'a mut Vec<u64>,
+    ) -> impl Iterator<Item = &'a ProcessorSlot> {
+        let places = self.marked.iter_with_last(last);
+        places.map(|index| &*self.places[index])
+    }
+
     /// The processor that this is an instance of.
     pub(super) fn index_of(&self, instance: &Processor) -> Option<usize> {
         let current = self.current().position(|other| ptr::eq(other, instance));
@@ -125,14 +148,15 @@ impl RunQueues {
     /// Whether any queue has something in it. Next slots do not count: their owners run them next.
     pub(super) fn has_visible_work(&self) -> bool {
         !self.global.is_empty()
-            || self.current().any(|at| !at.stealer.is_empty())
+            || (self.marked()).any(|slot| !slot.current().stealer.is_empty())
             || self.detached.iter().any(|at| !at.stealer.is_empty())
             || self.compute_limit.is_held_back_due()
     }
 
     /// Runnables that wait in queues where thieves see them, roughly.
     pub(super) fn num_visible(&self) -> usize {
-        let local = self.current().chain(self.detached.iter());
+        let local = self.marked().map(ProcessorSlot::current);
+        let local = local.chain(self.detached.iter());
         self.global.len() + local.map(|at| at.stealer.len()).sum::<usize>()
     }
 
@@ -207,10 +231,10 @@ impl RunQueues {
     /// What a worker finds while the limit is reached: see [`compute_limit`].
     #[cold]
     fn find_light(&self, core: &Core) -> Option<Runnable> {
-        let ticks: Vec<u64> = self.current().map(|at| at.tick.get()).collect();
+        let victims = self.victims(core);
         let take = || {
             self.pop_global()
-                .or_else(|| self.steal_single(core, &ticks))
+                .or_else(|| self.steal_single(core, &victims))
         };
         let light = self.compute_limit.take_light(take);
         // Fewer may compute by now.

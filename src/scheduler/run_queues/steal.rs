@@ -1,15 +1,22 @@
 //! Taking work from other processors.
 //!
-//! Four passes over all processors, each in a random order without repeats (Go's `stealWork`):
-//! start anywhere, step by a number that has no common divisor with P. A pass takes half of the
+//! A search begins with a list of its **victims**, the places that may have work
+//! ([`super::marks`]), without the thief's own; so it costs nothing for processors that are idle.
+//! What is marked later is for the next search, or for the look that ends this one
+//! ([`crate::scheduler::worker::idle`]).
+//!
+//! Four passes over the victims, each in a random order without repeats (Go's `stealWork`): start
+//! anywhere, step by a number that has no common divisor with theirs. A pass takes half of the
 //! first queue that has something, at most [`BATCH`]. The next slots are looked at on the last pass
 //! only, and a slot is taken only when its processor has not begun a poll since this search began:
 //! a pair of tasks that wake each other is not torn apart, while a task that waits behind a long
 //! poll is found.
 //!
 //! Each pass ends with the detached processors that hold work ([`super::detached`]). Processors are
-//! scanned and not threads: however many threads exist, blocked ones among them, a search costs 4·P
-//! looks.
+//! scanned and not threads: however many threads exist, blocked ones among them, a search costs
+//! four looks at each busy processor, 4·P at most.
+
+use std::cell::RefMut;
 
 use crossbeam_deque::Steal;
 
@@ -23,29 +30,32 @@ pub(crate) const BATCH: usize = 128;
 
 const PASSES: usize = 4;
 
+/// A place that a search looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Victim {
+    /// The place's.
+    index: usize,
+    /// Of its processor, when the search began.
+    tick: u64,
+}
+
 impl RunQueues {
     /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue
     /// afterwards.
     pub(crate) fn steal(&self, thief: &Core) -> Option<(Runnable, &'static Processor)> {
-        let slots = self.slots();
-        let count = slots.len();
-        if count == 1 && self.detached.is_empty() {
+        let victims = self.victims(thief);
+        if victims.is_empty() && self.detached.is_empty() {
             return None;
         }
-        let mut ticks = thief.victims_ticks.borrow_mut();
-        ticks.clear();
-        ticks.extend(slots.iter().map(|slot| slot.current().tick.get()));
         for pass in 0..PASSES {
-            for index in random_order(&thief.rng, count) {
-                if index == thief.index {
-                    continue;
-                }
-                let victim = slots[index].current();
+            for at in random_order(&thief.rng, victims.len()) {
+                let Victim { index, tick } = victims[at];
+                let victim = self.places[index].current();
                 if let Some(runnable) = steal_batch(victim, thief) {
                     return Some((runnable, victim));
                 }
                 let last = pass == PASSES - 1;
-                if last && !victim.next.is_empty() && victim.tick.get() == ticks[index] {
+                if last && !victim.next.is_empty() && victim.tick.get() == tick {
                     if let Some(runnable) = victim.next.steal() {
                         return Some((runnable, victim));
                     }
@@ -58,6 +68,18 @@ impl RunQueues {
             }
         }
         None
+    }
+
+    /// Whom a search looks at. The list is the thief's own, kept for its memory.
+    pub(super) fn victims<'a>(&self, thief: &'a Core) -> RefMut<'a, Vec<Victim>> {
+        let mut victims = thief.victims.borrow_mut();
+        victims.clear();
+        let places = self.marked().filter(|slot| slot.index() != thief.index);
+        victims.extend(places.map(|slot| Victim {
+            index: slot.index(),
+            tick: slot.current().tick.get(),
+        }));
+        victims
     }
 
     /// Takes one runnable of a stuck worker's queue, any of theirs: for a worker that has work of
@@ -76,14 +98,12 @@ impl RunQueues {
     }
 
     /// One runnable of anybody's, a processor's, a stuck worker's, or one in the next slot of a
-    /// processor whose poll has gone on since `ticks` were read: for a thief that wants to look at
+    /// processor whose poll has gone on since the search began: for a thief that wants to look at
     /// each. See [`super::compute_limit`].
-    pub(super) fn steal_single(&self, thief: &Core, ticks: &[u64]) -> Option<Runnable> {
-        let slots = &self.slots()[..ticks.len()];
+    pub(super) fn steal_single(&self, thief: &Core, victims: &[Victim]) -> Option<Runnable> {
         let victims = || {
-            random_order(&thief.rng, slots.len())
-                .filter(|&index| index != thief.index)
-                .map(|index| (slots[index].current(), ticks[index]))
+            random_order(&thief.rng, victims.len())
+                .map(|at| (self.places[victims[at].index].current(), victims[at].tick))
         };
         let queues = victims().map(|(victim, _)| victim);
         let mut queues = (queues.chain(self.detached.iter())).filter(|at| !at.stealer.is_empty());
@@ -135,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_processor_exactly_once_per_pass() {
-        for count in 1..100 {
+        for count in 0..100 {
             let rng = Rng::new(count as u64, 0);
             for _ in 0..10 {
                 let mut order: Vec<usize> = random_order(&rng, count).collect();

@@ -110,6 +110,13 @@ const CLOSED: u64 = 1 << 63;
 /// A core, which knows its processor's index. From `Lists::wanted` on, it retires.
 pub(crate) trait Indexed {
     fn index(&self) -> usize;
+
+    /// It is about to be idle no more: step 1 of
+    /// [`marks`](crate::scheduler::run_queues::marks).
+    fn begins_work(&self) {}
+
+    /// It is about to be idle, or to retire: step 2.
+    fn ends_work(&self) {}
 }
 
 /// A reading of the counts.
@@ -464,6 +471,7 @@ impl<C: Indexed> Idle<C> {
 
     /// A core that its holder lets go of is idle, or retires. Gives the change of the counts.
     fn put(&self, lists: &mut Lists<C>, core: C) -> u64 {
+        core.ends_work();
         if core.index() < self.num_wanted() {
             lists.cores.push(core);
             return IDLE;
@@ -477,6 +485,7 @@ impl<C: Indexed> Idle<C> {
             return None;
         }
         let core = lists.cores.pop()?;
+        core.begins_work();
         self.counts.fetch_sub(IDLE, Ordering::SeqCst);
         Some(core)
     }
@@ -494,6 +503,7 @@ impl<C: Indexed> Idle<C> {
     pub(crate) fn take_cores(&self) -> Vec<C> {
         let mut lists = self.lists.lock();
         let cores = std::mem::take(&mut lists.cores);
+        cores.iter().for_each(C::begins_work);
         self.counts
             .fetch_sub(IDLE * cores.len() as u64, Ordering::SeqCst);
         cores
