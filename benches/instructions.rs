@@ -1,21 +1,35 @@
-//! The hot paths, one at a time and on one worker, for `ci/instructions.sh` to count what they execute.
+//! The hot paths, one at a time, for `ci/instructions.sh` to count what they execute: on one worker, and from outside beside
+//! many that are idle.
 //!
 //! `instructions PATH N` goes through a path `N` times; without `N` as often as the script begins with, and without
 //! arguments the program lists the paths and these numbers. No time is measured here: what a path costs is what the
-//! worker's thread executes more for a larger `N`.
+//! threads that count ([`this_thread_counts`]) execute more for a larger `N`.
 //!
-//! Everything happens on the worker: a path is a task and wakes nobody outside until its end. So the counts depend on
-//! neither threads nor the clock, and what other crates add (channels, streams) is kept out by cells of its own.
+//! *On one worker.* Everything happens there: a path is a task and wakes nobody outside until its end. So the counts depend
+//! on neither threads nor the clock, and what other crates add (channels, streams) is kept out by cells of its own.
 //!
-//! Not in here, for they are not the same twice: wakes from foreign threads and `spawn_blocking`, whose counts depend on who
-//! is awake when.
+//! *`PATH@P`: beside P processors, all of them idle.* A thread outside does something that one worker is woken for, and does
+//! it again when that worker has parked and the runtime is quiet. So who is awake when is the same each time:
+//!
+//! | path | counted are | what they execute |
+//! |---|---|---|
+//! | `remote_spawn@P` | the thread outside, and the worker that it wakes | spawning a task, waking the worker; there: waking up, finding the task, polling it to its end, looking everywhere for more, parking |
+//! | `wake@P` | the same | the same of a task that waits, woken by its waker |
+//! | `park@P` | the worker with the driver | its wait ends by an event, it takes a processor, polls the task that reads a byte, looks everywhere for more, and waits again |
+//!
+//! `wake@64half` is `wake@64` while 32 processors are held by polls that block: a search that finds nothing looks at
+//! each of them.
+//!
+//! Not in here, for it is not the same twice: `spawn_blocking`, whose counts depend on who is awake when.
 
 use std::future::Future;
 use std::hint::black_box;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use executor::net::unix::UnixStream;
@@ -41,7 +55,23 @@ const PATHS: &[(&str, usize)] = &[
     ("arm_cancel", 5_000),
     ("arm_fire", 2_500),
     ("read_write", 2_000),
+    ("remote_spawn@2", QUIET),
+    ("remote_spawn@16", QUIET),
+    ("remote_spawn@64", QUIET),
+    ("remote_spawn@256", QUIET),
+    ("wake@2", QUIET),
+    ("wake@16", QUIET),
+    ("wake@64", QUIET),
+    ("wake@256", QUIET),
+    ("wake@64half", QUIET),
+    ("park@2", QUIET),
+    ("park@16", QUIET),
+    ("park@64", QUIET),
+    ("park@256", QUIET),
 ];
+
+/// Each takes a millisecond, in which all come to rest.
+const QUIET: usize = 60;
 
 /// Tasks that exist at the same time, in the paths that need several.
 const BATCH: usize = 100;
@@ -77,6 +107,9 @@ fn main() -> ExitCode {
 }
 
 fn go(path: &str, times: usize) {
+    if let Some((path, processors)) = path.split_once('@') {
+        return go_beside(path, processors, times);
+    }
     let runtime = executor::Builder::new()
         .worker_threads(1)
         .build()
@@ -101,16 +134,183 @@ fn go(path: &str, times: usize) {
 
 fn on_worker(runtime: &Runtime, path: impl Future<Output = ()> + Send + 'static) {
     let main = runtime.spawn(async {
-        this_is_the_worker();
+        this_thread_counts();
         path.await;
     });
     runtime.block_on(main).expect("the path ends");
 }
 
-/// The script knows the worker's profile by this name.
+/// The script knows by this name of which threads it is to count what they execute.
 #[inline(never)]
-fn this_is_the_worker() {
+fn this_thread_counts() {
     black_box(());
+}
+
+/// From outside, beside so many processors.
+fn go_beside(path: &str, processors: &str, times: usize) {
+    let (processors, held) = match processors.strip_suffix("half") {
+        Some(all) => (number(all), number(all) / 2),
+        None => (number(processors), 0),
+    };
+    let runtime = executor::Builder::new()
+        .worker_threads(processors)
+        .build()
+        .expect("threads");
+    let quiet = Quiet::of(&runtime, processors);
+    let end = Arc::new(AtomicBool::new(false));
+    let held: Vec<_> = (0..held).map(|_| quiet.hold(&runtime, &end)).collect();
+    match path {
+        "remote_spawn" => remote_spawn(&runtime, &quiet, times),
+        "wake" => remote_wake(&runtime, &quiet, times),
+        "park" => park(&runtime, &quiet, times),
+        _ => unreachable!("main has checked the name"),
+    }
+    end.store(true, Ordering::Relaxed);
+    held.iter().for_each(Thread::unpark);
+    quiet.end();
+}
+
+fn number(digits: &str) -> usize {
+    digits.parse().expect("the paths have numbers")
+}
+
+fn remote_spawn(runtime: &Runtime, quiet: &Quiet, times: usize) {
+    this_thread_counts();
+    for number in 0..times {
+        drop(runtime.spawn(async move {
+            this_thread_counts();
+            one(number).await
+        }));
+        quiet.wait();
+    }
+}
+
+fn remote_wake(runtime: &Runtime, quiet: &Quiet, times: usize) {
+    this_thread_counts();
+    let flag = Flag::leak();
+    drop(runtime.spawn(async move {
+        loop {
+            this_thread_counts();
+            flag.raised().await;
+        }
+    }));
+    quiet.wait();
+    for _ in 0..times {
+        flag.raise();
+        quiet.wait();
+    }
+}
+
+fn park(runtime: &Runtime, quiet: &Quiet, times: usize) {
+    let (mut here, there) = std::os::unix::net::UnixStream::pair().expect("sockets");
+    let mut there = UnixStream::try_from(there).expect("a socket");
+    drop(runtime.spawn(async move {
+        let mut byte = [0];
+        // The worker that polls it first is another one than those that the network wakes.
+        while there.read_exact(&mut byte).await.is_ok() {
+            this_thread_counts();
+        }
+    }));
+    quiet.wait();
+    for _ in 0..times {
+        here.write_all(&[7]).expect("room for a byte");
+        quiet.wait();
+    }
+}
+
+/// Knows when a runtime has come to rest again. A thread of its own looks, so that what it executes does not count.
+struct Quiet {
+    looker: std::thread::JoinHandle<()>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Who waits, if the looker is to look.
+    waiting: Mutex<Option<Thread>>,
+    is_quiet: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Quiet {
+    /// Waits until all of its workers have parked.
+    fn of(runtime: &Runtime, processors: usize) -> Quiet {
+        let state = Arc::new(State::default());
+        let looker = {
+            let (handle, state) = (runtime.handle().clone(), state.clone());
+            std::thread::spawn(move || state.look(&handle, processors))
+        };
+        let quiet = Quiet { looker, state };
+        quiet.wait();
+        quiet
+    }
+
+    /// Until a worker has parked since the last time, and nothing has gone on since.
+    fn wait(&self) {
+        *self.state.waiting.lock().expect("no panic") = Some(std::thread::current());
+        self.looker.thread().unpark();
+        while !self.state.is_quiet.swap(false, Ordering::AcqRel) {
+            std::thread::park();
+        }
+    }
+
+    /// Has a poll hold a processor until `end`, in the kernel; its thread.
+    fn hold(&self, runtime: &Runtime, end: &Arc<AtomicBool>) -> Thread {
+        let thread = Arc::new(OnceLock::new());
+        let (holder, end) = (thread.clone(), end.clone());
+        drop(runtime.spawn(async move {
+            let _ = holder.set(std::thread::current());
+            while !end.load(Ordering::Relaxed) {
+                std::thread::park();
+            }
+        }));
+        while thread.get().is_none() {
+            std::thread::sleep(State::LOOK);
+        }
+        thread.get().expect("it was seen").clone()
+    }
+
+    fn end(self) {
+        self.state.is_over.store(true, Ordering::Release);
+        self.looker.thread().unpark();
+        self.looker.join().expect("no panic");
+    }
+}
+
+impl State {
+    const LOOK: Duration = Duration::from_micros(300);
+
+    fn look(&self, handle: &executor::Handle, processors: usize) {
+        let figures = || {
+            let metrics = handle.metrics();
+            let workers = 0..metrics.num_workers();
+            let parks: u64 = workers
+                .clone()
+                .map(|at| metrics.worker_park_count(at))
+                .sum();
+            let polls: u64 = workers.map(|at| metrics.worker_poll_count(at)).sum();
+            (parks, polls)
+        };
+        let mut parked = processors as u64 - 1;
+        while !self.is_over.load(Ordering::Acquire) {
+            let Some(waiting) = self.waiting.lock().expect("no panic").take() else {
+                std::thread::park();
+                continue;
+            };
+            let mut last = (0, 0);
+            loop {
+                std::thread::sleep(State::LOOK);
+                let now = figures();
+                if now.0 > parked && now == last {
+                    parked = now.0;
+                    break;
+                }
+                last = now;
+            }
+            self.is_quiet.store(true, Ordering::Release);
+            waiting.unpark();
+        }
+    }
 }
 
 fn one(number: usize) -> impl Future<Output = u64> + Send + 'static {

@@ -69,10 +69,16 @@ profile() {
         fail "$2 ended with status $?: $(cat "$1.log")"
 }
 
-# count FILE: the instructions of the worker's thread: all, own, locked.
+# count FILE: the instructions of the threads that count: all, own, locked.
 count() {
-    local worker
-    worker=$(grep -lF this_is_the_worker "$1"-*) || fail "no thread of $1 is the worker"
+    local counted file sum
+    counted=$(grep -lF this_thread_counts "$1"-*) || fail "no thread of $1 counts"
+    for file in $counted; do
+        count_thread "$file" "$1" || return 1
+    done | awk '{ all += $1; own += $2; locked += $3; threads++ } END { printf "%d %d %d\n", all, own, locked; exit !threads }'
+}
+
+count_thread() {
     awk -v program="$program" '
         # "(id) name" the first time, "(id)" from then on.
         function object(text) {
@@ -89,9 +95,9 @@ count() {
         /^[-+*0-9]/ { all += $2; bus += $3; if (here == program) { own += $2; locked += $3 } }
         /^totals:/ { if ($2 == all && $3 == bus) understood = 1 }
         END { if (!understood) exit 1; printf "%d %d %d\n", all, own, locked }
-    ' "$worker" || fail "cannot read the profiles of $("$valgrind" --version)"
-    if [ -n "${KEEP-}" ] && [[ $1 != *.once ]]; then
-        cp "$worker" "$KEEP/${1##*/}"
+    ' "$1" || fail "cannot read the profiles of $("$valgrind" --version)"
+    if [ -n "${KEEP-}" ] && [[ $2 != *.once ]]; then
+        cp "$1" "$KEEP/${2##*/}${1##"$2"}"
     fi
 }
 

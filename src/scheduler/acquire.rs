@@ -71,6 +71,7 @@ use super::monitor::probe;
 use super::observer::Event;
 use super::off_processor::OffProcessorGuard;
 use super::processor::{Core, Processor};
+use super::worker::idle::Look;
 use super::{Shared, lifecycle, this_thread};
 use crate::clock;
 use crate::sync::atomic::Ordering;
@@ -138,8 +139,10 @@ impl Shared {
 
     /// Steps 2 and 3.
     pub(super) fn pass_on(&'static self, core: Box<Core>) {
-        self.workers.idle.push_idle(core);
-        if self.queues.has_visible_work() || !self.workers.idle.has_driver() {
+        // If somebody searches, nobody could be woken, and that one looks at the network, too.
+        let look = self.workers.idle.push_idle(core);
+        if look == Look::Due && (self.queues.has_visible_work() || !self.workers.idle.has_driver())
+        {
             self.wake_one();
         }
         if !self.services.timers.are_watched() {

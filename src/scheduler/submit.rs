@@ -326,7 +326,10 @@ impl Shared {
     pub(super) fn take_back(&self, core: Box<Core>, searching: bool) {
         match searching {
             true => self.workers.idle.unclaim(core),
-            false => self.workers.idle.push_idle(core),
+            // The look is left to those that the work stays queued for.
+            false => {
+                self.workers.idle.push_idle(core);
+            }
         }
         self.notify_shutdown_if_closed();
     }

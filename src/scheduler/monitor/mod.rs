@@ -192,6 +192,8 @@ struct Rounds {
     polls: u64,
     ticks: Vec<u64>,
     watches: Vec<Watch>,
+    /// The places that were marked in the last round: those whose watch may know of a poll.
+    watched: Vec<u64>,
     /// Polls that go on although their processor was retaken, until they have been reported.
     stalls: Stalls,
     detached: DetachedPolls,
@@ -244,6 +246,7 @@ impl Rounds {
             polls: 0,
             ticks: Vec::new(),
             watches: Vec::new(),
+            watched: Vec::new(),
             stalls: Stalls::new(threshold),
             detached: DetachedPolls::new(),
             eager_until: now,
@@ -317,10 +320,12 @@ impl Rounds {
         let eager = shared.workers.idle.num_idle() == 0 && shared.queues.has_visible_work();
         self.period = PERIOD;
         let mut waiting = None;
-        let slots = shared.queues.slots();
-        self.watches.resize_with(slots.len(), Watch::new);
-        for (index, slot) in slots.iter().enumerate() {
-            let processor = slot.current();
+        // Others are idle, and were so a round ago.
+        let mut watched = std::mem::take(&mut self.watched);
+        for slot in shared.queues.marked_lately(&mut watched) {
+            let (index, processor) = (slot.index(), slot.current());
+            let known = self.watches.len().max(index + 1);
+            self.watches.resize_with(known, Watch::new);
             match self.watches[index].look(processor, self.last, eager) {
                 Verdict::Moving if processor.is_held() => {
                     self.detached.went_by(shared, processor.task())
@@ -338,6 +343,7 @@ impl Rounds {
                 shared.tell_stall(stall);
             }
         }
+        self.watched = watched;
         if self.last < self.eager_until {
             self.look_again_in(EAGER_PERIOD);
         }
@@ -430,8 +436,9 @@ impl Rounds {
         }
         self.asked = self.last;
         self.detached.look(self.shared);
-        for processor in self.shared.queues.current() {
-            processor.ownership.request_yield();
+        // What is held is marked.
+        for slot in self.shared.queues.marked() {
+            slot.current().ownership.request_yield();
         }
     }
 }

@@ -34,12 +34,12 @@ impl Rounds {
 
     pub(super) fn work_is_hidden(&mut self) -> bool {
         let mut hidden = self.shared.queues.has_visible_work();
-        let slots = self.shared.queues.slots();
-        self.ticks.resize(slots.len(), 0);
-        for (slot, seen) in slots.iter().zip(&mut self.ticks) {
-            let processor = slot.current();
+        for slot in self.shared.queues.marked() {
+            let (index, processor) = (slot.index(), slot.current());
             let tick = processor.tick.get();
-            hidden |= std::mem::replace(seen, tick) == tick && !processor.next.is_empty();
+            self.ticks.resize(self.ticks.len().max(index + 1), 0);
+            let seen = std::mem::replace(&mut self.ticks[index], tick);
+            hidden |= seen == tick && !processor.next.is_empty();
         }
         hidden
     }

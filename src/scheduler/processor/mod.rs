@@ -126,7 +126,7 @@ pub(crate) struct Core {
     /// Kept for its memory: see [`RunQueues::steal`](super::run_queues::RunQueues::steal).
     pub(super) victims: RefCell<Vec<Victim>>,
     /// Whether its place may have work in it: see [`super::run_queues::marks`].
-    mark: Mark,
+    pub(super) mark: Mark,
 }
 
 /// Of [`Core::intake`]: a switch of the [`observer`](super::observer) is on.

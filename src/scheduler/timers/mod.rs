@@ -26,6 +26,21 @@
 //! the timers after them: a tick beside them is as late as a few pieces take, and not as they all
 //! do.
 //!
+//! # Which wheels have anything
+//!
+//! Who wants to know the earliest deadline asks the wheels that are **marked**, in one mask for all,
+//! and not each of P. A wheel is marked while anything is armed on it, and perhaps longer.
+//!
+//! 1. Who arms marks the wheel, if it is not marked, under the wheel's lock and before anything that
+//!    the protocol above says of arming. So whoever would see the deadline sees the mark.
+//! 2. What is armed no more leaves the mark where it is: a task that arms and cancels by turns
+//!    touches nothing that others read. Who meets more than [`STALE`] wheels that are marked and
+//!    empty takes the marks off ([`Timers::unmark_empty`]), of each under its lock and only if it is
+//!    empty. What is armed there later marks it again.
+//!
+//! The failure without the lock: a wheel is found empty, a timer is armed there, which finds the
+//! mark set; then the mark goes, and nobody waits for that timer.
+//!
 //! Arming on a worker wakes nobody: that worker is awake, and when it parks it is in case 2 or 3. A
 //! worker whose processor was retaken arms on the remote wheel, as it may not come back for long;
 //! what it armed at the very moment of the retake, the monitor finds in its next rounds.
@@ -36,6 +51,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use self::wheel::{Key, PIECE, Wheel};
+use super::mask::Mask;
 use super::{Shared, this_thread};
 use crate::clock;
 use crate::scheduler::processor::Core;
@@ -59,6 +75,8 @@ pub(super) struct Timers {
     /// arms there sees it, and who waits for that timer by step 2 or 3 is that worker, or comes
     /// after it.
     used: AtomicUsize,
+    /// The wheels that may have anything: see the module's documentation.
+    marked: Mask,
     /// The tick the driver's holder waits for; [`AWAKE`] while nobody waits there.
     watch: AtomicU64,
 }
@@ -66,6 +84,10 @@ pub(super) struct Timers {
 /// Where several timers are due at a time, the driver's holder wakes for one in four ticks only (65
 /// µs): each wake costs it 5 to 10 µs, whatever it finds. A lone timer ends with its own tick.
 const GRAIN: u64 = 4;
+
+/// So many empty wheels may stay marked: to ask one for its deadline takes two loads, to take its
+/// mark off a lock and a read-modify-write, and to mark it again another.
+const STALE: usize = 4;
 
 /// Nobody waits with the driver: who is awake looks anyway.
 const AWAKE: u64 = 0;
@@ -122,6 +144,7 @@ impl Timers {
         let timers = Timers {
             wheels: (0..=room).map(|_| OnceLock::new()).collect(),
             used: AtomicUsize::new(0),
+            marked: Mask::new(room + 1),
             watch: AtomicU64::new(AWAKE),
         };
         timers.use_wheels(0);
@@ -137,7 +160,7 @@ impl Timers {
         self.used.store(used.max(processors + 1), Ordering::Relaxed);
     }
 
-    /// Those in use.
+    /// All that are in use.
     fn wheels(&self) -> impl Iterator<Item = &TimerWheel> {
         let wheels = &self.wheels[..self.used.load(Ordering::Relaxed)];
         wheels.iter().filter_map(|wheel| Some(&***wheel.get()?))
@@ -184,11 +207,11 @@ impl Timers {
     /// Collects what is due on any wheel, a piece of each at most. Reads the clock only if
     /// something is armed.
     pub(super) fn fire_all(&self, fired: &mut Vec<Waker>) {
-        if self.wheels().all(|wheel| wheel.next() == NEVER) {
+        if !self.is_any_armed() {
             return;
         }
         let now = clock::tick_at(clock::now());
-        for wheel in self.wheels() {
+        for wheel in self.marked.iter().map(|index| self.wheel(index)) {
             if wheel.next() <= now {
                 wheel.fire(now, fired);
             }
@@ -199,12 +222,14 @@ impl Timers {
     /// backlog of: what the monitor added to that would only make the global queue long. They are
     /// known by what it noted in `looks` when it looked last.
     pub(super) fn fire_overdue(&self, looks: &mut Vec<u64>, fired: &mut Vec<Waker>) {
-        looks.resize(self.used.load(Ordering::Relaxed), 0);
+        let used = self.used.load(Ordering::Relaxed);
+        looks.resize(used, 0);
         if !self.is_any_armed() {
             return;
         }
         let now = clock::tick_at(clock::now());
-        for (wheel, looks) in self.wheels().zip(looks) {
+        for index in self.marked.iter().take_while(|&index| index < used) {
+            let (wheel, looks) = (self.wheel(index), &mut looks[index]);
             let seen = wheel.looks.load(Ordering::Relaxed);
             let is_left_to_workers = seen & 1 != 0 && std::mem::replace(looks, seen) != seen;
             if wheel.next() <= now && !is_left_to_workers {
@@ -216,8 +241,30 @@ impl Timers {
 
     /// The earliest deadline of all wheels.
     fn earliest(&self) -> u64 {
-        let deadlines = self.wheels().map(|wheel| wheel.next());
-        deadlines.min().unwrap_or(NEVER)
+        let (mut earliest, mut empty) = (NEVER, 0);
+        for index in self.marked.iter() {
+            let next = self.wheel(index).next();
+            empty += usize::from(next == NEVER);
+            earliest = earliest.min(next);
+        }
+        if empty > STALE {
+            self.unmark_empty();
+        }
+        earliest
+    }
+
+    #[cold]
+    fn unmark_empty(&self) {
+        for index in self.marked.iter() {
+            let wheel = self.wheel(index);
+            // Somebody is there: it is not empty, or not for long.
+            let Some(guard) = wheel.wheel.try_lock() else {
+                continue;
+            };
+            if guard.len() == 0 {
+                self.marked.remove(index);
+            }
+        }
     }
 
     /// Whether the worker with the driver waits for the earliest deadline, or there is none.
@@ -283,6 +330,7 @@ impl Timers {
         let key = {
             let mut guard = wheel.wheel.lock();
             let key = guard.insert(deadline, waker);
+            self.marked.insert(index);
             // The deadline itself, and not the slot that it waits in: for a timer alone in its
             // wheel nobody looks before.
             if deadline < wheel.next() {

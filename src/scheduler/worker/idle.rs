@@ -36,7 +36,8 @@
 //!    ([`Idle::park_worker`]). One change, since [`Idle::is_settled`] must not see one without the
 //!    other.
 //! 2. StoreLoad fence.
-//! 3. Look at every queue once more (`RunQueues::has_visible_work`). Something there:
+//! 3. If the change of step 1 has left nobody who searches ([`Look::Due`]): look at every queue that
+//!    may have something (`RunQueues::has_visible_work`). Something there:
 //!    [`Idle::unpark_worker`], and count as searching again, whatever the limit: a submitter may
 //!    have left that work to this worker's search.
 //! 4. Else wait.
@@ -45,8 +46,12 @@
 //!
 //! 1. Stop being counted as searching ([`Idle::end_search`]).
 //! 2. StoreLoad fence.
-//! 3. Look at every queue. Something there: wake the next (`Shared::wake_one`). So wake-ups ramp up
-//!    in a chain, one waking the next, as long as there is work for the next.
+//! 3. If nobody searches any more: look at every queue that may have something. Something there:
+//!    wake the next (`Shared::wake_one`). So wake-ups ramp up in a chain, one waking the next, as
+//!    long as there is work for the next.
+//!
+//! Giving a processor up (`Shared::pass_on`, after [`Idle::push_idle`]) is the same as parking, but
+//! that the thread wakes another one for what it finds.
 //!
 //! # Why no submitted runnable is forgotten: a sketch
 //!
@@ -58,24 +63,36 @@
 //! `park_worker`, `push_idle` or `end_search`), *ChangeFence*, *Look* of another thread. Both
 //! fences are sequentially consistent.
 //!
-//! * *ReadCounts* sees no idle processor. Then a processor that becomes idle later does so by a
-//!   *Change* that *ReadCounts* did not see, so *PushFence* comes before its *ChangeFence*, and
-//!   *Look* sees *Push*.
+//! A *Change* is **later** than *ReadCounts* if it comes after the value that was read, in the
+//! order in which `counts` changes. For a later *Change*, *PushFence* comes before *ChangeFence*:
+//! were it the other way round, *ReadCounts* would have seen that *Change*. So its *Look*, if it has
+//! one, sees *Push*.
+//!
+//! * *ReadCounts* sees no idle processor. Then a processor that becomes idle does so by a later
+//!   *Change*.
 //! * It sees an idle processor and nobody who searches: the submitter claims.
-//! * It sees a searcher, and leaves. That searcher's *Change* comes later in the order of `counts`
-//!   than the value that was read. Were *ChangeFence* before *PushFence*, then *ReadCounts* would
-//!   have seen that *Change*. So *PushFence* comes first, and the searcher's *Look* sees *Push*.
+//! * It sees a searcher, and leaves. That searcher's *Change* is later.
+//!
+//! *Who looks.* A later *Change* has its *Look* if it leaves nobody who searches. If it leaves
+//! somebody, that one's own *Change* is later still, and so on, until one leaves nobody: *the last
+//! searcher looks for all of them.* What it sees, and has no processor for, it leaves to those who
+//! have them: it wakes somebody if one is idle; and one that becomes idle after its *Change* does so
+//! by a *Change* that finds nobody searching, and has its own *Look*. Idle and searching are counted
+//! in one word, so there is no moment between the two.
 //!
 //! The failure without the fences: the submitter pushes, sees a searcher, and leaves; the searcher
-//! has looked at that queue already, sees nothing, and sleeps. Every worker that releases a core
-//! looks again, not only the last one (golang/go#43997). One that had none need not: each idle core
-//! was put there by somebody who looks.
+//! has looked at that queue already, sees nothing, and sleeps. With them, it is not enough either
+//! that who has searched looks: a worker that has not, and lets go of its processor, may be the one
+//! that *ReadCounts* has seen busy. Go had that fault (golang/go#43997), and lets each worker that
+//! releases a processor look again since then. Here such a worker looks unless somebody searches,
+//! who does it later. One that had no core need not: each idle core was put there by somebody who
+//! looks, or leaves that to a searcher.
 //!
 //! *A claim that finds no core.* `claim` and `claim_another` count the search first and take the
 //! core afterwards, under the lock of `lists`. If `cores` is empty by then, they take the count
-//! back under the same lock. A submitter that left its work to that count is covered: no processor
-//! is idle, and the next one that becomes so is put there under the same lock, hence after the
-//! count was taken back, by a thread that looks.
+//! back under the same lock, and do not look. Who left its work, or its *Look*, to that count is
+//! covered: no processor is idle, and the next one that becomes so is put there under the same lock,
+//! hence after the count was taken back, by a thread that looks or leaves that to a later one.
 //!
 //! # What is left to the monitor
 //!
@@ -86,7 +103,7 @@
 //! * runnables that a worker moves from one queue to another while somebody looks at one after the
 //!   other: a batch of the global queue, what a stuck worker has queued, what is left of one;
 //! * a core for which no thread could be started ([`Idle::unclaim`]), and a worker that ends by a
-//!   panic.
+//!   panic: what others have left to their search.
 //!
 //! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it
 //! is about to pay 12 µs for a wake-up, or has nothing else to do.
@@ -133,6 +150,14 @@ impl Counts {
         (self.0 / SEARCHING) & COUNT
     }
 
+    /// After a change that has left these counts.
+    fn look(self) -> Look {
+        match self.searching() {
+            0 => Look::Due,
+            _ => Look::Left,
+        }
+    }
+
     /// Processors that are not retired.
     fn live(self) -> u64 {
         (self.0 / LIVE) & COUNT
@@ -175,6 +200,15 @@ pub(crate) enum Next {
     Wake,
     /// The runtime is closed: somebody must take the runnable out again and cancel it.
     Drain,
+}
+
+/// Whether a thread that has made a processor idle, or has ended its search, looks at the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It does: nobody searches any more.
+    Due,
+    /// Somebody searches, and will look after this.
+    Left,
 }
 
 /// A processor put to work by [`Idle::claim`]; its worker counts as searching from now on.
@@ -353,22 +387,30 @@ impl<C: Indexed> Idle<C> {
         self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
     }
 
-    /// Steps 1 and 2 of ending a search. The caller looks afterwards whether there is work, and
-    /// wakes the next if so.
-    pub(crate) fn end_search(&self) {
-        self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
+    /// Steps 1 and 2 of ending a search. If a look is due, the caller wakes the next if there is
+    /// work.
+    pub(crate) fn end_search(&self) -> Look {
+        let left = self.change(SEARCHING.wrapping_neg());
         // Pairs with the fence in `after_submit`.
         fence(Ordering::SeqCst);
+        left.look()
     }
 
-    /// Steps 1 and 2 of parking. `with_driver`: the worker holds the driver.
+    /// What a change of the counts leaves.
+    fn change(&self, change: u64) -> Counts {
+        let before = self.counts.fetch_add(change, Ordering::SeqCst);
+        Counts(before.wrapping_add(change))
+    }
+
+    /// Steps 1 and 2 of parking. `with_driver`: the worker holds the driver. If a look is due, step
+    /// 3 follows.
     pub(crate) fn park_worker(
         &self,
         core: Option<C>,
         parked_worker: &Arc<ParkedWorker<C>>,
         searching: bool,
         with_driver: bool,
-    ) {
+    ) -> Look {
         let mut lists = self.lists.lock();
         if with_driver {
             lists.with_driver = Some(parked_worker.clone());
@@ -383,21 +425,23 @@ impl<C: Indexed> Idle<C> {
         if let Some(core) = core {
             change = change.wrapping_add(self.put(&mut lists, core));
         }
-        self.counts.fetch_add(change, Ordering::SeqCst);
+        let left = self.change(change);
         drop(lists);
         // Pairs with the fence in `after_submit`, and with the one in `HeldBack::end`.
         fence(Ordering::SeqCst);
+        left.look()
     }
 
-    /// A core whose worker is about to block becomes idle. The caller looks at the queues
-    /// afterwards.
-    pub(crate) fn push_idle(&self, core: C) {
+    /// A core whose worker is about to block becomes idle. If a look is due, the caller wakes
+    /// somebody if there is work.
+    pub(crate) fn push_idle(&self, core: C) -> Look {
         let mut lists = self.lists.lock();
         let change = self.put(&mut lists, core);
-        self.counts.fetch_add(change, Ordering::SeqCst);
+        let left = self.change(change);
         drop(lists);
         // Pairs with the fence in `after_submit`.
         fence(Ordering::SeqCst);
+        left.look()
     }
 
     /// So many processors are wanted from now on: idle ones beyond them retire, retired ones among
@@ -542,14 +586,15 @@ impl<C> Lists<C> {
                 searching: true,
             });
         }
-        self.parked
-            .retain(|other| !Arc::ptr_eq(other, parked_worker));
-        if self
-            .with_driver
-            .as_ref()
-            .is_some_and(|other| Arc::ptr_eq(other, parked_worker))
-        {
+        let is_it = |other: &Arc<ParkedWorker<C>>| Arc::ptr_eq(other, parked_worker);
+        if self.with_driver.as_ref().is_some_and(is_it) {
             self.with_driver = None;
+            return None;
+        }
+        // From the end: who has seen work after it had parked is near it. Others come here when
+        // their timer or their keep-alive has ended.
+        if let Some(at) = self.parked.iter().rposition(is_it) {
+            self.parked.remove(at);
         }
         None
     }

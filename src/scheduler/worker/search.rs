@@ -3,6 +3,7 @@
 use super::Worker;
 use crate::scheduler::processor::Core;
 use crate::scheduler::this_thread;
+use crate::scheduler::worker::idle::Look;
 use crate::tasks::Runnable;
 
 /// A searcher looks this many times, [`PAUSES`] apart, before it parks: 5 µs in all. Being woken
@@ -73,8 +74,8 @@ impl Worker {
     #[cold]
     pub(super) fn stop_searching(&self) {
         self.set_searching(false);
-        self.shared.workers.idle.end_search();
-        if self.shared.queues.has_visible_work() {
+        let look = self.shared.workers.idle.end_search();
+        if look == Look::Due && self.shared.queues.has_visible_work() {
             self.shared.wake_one();
         }
     }

@@ -24,7 +24,8 @@
 //! listed. If it has left the driver by then, the notification wakes whoever has the driver next,
 //! for nothing.
 //!
-//! A spare need not look: it has put no core among the idle ones. Whoever has, looks.
+//! A spare need not look: it has put no core among the idle ones. Whoever has, looks. The look at
+//! the queues, whoever searches does for others ([`super::idle`]).
 
 use std::task::Waker;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use super::Worker;
 use crate::clock;
 use crate::scheduler::netpoll::Driver;
+use crate::scheduler::worker::idle::Look;
 
 #[cfg(all(test, feature = "time"))]
 mod tests;
@@ -54,7 +56,7 @@ impl Worker {
         self.parked_worker.set_with_driver(driver.is_some());
         let searching = self.is_searching();
         self.set_searching(false);
-        self.shared.workers.idle.park_worker(
+        let look = self.shared.workers.idle.park_worker(
             core,
             &self.parked_worker,
             searching,
@@ -65,7 +67,7 @@ impl Worker {
         // A spare released no core, so it need not look: whoever put an idle core there does.
         // Without one it could do nothing.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
-        let found = may_work && self.shared.queues.has_visible_work();
+        let found = look == Look::Due && may_work && self.shared.queues.has_visible_work();
         if !self.shared.is_closed() && !found {
             match driver {
                 Some(driver) => self.park_on_driver(driver, &mut wakers),

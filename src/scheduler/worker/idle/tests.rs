@@ -370,8 +370,8 @@ fn idle_cores_retire_and_come_back() {
 fn a_core_that_is_let_go_of_retires_if_it_is_not_wanted() {
     let worker = parked_worker();
     let ways: [&dyn Fn(&Idle<u32>, u32); 4] = [
-        &|idle, core| idle.push_idle(core),
-        &|idle, core| idle.park_worker(Some(core), &worker, false, false),
+        &|idle, core| _ = idle.push_idle(core),
+        &|idle, core| _ = idle.park_worker(Some(core), &worker, false, false),
         &|idle, core| idle.put_cores(vec![core]),
         &|idle, core| {
             idle.begin_search_anyway();
