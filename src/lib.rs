@@ -2,9 +2,9 @@
 //!
 //! It schedules futures the way Go schedules goroutines. A *processor* is the right to poll tasks,
 //! and has a queue of them; a *worker* is a thread that polls while it holds one. There are P
-//! processors, one for each CPU unless you set their number. A worker that finds no task steals
-//! from another processor. A worker that is stuck in a poll loses its processor to another worker,
-//! and you annotate nothing for that.
+//! processors: one for each CPU that the process may use, unless you set their number. A worker
+//! that finds no task steals from another processor. A worker that is stuck in a poll loses its
+//! processor to another worker, and you annotate nothing for that.
 //!
 //! ```
 //! use std::{thread, time::Duration};

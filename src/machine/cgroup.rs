@@ -76,9 +76,15 @@ impl Cgroup {
 
     /// Of the group with the lowest quota, or of the process's own if there is no limit.
     pub(super) fn throttling(&mut self) -> Option<Throttling> {
-        let group = self.read().map_or(0, |(group, _)| group);
-        let group = self.hierarchy.as_ref()?.groups.get(group)?;
-        Throttling::parse(&fs::read(group.join("cpu.stat")).ok()?)
+        self.read();
+        Throttling::parse(&fs::read(self.throttled_group()?.join("cpu.stat")).ok()?)
+    }
+
+    /// Whose throttling is told, as of the last reading.
+    pub(super) fn throttled_group(&self) -> Option<&Path> {
+        let group = self.limits.lowest.map_or(0, |(group, _)| group);
+        let group = self.hierarchy.as_ref()?.groups.get(group);
+        group.map(PathBuf::as_path)
     }
 
     /// See the protocol. The result is that of [`Limits::lowest`].

@@ -75,12 +75,16 @@ mod cgroup {
         pub(super) fn throttling(&mut self) -> Option<Throttling> {
             None
         }
+
+        pub(super) fn throttled_group(&self) -> Option<&Path> {
+            None
+        }
     }
 }
 mod cpu_set;
 mod quota;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod topology;
 
 use std::path::Path;
@@ -91,7 +95,7 @@ use affinity::Thread;
 use cgroup::Cgroup;
 
 pub(crate) use cpu_set::CpuSet;
-pub(crate) use quota::Throttling;
+pub(crate) use quota::{Quota, Throttling};
 pub(crate) use topology::Topology;
 
 /// How many CPUs this process may use. Remembers where the kernel's files are.
@@ -126,10 +130,15 @@ impl Cpus {
     }
 
     /// The same, if the affinity mask has so many.
-    fn available_of(&mut self, allowed: usize) -> usize {
+    pub(crate) fn available_of(&mut self, allowed: usize) -> usize {
         let quota = self.cgroup.quota();
         let limit = quota.map_or(usize::MAX, |quota| quota.whole_cpus());
         allowed.min(limit).max(1)
+    }
+
+    /// The lowest quota of the process's cgroup and its ancestors. `None`: there is no limit.
+    pub(crate) fn quota(&mut self) -> Option<Quota> {
+        self.cgroup.quota()
     }
 
     /// How often the kernel has stopped the process because its quota was used up. `None`: there is
@@ -139,5 +148,10 @@ impl Cpus {
     /// none has a quota. If another group gets the lowest quota, they may be lower than before.
     pub(crate) fn throttling(&mut self) -> Option<Throttling> {
         self.cgroup.throttling()
+    }
+
+    /// The folder of the group that [`Cpus::throttling`] has told of last.
+    pub(crate) fn throttled_group(&self) -> Option<&Path> {
+        self.cgroup.throttled_group()
     }
 }

@@ -5,6 +5,7 @@
 //! `cpu.stat`).
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 ///
 /// The order is that of the CPUs they stand for: 50,000 of 100,000 is equal to 10,000 of 20,000.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Quota {
+pub(crate) struct Quota {
     time: NonZeroU64,
     period: NonZeroU64,
 }
@@ -36,10 +37,19 @@ impl Quota {
     }
 
     /// Rounded down, and at least 1.
-    pub(super) fn whole_cpus(self) -> usize {
+    pub(crate) fn whole_cpus(self) -> usize {
         usize::try_from(self.time.get() / self.period)
             .unwrap_or(usize::MAX)
             .max(1)
+    }
+}
+
+/// In CPUs, to two digits: `1.5 CPUs`.
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cpus = self.time.get() as f64 / self.period.get() as f64;
+        // As many digits as it has, of two.
+        write!(f, "{} CPUs", (cpus * 100.0).round() / 100.0)
     }
 }
 

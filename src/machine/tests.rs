@@ -5,7 +5,7 @@ mod arbitrary;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod cgroup;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-mod real;
+pub(crate) mod real;
 mod topology;
 
 use std::fs;
@@ -14,25 +14,29 @@ use std::path::PathBuf;
 use super::*;
 
 /// A folder with files of `/proc` and `/sys`, which is removed when dropped.
-struct Tree(PathBuf);
+pub(crate) struct Tree(PathBuf);
 
 impl Tree {
     /// The name is that of the test: no two may have the same.
-    fn new(test: &str) -> Tree {
+    pub(crate) fn new(test: &str) -> Tree {
         let name = format!("executor-machine-{}-{test}", std::process::id());
         let tree = Tree(std::env::temp_dir().join(name));
         fs::create_dir(&tree.0).unwrap();
         tree
     }
 
-    fn file(&self, path: &str, text: &str) -> &Tree {
+    pub(crate) fn root(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self, path: &str, text: &str) -> &Tree {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
         self
     }
 
-    fn remove(&self, path: &str) -> &Tree {
+    pub(crate) fn remove(&self, path: &str) -> &Tree {
         let path = self.0.join(path);
         match path.is_dir() {
             true => fs::remove_dir_all(path).unwrap(),

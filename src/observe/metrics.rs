@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Histogram;
 use super::collect::histograms;
+use crate::machine::Throttling;
 use crate::scheduler::Shared;
 use crate::scheduler::inspect::{ProcessorSnapshot, Snapshot};
 
@@ -27,6 +28,7 @@ pub struct RuntimeMetrics {
     snapshot: Snapshot,
     poll_times: Histogram,
     latencies: Histogram,
+    throttling: Option<Throttling>,
 }
 
 impl RuntimeMetrics {
@@ -36,6 +38,7 @@ impl RuntimeMetrics {
             snapshot: shared.snapshot(),
             poll_times,
             latencies,
+            throttling: super::of(shared).cpus.throttling(),
         }
     }
 
@@ -49,9 +52,28 @@ impl RuntimeMetrics {
         }
     }
 
-    /// The number of processors.
+    /// The number of processors of which there are figures here: those that the runtime has, and
+    /// those that it has had, whose figures stay. Their indices are below this number. Only
+    /// [`Handle::set_worker_threads`](crate::Handle::set_worker_threads) and
+    /// [`Builder::follow_cpu_quota`](crate::Builder::follow_cpu_quota) make it more than
+    /// [`worker_threads`](RuntimeMetrics::worker_threads).
     pub fn num_workers(&self) -> usize {
         self.snapshot.processors.len()
+    }
+
+    /// The number of processors that the runtime has: how many tasks run in parallel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = executor::runtime::Builder::new().worker_threads(3).build()?;
+    /// runtime.handle().set_worker_threads(1)?;
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.worker_threads(), metrics.num_workers()), (1, 3));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn worker_threads(&self) -> usize {
+        self.snapshot.wanted_processors
     }
 
     /// Tasks and blocking jobs that have been spawned and whose future has not been dropped.
@@ -112,6 +134,34 @@ impl RuntimeMetrics {
         self.snapshot.network_ready
     }
 
+    /// In how many periods, mostly of 100 ms, the kernel has stopped the process because its CPU
+    /// quota was used up, since the runtime began. `None`: there is no cgroup that counts, as on
+    /// systems other than Linux.
+    ///
+    /// They are those of the cgroup with the lowest quota, of the process's own and its ancestors.
+    /// Other processes of that group count, too. At most a second old.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # executor::block_on(async {
+    /// let metrics = executor::Handle::current().metrics();
+    /// if let (Some(count), Some(time)) = (metrics.cpu_throttled_count(), metrics.cpu_throttled_duration()) {
+    ///     println!("throttled {count} times, for {time:?} of CPU time");
+    /// }
+    /// # });
+    /// ```
+    pub fn cpu_throttled_count(&self) -> Option<u64> {
+        Some(self.throttling?.throttled)
+    }
+
+    /// For how long the kernel has stopped the process because its CPU quota was used up, as
+    /// [`cpu_throttled_count`](RuntimeMetrics::cpu_throttled_count) counts it. It is a sum over
+    /// CPUs: if two threads that could run are stopped for 10 ms, that is 20 ms.
+    pub fn cpu_throttled_duration(&self) -> Option<Duration> {
+        Some(self.throttling?.duration)
+    }
+
     /// Polls begun by processor `worker`.
     ///
     /// # Panics
@@ -167,7 +217,7 @@ impl fmt::Display for RuntimeMetrics {
         writeln!(
             f,
             "{} processors, {} threads ({} blocking, {} of them idle)",
-            self.num_workers(),
+            self.worker_threads(),
             self.num_threads(),
             self.num_blocking_threads(),
             self.num_idle_blocking_threads()
@@ -188,6 +238,13 @@ impl fmt::Display for RuntimeMetrics {
             self.stall_count(),
             self.netpoll_ready_count()
         )?;
+        if let Some(throttling) = self.throttling.filter(|sum| sum.throttled != 0) {
+            let (times, duration) = (throttling.throttled, throttling.duration.as_secs_f64());
+            writeln!(
+                f,
+                "throttled by the CPU quota {times} times, for {duration:.3} s"
+            )?;
+        }
         writeln!(
             f,
             "processor       polls   queue     steals      parks         busy"

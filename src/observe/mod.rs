@@ -17,6 +17,7 @@
 //! | what was left at the end? | [`shutdown_report`] |
 //! | does everybody wait for everybody? | [`deadlock`] |
 //! | how busy is it? | [`metrics`], and a line of [`schedtrace`] |
+//! | how many CPUs may it use, and does the kernel throttle it? | [`cpus`] |
 //!
 //! What is off costs nothing: see the scheduler's module on observers. What is on is written
 //!
@@ -38,6 +39,7 @@ use std::io;
 use std::time::Duration;
 
 use self::block_ons::{BlockOns, Waits};
+use self::cpus::CpusWatch;
 use self::deadlock::Deadlocks;
 use self::instruments::Instruments;
 use self::schedtrace::Schedtrace;
@@ -49,6 +51,7 @@ use crate::sync::{Arc, Mutex};
 pub(crate) mod block_ons;
 mod blocked_stacks;
 mod collect;
+mod cpus;
 pub(crate) mod deadlock;
 mod details;
 pub(crate) mod dump;
@@ -80,6 +83,7 @@ pub(crate) mod timeline;
 
 pub use crate::stacks::{Frame, TaskStack};
 pub use block_ons::BlockOnInfo;
+pub(crate) use cpus::{CpusReader, CpusSettings, CpusSource};
 pub use deadlock::OnDeadlock;
 pub use futurelock::Futurelock;
 pub use groups::TaskGroup;
@@ -105,6 +109,7 @@ pub(crate) struct Settings {
     /// [available](sigquit::IS_AVAILABLE).
     pub(crate) prints_on_sigquit: bool,
     pub(crate) instruments: InstrumentSettings,
+    pub(crate) cpus: CpusSettings,
 }
 
 /// Who observes a scheduler, for all runtimes that use it one after the other.
@@ -115,6 +120,7 @@ pub(crate) struct RuntimeObserver {
     deadlocks: Deadlocks,
     block_ons: BlockOns,
     schedtrace: Mutex<Option<Schedtrace>>,
+    cpus: CpusWatch,
 }
 
 /// Opens a scheduler that is observed as is asked for.
@@ -139,6 +145,11 @@ pub(crate) fn of(shared: &'static Shared) -> &'static RuntimeObserver {
 fn try_of(shared: &'static Shared) -> Option<&'static RuntimeObserver> {
     let observer: &'static dyn Any = shared.observer();
     observer.downcast_ref()
+}
+
+/// The user wants so many processors from now on.
+pub(crate) fn set_worker_threads(shared: &'static Shared, count: usize) -> io::Result<()> {
+    of(shared).cpus.set_by_user(shared, count)
 }
 
 /// The calling thread's `block_on` in this runtime is about to park for the first time.
@@ -172,6 +183,7 @@ impl RuntimeObserver {
             deadlocks: Deadlocks::default(),
             block_ons: BlockOns::default(),
             schedtrace: Mutex::new(None),
+            cpus: CpusWatch::default(),
         }
     }
 
@@ -182,6 +194,7 @@ impl RuntimeObserver {
             on_incident: wanted.on_incident,
         });
         self.deadlocks.begin(wanted.on_deadlock);
+        self.cpus.begin(wanted.cpus);
         *self.schedtrace.lock() = wanted.schedtrace.map(Schedtrace::new);
         self.instruments.begin(shared, &wanted.instruments, name);
     }

@@ -70,6 +70,7 @@ impl Observer for RuntimeObserver {
         if let Some(schedtrace) = &mut *self.schedtrace.lock() {
             schedtrace.look(shared, now);
         }
+        self.cpus.look(shared, now);
     }
 
     fn due_in(&self) -> Option<Duration> {
@@ -90,6 +91,7 @@ impl Observer for RuntimeObserver {
     fn forget(&self, shared: &'static Shared) {
         self.reports.forget();
         self.deadlocks.forget();
+        self.cpus.forget();
         self.instruments.forget(shared);
     }
 }

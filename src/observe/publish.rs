@@ -30,11 +30,14 @@ struct Figure {
 enum Read {
     Gauge(fn(&RuntimeMetrics) -> f64),
     Counter(fn(&RuntimeMetrics) -> u64),
+    /// `None` is not published.
+    GaugeIfThere(fn(&RuntimeMetrics) -> Option<f64>),
+    CounterIfThere(fn(&RuntimeMetrics) -> Option<u64>),
     OfWorker(fn(&RuntimeMetrics, usize) -> f64),
     CounterOfWorker(fn(&RuntimeMetrics, usize) -> u64),
 }
 
-use Read::{Counter, CounterOfWorker, Gauge, OfWorker};
+use Read::{Counter, CounterIfThere, CounterOfWorker, Gauge, GaugeIfThere, OfWorker};
 
 const fn figure(name: &'static str, unit: Unit, text: &'static str, read: Read) -> Figure {
     Figure {
@@ -45,12 +48,12 @@ const fn figure(name: &'static str, unit: Unit, text: &'static str, read: Read) 
     }
 }
 
-const FIGURES: [Figure; 17] = [
+const FIGURES: [Figure; 19] = [
     figure(
         "executor_workers",
         Unit::Count,
         "Processors: how many tasks are polled at once at most.",
-        Gauge(|of| of.num_workers() as f64),
+        Gauge(|of| of.worker_threads() as f64),
     ),
     figure(
         "executor_threads",
@@ -117,6 +120,18 @@ const FIGURES: [Figure; 17] = [
         Unit::Count,
         "Tasks woken by the netpoller.",
         Counter(|of| of.netpoll_ready_count()),
+    ),
+    figure(
+        "executor_cpu_throttled_periods_total",
+        Unit::Count,
+        "Periods in which the kernel has stopped the process because its CPU quota was used up.",
+        CounterIfThere(|of| of.cpu_throttled_count()),
+    ),
+    figure(
+        "executor_cpu_throttled_seconds_total",
+        Unit::Seconds,
+        "How long the kernel has stopped the process because of its CPU quota, summed over CPUs.",
+        GaugeIfThere(|of| Some(of.cpu_throttled_duration()?.as_secs_f64())),
     ),
     figure(
         "executor_worker_queue_depth",
@@ -192,7 +207,8 @@ impl RuntimeMetrics {
     ///
     /// Times are in seconds, and therefore gauges, since counters are whole numbers.
     /// `executor_worker_busy_seconds_total` only grows: in Prometheus its `rate()` is how busy a
-    /// processor is, 1 at most as a rule.
+    /// processor is, 1 at most as a rule. `executor_cpu_throttled_periods_total` and
+    /// `executor_cpu_throttled_seconds_total` are there only where the process has a cgroup.
     ///
     /// With [`Builder::histograms`](crate::Builder::histograms), once something was measured, also
     /// `executor_poll_seconds` and `executor_schedule_latency_seconds`, each as a Prometheus
@@ -231,6 +247,16 @@ impl RuntimeMetrics {
             match read {
                 Gauge(read) => gauge!(*name, &of_runtime).set(read(self)),
                 Counter(read) => counter!(*name, &of_runtime).absolute(read(self)),
+                GaugeIfThere(read) => {
+                    if let Some(value) = read(self) {
+                        gauge!(*name, &of_runtime).set(value);
+                    }
+                }
+                CounterIfThere(read) => {
+                    if let Some(value) = read(self) {
+                        counter!(*name, &of_runtime).absolute(value);
+                    }
+                }
                 OfWorker(_) | CounterOfWorker(_) => {}
             }
         }
@@ -242,7 +268,7 @@ impl RuntimeMetrics {
                     CounterOfWorker(read) => {
                         counter!(*name, &labels).absolute(read(self, worker));
                     }
-                    Gauge(_) | Counter(_) => {}
+                    Gauge(_) | Counter(_) | GaugeIfThere(_) | CounterIfThere(_) => {}
                 }
             }
         }
@@ -272,8 +298,10 @@ impl RuntimeMetrics {
         } in &FIGURES
         {
             match read {
-                Gauge(_) | OfWorker(_) => describe_gauge!(*name, *unit, *text),
-                Counter(_) | CounterOfWorker(_) => describe_counter!(*name, *unit, *text),
+                Gauge(_) | GaugeIfThere(_) | OfWorker(_) => describe_gauge!(*name, *unit, *text),
+                Counter(_) | CounterIfThere(_) | CounterOfWorker(_) => {
+                    describe_counter!(*name, *unit, *text);
+                }
             }
         }
         for Times {

@@ -5,7 +5,7 @@
 //!
 //! | field | |
 //! |---|---|
-//! | `gomaxprocs`, `idleprocs` | processors, and those that nobody holds |
+//! | `gomaxprocs`, `idleprocs` | processors that are wanted, and those that nobody holds |
 //! | `threads` | all of the runtime: workers, the monitor, and those of the blocking pool |
 //! | `spinningthreads` | workers that search |
 //! | `needspinning` | always 0; Go has it there |
@@ -13,6 +13,8 @@
 //! | `runqueue` | the global queue |
 //! | `[ .. ]` | what waits at each processor, the next slot too, which Go leaves out: with `runqueue` that is all that waits |
 //! | `schedticks` | polls begun by each processor |
+//!
+//! Both lists have more than `gomaxprocs` items if there have been more processors.
 //!
 //! # How it is printed
 //!
@@ -87,7 +89,7 @@ impl fmt::Display for Line {
             f,
             "SCHED {}ms: gomaxprocs={} idleprocs={} threads={} spinningthreads={} needspinning=0 idlethreads={} runqueue={} [ ",
             age.as_millis(),
-            of.processors.len(),
+            of.wanted_processors,
             of.idle_processors,
             of.threads,
             of.searching_workers,
@@ -121,6 +123,7 @@ mod tests {
             Duration::from_micros(1_009_999),
             Snapshot {
                 processors: [(12, 1), (5, 0), (7, 0), (9, 0)].map(processor).to_vec(),
+                wanted_processors: 4,
                 threads: 6,
                 searching_workers: 1,
                 parked_workers: 1,
@@ -137,6 +140,7 @@ mod tests {
              [ 1 0 0 0 ] schedticks=[ 12 5 7 9 ]"
         );
         line.1.processors.truncate(1);
+        line.1.wanted_processors = 1;
         line.1.global_queue_depth = 3;
         assert_eq!(
             line.to_string(),

@@ -10,11 +10,12 @@ use super::foreign::Foreign;
 use super::{Handle, OnDeadlock, Runtime, StallReport, TaskMeta, fork};
 use crate::observe::journal::EVENTS;
 use crate::observe::recording::{self, FlightRecorder, Recording};
-use crate::observe::{self, Hooks};
+use crate::observe::{self, CpusSource, Hooks};
 use crate::scheduler::{Hook, NameThread, ParkHooks};
 use crate::sync::Arc;
 
 mod check;
+mod follow;
 mod wrap_thread;
 
 use wrap_thread::wrap_thread;
@@ -44,6 +45,8 @@ type StallHook = Arc<dyn Fn(&StallReport) + Send + Sync>;
 pub struct Builder {
     worker_threads: Option<usize>,
     max_worker_threads: Option<usize>,
+    follow_cpu_quota: Option<bool>,
+    cpus_source: CpusSource,
     max_threads: Option<usize>,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
@@ -72,6 +75,8 @@ impl Builder {
         Builder {
             worker_threads: None,
             max_worker_threads: None,
+            follow_cpu_quota: None,
+            cpus_source: CpusSource::default(),
             max_threads: None,
             max_blocking_threads: 512,
             thread_keep_alive: Duration::from_secs(10),
@@ -97,8 +102,9 @@ impl Builder {
 
     /// The number of processors: how many tasks run in parallel.
     ///
-    /// Default: the environment variable `EXECUTOR_WORKER_THREADS`, or else
-    /// [`std::thread::available_parallelism`]. [`build`](Builder::build) fails if it is zero.
+    /// Default: the environment variable `EXECUTOR_WORKER_THREADS`, or else the number of CPUs that
+    /// the process may use, which the runtime [follows](Builder::follow_cpu_quota).
+    /// [`build`](Builder::build) fails if it is zero.
     pub fn worker_threads(mut self, count: usize) -> Builder {
         self.worker_threads = Some(count);
         self
@@ -106,8 +112,9 @@ impl Builder {
 
     /// The most processors that [`Handle::set_worker_threads`] may ask for.
     ///
-    /// Default: four times [`std::thread::available_parallelism`], at least 64, and at least as many
-    /// as the runtime begins with; fewer than that is an error. Each takes some kilobytes when it is
+    /// Default: four times the number of CPUs of the thread's affinity mask, at least 64, and at
+    /// least [`worker_threads`](Builder::worker_threads); fewer than that is an error. If nobody sets
+    /// that number, the runtime begins with this many at most. Each takes some kilobytes when it is
     /// wanted first.
     pub fn max_worker_threads(mut self, count: usize) -> Builder {
         self.max_worker_threads = Some(count);
@@ -118,8 +125,8 @@ impl Builder {
     /// or block in one, and spare ones. Threads of `spawn_blocking` have a limit of their own, and
     /// the monitor's thread is not counted.
     ///
-    /// Default: 512 more than the number of processors; fewer than that number is an error. At the
-    /// limit, a task that blocks keeps its processor until a thread is free, and others may wait
+    /// Default: 512 more than the number of processors; fewer than
+    /// [`worker_threads`](Builder::worker_threads), or zero, is an error. At the limit, a task that blocks keeps its processor until a thread is free, and others may wait
     /// for it. A line on standard error says so once, unless the limit equals that number.
     pub fn max_threads(mut self, count: usize) -> Builder {
         self.max_threads = Some(count);
@@ -434,6 +441,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("worker_threads", &self.worker_threads)
             .field("max_worker_threads", &self.max_worker_threads)
+            .field("follow_cpu_quota", &self.follow_cpu_quota)
             .field("max_threads", &self.max_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_keep_alive", &self.thread_keep_alive)

@@ -6,7 +6,7 @@
 //!
 //! | key | values | |
 //! |---|---|---|
-//! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them: when, and when not, see `Builder::stall_threshold` |
+//! | `stall` | `1` (default), `0` | whether stalls are printed when there is no hook for them: when, and when not, see `Builder::stall_threshold`; and whether much throttling by the kernel is |
 //! | `deadlock` | `1` (default in debug builds), `0` (default in others), `panic` | whether a deadlock is looked for, and makes `block_on` panic, where the builder does not say |
 //! | `histograms` | `1`, `0` (default) | whether poll times and schedule latencies are measured, where the builder does not say |
 //! | `stacks` | a number, `0` (default) | whether each so many-th clone of a task's waker keeps its call stack, for task dumps, where the builder does not say |

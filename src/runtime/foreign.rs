@@ -99,6 +99,7 @@ pub(super) fn hold() {}
 
 #[cfg(feature = "tokio-compat")]
 fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
+    use crate::observe::{CpusReader, CpusSource};
     use tokio::runtime::Builder;
 
     if let Some(runtime) = PROCESS.get() {
@@ -106,8 +107,9 @@ fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
     }
     let mut builder = Builder::new_multi_thread();
     // An unusable setting concerns runtimes that do not say how many they want.
-    if let Ok(workers) = super::usable::default_workers() {
-        builder.worker_threads(workers);
+    if let Ok(workers) = super::usable::workers_of_environment() {
+        let cpus = || CpusReader::new(&CpusSource::default()).available();
+        builder.worker_threads(workers.unwrap_or_else(cpus));
     }
     let built = builder.thread_name("executor-tokio").enable_all().build();
     let mut built = Some(built?);

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | Which poll occupies a thread? | a line on standard error after 100 ms ([`Builder::stall_threshold`]), or [`Builder::on_stall`] |
 //! | Is it a deadlock? | in debug builds a line on standard error; [`Builder::on_deadlock`] |
+//! | Does the kernel throttle it? | [`RuntimeMetrics::cpu_throttled_count`]; a line on standard error if that costs a tenth of the time |
 //! | How busy is it? | [`Handle::metrics`]; with [`Builder::histograms`] how long polls take and tasks wait for a processor |
 //! | What are the tasks doing? | [`Handle::dump_tasks`]; with [`Builder::task_details`] for how long, and how often they were polled |
 //! | Where does each task wait? | [`Handle::dump_stacks`], and SIGQUIT with `EXECUTOR_DEBUG=sigquit=1`: the chain of `.await`s; with [`Builder::record_stacks`] at all times, also by `dump_tasks` |
@@ -25,14 +26,14 @@
 //!
 //! | variable | what it does |
 //! |---|---|
-//! | `EXECUTOR_WORKER_THREADS` | the number of processors, where [`Builder::worker_threads`] does not set it |
+//! | `EXECUTOR_WORKER_THREADS` | the number of processors, where [`Builder::worker_threads`] does not set it; without both it [follows the CPUs](Builder::follow_cpu_quota) |
 //! | `EXECUTOR_TRACE=file.json` | writes a timeline |
 //! | `EXECUTOR_FLIGHT_RECORDER=file.json` | writes one when something goes wrong, and `file.tasks.txt` |
 //! | `EXECUTOR_DEBUG` | a list of switches, as in `histograms=1,tasks=1` |
 //!
 //! | switch | what it does |
 //! |---|---|
-//! | `stall=0` | no line for a poll that occupies its thread |
+//! | `stall=0` | no line for a poll that occupies its thread, and none for a process that the kernel throttles |
 //! | `deadlock=1`, `deadlock=0`, `deadlock=panic` | whether the runtime looks for deadlocks, and makes `block_on` panic |
 //! | `histograms=1` | measures how long polls take and tasks wait |
 //! | `tasks=1` | records since when each task does what it does |

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Handle;
+use crate::observe;
 
 impl Handle {
     /// How many processors the runtime has: how many tasks run in parallel.
@@ -25,6 +26,9 @@ impl Handle {
     /// poll is found to block or to compute; its tasks and timers go on elsewhere. Threads that are
     /// too many end after [`Builder::thread_keep_alive`](super::Builder::thread_keep_alive).
     /// [`worker_index`](super::worker_index) may be as high as before until then.
+    ///
+    /// From then on the runtime does not [follow](super::Builder::follow_cpu_quota) the number of
+    /// CPUs any more: the number stays as it was set.
     ///
     /// The figures of processors that have gone stay in [`metrics`](Handle::metrics).
     ///
@@ -51,6 +55,6 @@ impl Handle {
     /// ```
     pub fn set_worker_threads(&self, count: usize) -> io::Result<()> {
         self.shared().assert_not_forked();
-        self.shared().set_num_processors(count)
+        observe::set_worker_threads(self.shared(), count)
     }
 }

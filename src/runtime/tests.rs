@@ -1,5 +1,8 @@
 //! Threads whose context throws before they begin: nothing that they were to do is lost.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod cpus;
+
 use std::future::pending;
 use std::time::{Duration, Instant};
 

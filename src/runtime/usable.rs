@@ -2,22 +2,24 @@
 
 use std::io;
 
+use crate::machine::affinity::{self, Thread};
 use crate::sync::thread;
 
 /// The most processors of a runtime: within the scheduler's counts, and far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
 
-pub(super) fn default_workers() -> io::Result<usize> {
+/// The number of processors that the environment sets. `None`: it sets none.
+pub(super) fn workers_of_environment() -> io::Result<Option<usize>> {
     const VARIABLE: &str = "EXECUTOR_WORKER_THREADS";
-    match std::env::var_os(VARIABLE) {
-        None => Ok(thread::available_parallelism().map_or(1, usize::from)),
-        Some(value) => match value.to_str().and_then(|value| value.trim().parse().ok()) {
-            Some(count) => usable_workers(count, VARIABLE),
-            None => Err(unusable(
-                VARIABLE,
-                &format!("must be a number, not {value:?}"),
-            )),
-        },
+    let Some(value) = std::env::var_os(VARIABLE) else {
+        return Ok(None);
+    };
+    match value.to_str().and_then(|value| value.trim().parse().ok()) {
+        Some(count) => usable_workers(count, VARIABLE).map(Some),
+        None => Err(unusable(
+            VARIABLE,
+            &format!("must be a number, not {value:?}"),
+        )),
     }
 }
 
@@ -29,19 +31,31 @@ pub(super) fn usable_workers(count: usize, name: &str) -> io::Result<usize> {
     }
 }
 
-/// How many processors there may be, for a runtime that begins with so many.
+/// How many processors there may be, for a runtime that may have so many as `worker_threads` says.
 pub(super) fn room(set: Option<usize>, worker_threads: usize) -> io::Result<usize> {
     const NAME: &str = "max_worker_threads";
     match set {
-        None => {
-            let cpus = thread::available_parallelism().map_or(1, usize::from);
-            Ok((4 * cpus).clamp(64, MAX_WORKERS).max(worker_threads))
-        }
-        Some(count) if count < worker_threads => {
+        None => Ok((4 * cpus()).clamp(64, MAX_WORKERS).max(worker_threads)),
+        Some(count) => at_least(worker_threads, usable_workers(count, NAME)?, NAME),
+    }
+}
+
+/// Without a quota, which may be higher later.
+fn cpus() -> usize {
+    match affinity::allowed(Thread::Current) {
+        Ok(cpus) => cpus.len(),
+        Err(_) => thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+/// A limit that must not be below the number of processors.
+pub(super) fn at_least(worker_threads: usize, limit: usize, name: &str) -> io::Result<usize> {
+    match limit < worker_threads {
+        true => {
             let reason = format!("must not be less than worker_threads, {worker_threads}");
-            Err(unusable(NAME, &reason))
+            Err(unusable(name, &reason))
         }
-        Some(count) => usable_workers(count, NAME),
+        false => Ok(limit),
     }
 }
 

@@ -26,7 +26,9 @@ pub(crate) struct ProcessorSnapshot {
 /// The figures of the scheduler as a whole.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
+    /// Those that are wanted at present, and those that were since the runtime began.
     pub(crate) processors: Vec<ProcessorSnapshot>,
+    pub(crate) wanted_processors: usize,
     pub(crate) alive_tasks: u64,
     pub(crate) spawned_tasks: u64,
     pub(crate) global_queue_depth: usize,
@@ -159,7 +161,8 @@ impl Shared {
 
     /// Runnables of each processor as it is at present.
     pub(crate) fn num_queued(&self) -> impl Iterator<Item = usize> {
-        self.queues.current().map(Processor::num_queued)
+        let slots = self.queues.used_slots().iter();
+        slots.map(|slot| slot.current().num_queued())
     }
 
     /// `None`: the runtime has ended.
@@ -174,7 +177,7 @@ impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let pool = self.pool().unwrap_or_default();
         let now = clock::now();
-        let slots = self.queues.slots().iter();
+        let slots = self.queues.used_slots().iter();
         let processors = slots.map(|slot| ProcessorSnapshot {
             polls: slot.sum(|processor| processor.tick.get()),
             local_queue_depth: slot.sum(|processor| processor.num_queued() as u64) as usize,
@@ -184,6 +187,7 @@ impl Shared {
         });
         Snapshot {
             processors: processors.collect(),
+            wanted_processors: self.num_processors(),
             alive_tasks: self.num_alive_tasks(),
             spawned_tasks: self.num_spawned_tasks(),
             global_queue_depth: self.num_global(),

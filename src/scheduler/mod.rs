@@ -6,7 +6,7 @@
 //!   be polled.
 //! * **worker** (M): an OS thread that polls tasks. It may or may not hold a processor.
 //! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and
-//!   a tick. Their number is fixed; it bounds what runs in parallel, and what a thief has to look
+//!   a tick. Their number changes at times ([`lifecycle::resize`]); it bounds what runs in parallel, and what a thief has to look
 //!   at.
 //! * **core**: the half of a processor that only its holder may touch. Who has the core has the
 //!   processor, until the monitor retakes it.

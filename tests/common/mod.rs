@@ -73,7 +73,7 @@ pub(crate) fn keep(value: impl Any + Send) {
 
 /// As many tasks as there are processors meet, and as many jobs.
 pub(crate) fn assert_all_usable(runtime: &Runtime) {
-    let count = runtime.metrics().num_workers();
+    let count = runtime.handle().worker_threads();
     let (tasks, jobs) = (Arc::new(Barrier::new(count)), Arc::new(Barrier::new(count)));
     let mut handles = Vec::new();
     for _ in 0..count {

@@ -111,6 +111,8 @@ mod scheduling {
     mod go;
     mod handoff;
     mod parallelism;
+    #[cfg(feature = "time")]
+    mod resize;
 }
 
 /// Tasks that block their thread, or compute without an end.

@@ -29,12 +29,12 @@ impl Tree {
         tree
     }
 
-    fn v2(test: &str, path: &str) -> Tree {
+    pub(crate) fn v2(test: &str, path: &str) -> Tree {
         Tree::cgroup(test, &format!("0::{path}\n"), V2_MOUNT)
     }
 
     /// A limit of version 2, below its usual mount point.
-    fn max(&self, group: &str, limit: &str) -> &Tree {
+    pub(crate) fn max(&self, group: &str, limit: &str) -> &Tree {
         self.file(
             &format!("sys/fs/cgroup{group}/cpu.max"),
             &format!("{limit}\n"),

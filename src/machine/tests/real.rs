@@ -18,17 +18,18 @@ use crate::machine::cgroup::read_if_there;
 const OUTER: &str = "EXECUTOR_TEST_CGROUP";
 
 /// A group with another one in it, both below the group of this process.
-struct Groups {
+pub(crate) struct Groups {
     outer: PathBuf,
     version: Version,
 }
 
 impl Groups {
-    fn create() -> io::Result<Groups> {
+    /// The outer one has 1.5 CPUs. `name`: no two may have the same.
+    fn create(name: &str) -> io::Result<Groups> {
         let membership = fs::read("/proc/self/cgroup")?;
         let own = Hierarchy::find(Path::new("/"), &membership)?
             .ok_or_else(|| io::Error::other("no hierarchy of CPU groups is mounted"))?;
-        let folder = format!("executor-test-{}", std::process::id());
+        let folder = format!("executor-test-{}-{name}", std::process::id());
         let groups = Groups {
             outer: own.groups[0].join(folder),
             version: own.version,
@@ -44,8 +45,28 @@ impl Groups {
         Ok(groups)
     }
 
+    /// Those of [`in_group`], for the process that it has started. `None`: somebody has asked for
+    /// all ignored tests.
+    pub(crate) fn of_parent() -> Option<ManuallyDrop<Groups>> {
+        let outer = std::env::var_os(OUTER).map(PathBuf::from)?;
+        let is_v1 = outer.join("cpu.cfs_quota_us").exists();
+        let version = if is_v1 { Version::V1 } else { Version::V2 };
+        Some(ManuallyDrop::new(Groups { outer, version }))
+    }
+
     fn inner(&self) -> PathBuf {
         self.outer.join("inner")
+    }
+
+    /// This process and its threads go into the inner group.
+    pub(crate) fn enter(&self) {
+        // Zero stands for the process that writes.
+        fs::write(self.inner().join("cgroup.procs"), "0").unwrap();
+    }
+
+    /// Microseconds of each 100 ms for the outer group.
+    pub(crate) fn limit_outer(&self, quota: Option<u64>) {
+        self.limit(&self.outer, quota).unwrap();
     }
 
     /// Microseconds of each 100 ms. In version 1 an inner group may not have more than an outer one.
@@ -81,9 +102,31 @@ impl Drop for Groups {
     }
 }
 
-/// Runs an ignored test of this module in a process of its own.
-fn run_ignored(test: &str, prepare: impl FnOnce(&mut Command) -> &mut Command) -> Output {
-    let (_, module) = module_path!().split_once("::").unwrap();
+/// Runs an ignored test of a module in a process of its own, which may enter groups. False: none can
+/// be made here.
+pub(crate) fn in_group(module: &str, test: &str) -> bool {
+    let groups = match Groups::create(test) {
+        Ok(groups) => groups,
+        Err(error) => {
+            eprintln!("not checked, since no cgroup can be made here: {error}");
+            return false;
+        }
+    };
+    let child = run_ignored(module, test, |command| command.env(OUTER, &groups.outer));
+    let (outer, inner) = (groups.outer.clone(), groups.inner());
+    drop(groups);
+    assert_ran(&child);
+    assert!(!inner.exists() && !outer.exists(), "the groups are left");
+    true
+}
+
+/// Runs an ignored test of a module in a process of its own.
+pub(crate) fn run_ignored(
+    module: &str,
+    test: &str,
+    prepare: impl FnOnce(&mut Command) -> &mut Command,
+) -> Output {
+    let (_, module) = module.split_once("::").unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
         &format!("{module}::{test}"),
@@ -95,7 +138,7 @@ fn run_ignored(test: &str, prepare: impl FnOnce(&mut Command) -> &mut Command) -
 }
 
 #[track_caller]
-fn assert_ran(child: &Output) {
+pub(crate) fn assert_ran(child: &Output) {
     let printed = String::from_utf8_lossy(&child.stdout);
     let ran = child.status.success() && printed.contains("1 passed; 0 failed; 0 ignored");
     assert!(ran, "{printed}\n{}", String::from_utf8_lossy(&child.stderr));
@@ -103,39 +146,21 @@ fn assert_ran(child: &Output) {
 
 #[test]
 fn a_quota_that_the_kernel_enforces_is_told_and_so_is_its_throttling() {
-    let groups = match Groups::create() {
-        Ok(groups) => groups,
-        Err(error) => {
-            eprintln!("not checked, since no cgroup can be made here: {error}");
-            return;
-        }
-    };
-    let child = run_ignored("child_in_a_group", |command| {
-        command.env(OUTER, &groups.outer)
-    });
-    let (outer, inner) = (groups.outer.clone(), groups.inner());
-    drop(groups);
-    assert_ran(&child);
-    assert!(!inner.exists() && !outer.exists(), "the groups are left");
+    in_group(module_path!(), "child_in_a_group");
 }
 
 #[test]
 #[ignore = "a_quota_that_the_kernel_enforces_is_told_and_so_is_its_throttling starts it in a process of its own"]
 fn child_in_a_group() {
-    let Some(outer) = std::env::var_os(OUTER).map(PathBuf::from) else {
-        // Somebody has asked for all ignored tests.
+    let Some(groups) = Groups::of_parent() else {
         return;
     };
-    let is_v1 = outer.join("cpu.cfs_quota_us").exists();
-    let version = if is_v1 { Version::V1 } else { Version::V2 };
-    let groups = ManuallyDrop::new(Groups { outer, version });
     let (outer, inner) = (groups.outer.clone(), groups.inner());
     let limit = |group: &Path, quota: Option<u64>| groups.limit(group, quota).unwrap();
     let mut cpus = Cpus::new();
     let before = cpus.available_of(64);
 
-    // Zero stands for the process that writes. Its threads go with it.
-    fs::write(inner.join("cgroup.procs"), "0").unwrap();
+    groups.enter();
     assert_eq!(cpus.available_of(64), 1);
     assert_eq!(cpus.available(Thread::Current), 1);
     limit(&outer, Some(250_000));
@@ -167,9 +192,8 @@ fn child_in_a_group() {
 
 #[test]
 fn a_process_without_descriptors_keeps_the_limit_that_it_knew() {
-    assert_ran(&run_ignored("child_runs_out_of_descriptors", |command| {
-        command
-    }));
+    let test = "child_runs_out_of_descriptors";
+    assert_ran(&run_ignored(module_path!(), test, |command| command));
 }
 
 #[test]

@@ -4,28 +4,35 @@ use std::io;
 
 use super::{Builder, SPARE_THREADS, wrap_thread};
 use crate::observe::journal::MOST_EVENTS;
-use crate::observe::{self, InstrumentSettings, OnStall};
+use crate::observe::{self, CpusReader, CpusSettings, InstrumentSettings, OnStall};
 use crate::runtime::debug::Debugging;
 use crate::runtime::foreign::Foreign;
-use crate::runtime::usable::{default_workers, room, unusable, usable_workers};
+use crate::runtime::usable::{at_least, room, unusable, usable_workers, workers_of_environment};
 use crate::scheduler::Settings;
 use crate::sync::Arc;
 
 impl Builder {
     /// What is to be started, if it can be.
     pub(in crate::runtime) fn check(self) -> io::Result<(Settings, observe::Settings, Foreign)> {
-        let worker_threads = match self.worker_threads {
-            Some(count) => usable_workers(count, "worker_threads")?,
-            None => default_workers()?,
+        let set = match self.worker_threads {
+            Some(count) => Some(usable_workers(count, "worker_threads")?),
+            None => workers_of_environment()?,
         };
-        let max_worker_threads = room(self.max_worker_threads, worker_threads)?;
-        let max_threads = self
-            .max_threads
-            .unwrap_or(worker_threads.saturating_add(SPARE_THREADS));
-        if max_threads < worker_threads {
-            let reason = format!("must not be less than worker_threads, {worker_threads}");
-            return Err(unusable("max_threads", &reason));
-        }
+        let max_worker_threads = room(self.max_worker_threads, set.unwrap_or(1))?;
+        let max_threads = self.max_threads.unwrap_or(usize::MAX);
+        let max_threads = at_least(set.unwrap_or(1), max_threads, "max_threads")?;
+        // The most that the runtime may have without being told to.
+        let most = set.unwrap_or(max_worker_threads.min(max_threads));
+        let is_followed = self.follow_cpu_quota.unwrap_or(set.is_none());
+        let mut cpus = CpusReader::new(&self.cpus_source);
+        let worker_threads = match is_followed || set.is_none() {
+            true => cpus.available().min(most),
+            false => most,
+        };
+        let max_threads = match self.max_threads {
+            Some(_) => max_threads,
+            None => set.unwrap_or(worker_threads).saturating_add(SPARE_THREADS),
+        };
         if self.max_blocking_threads == 0 {
             return Err(unusable("max_blocking_threads", "must not be zero"));
         }
@@ -71,6 +78,11 @@ impl Builder {
             on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
             schedtrace: debugging.schedtrace,
             prints_on_sigquit: debugging.sigquit,
+            cpus: CpusSettings {
+                reader: cpus,
+                followed_up_to: is_followed.then_some(most),
+                says_throttling: debugging.reports_stalls,
+            },
             instruments: InstrumentSettings {
                 histograms: self.histograms.unwrap_or(debugging.histograms),
                 details: self.task_details.unwrap_or(debugging.details),

@@ -52,20 +52,40 @@ use std::io;
 use crate::scheduler::Shared;
 
 impl Shared {
-    /// So many processors are wanted from now on.
-    pub(crate) fn set_num_processors(&'static self, wanted: usize) -> io::Result<()> {
+    /// So many processors are wanted from now on, if it is `agreed` to when the turn has come: what
+    /// that reads and writes has one order with all changes of the number. It runs under a lock and
+    /// must call no foreign code.
+    ///
+    /// # Errors
+    ///
+    /// The number is out of range, or the scheduler has closed.
+    pub(crate) fn set_num_processors(
+        &'static self,
+        wanted: usize,
+        agreed: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
         let settings = self.settings()?;
-        let most = settings.max_worker_threads.min(settings.max_threads);
+        let most = settings.most_processors();
         if wanted == 0 || wanted > most {
             let reason = format!("the number of worker threads must be from 1 to {most}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
-        let _resizing = self.workers.resizing.lock();
-        let before = self.workers.idle.num_wanted();
-        if wanted != before && !self.is_closed() {
-            let num_idle = self.resize(wanted);
-            self.follow_resize(wanted, before, num_idle);
+        let resizing = self.workers.resizing.lock();
+        if self.is_closed() {
+            return Err(io::Error::other("the runtime has shut down"));
         }
+        let before = self.workers.idle.num_wanted();
+        if !agreed() || wanted == before {
+            return Ok(());
+        }
+        let num_idle = self.resize(wanted);
+        self.ask_to_retire(wanted, before);
+        drop(resizing);
+        // It may start a thread, which is named by foreign code.
+        if num_idle != 0 && self.queues.has_visible_work() {
+            self.wake_one();
+        }
+        self.notify_shutdown_if_closed();
         Ok(())
     }
 
@@ -79,8 +99,8 @@ impl Shared {
         num_idle
     }
 
-    /// Steps 4 to 6.
-    fn follow_resize(&'static self, wanted: usize, before: usize, num_idle: usize) {
+    /// Step 4, and what makes steps 5 and 6 come soon.
+    fn ask_to_retire(&'static self, wanted: usize, before: usize) {
         for slot in self.queues.slots().iter().skip(wanted) {
             let processor = slot.current();
             processor.ownership.request_yield();
@@ -93,9 +113,5 @@ impl Shared {
             // They end now, if they are too many.
             self.workers.idle.each_parked(|worker| worker.unpark());
         }
-        if num_idle != 0 && self.queues.has_visible_work() {
-            self.wake_one();
-        }
-        self.notify_shutdown_if_closed();
     }
 }

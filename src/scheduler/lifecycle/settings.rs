@@ -66,6 +66,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// How many processors may be wanted: each needs a thread.
+    pub(crate) fn most_processors(&self) -> usize {
+        self.max_worker_threads.min(self.max_threads)
+    }
+
     /// The name of a thread that is about to start.
     pub(crate) fn next_thread_name(&self) -> String {
         let mut name = None;

@@ -43,6 +43,9 @@ pub(crate) struct RunQueues {
     /// So many of them are filled, from the first on. [`RunQueues::fill`] writes it when they are,
     /// with release; who reads it, with acquire, finds them filled.
     filled: AtomicUsize,
+    /// So many of those have been wanted since the runtime began. Written by `Shared::resize` and
+    /// as the runtime begins, read for figures. `Relaxed`: [`RunQueues::filled`] orders the places.
+    used: AtomicUsize,
     /// So many processors are wanted at present: a copy of what `Idle` says, by `Shared::resize`.
     /// `Relaxed`: it decides about shares only.
     wanted: AtomicUsize,
@@ -61,6 +64,7 @@ impl RunQueues {
             places: places.collect(),
             marked,
             filled: AtomicUsize::new(0),
+            used: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             detached: DetachedList::new(),
             global: Injector::new(),
@@ -73,6 +77,7 @@ impl RunQueues {
     pub(super) fn reset(&self, seed: u64) {
         self.places.iter().for_each(|slot| slot.reset(seed));
         self.detached.clear();
+        self.used.store(self.num_processors(), Ordering::Relaxed);
         self.compute_limit.reset();
     }
 
@@ -89,6 +94,8 @@ impl RunQueues {
     /// So many are wanted from now on. Not beside another call.
     pub(super) fn set_num_processors(&self, wanted: usize) {
         self.wanted.store(wanted, Ordering::Relaxed);
+        let used = self.used.load(Ordering::Relaxed);
+        self.used.store(used.max(wanted), Ordering::Relaxed);
         self.compute_limit.set_limit(wanted);
     }
 
@@ -108,6 +115,13 @@ impl RunQueues {
     #[inline]
     pub(super) fn slots(&self) -> &[CachePadded<ProcessorSlot>] {
         &self.places[..self.filled.load(Ordering::Acquire)]
+    }
+
+    /// Those of processors that this runtime has wanted. The others are empty, and were filled for
+    /// an earlier one.
+    pub(super) fn used_slots(&self) -> &[CachePadded<ProcessorSlot>] {
+        let slots = self.slots();
+        &slots[..self.used.load(Ordering::Relaxed).min(slots.len())]
     }
 
     /// The processors, as they are at present: also those that retire, or have retired. Those may

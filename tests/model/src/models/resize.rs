@@ -67,7 +67,7 @@ fn acquiring(twin: Option<&'static str>) -> usize {
                 this_thread::set_worker_of(None);
                 model.spawn(0);
             });
-            model.shared.set_num_processors(1).expect("there is one");
+            model.shared.set_num_processors(1, || true).expect("there is one");
             has_acquired.wait();
             let is_asked = model.processor(1).ownership.has_request();
             checked.set();
@@ -99,7 +99,7 @@ fn retiring(twin: Option<&'static str>) -> usize {
                 }
             });
             model.shared.take_back(first, false);
-            model.shared.set_num_processors(1).expect("there is one");
+            model.shared.set_num_processors(1, || true).expect("there is one");
             resized.set();
             model.spawn(3);
         });
@@ -119,7 +119,7 @@ fn more(twin: Option<&'static str>) -> usize {
                 model.wait_ended();
             });
             model.thread(|model| model.spawn(1));
-            model.shared.set_num_processors(2).expect("there is room");
+            model.shared.set_num_processors(2, || true).expect("there is room");
         });
     })
 }
@@ -137,7 +137,8 @@ fn stuck(twin: Option<&'static str>) -> usize {
             });
             model.shared.take_back(first, false);
             model.thread(|model| {
-                model.shared.set_num_processors(1).expect("there is one");
+                // An error: it has closed meanwhile.
+                let _ = model.shared.set_num_processors(1, || true);
             });
             let mut rounds = model.monitor();
             retake(&mut rounds, model, 1);
@@ -161,7 +162,7 @@ fn house(twin: Option<&'static str>) -> usize {
             model.thread(|model| (12..18).for_each(|number| model.spawn(number)));
             for wanted in [4, 1, 3, 2] {
                 let shared = model.shared;
-                shared.set_num_processors(wanted).expect("there is room");
+                shared.set_num_processors(wanted, || true).expect("there is room");
             }
         });
     })

@@ -18,7 +18,7 @@ const fn figure(name: &'static str, unit: &'static str, at_most: Option<f64>) ->
 pub(super) const ROW: Row = Row {
     name: "soak",
     what: "60 s of tasks that yield, wait, sleep, time out, block, use channels and sockets; 1 % panic, 5 % are cancelled, 0.1 % \
-           block their worker for 50 ms; those of gosched are all asked where they wait, other runtimes start and stop beside them",
+           block their worker for 50 ms; those of gosched are all asked where they wait, and its number of workers changes each 10 ms half of the time; other runtimes start and stop beside them",
     figures: &[
         figure("tasks, millions per minute", "", None),
         figure("tasks not accounted for", "", Some(0.0)),

@@ -127,6 +127,10 @@ impl Runtime for Gosched {
         Some(told.count())
     }
 
+    fn resize(&self, workers: usize) -> bool {
+        self.handle.set_worker_threads(workers).is_ok()
+    }
+
     fn stop(self, limit: Duration) {
         let runtime = (self.runtime.lock())
             .unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,8 +36,10 @@ pub(crate) fn run<R: Runtime>(seconds: u64, seed: u64) -> Vec<f64> {
     let listeners: Vec<_> = (0..SERVERS)
         .map(|_| runtime.block_on(R::listen()).expect("a listener"))
         .collect();
+    let present = Arc::new(AtomicUsize::new(workers));
     let world = Arc::new(World {
         runtime,
+        workers: Arc::clone(&present),
         seed,
         servers: listeners.iter().map(|(_, addr)| *addr).collect(),
         late,
@@ -49,7 +51,7 @@ pub(crate) fn run<R: Runtime>(seconds: u64, seed: u64) -> Vec<f64> {
         .zip(listeners)
         .map(|(number, (listener, _))| sockets::serve(&world, listener, number))
         .collect();
-    let sampler = Sampler::start(workers);
+    let sampler = Sampler::start(present);
     let watch = Watch::start(seed, Arc::clone(&sampler.seen));
 
     let began = Instant::now();
@@ -126,6 +128,7 @@ fn soak<R: Runtime>(world: &Arc<World<R>>, time: Duration) {
         strangers::spawn_from_outside(Arc::clone(world)),
         strangers::start_and_stop(Arc::clone(world)),
         strangers::ask_where_they_wait(Arc::clone(world)),
+        strangers::resize(Arc::clone(world)),
     ];
     let began = Instant::now();
     while began.elapsed() < time {

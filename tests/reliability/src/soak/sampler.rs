@@ -3,7 +3,7 @@
 //! A violation is a span of more than 10 ms in which
 //!
 //! 1. the task that has been runnable for longest is the same one, and is not polled;
-//! 2. at every sample, fewer threads than the runtime has workers were running or ready to run (states R and D), those of
+//! 2. at every sample, fewer threads than the runtime had workers then were running or ready to run (states R and D), those of
 //!    the soak itself not counted: one more could have run;
 //! 3. at every sample either none of them was, or the machine had no more threads ready to run than CPUs. Else one of them may
 //!    have been waiting for a CPU with the task in its hands, and the operating system is to blame;
@@ -19,7 +19,7 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -49,10 +49,11 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    pub(crate) fn start(workers: usize) -> Sampler {
+    /// For a runtime that has so many workers at present.
+    pub(crate) fn start(workers: Arc<AtomicUsize>) -> Sampler {
         let seen = Arc::new(Seen::default());
         let own = Arc::clone(&seen);
-        let thread = named("sampler", move || sample(&own, workers));
+        let thread = named("sampler", move || sample(&own, &workers));
         Sampler { seen, thread }
     }
 
@@ -70,7 +71,7 @@ struct Span {
     reported: bool,
 }
 
-fn sample(seen: &Seen, workers: usize) {
+fn sample(seen: &Seen, workers: &AtomicUsize) {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let mut span: Option<Span> = None;
     let mut last = now() / 1000;
@@ -100,7 +101,7 @@ fn sample(seen: &Seen, workers: usize) {
         }
         let states = states();
         let excused = states.running > 0 && states.all_running > cpus;
-        if states.running >= workers || excused {
+        if states.running >= workers.load(Relaxed) || excused {
             current.since = None;
         } else {
             let length = time - *current.since.get_or_insert(time);

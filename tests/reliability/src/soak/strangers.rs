@@ -1,5 +1,5 @@
-//! Threads that are no worker's: they wake tasks late, spawn from outside, ask where tasks wait, and start and stop other
-//! runtimes.
+//! Threads that are no worker's: they wake tasks late, spawn from outside, ask where tasks wait, change the number of workers, and
+//! start and stop other runtimes.
 
 use std::collections::BTreeMap;
 use std::future;
@@ -22,6 +22,7 @@ use crate::runtimes::Runtime;
 /// Long enough for the crowd that waits, mostly.
 const ASK_FOR: Duration = Duration::from_millis(20);
 const ASK_EACH: Duration = Duration::from_millis(50);
+const RESIZE_EACH: Duration = Duration::from_millis(10);
 
 /// Something to be done at a time.
 pub(crate) struct Order {
@@ -110,6 +111,34 @@ pub(super) fn ask_where_they_wait<R: Runtime>(world: Arc<World<R>>) -> JoinHandl
             thread::sleep(ASK_EACH);
         }
         eprintln!("{told} times a task has told where it waits");
+    })
+}
+
+/// Changes the number of workers each 10 ms, to any from 1 to twice the CPUs. For the next five seconds it stays what it was in
+/// the beginning, and so on in turn.
+pub(super) fn resize<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
+    named("resizer", move || {
+        let mut rng = Rng::with_seed(split(world.seed, u64::MAX - 2));
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let (began, usual) = (Instant::now(), world.workers.load(Relaxed));
+        let mut times = 0;
+        while !world.stopping.load(Relaxed) {
+            let rests = began.elapsed().as_secs() % 10 >= 5;
+            let workers = if rests {
+                usual
+            } else {
+                rng.usize(1..=2 * cpus)
+            };
+            if workers != world.workers.load(Relaxed) {
+                if !world.runtime.resize(workers) {
+                    return;
+                }
+                world.workers.store(workers, Relaxed);
+                times += 1;
+            }
+            thread::sleep(RESIZE_EACH);
+        }
+        eprintln!("{times} times the number of workers has changed");
     })
 }
 

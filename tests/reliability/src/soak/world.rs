@@ -1,13 +1,16 @@
 //! What all tasks of a soak share.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::mpsc::Sender;
 
 use super::strangers::Order;
 
 pub(crate) struct World<R> {
     pub(crate) runtime: R,
+    /// How many workers it has at present.
+    pub(crate) workers: Arc<AtomicUsize>,
     pub(crate) seed: u64,
     pub(crate) servers: Vec<SocketAddr>,
     /// Threads that are no worker's, for what is to happen later.

@@ -1,0 +1,201 @@
+//! The number of processors follows the number of CPUs, and throttling is told.
+//!
+//! How many CPUs the process may use, and how often the kernel has throttled it, says
+//! [`crate::machine`]. Here it is asked, about once a second, and something follows from it.
+//!
+//! # What it guarantees
+//!
+//! * While the runtime follows ([`Builder::follow_cpu_quota`](crate::Builder::follow_cpu_quota)),
+//!   it has as many processors as there are CPUs at the last look, within its limits.
+//! * No change that the user has asked for is undone by a look that began before it.
+//! * An idle runtime stays asleep. The look waits for a round of the monitor that comes anyway.
+//! * The monitor spends at most a thousandth of its time here ([`COST`]), however slow the kernel's
+//!   files are. Meanwhile it would retake no processor.
+//! * What throttling costs is said once for each runtime, on standard error.
+//!
+//! # Protocol
+//!
+//! 1. `Builder::check` asks how many CPUs there are (`CpusReader::available`); the runtime begins
+//!    with that number.
+//! 2. At the end of a round, if the last look was a second ago or more, the monitor asks again
+//!    ([`CpusWatch::look`]), and with the lock released calls `Shared::set_num_processors`.
+//! 3. That call takes the lock of whoever changes the number, and under it asks whether the runtime
+//!    still follows.
+//! 4. The user's call ([`CpusWatch::set_by_user`]) ends the following under the same lock.
+//!
+//! So the user's call comes after a change by the monitor and replaces it, or comes before and is
+//! seen by it. Without the common lock the monitor could read that there are 2 CPUs, the user ask
+//! for 5 processors, and the monitor then set 2.
+//!
+//! # Whose affinity mask
+//!
+//! That of the process, and not of one thread: hooks may pin each thread of the runtime to one CPU,
+//! the monitor's too, and the program its first thread. Whatever changes the mask of the whole
+//! process (a cpuset, `taskset -a`) changes both of these. So [`Mask::OfProcess`] takes what either
+//! may use.
+//!
+//! # Rejected designs
+//!
+//! * *A timer, or a thread of its own*: an idle program would wake up each second.
+//! * *A job of the blocking pool*: each busy program would have one more thread.
+//! * *One reader for all runtimes of a process*: its lock would have to be held for a fork.
+
+mod reader;
+#[cfg(test)]
+mod tests;
+mod throttled;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use self::throttled::Throttled;
+use crate::clock;
+use crate::machine::Throttling;
+use crate::scheduler::Shared;
+use crate::stderr;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) use reader::{CpusReader, CpusSource};
+
+/// Between two looks, as in Go 1.25 at most.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// After a look that has taken `t` the next one comes after this times `t`, if that is more.
+const COST: u32 = 1000;
+
+/// But not later than after this.
+const LONGEST_PERIOD: Duration = Duration::from_secs(60);
+
+/// What a builder has asked for.
+pub(crate) struct CpusSettings {
+    pub(crate) reader: CpusReader,
+    /// The number of processors follows that of the CPUs, up to this. `None`: it does not.
+    pub(crate) followed_up_to: Option<usize>,
+    /// Whether standard error is told what throttling costs.
+    pub(crate) says_throttling: bool,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct CpusWatch {
+    /// Cleared by [`CpusWatch::set_by_user`], read by [`CpusWatch::look`], both under the lock of
+    /// whoever changes the number of processors, which orders them. Set before the runtime has
+    /// threads. Hence `Relaxed`.
+    is_followed: AtomicBool,
+    /// `None` before the first runtime.
+    state: Mutex<Option<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None`: the runtime has ended. What was counted stays.
+    reader: Option<CpusReader>,
+    followed_up_to: usize,
+    /// The next look of the monitor.
+    due: Instant,
+    throttled: Throttled,
+    /// When that was read last.
+    read: Option<Instant>,
+    says_throttling: bool,
+}
+
+impl CpusWatch {
+    /// A runtime begins. None of its threads has started.
+    pub(super) fn begin(&self, wanted: CpusSettings) {
+        let is_followed = wanted.followed_up_to.is_some();
+        self.is_followed.store(is_followed, Ordering::Relaxed);
+        *self.state.lock() = Some(State {
+            reader: Some(wanted.reader),
+            followed_up_to: wanted.followed_up_to.unwrap_or(0),
+            due: clock::now(),
+            throttled: Throttled::default(),
+            read: None,
+            says_throttling: wanted.says_throttling,
+        });
+    }
+
+    /// It has ended.
+    pub(super) fn forget(&self) {
+        if let Some(state) = &mut *self.state.lock() {
+            state.reader = None;
+        }
+    }
+
+    /// Step 2, at the end of the round that began at `now`.
+    pub(super) fn look(&self, shared: &'static Shared, now: Instant) {
+        let mut state = self.state.lock();
+        let Some(state_now) = state.as_mut().filter(|state| state.due <= now) else {
+            return;
+        };
+        let begin = clock::now();
+        let is_followed = self.is_followed.load(Ordering::Relaxed);
+        let wanted = state_now.available().filter(|_| is_followed);
+        state_now.look_at_throttling(shared.num_processors());
+        let end = clock::now();
+        state_now.due = end + pause_after(end.saturating_duration_since(begin));
+        drop(state);
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != shared.num_processors()) {
+            // Step 3. An error: the runtime has shut down.
+            let agreed = || self.is_followed.load(Ordering::Relaxed);
+            let _ = shared.set_num_processors(wanted, agreed);
+        }
+    }
+
+    /// Step 4.
+    pub(super) fn set_by_user(&self, shared: &'static Shared, wanted: usize) -> io::Result<()> {
+        shared.set_num_processors(wanted, || {
+            self.is_followed.store(false, Ordering::Relaxed);
+            true
+        })
+    }
+
+    /// What throttling there was since the runtime began, at most a second ago.
+    pub(super) fn throttling(&self) -> Option<Throttling> {
+        let mut state = self.state.lock();
+        let state = state.as_mut()?;
+        let now = clock::now();
+        let is_old = |read: Instant| now.saturating_duration_since(read) >= PERIOD;
+        if state.read.is_none_or(is_old) {
+            state.read_throttling(now);
+        }
+        state.throttled.sum()
+    }
+}
+
+impl State {
+    /// How many processors there should be. `None`: the runtime has ended.
+    fn available(&mut self) -> Option<usize> {
+        let available = self.reader.as_mut()?.available();
+        Some(available.min(self.followed_up_to).max(1))
+    }
+
+    fn read_throttling(&mut self, now: Instant) {
+        if let Some(reader) = &mut self.reader {
+            let throttling = reader.throttling();
+            self.throttled.add(reader.throttled_group(), throttling);
+            self.read = Some(now);
+        }
+    }
+
+    /// By the monitor: takes the figures, and says what throttling costs if it is much.
+    fn look_at_throttling(&mut self, processors: usize) {
+        let now = clock::now();
+        self.read_throttling(now);
+        let Some(share) = self.throttled.share(now, processors) else {
+            return;
+        };
+        let quota = self.reader.as_mut().and_then(CpusReader::quota);
+        if let Some(quota) = quota.filter(|_| std::mem::take(&mut self.says_throttling)) {
+            stderr::say(format_args!(
+                "{}",
+                throttled::line(share, quota, processors)
+            ));
+        }
+    }
+}
+
+/// How long it is from the end of a look that has taken so long to the next one.
+fn pause_after(took: Duration) -> Duration {
+    took.saturating_mul(COST).clamp(PERIOD, LONGEST_PERIOD)
+}
