@@ -7,7 +7,8 @@ use super::Histogram;
 use super::collect::histograms;
 use crate::machine::Throttling;
 use crate::scheduler::Shared;
-use crate::scheduler::inspect::{ProcessorSnapshot, Snapshot};
+use crate::scheduler::inspect::{ClassSnapshot, ProcessorSnapshot, Snapshot};
+use crate::tasks::Priority;
 
 /// A snapshot of a runtime's figures, taken by [`Handle::metrics`](crate::Handle::metrics).
 ///
@@ -86,7 +87,7 @@ impl RuntimeMetrics {
         self.snapshot.spawned_tasks
     }
 
-    /// Runnables in the global queue.
+    /// Runnables in the queues that all processors share, of all classes.
     pub fn global_queue_depth(&self) -> usize {
         self.snapshot.global_queue_depth
     }
@@ -160,6 +161,55 @@ impl RuntimeMetrics {
     /// CPUs: if two threads that could run are stopped for 10 ms, that is 20 ms.
     pub fn cpu_throttled_duration(&self) -> Option<Duration> {
         Some(self.throttling?.duration)
+    }
+
+    /// Runnables of this class in all queues together. A task counts as what it was when it was
+    /// queued.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::task::Priority;
+    ///
+    /// let metrics = executor::Handle::current().metrics();
+    /// assert_eq!(metrics.priority_queue_depth(Priority::Background), 0);
+    /// ```
+    pub fn priority_queue_depth(&self, priority: Priority) -> usize {
+        match self.classed(priority) {
+            Some(class) => class.queue_depth,
+            None => {
+                let processors = self.snapshot.processors.iter();
+                let local = processors.map(|at| at.local_queue_depth).sum::<usize>();
+                let Snapshot {
+                    interactive,
+                    background,
+                    ..
+                } = &self.snapshot;
+                let classed = interactive.queue_depth + background.queue_depth;
+                (self.global_queue_depth() + local).saturating_sub(classed)
+            }
+        }
+    }
+
+    /// Polls begun of tasks of this class, as it was then.
+    pub fn priority_poll_count(&self, priority: Priority) -> u64 {
+        match self.classed(priority) {
+            Some(class) => class.polls,
+            None => {
+                let processors = self.snapshot.processors.iter();
+                let all = processors.map(|at| at.polls).sum::<u64>();
+                all.saturating_sub(self.snapshot.interactive.polls + self.snapshot.background.polls)
+            }
+        }
+    }
+
+    /// `None`: it is what the others leave.
+    fn classed(&self, priority: Priority) -> Option<&ClassSnapshot> {
+        match priority {
+            Priority::Interactive => Some(&self.snapshot.interactive),
+            Priority::Background => Some(&self.snapshot.background),
+            Priority::Normal => None,
+        }
     }
 
     /// Polls begun by processor `worker`.
@@ -243,6 +293,22 @@ impl fmt::Display for RuntimeMetrics {
             writeln!(
                 f,
                 "throttled by the CPU quota {times} times, for {duration:.3} s"
+            )?;
+        }
+        let Snapshot {
+            interactive,
+            background,
+            ..
+        } = &self.snapshot;
+        // Who uses no classes need not read of them.
+        if interactive.polls + background.polls != 0 {
+            writeln!(
+                f,
+                "interactive: {} polls, queue {}; background: {} polls, queue {}",
+                interactive.polls,
+                interactive.queue_depth,
+                background.polls,
+                background.queue_depth
             )?;
         }
         writeln!(

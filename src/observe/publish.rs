@@ -16,6 +16,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use std::time::Duration;
 
 use super::{Histogram, RuntimeMetrics};
+use crate::tasks::Priority;
 
 /// One published figure.
 struct Figure {
@@ -35,9 +36,21 @@ enum Read {
     CounterIfThere(fn(&RuntimeMetrics) -> Option<u64>),
     OfWorker(fn(&RuntimeMetrics, usize) -> f64),
     CounterOfWorker(fn(&RuntimeMetrics, usize) -> u64),
+    OfClass(fn(&RuntimeMetrics, Priority) -> f64),
+    CounterOfClass(fn(&RuntimeMetrics, Priority) -> u64),
 }
 
-use Read::{Counter, CounterIfThere, CounterOfWorker, Gauge, GaugeIfThere, OfWorker};
+use Read::{
+    Counter, CounterIfThere, CounterOfClass, CounterOfWorker, Gauge, GaugeIfThere, OfClass,
+    OfWorker,
+};
+
+/// The values of the label `priority`.
+const CLASSES: [(&str, Priority); 3] = [
+    ("background", Priority::Background),
+    ("normal", Priority::Normal),
+    ("interactive", Priority::Interactive),
+];
 
 const fn figure(name: &'static str, unit: Unit, text: &'static str, read: Read) -> Figure {
     Figure {
@@ -70,7 +83,7 @@ const FIGURES: [Figure; 19] = [
     figure(
         "executor_global_queue_depth",
         Unit::Count,
-        "Runnable tasks in the queue that all workers share.",
+        "Runnable tasks in the queues that all workers share.",
         Gauge(|of| of.global_queue_depth() as f64),
     ),
     figure(
@@ -132,6 +145,18 @@ const FIGURES: [Figure; 19] = [
         Unit::Seconds,
         "How long the kernel has stopped the process because of its CPU quota, summed over CPUs.",
         GaugeIfThere(|of| Some(of.cpu_throttled_duration()?.as_secs_f64())),
+    ),
+    figure(
+        "executor_priority_queue_depth",
+        Unit::Count,
+        "Runnable tasks of the class, in all queues.",
+        OfClass(|of, priority| of.priority_queue_depth(priority) as f64),
+    ),
+    figure(
+        "executor_priority_polls_total",
+        Unit::Count,
+        "Polls begun of tasks of the class.",
+        CounterOfClass(|of, priority| of.priority_poll_count(priority)),
     ),
     figure(
         "executor_worker_queue_depth",
@@ -201,7 +226,8 @@ impl RuntimeMetrics {
     /// Without one it does nothing.
     ///
     /// All of them begin with `executor_` and carry the label `runtime`, with the name given here;
-    /// those of one processor also the label `worker`. Counts since the runtime began are counters,
+    /// those of one processor also the label `worker`, those of one class of tasks the label
+    /// `priority` (`background`, `normal` or `interactive`). Counts since the runtime began are counters,
     /// the others gauges. Call it now and then: what the recorder has is as old as the last call.
     /// What each of them means is told by [`describe`](RuntimeMetrics::describe).
     ///
@@ -257,7 +283,19 @@ impl RuntimeMetrics {
                         counter!(*name, &of_runtime).absolute(value);
                     }
                 }
-                OfWorker(_) | CounterOfWorker(_) => {}
+                OfWorker(_) | CounterOfWorker(_) | OfClass(_) | CounterOfClass(_) => {}
+            }
+        }
+        for (class, priority) in CLASSES {
+            let labels = labels(runtime, "priority", class);
+            for Figure { name, read, .. } in &FIGURES {
+                match read {
+                    OfClass(read) => gauge!(*name, &labels).set(read(self, priority)),
+                    CounterOfClass(read) => {
+                        counter!(*name, &labels).absolute(read(self, priority));
+                    }
+                    _ => {}
+                }
             }
         }
         for worker in 0..self.num_workers() {
@@ -268,7 +306,8 @@ impl RuntimeMetrics {
                     CounterOfWorker(read) => {
                         counter!(*name, &labels).absolute(read(self, worker));
                     }
-                    Gauge(_) | Counter(_) | GaugeIfThere(_) | CounterIfThere(_) => {}
+                    Gauge(_) | Counter(_) | GaugeIfThere(_) | CounterIfThere(_) | OfClass(_)
+                    | CounterOfClass(_) => {}
                 }
             }
         }
@@ -298,8 +337,10 @@ impl RuntimeMetrics {
         } in &FIGURES
         {
             match read {
-                Gauge(_) | GaugeIfThere(_) | OfWorker(_) => describe_gauge!(*name, *unit, *text),
-                Counter(_) | CounterIfThere(_) | CounterOfWorker(_) => {
+                Gauge(_) | GaugeIfThere(_) | OfWorker(_) | OfClass(_) => {
+                    describe_gauge!(*name, *unit, *text)
+                }
+                Counter(_) | CounterIfThere(_) | CounterOfWorker(_) | CounterOfClass(_) => {
                     describe_counter!(*name, *unit, *text);
                 }
             }

@@ -16,12 +16,10 @@ use crate::sync::Arc;
 
 mod check;
 mod follow;
+mod limits;
 mod wrap_thread;
 
 use wrap_thread::wrap_thread;
-
-/// Threads for tasks that block, beyond the processors: by default as many as blocking jobs.
-const SPARE_THREADS: usize = 512;
 
 /// Default threshold of a stall: people do not notice a shorter one, so it is not reported.
 const STALL_THRESHOLD: Duration = Duration::from_millis(100);
@@ -49,6 +47,7 @@ pub struct Builder {
     cpus_source: CpusSource,
     max_threads: Option<usize>,
     max_blocking_threads: usize,
+    background_limit: Option<usize>,
     thread_keep_alive: Duration,
     thread_name: String,
     name_thread: Option<NameThread>,
@@ -79,6 +78,7 @@ impl Builder {
             cpus_source: CpusSource::default(),
             max_threads: None,
             max_blocking_threads: 512,
+            background_limit: None,
             thread_keep_alive: Duration::from_secs(10),
             thread_name: "executor".to_owned(),
             name_thread: None,
@@ -107,35 +107,6 @@ impl Builder {
     /// [`build`](Builder::build) fails if it is zero.
     pub fn worker_threads(mut self, count: usize) -> Builder {
         self.worker_threads = Some(count);
-        self
-    }
-
-    /// The most processors that [`Handle::set_worker_threads`] may ask for.
-    ///
-    /// Default: four times the number of CPUs of the thread's affinity mask, at least 64, and at
-    /// least [`worker_threads`](Builder::worker_threads); fewer than that is an error. If nobody sets
-    /// that number, the runtime begins with this many at most. Each takes some kilobytes when it is
-    /// wanted first.
-    pub fn max_worker_threads(mut self, count: usize) -> Builder {
-        self.max_worker_threads = Some(count);
-        self
-    }
-
-    /// The most threads that run tasks: those that hold a processor, those that are stuck in a task
-    /// or block in one, and spare ones. Threads of `spawn_blocking` have a limit of their own, and
-    /// the monitor's thread is not counted.
-    ///
-    /// Default: 512 more than the number of processors; fewer than
-    /// [`worker_threads`](Builder::worker_threads), or zero, is an error. At the limit, a task that blocks keeps its processor until a thread is free, and others may wait
-    /// for it. A line on standard error says so once, unless the limit equals that number.
-    pub fn max_threads(mut self, count: usize) -> Builder {
-        self.max_threads = Some(count);
-        self
-    }
-
-    /// The most threads that run `spawn_blocking` jobs at a time. Default 512; zero is an error.
-    pub fn max_blocking_threads(mut self, count: usize) -> Builder {
-        self.max_blocking_threads = count;
         self
     }
 

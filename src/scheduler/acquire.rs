@@ -30,6 +30,7 @@
 //! 1. Announced: what is in the next slot moves to the queue, where everybody can see it.
 //!    Unannounced: the processor's slot gets another instance ([`super::processor::slot`]), and the
 //!    old one is detached ([`super::run_queues::detached`]).
+//!    Announced: the permit of a poll of class `Background` ends (`Shared::leave_class`).
 //! 2. `pass_on` puts the core among the idle ones, and a fence separates that from what follows
 //!    ([`Idle::push_idle`](super::worker::idle::Idle::push_idle)): a submission that comes after
 //!    the fence finds the idle core, one that came before it is seen by `has_visible_work` in the
@@ -57,7 +58,7 @@
 //! | c | monitor | [`Ownership::retake`](super::processor::ownership::Ownership::retake) | decides. If the worker was first, `DetachedPolls::undo` |
 //! | d | monitor | `RunQueues::replace_instance` | another instance takes the slot (step 1) |
 //! | e | monitor | `RunQueues::check_detached` | what the old one has in next slot and queue can be found (step 1) |
-//! | f | monitor | `Shared::pass_on` | steps 2 and 3 |
+//! | f | monitor | `Shared::pass_on`, `Shared::end_permit` | steps 2 and 3; if the poll blocks, its permit ends |
 //! | g | monitor | `Rounds::check_all_detached` | its rounds look at the old one again, for a push that e did not see |
 //! | h | worker | `Worker::pop_local`, `Worker::wait`, [`Shared::release`], `reclaim` | step 5 |
 //!
@@ -159,12 +160,16 @@ pub(crate) fn enter_blocking() -> BlockingRegion {
         if shared.in_forked_child() {
             return false;
         }
+        let had_permit = shared.leave_class();
         let holds = this_thread::holds_core();
         shared.tell_of_poll(|tag| Event::GivenAway { tag });
         if let Some(core) = shared.release() {
             core.empty_slot();
             shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
             shared.pass_on(core);
+        }
+        if had_permit {
+            shared.wake_by_class();
         }
         holds
     });

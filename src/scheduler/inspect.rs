@@ -42,6 +42,15 @@ pub(crate) struct Snapshot {
     pub(crate) retakes: u64,
     pub(crate) stalls: u64,
     pub(crate) network_ready: u64,
+    pub(crate) interactive: ClassSnapshot,
+    pub(crate) background: ClassSnapshot,
+}
+
+/// One of the classes that have a queue of their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClassSnapshot {
+    pub(crate) queue_depth: usize,
+    pub(crate) polls: u64,
 }
 
 /// The blocking pool.
@@ -154,7 +163,7 @@ impl Shared {
         self.workers.idle.num_waiting_workers()
     }
 
-    /// Runnables in the global queue, and those that are held back from it.
+    /// Runnables in the queues that all processors share.
     pub(crate) fn num_global(&self) -> usize {
         self.queues.num_global()
     }
@@ -200,6 +209,14 @@ impl Shared {
             retakes: self.counters.retakes.load(Ordering::Relaxed),
             stalls: self.counters.stalls.load(Ordering::Relaxed),
             network_ready: self.counters.network_ready.load(Ordering::Relaxed),
+            interactive: ClassSnapshot {
+                queue_depth: self.queues.by_class.num_interactive(),
+                polls: self.sum(|processor| processor.counters.interactive.get()),
+            },
+            background: ClassSnapshot {
+                queue_depth: self.queues.by_class.num_background(),
+                polls: self.sum(|processor| processor.counters.background.get()),
+            },
         }
     }
 
@@ -241,6 +258,7 @@ impl Shared {
             && self.workers.monitor.is_sleeping()
             && !queues.has_visible_work()
             && queues.compute_limit.num_held_back() == 0
+            && queues.by_class.num_background() == 0
             && queues.current().all(|processor| processor.next.is_empty())
             && queues.detached.is_empty()
             && !self.services.timers.is_any_armed()

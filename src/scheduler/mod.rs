@@ -59,7 +59,7 @@
 //! | arrow | file |
 //! |---|---|
 //! | 1 | `tasks/contain`; its id and its number for spawn site and runtime come from `tasks/current` and `tasks/spawn_site` |
-//! | 2, 4, 10 | [`submit`]; whether this thread is a worker says [`this_thread`] |
+//! | 2, 4, 10 | [`submit`], [`classes`]; whether this thread is a worker says [`this_thread`] |
 //! | 3, 5 | [`processor`], and [`processor::next_slot`] |
 //! | 6, 7 | [`run_queues`], and [`run_queues::steal`] |
 //! | 8 | [`worker`], `tasks/current` |
@@ -84,7 +84,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
-//! | [`submit`] | a runnable comes into a queue, and somebody is woken for it |
+//! | [`submit`], [`classes`] | a runnable comes into a queue, and somebody is woken for it; by class, while tasks have several |
 //! | [`run_queues`] | the queues: where a runnable goes and where it comes from; stealing; what is held back |
 //! | [`processor`] | a processor, its slot, who owns it |
 //! | [`worker`] | looking, polling, searching, waiting; who is idle |
@@ -99,7 +99,8 @@
 //!
 //! Each stands in the module that owns it: submitting, parking and finding in [`worker::idle`]; the
 //! order of looking and the way of waiting in [`worker`]; the next slot in
-//! [`processor::next_slot`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
+//! [`processor::next_slot`]; what classes of tasks change in all that in [`classes`],
+//! [`run_queues::by_class`], [`worker::by_class`] and [`monitor::latency`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
 //! in [`run_queues::detached`], how many may compute beside the processors in
 //! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in
 //! [`timers`]; handing over and retaking in [`acquire`]; who is stuck in [`monitor::watch`], when
@@ -145,6 +146,9 @@
 //! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
 //! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor is idle |
 //! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`run_queues::compute_limit`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
+//! | a task of class `Interactive` | the polls that go on, and those of its class before it; if no processor is idle, until one has computed for 0.2 ms (`Background`) or 1 ms (`Normal`) of its CPU time, once it is seen (1 ms), while fewer than P polls compute |
+//! | a task of class `Normal`, beside `Interactive` ones | as above, where one of nine polls is for it |
+//! | a task of class `Background` | one of them runs on each processor per 10 ms, or sooner if there is nothing else, at most as many at once as `Builder::background_limit` says. A poll that blocks, or has computed for 200 ms, counts no more |
 //! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs
@@ -169,6 +173,11 @@
 //!   moving them made it 1.8 to 3 times slower. They stay, and are stolen.
 //! * **Wall time to tell what is stuck**: 200 to 470 false retakes beside six CPU burners; by CPU
 //!   time, none.
+//! * **Weights for classes of tasks**: a share has to be counted in time, so each poll would read the
+//!   clock (23 ns), and a share says nothing of how long one task waits. Strict order with an
+//!   exception (eight in a row, 10 ms) needs no clock.
+//! * **A queue per processor for `Interactive` tasks**: those are few, and what each worker looks into
+//!   first had better be one place.
 //! * **A worker bound to its processor**: a thread that blocks would take its processor with it, or
 //!   a copy of the hand-over would be needed beside the idle protocol. Here a core is a box: who
 //!   has it, has the processor.
@@ -203,6 +212,7 @@
 //! thief pass to and fro.
 
 mod acquire;
+mod classes;
 mod foreign_wakers;
 pub(crate) mod inspect;
 pub(crate) mod lifecycle;

@@ -7,8 +7,8 @@
 //! # What it costs while it is off
 //!
 //! Before each poll a worker looks whether it is searching, and at each push a core whether it
-//! collects a batch. Both are nearly always no, and both words have room for one more bit:
-//! *observed*. So the way of a task has the same instructions with an observer as without, until a
+//! collects a batch. Both are nearly always no, and both words have room for more bits: *observed*,
+//! and *classed*, which is the scheduler's own ([`super::classes`]) and none of the observer's. So the way of a task has the same instructions with an observer as without, until a
 //! switch is on. Then polls and pushes take the cold branch.
 //!
 //! # Protocol
@@ -35,6 +35,7 @@ use std::fmt::Debug;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::classes::CLASSES;
 use super::processor::{Core, Processor};
 use super::{Shared, this_thread};
 use crate::stacks::TaskStack;
@@ -202,21 +203,33 @@ pub(crate) struct Stall {
 
 /// The switches.
 impl Shared {
-    /// Those that are on.
+    /// The observer's that are on.
     #[inline]
     pub(crate) fn switches(&self) -> u8 {
+        self.all_switches() & !CLASSES
+    }
+
+    /// Those that are on, with the scheduler's own one, [`CLASSES`].
+    #[inline]
+    pub(super) fn all_switches(&self) -> u8 {
         // Relaxed: what an observer writes has an order of its own.
         self.switches.load(Ordering::Relaxed)
     }
 
-    /// Whether any is on. Who finds a task that was pushed after one was turned on sees that here.
+    /// Whether any of the observer's is on. Who finds a task that was pushed after one was turned on
+    /// sees that here.
     #[inline]
     pub(super) fn is_observed(&self) -> bool {
         self.switches() != 0
     }
 
-    /// Step 1.
+    /// Step 1, for the observer.
     pub(crate) fn switch(&self, on: u8, off: u8) {
+        self.turn_switches(on & !CLASSES, off & !CLASSES);
+    }
+
+    /// Step 1.
+    pub(super) fn turn_switches(&self, on: u8, off: u8) {
         let change = |switches: u8| Some(switches & !off | on);
         let _ = (self.switches).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
         // Pairs with the fence in `look_at_switches`.
@@ -226,15 +239,18 @@ impl Shared {
         }
     }
 
-    /// Step 2, for the core held by the calling thread. Gives whether any switch is on.
-    pub(super) fn look_at_switches(&'static self) -> bool {
+    /// Step 2, for the core held by the calling thread. Gives [`Shared::all_switches`].
+    pub(super) fn look_at_switches(&'static self) -> u8 {
         // The core was acquired before. So this look sees the switch, or the asking sees that the
         // core is held.
         fence(Ordering::SeqCst);
-        let on = self.switches();
+        let all = self.all_switches();
+        let on = all & !CLASSES;
         let yields = on & !WITHOUT_YIELDS != 0;
-        this_thread::with_core(self, |core| core.set_observed(on != 0, yields));
-        on != 0
+        this_thread::with_core(self, |core| {
+            core.set_switches(on != 0, yields, all & CLASSES != 0);
+        });
+        all
     }
 }
 

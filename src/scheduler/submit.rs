@@ -148,7 +148,17 @@ impl Shared {
                     self.wake_one();
                 }
             }
-            Submitted::Detached => self.publish_detached(),
+            Submitted::Elsewhere => self.follow_elsewhere(),
+        }
+    }
+
+    #[cold]
+    fn follow_elsewhere(&'static self) {
+        let is_retaken = |core: &Core| core.processor.ownership.is_retaken();
+        match this_thread::with_core(self, is_retaken) {
+            // The rest of what it has pushed by class is woken for, too.
+            Some(true) => self.publish_detached(),
+            _ => self.wake_by_class(),
         }
     }
 
@@ -159,18 +169,21 @@ impl Shared {
         self.wake_for_shared_queue();
     }
 
-    /// A push by a worker while it is observed or a batch is collected.
+    /// A push by a worker while it is observed, tasks have classes, or a batch is collected.
     #[inline(never)]
     fn push_specially(&'static self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
         if core.is_observed(yielded) {
             let (tag, push) = (runnable.metadata().tag(), Push::woken(yielded));
             self.tell_push(Some(&core.processor.records), tag, push);
         }
-        core.push(runnable, yielded)
+        match core.is_classed() {
+            true => self.place_by_class(core, runnable, yielded),
+            false => core.push(runnable, yielded),
+        }
     }
 
-    /// A new task, spawned by a thread without a core or by a worker that is observed. The user's
-    /// hook is called first, and no core may be borrowed then.
+    /// A new task, spawned by a thread without a core, or by a worker that is observed or whose
+    /// tasks have classes. The user's hook is called first, and no core may be borrowed then.
     #[cold]
     fn submit_new_specially(&'static self, runnable: Runnable) {
         if this_thread::with_core(self, |_| ()).is_none() {
@@ -180,8 +193,14 @@ impl Shared {
         self.tell_spawn(tag);
         let mut runnable = Some(runnable);
         let submitted = this_thread::with_core(self, |core| {
-            self.tell_push(Some(&core.processor.records), tag, Push::New);
-            runnable.take().map(|runnable| core.push(runnable, false))
+            if self.is_observed() {
+                self.tell_push(Some(&core.processor.records), tag, Push::New);
+            }
+            let runnable = runnable.take()?;
+            Some(match core.is_classed() {
+                true => self.place_by_class(core, runnable, false),
+                false => core.push(runnable, false),
+            })
         });
         match (submitted.flatten(), runnable) {
             (Some(submitted), _) => self.follow_push(submitted),
@@ -231,8 +250,8 @@ impl Shared {
         if self.is_closed_by_fork() {
             return std::mem::forget(runnable);
         }
-        if self.is_observed() {
-            self.tell_push(None, runnable.metadata().tag(), push);
+        if self.all_switches() != 0 {
+            return self.submit_global_specially(runnable, push);
         }
         self.queues.push_global(runnable);
         self.wake_for_shared_queue();

@@ -21,10 +21,12 @@ use crate::tasks::{Id, Runnable};
 
 #[cfg(feature = "time")]
 mod arming;
+mod by_class;
 mod compute_limit;
 mod detached;
 #[cfg(feature = "time")]
 mod looking;
+mod running_by_class;
 mod stealing;
 mod submitting;
 mod working;

@@ -97,6 +97,21 @@ impl Meta {
     }
 }
 
+/// For tests of the scheduler.
+#[cfg(test)]
+impl Meta {
+    /// Gives the task another class.
+    pub(crate) fn put_class(&self, class: Class) {
+        let change = |word: u32| Some(word & !registration::CLASS | class.bits());
+        let _ = (self.registration).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    /// Gives the task that is polled here another class.
+    pub(crate) fn put_class_here(class: Class) {
+        super::current::with_meta(|meta| meta.put_class(class));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

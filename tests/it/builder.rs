@@ -43,6 +43,7 @@ fn an_unusable_setting_is_named() {
             "max_blocking_threads",
             processors(1).max_blocking_threads(0),
         ),
+        ("background_limit", processors(1).background_limit(0)),
         ("thread_stack_size", processors(1).thread_stack_size(0)),
         ("thread_name", processors(1).thread_name("a\0b")),
         ("thread_name", processors(1).thread_name("\0")),

@@ -159,6 +159,11 @@ const OPENED: &[Edit] = &[
     ),
     ("tasks/mod.rs", "mod layout;", "pub(crate) mod layout;"),
     (
+        "tasks/priority.rs",
+        "#[cfg(test)]\nimpl Meta {",
+        "impl Meta {",
+    ),
+    (
         "tasks/layout.rs",
         "pub(super) fn meta_of(",
         "pub(crate) fn meta_of(",

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{Builder, SPARE_THREADS, wrap_thread};
+use super::limits::SPARE_THREADS;
+use super::{Builder, wrap_thread};
 use crate::observe::journal::MOST_EVENTS;
 use crate::observe::{self, CpusReader, CpusSettings, InstrumentSettings, OnStall};
 use crate::runtime::debug::Debugging;
@@ -33,9 +34,7 @@ impl Builder {
             Some(_) => max_threads,
             None => set.unwrap_or(worker_threads).saturating_add(SPARE_THREADS),
         };
-        if self.max_blocking_threads == 0 {
-            return Err(unusable("max_blocking_threads", "must not be zero"));
-        }
+        self.check_limits()?;
         if self.stall_threshold.is_zero() {
             return Err(unusable("stall_threshold", "must not be zero"));
         }
@@ -67,6 +66,7 @@ impl Builder {
             stall_threshold: self.stall_threshold,
             seed: None,
             retakes: debugging.retakes,
+            background_limit: self.background_limit,
         };
         let wanted = observe::Settings {
             on_stall: match self.on_stall {

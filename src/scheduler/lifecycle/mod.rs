@@ -175,6 +175,7 @@ impl Shared {
         self.resize(processors);
         self.workers.idle.each_core(|core| core.seed(seed));
         self.queues.reset(seed);
+        self.reset_classes();
         self.registry.reopen();
         self.workers.idle.reopen();
         self.closed.store(false, Ordering::SeqCst);

@@ -96,6 +96,7 @@ impl Shared {
         cores.for_each(|core| self.workers.idle.add(core));
         let num_idle = self.workers.idle.set_wanted(wanted);
         self.queues.set_num_processors(wanted);
+        self.set_background_limit(wanted);
         num_idle
     }
 

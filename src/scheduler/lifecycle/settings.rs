@@ -63,6 +63,9 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
+    /// Polls of class `Background` that go on at once. `None`: as many as leave one processor to the
+    /// others.
+    pub(crate) background_limit: Option<usize>,
 }
 
 impl Settings {
@@ -94,6 +97,7 @@ impl fmt::Debug for Settings {
             .field("stall_threshold", &self.stall_threshold)
             .field("seed", &self.seed)
             .field("retakes", &self.retakes)
+            .field("background_limit", &self.background_limit)
             .finish_non_exhaustive()
     }
 }

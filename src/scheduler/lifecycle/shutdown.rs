@@ -12,7 +12,8 @@
 //! 1. Clear the notification: this round looks at whatever it was for.
 //! 2. Move what is in the queues of cores that are idle to the global queue; release the processors
 //!    again. Likewise what detached processors have left, and what thieves can reach of a stuck
-//!    worker's: it may be waiting for one of those to end.
+//!    worker's: it may be waiting for one of those to end. And what was held back, and what waits in
+//!    the queues of the classes.
 //! 3. Cancel what is in the global queue, one by one.
 //! 4. If everything is settled, end. Else sleep until called: by who pushes, releases a processor,
 //!    finishes a task, ends a worker, or gives up a claim on a core. Who pushes into its own queue
@@ -76,6 +77,7 @@ impl Shared {
             }
             self.queues.drain_all();
             self.queues.release_held_back();
+            self.queues.release_by_class();
             self.cancel_global(epoch);
             // Pairs with the fence of a spawn from outside. The workers' last counts are seen
             // through `workers`.

@@ -14,7 +14,7 @@ use crate::sync::atomic::Ordering;
 /// that do wait for each other soon have as many threads as they are. Twice as much if [`MANY`] P
 /// such go on already: tasks that just compute for long have threads with about the square root of
 /// how long they compute.
-const ENDLESS: Duration = Duration::from_millis(200);
+pub(super) const ENDLESS: Duration = Duration::from_millis(200);
 const MANY: u32 = 4;
 
 /// What a computing poll adds to the score of its spawn site, and how much makes the site heavy, to
@@ -33,6 +33,15 @@ pub(crate) struct DetachedPolls {
     scores: Box<[i32; SCORES]>,
 }
 
+/// Why a poll loses its processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    Blocks,
+    Computes,
+    /// An `Interactive` task waits: see [`super::latency`].
+    IsInTheWay,
+}
+
 #[derive(Debug)]
 struct DetachedPoll {
     processor: &'static Processor,
@@ -41,6 +50,8 @@ struct DetachedPoll {
     since: Duration,
     /// That at the last look.
     seen: Duration,
+    /// It was counted without raising the score of its spawn site.
+    is_early: bool,
     is_endless: bool,
     is_over: bool,
 }
@@ -65,11 +76,15 @@ impl DetachedPolls {
     }
 
     fn computes(&mut self, shared: &'static Shared, processor: &Processor) {
+        self.raise(shared, processor);
+        (shared.queues.compute_limit).begin_computing(&processor.counted);
+    }
+
+    fn raise(&mut self, shared: &'static Shared, processor: &Processor) {
         let index = score_of(processor.task());
         let heavy = HEAVY * shared.queues.num_processors() as i32;
         self.scores[index] = (self.scores[index] + COMPUTES).min(2 * heavy);
         self.weigh(shared, index);
-        (shared.queues.compute_limit).begin_computing(&processor.counted);
     }
 
     fn weigh(&self, shared: &'static Shared, index: usize) {
@@ -82,33 +97,39 @@ impl DetachedPolls {
         }
     }
 
-    /// Before a retake. `computes`: it is taken for that.
-    pub(crate) fn begin(
+    /// Before a retake. False: nothing will be known of the poll.
+    pub(super) fn begin(
         &mut self,
         shared: &'static Shared,
         processor: &'static Processor,
-        computes: bool,
-    ) {
+        reason: Reason,
+    ) -> bool {
         let Some((thread, _)) = processor.ownership.held_by() else {
-            return;
+            return false;
         };
         // Where no CPU time is known, nobody knows whether it computes.
         let Some(now) = probe::cpu_time(thread) else {
-            return;
+            return false;
         };
         self.polls
             .retain(|poll| !std::ptr::eq(poll.processor, processor));
-        if computes {
-            self.computes(shared, processor);
+        match reason {
+            Reason::Blocks => {}
+            Reason::Computes => self.computes(shared, processor),
+            Reason::IsInTheWay => {
+                (shared.queues.compute_limit).begin_computing(&processor.counted);
+            }
         }
         self.polls.push(DetachedPoll {
             processor,
             thread,
             since: now,
             seen: now,
+            is_early: reason == Reason::IsInTheWay,
             is_endless: false,
             is_over: false,
         });
+        true
     }
 
     /// The retake came too late.
@@ -125,6 +146,10 @@ impl DetachedPolls {
         let patience = ENDLESS * (MANY * processors + endless) / (MANY * processors);
         let mut polls = std::mem::take(&mut self.polls);
         for poll in &mut polls {
+            if poll.is_early && poll.computes_after_all() {
+                poll.is_early = false;
+                self.raise(shared, poll.processor);
+            }
             if poll.look(shared, patience) {
                 self.computes(shared, poll.processor);
                 // It may have ended while it was counted: then its worker has looked at its mark
@@ -151,6 +176,12 @@ impl DetachedPoll {
         !self.processor.ownership.is_detached()
     }
 
+    /// It was retaken early, and has computed since for as long as others before they are retaken.
+    fn computes_after_all(&self) -> bool {
+        let now = probe::cpu_time(self.thread).filter(|_| !self.is_over());
+        now.is_some_and(|now| now.saturating_sub(self.since) >= RUNNING)
+    }
+
     /// True: it is to be counted.
     fn look(&mut self, shared: &'static Shared, patience: Duration) -> bool {
         let now = probe::cpu_time(self.thread).filter(|_| !self.is_over());
@@ -161,12 +192,19 @@ impl DetachedPoll {
         let stands = std::mem::replace(&mut self.seen, now) == now;
         if stands && probe::Probe::default().state(self.thread) == probe::State::Blocked {
             self.since = now;
-            shared.ends_computing(self.processor);
+            self.counts_no_more(shared);
         } else if now - self.since >= patience {
             self.is_endless = true;
-            shared.ends_computing(self.processor);
+            self.counts_no_more(shared);
         }
         let is_counted = self.processor.counted.load(Ordering::Relaxed);
         !is_counted && !self.is_endless && now - self.since >= RUNNING
+    }
+
+    /// Neither among those that compute, nor among those of class `Background`.
+    fn counts_no_more(&self, shared: &'static Shared) {
+        // A detached processor begins no other poll, so the tick is that of this one.
+        shared.end_permit(self.processor, Some(self.processor.tick.get()));
+        shared.ends_computing(self.processor);
     }
 }

@@ -13,6 +13,7 @@
 //!   blocked for long, in any case, so that what comes later finds an idle processor without the
 //!   monitor's help;
 //! * who is stuck for long is told to the [`observer`](super::observer) ([`stalls`]);
+//! * while a task of class `Interactive` waits, others lose their processors sooner ([`latency`]);
 //! * each [`ASK`], busy workers are asked to look at the global queue and the network, and to let
 //!   the next slot wait for once: the 61st poll is fair only if polls are short (of 5 ms each: 300
 //!   ms);
@@ -45,7 +46,7 @@
 
 use std::time::{Duration, Instant};
 
-use self::detached_polls::DetachedPolls;
+use self::detached_polls::{DetachedPolls, Reason};
 use self::stalls::Stalls;
 use self::watch::{OVERSLEPT, Verdict, Watch};
 use super::Shared;
@@ -56,6 +57,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 
 mod detached_polls;
+mod latency;
 pub(crate) mod probe;
 mod sleep;
 mod stalls;
@@ -94,6 +96,8 @@ pub(super) struct Monitor {
     called: AtomicBool,
     /// Counts shutdown threads; the last one is current. Written under the lock of `thread`.
     epoch: AtomicU64,
+    /// When somebody called for an `Interactive` task last: see [`latency`]. Zero: never.
+    called_for_latency: AtomicU64,
 }
 
 const AWAKE: u32 = 0;
@@ -206,6 +210,8 @@ struct Rounds {
     timer_looks: Vec<u64>,
     /// Rounds in which there were wakers that nobody has called.
     foreign_rounds: u32,
+    /// For so many runnables a processor may be retaken early in this round: see [`latency`].
+    urgent: usize,
     /// The beginning of the last round, and how long after it the next was to come.
     last: Instant,
     period: Duration,
@@ -254,6 +260,7 @@ impl Rounds {
             asked: now,
             timer_looks: Vec::new(),
             foreign_rounds: 0,
+            urgent: 0,
             last: now,
             period: PERIOD,
         }
@@ -319,6 +326,8 @@ impl Rounds {
         // With somebody waiting, not a round is lost on a poll that is seen for the first time.
         let eager = shared.workers.idle.num_idle() == 0 && shared.queues.has_visible_work();
         self.period = PERIOD;
+        self.urgent = self.num_urgent();
+        self.hurry();
         let mut waiting = None;
         // Others are idle, and were so a round ago.
         let mut watched = std::mem::take(&mut self.watched);
@@ -326,14 +335,20 @@ impl Rounds {
             let (index, processor) = (slot.index(), slot.current());
             let known = self.watches.len().max(index + 1);
             self.watches.resize_with(known, Watch::new);
+            let patience = self.patience(processor);
+            self.watches[index].set_patience(patience);
             match self.watches[index].look(processor, self.last, eager) {
                 Verdict::Moving if processor.is_held() => {
                     self.detached.went_by(shared, processor.task())
                 }
                 Verdict::Moving => {}
-                Verdict::Running { left } => self.look_again_in(left),
+                Verdict::Running { left } => {
+                    self.look_again_in(left);
+                    self.attend(processor, index);
+                }
                 Verdict::Undecided => self.look_again_in(EAGER_PERIOD),
                 Verdict::Stuck { for_long } => {
+                    self.attend(processor, index);
                     let waiting = waiting.get_or_insert_with(|| shared.queues.num_visible());
                     *waiting += usize::from(!processor.next.is_empty());
                     self.stuck(index, for_long, waiting);
@@ -359,6 +374,10 @@ impl Rounds {
         let is_held_back = self.held_back_needs_processors();
         let watch = &mut self.watches[index];
         let is_to_retire = index >= self.shared.workers.idle.num_wanted();
+        let is_early = !for_long && !watch.is_blocked();
+        if is_early && (self.urgent == 0 || !self.shared.can_replace_worker()) {
+            return;
+        }
         let needed =
             *waiting > 0 && has_no_idle || !watch.is_blocked() && is_held_back || is_to_retire;
         if needed || for_long && watch.is_blocked() {
@@ -377,7 +396,12 @@ impl Rounds {
                     }
                     return;
                 }
-                self.detached.begin(self.shared, stuck, !watch.is_blocked());
+                let reason = match watch.is_blocked() {
+                    true => Reason::Blocks,
+                    false if is_early => Reason::IsInTheWay,
+                    false => Reason::Computes,
+                };
+                let is_watched = self.detached.begin(self.shared, stuck, reason);
                 let is_retaken = self.shared.retake(index, stuck);
                 if let Some(stall) = stall {
                     self.shared.tell_stall(Stall {
@@ -387,7 +411,11 @@ impl Rounds {
                 }
                 if is_retaken {
                     *waiting = waiting.saturating_sub(1);
+                    self.urgent = self.urgent.saturating_sub(usize::from(is_early));
                     self.eager_until = self.last + EAGER_TIME;
+                    if reason == Reason::Blocks || !is_watched {
+                        self.shared.end_permit(stuck, watch.tick());
+                    }
                     if let Some(poll) = watch.take_poll() {
                         let (tick, since) = poll.begin();
                         (self.shared.workers.off_processor).retaken(stuck, tick, since);

@@ -62,6 +62,8 @@ impl Rounds {
             && self.shared.queues.detached.is_empty()
             && self.shared.services.foreign_wakers.is_empty()
             && self.shared.queues.compute_limit.is_idle()
+            // A detached poll that blocks or computes without end is to give its permit up.
+            && self.shared.queues.by_class.permits.num_running() == 0
             && self
                 .shared
                 .blocking()

@@ -63,7 +63,8 @@ pub(crate) enum Verdict {
     Running { left: Duration },
     /// The poll stands still; its thread is blocked, and may be for a moment only.
     Undecided,
-    /// The poll is stuck. `for_long`: for [`LONG`].
+    /// The poll is stuck. `for_long`: for [`LONG`], or [`RUNNING`]. One that runs, and not for
+    /// long, is in the way of somebody: see [`super::latency`].
     Stuck { for_long: bool },
 }
 
@@ -72,6 +73,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Watch {
     poll: Option<Poll>,
     probe: Probe,
+    /// For how long a poll may run on: [`RUNNING`], or less while it is in somebody's way.
+    patience: Duration,
 }
 
 /// A poll that has been seen, or what a worker does between two polls.
@@ -120,7 +123,13 @@ impl Watch {
         Watch {
             poll: None,
             probe: Probe::default(),
+            patience: RUNNING,
         }
+    }
+
+    /// From the next look on.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Looks at the processor, in a round that began at `round`. `eager`: also at the thread of a
@@ -137,7 +146,9 @@ impl Watch {
         };
         let doing = Doing::of(processor, thread);
         match &mut self.poll {
-            Some(poll) if poll.is(processor, doing) => poll.look(self.probe.state(thread), round),
+            Some(poll) if poll.is(processor, doing) => {
+                poll.look(self.probe.state(thread), round, self.patience)
+            }
             poll => {
                 let now = clock::now();
                 let poll = poll.insert(Poll {
@@ -171,6 +182,16 @@ impl Watch {
         self.poll
             .as_ref()
             .is_some_and(|poll| poll.blocked.is_some())
+    }
+
+    /// How long the poll has kept its thread, as of the last look.
+    pub(super) fn kept(&self) -> Duration {
+        (self.poll.as_ref()).map_or(Duration::ZERO, |poll| poll.kept)
+    }
+
+    /// The tick of the poll.
+    pub(super) fn tick(&self) -> Option<u64> {
+        self.poll.as_ref().map(|poll| poll.doing.tick)
     }
 
     /// What is to be reported, once per poll: it has kept its thread for so long.
@@ -221,7 +242,7 @@ impl Poll {
         self.blocked = self.blocked.map(|_| now);
     }
 
-    fn look(&mut self, state: State, round: Instant) -> Verdict {
+    fn look(&mut self, state: State, round: Instant, patience: Duration) -> Verdict {
         // After the state was read, so that not a moment counts that was not seen.
         let now = clock::now();
         if now - round > OVERSLEPT {
@@ -233,10 +254,17 @@ impl Poll {
             let for_long = self.kept >= LONG;
             return Verdict::Stuck { for_long };
         }
-        match RUNNING.checked_sub(busy) {
+        // Where CPU time is not known, or not asked for, only the longer time is safe.
+        let patience = match state {
+            State::Running => patience,
+            State::Blocked | State::Unknown => RUNNING,
+        };
+        match patience.checked_sub(busy) {
             Some(left) if !left.is_zero() && is_blocked => Verdict::Undecided,
             Some(left) if !left.is_zero() => Verdict::Running { left },
-            _ => Verdict::Stuck { for_long: true },
+            _ => Verdict::Stuck {
+                for_long: busy >= RUNNING,
+            },
         }
     }
 

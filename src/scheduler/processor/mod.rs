@@ -20,10 +20,10 @@ use super::run_queues::marks::Mark;
 use super::run_queues::steal::Victim;
 use super::worker::idle::Indexed;
 use crate::sync::OnceLock;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::sync::compiler_fence;
 use crate::sync::counter::Counter;
-use crate::tasks::Runnable;
+use crate::tasks::{Priority, Runnable};
 
 pub(crate) mod busy_time;
 pub(crate) mod next_slot;
@@ -41,10 +41,12 @@ pub(crate) use slot::ProcessorRef;
 /// or 7 instead of tokio's 3. With 15 it is 0.92, but then a pair has sixteen turns to one of a
 /// task in the queue.
 const NEXT_SLOT_CAP: u8 = 6;
+/// A streak that the monitor has ended; no other becomes so long.
+const ASKED: u8 = NEXT_SLOT_CAP + 1;
 
 /// Every so many polls the global queue comes first. Go's figure: prime, so that it does not fall
 /// in step with anything, and rare enough to cost nothing.
-const GLOBAL_TURNS: u32 = 61;
+pub(super) const GLOBAL_TURNS: u32 = 61;
 
 /// The public half.
 #[derive(Debug)]
@@ -72,6 +74,13 @@ pub(crate) struct Processor {
     /// Its poll is detached, and counted among those that compute. The monitor's and the holder's:
     /// see [`super::run_queues::compute_limit`].
     pub(super) counted: AtomicBool,
+    /// The tick of its poll, if that has one of the permits of
+    /// [`super::run_queues::by_class`]; else zero. The holder sets it; who resets it, the holder or
+    /// the monitor, has ended the permit.
+    pub(super) permit: AtomicU64,
+    /// The class of its poll, while classes are in use. The holder stores it at the begin and the
+    /// end of a poll, the monitor reads it of a poll that stands still: `Relaxed`, as `task`.
+    class: AtomicU8,
     pub(super) counters: Counters,
     /// The observer's.
     pub(super) records: Records,
@@ -84,6 +93,9 @@ pub(crate) struct Counters {
     pub(super) finished: Counter,
     pub(super) steals: Counter,
     pub(super) parks: Counter,
+    /// Polls begun of tasks of this class; those of the third are the rest.
+    pub(super) interactive: Counter,
+    pub(super) background: Counter,
 }
 
 /// What an observer keeps beside an instance: of one type, its own. Made when it is wanted first,
@@ -120,8 +132,8 @@ pub(crate) struct Core {
     streak: Cell<u8>,
     /// A job has gone to the blocking pool and may be back at once.
     awaits_job: Cell<bool>,
-    /// What a push has to look at, in one word: [`OBSERVED`], and a batch. Zero: nothing, as nearly
-    /// always.
+    /// What a push has to look at, in one word: [`OBSERVED`], [`CLASSED`], and a batch. Zero:
+    /// nothing, as nearly always.
     intake: Cell<u32>,
     /// Kept for its memory: see [`RunQueues::steal`](super::run_queues::RunQueues::steal).
     pub(super) victims: RefCell<Vec<Victim>>,
@@ -133,9 +145,11 @@ pub(crate) struct Core {
 const OBSERVED: u32 = 1 << 31;
 /// Of [`Core::intake`]: one that asks for tasks that yield, too.
 const OBSERVED_YIELDS: u32 = 1 << 30;
+/// Of [`Core::intake`]: tasks of several classes exist.
+const CLASSED: u32 = 1 << 29;
 /// Of [`Core::intake`]: what is submitted goes to the back of the queue and wakes nobody. How many
 /// did, and one.
-const BATCH: u32 = OBSERVED_YIELDS - 1;
+const BATCH: u32 = CLASSED - 1;
 
 /// What a push asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,9 +158,10 @@ pub(crate) enum Submitted {
     NoWake,
     /// Another processor could run something now.
     WakeOne,
-    /// The processor was retaken: it went into a detached processor's queue, where nobody may be
-    /// looking yet.
-    Detached,
+    /// Nobody may be looking where it went yet: the processor was retaken, and it went into a
+    /// detached processor's queue; or it went into the queue of its class. One variant for both, as
+    /// a fourth one cost each push four instructions.
+    Elsewhere,
 }
 
 impl Processor {
@@ -161,6 +176,8 @@ impl Processor {
             busy: BusyTime::default(),
             listed: AtomicBool::new(false),
             counted: AtomicBool::new(false),
+            permit: AtomicU64::new(0),
+            class: AtomicU8::new(Priority::Normal as u8),
             counters: Counters::default(),
             records: Records::default(),
         }
@@ -190,6 +207,22 @@ impl Processor {
         self.task.load(Ordering::Relaxed)
     }
 
+    /// The holder polls a task of this class, or is between two polls: `Normal`.
+    pub(super) fn set_class(&self, class: Priority) {
+        self.class.store(class as u8, Ordering::Relaxed);
+    }
+
+    /// The class of the poll.
+    pub(super) fn class(&self) -> Priority {
+        const INTERACTIVE: u8 = Priority::Interactive as u8;
+        const BACKGROUND: u8 = Priority::Background as u8;
+        match self.class.load(Ordering::Relaxed) {
+            INTERACTIVE => Priority::Interactive,
+            BACKGROUND => Priority::Background,
+            _ => Priority::Normal,
+        }
+    }
+
     /// Whether a thread has it held, entitled to it or not.
     pub(super) fn is_held(&self) -> bool {
         self.ownership.holder().is_some() || self.ownership.is_detached()
@@ -207,11 +240,22 @@ impl Processor {
             finished,
             steals,
             parks,
+            interactive,
+            background,
         } = &self.counters;
-        for counter in [&self.tick, &self.looks, spawned, finished, steals, parks] {
-            counter.reset();
-        }
+        let counters = [
+            &self.tick,
+            &self.looks,
+            spawned,
+            finished,
+            steals,
+            parks,
+            interactive,
+            background,
+        ];
+        counters.into_iter().for_each(Counter::reset);
         self.task.store(0, Ordering::Relaxed);
+        self.set_class(Priority::Normal);
         self.busy.reset();
     }
 }
@@ -271,7 +315,23 @@ impl Core {
     /// Whether the push of a task that yields is that, too.
     #[inline]
     pub(super) fn ignores_yields(&self) -> bool {
-        self.intake.get() & (OBSERVED_YIELDS | BATCH) == 0
+        self.intake.get() & (OBSERVED_YIELDS | CLASSED | BATCH) == 0
+    }
+
+    /// Whether a push goes by the class of the task.
+    #[inline]
+    pub(super) fn is_classed(&self) -> bool {
+        self.intake.get() & CLASSED != 0
+    }
+
+    /// From now on it does.
+    pub(super) fn set_classed(&self) {
+        self.intake.set(self.intake.get() | CLASSED);
+    }
+
+    /// Whether what is pushed collects in a batch.
+    pub(super) fn is_in_batch(&self) -> bool {
+        self.intake.get() & BATCH != 0
     }
 
     /// Whether the observer is told of this push.
@@ -298,7 +358,7 @@ impl Core {
         // first.
         compiler_fence(Ordering::SeqCst);
         match (self.processor.ownership.is_retaken(), displaced) {
-            (true, _) => Submitted::Detached,
+            (true, _) => Submitted::Elsewhere,
             (false, true) => Submitted::WakeOne,
             (false, false) => Submitted::NoWake,
         }
@@ -346,9 +406,23 @@ impl Core {
         self.processor.begin_poll(runnable.metadata().tag());
     }
 
-    /// The queue has its turn next, however long the slot's streak was.
+    /// The monitor asks: the queue has its turn next, however long the slot's streak was.
     pub(super) fn end_streak(&self) {
-        self.streak.set(NEXT_SLOT_CAP);
+        self.streak.set(ASKED);
+    }
+
+    /// Whether [`Core::end_streak`] was called since this was asked last, and nothing was popped.
+    pub(super) fn was_asked(&self) -> bool {
+        let was_asked = self.streak.get() == ASKED;
+        if was_asked {
+            self.streak.set(NEXT_SLOT_CAP);
+        }
+        was_asked
+    }
+
+    /// The next look is one beyond the own queues.
+    pub(super) fn look_beyond_next(&self) {
+        self.turn.set(0);
     }
 
     /// Moves the runnable of the next slot, if there is one, to the queue, where thieves look
@@ -382,10 +456,12 @@ impl Core {
     }
 
     /// A switch was turned on, or off.
-    pub(super) fn set_observed(&self, pushes: bool, yields: bool) {
+    pub(super) fn set_switches(&self, pushes: bool, yields: bool, classed: bool) {
         let pushes = if pushes { OBSERVED } else { 0 };
         let yields = if yields { OBSERVED_YIELDS } else { 0 };
-        self.intake.set(self.intake.get() & BATCH | pushes | yields);
+        let classed = if classed { CLASSED } else { 0 };
+        self.intake
+            .set(self.intake.get() & BATCH | pushes | yields | classed);
     }
 }
 

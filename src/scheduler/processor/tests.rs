@@ -108,7 +108,7 @@ impl Model {
                 let (id, runnable) = token();
                 let submitted = core.push(runnable, yielded);
                 let expected = match (self.push(id, yielded), self.retaken) {
-                    (_, true) => Submitted::Detached,
+                    (_, true) => Submitted::Elsewhere,
                     (true, false) => Submitted::WakeOne,
                     (false, false) => Submitted::NoWake,
                 };

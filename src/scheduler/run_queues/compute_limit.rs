@@ -24,6 +24,8 @@
 //!    site. A poll that was blocked when it was retaken is counted once it has computed as long
 //!    since. What no longer computes, or has used `ENDLESS` or more, counts no more: it may be
 //!    waiting for a task that waits for it.
+//!    A poll that is retaken early, for a task of class `Interactive`, counts too
+//!    ([`crate::scheduler::monitor::latency`]).
 //! 2. From P on, CPUs have enough to do, and the **compute limit** is reached: a worker that looks
 //!    beyond its own queue takes one runnable at a time. A light one it polls, a heavy one it puts
 //!    into the queue of those that are held back.

@@ -8,6 +8,7 @@
 //! | local queue of a detached processor ([`detached`]) | the stuck worker that still holds it | thieves; the monitor moves on what is left |
 //! | global queue | threads without a processor | any worker, a batch when it has nothing, one each 61 polls |
 //! | what is held back ([`compute_limit`]) | a worker that finds a task of a site whose tasks compute | any worker, while fewer than P compute |
+//! | `Interactive`, `Background` ([`by_class`]) | who pushes a task of that class | any worker, in the order that [`worker::by_class`](super::worker::by_class) says |
 //!
 //! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`],
 //! then [`RunQueues::search`]; each 61st time [`RunQueues::take_turn_of_detached`] and
@@ -18,6 +19,7 @@ use std::ptr;
 use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 
+use self::by_class::ByClass;
 use self::compute_limit::ComputeLimit;
 use self::detached::DetachedList;
 use self::marks::Mark;
@@ -28,6 +30,7 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::tasks::Runnable;
 
+pub(crate) mod by_class;
 pub(crate) mod compute_limit;
 pub(crate) mod detached;
 pub(crate) mod marks;
@@ -53,6 +56,7 @@ pub(crate) struct RunQueues {
     pub(super) detached: DetachedList,
     pub(super) global: Injector<Runnable>,
     pub(super) compute_limit: ComputeLimit,
+    pub(super) by_class: ByClass,
 }
 
 impl RunQueues {
@@ -69,6 +73,7 @@ impl RunQueues {
             detached: DetachedList::new(),
             global: Injector::new(),
             compute_limit: ComputeLimit::new(0),
+            by_class: ByClass::new(),
         }
     }
 
@@ -165,18 +170,22 @@ impl RunQueues {
             || (self.marked()).any(|slot| !slot.current().stealer.is_empty())
             || self.detached.iter().any(|at| !at.stealer.is_empty())
             || self.compute_limit.is_held_back_due()
+            || self.by_class.has_work()
     }
 
     /// Runnables that wait in queues where thieves see them, roughly.
     pub(super) fn num_visible(&self) -> usize {
         let local = self.marked().map(ProcessorSlot::current);
         let local = local.chain(self.detached.iter());
-        self.global.len() + local.map(|at| at.stealer.len()).sum::<usize>()
+        let local = local.map(|at| at.stealer.len()).sum::<usize>();
+        self.global.len() + local + self.by_class.num_visible()
     }
 
-    /// Runnables in the global queue, and those that are held back from it.
+    /// Runnables in the queues that all share: the global one, those of the classes, and what is
+    /// held back.
     pub(super) fn num_global(&self) -> usize {
-        self.global.len() + self.compute_limit.num_held_back()
+        let classed = self.by_class.num_interactive() + self.by_class.num_background();
+        self.global.len() + self.compute_limit.num_held_back() + classed
     }
 
     /// One runnable of the global queue, for a worker that has others: each 61st poll, and when the
@@ -253,6 +262,13 @@ impl RunQueues {
         let light = self.compute_limit.take_light(take);
         // Fewer may compute by now.
         light.or_else(|| self.compute_limit.take_held_back())
+    }
+
+    /// Closing: what waits by its class moves to the global queue.
+    pub(super) fn release_by_class(&self) {
+        while let Some(runnable) = self.by_class.pop_any() {
+            self.push_global(runnable);
+        }
     }
 
     /// What is held back goes back to the global queue.

@@ -427,7 +427,7 @@ impl<C: Indexed> Idle<C> {
         }
         let left = self.change(change);
         drop(lists);
-        // Pairs with the fence in `after_submit`, and with the one in `HeldBack::end`.
+        // Pairs with the fences in `after_submit`, in `HeldBack::end` and in `Permits::give_back`.
         fence(Ordering::SeqCst);
         left.look()
     }

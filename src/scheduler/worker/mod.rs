@@ -17,15 +17,19 @@
 //! 5. `wait`: everything once more, after it has released its processor ([`idle`]); then it waits,
 //!    with the driver if that is free, else parked ([`wait`]).
 //!
+//! While tasks of several classes exist, [`by_class`] says the order.
+//!
 //! A worker calls wakers while it holds no runnable. A waker of another executor may block for
 //! ever, and what is in a queue is found by others; what is in a local variable is not.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
+use self::by_class::ByClass;
 use self::parked_worker::ParkedWorker;
 use self::wake_heuristics::WakeHeuristics;
 use self::wakers::Woken;
+use super::classes::CLASSES;
 use super::lifecycle::settings::ParkHooks;
 use super::netpoll::Netpoll;
 use super::observer::Purpose;
@@ -36,6 +40,7 @@ use crate::clock;
 use crate::sync::Arc;
 use crate::tasks::{self, Runnable};
 
+mod by_class;
 pub(crate) mod idle;
 mod park_hooks;
 pub(crate) mod parked_worker;
@@ -54,13 +59,26 @@ const TIMER_TURNS: u32 = 8;
 const SEARCHING: u8 = 1;
 /// A switch of the [`observer`](super::observer) is on.
 const OBSERVED: u8 = 2;
+/// Tasks of several classes exist ([`classes`](super::classes)).
+const CLASSED: u8 = 4;
+
+/// These switches, as [`Worker::special`] has them.
+fn special_of(switches: u8) -> u8 {
+    let observed = if switches & !CLASSES != 0 {
+        OBSERVED
+    } else {
+        0
+    };
+    let classed = if switches & CLASSES != 0 { CLASSED } else { 0 };
+    observed | classed
+}
 
 pub(super) struct Worker {
     shared: &'static Shared,
     netpoll: Netpoll,
     parked_worker: Arc<ParkedWorker<Box<Core>>>,
-    /// What is to be looked at before each poll, in one word: [`SEARCHING`] and [`OBSERVED`]. Zero:
-    /// nothing, as nearly always.
+    /// What is to be looked at before each poll, in one word: [`SEARCHING`], [`OBSERVED`] and
+    /// [`CLASSED`]. Zero: nothing, as nearly always.
     special: Cell<u8>,
     /// When the last observed poll ended, if nothing was done since. Zero: something was.
     last_poll_end: Cell<u64>,
@@ -73,6 +91,7 @@ pub(super) struct Worker {
     timers_at: Cell<(u64, u64)>,
     /// The last wait with the driver ended with several timers at once.
     timers_are_dense: Cell<bool>,
+    by_class: ByClass,
     park_hooks: Option<Arc<ParkHooks>>,
 }
 
@@ -148,9 +167,12 @@ impl Drop for Held {
 }
 
 /// A worker that ends searches no more, also when it ends by a panic: counted for ever, it would be
-/// relied on by each submission.
+/// relied on by each submission. Nor does it keep a permit.
 impl Drop for Worker {
     fn drop(&mut self) {
+        if self.by_class.has_reserved() {
+            self.shared.queues.by_class.permits.give_back();
+        }
         if self.is_searching() {
             self.shared.workers.idle.end_search();
         }
@@ -169,6 +191,7 @@ impl Worker {
             heuristics: WakeHeuristics::new(),
             timers_at: Cell::new((0, 0)),
             timers_are_dense: Cell::new(false),
+            by_class: ByClass::new(),
             park_hooks: shared
                 .settings()
                 .ok()
@@ -188,13 +211,14 @@ impl Worker {
             .set(others | if searching { SEARCHING } else { 0 });
     }
 
-    /// Whether a switch is on, copied to where polls see it. See [`super::observer`].
+    /// Which switches are on, copied to where polls see it. See [`super::observer`].
     fn look_at_switches(&self) {
         self.shared.workers.hold.wait();
-        let observed = self.shared.look_at_switches();
-        let others = self.special.get() & !OBSERVED;
-        self.special
-            .set(others | if observed { OBSERVED } else { 0 });
+        let special = special_of(self.shared.look_at_switches());
+        self.special.set(self.special.get() & SEARCHING | special);
+        if special & CLASSED != 0 {
+            this_thread::with_core(self.shared, Core::look_beyond_next);
+        }
     }
 
     fn work(&self) {
@@ -231,9 +255,8 @@ impl Worker {
         let Some(runnable) = found else {
             return Step::FoundNothing;
         };
-        // Who has pushed it may have turned a switch on first, while this worker searched.
-        if self.shared.is_observed() && self.special.get() & OBSERVED == 0 {
-            self.look_at_switches();
+        if self.shared.all_switches() != 0 {
+            self.catch_up();
         }
         this_thread::with_core(self.shared, |core| core.begin_poll(&runnable));
         self.poll(runnable);
@@ -274,6 +297,9 @@ impl Worker {
     /// timers.
     #[cold]
     fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
+        if self.special.get() & CLASSED != 0 {
+            return self.find_by_class(index);
+        }
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         if everywhere {
             if index >= self.shared.workers.idle.num_wanted() {
@@ -386,11 +412,14 @@ impl Worker {
         self.poll_as::<false>(runnable);
     }
 
-    /// While it searches or is observed.
+    /// While it searches or is observed, or tasks have classes.
     #[cold]
     fn poll_specially(&self, runnable: Runnable) {
         if self.is_searching() {
             self.stop_searching();
+        }
+        if self.special.get() & CLASSED != 0 {
+            return self.poll_by_class(runnable);
         }
         match self.special.get() & OBSERVED {
             0 => self.poll_as::<false>(runnable),

@@ -29,6 +29,12 @@ const JOB_LOOKS: u32 = 48;
 
 impl Worker {
     pub(super) fn search(&self) -> Option<Runnable> {
+        self.search_for(|| self.search_once())
+    }
+
+    /// A search that looks by `look_once`.
+    #[inline]
+    pub(super) fn search_for(&self, look_once: impl Fn() -> Option<Runnable>) -> Option<Runnable> {
         if !self.is_searching() {
             if !self.shared.workers.idle.begin_search() {
                 return None;
@@ -48,7 +54,7 @@ impl Worker {
         for look in 0..looks {
             // The first look is a full search; the others begin with a glance.
             if look == 0 || self.shared.queues.has_visible_work() {
-                let found = self.search_once();
+                let found = look_once();
                 if found.is_some() {
                     return found;
                 }
@@ -58,7 +64,7 @@ impl Worker {
         None
     }
 
-    fn search_once(&self) -> Option<Runnable> {
+    pub(super) fn search_once(&self) -> Option<Runnable> {
         this_thread::with_core(self.shared, |core| {
             let (found, victim) = self.shared.queues.search(core)?;
             if let Some(victim) = victim {

@@ -16,6 +16,7 @@
 //! |---|---|---|
 //! | its core is idle, it is listed ([`Idle::park_worker`](super::idle::Idle::park_worker)) | `RunQueues::has_visible_work` | who pushes: [`Idle::after_submit`](super::idle::Idle::after_submit) |
 //! | the same | the same: is what is held back due? | whose computing poll ends: `HeldBack::end` |
+//! | the same | the same: is a permit free for what waits in class `Background`? | whose permit ends: `Permits::give_back` |
 //! | the same, under the lock of `Lists` | `Shared::is_closed` | who closes: `Idle::close`, under that lock |
 //! | the deadline that it waits for with the driver (`Timers::driver_timeout`) | the earliest timer | who arms a timer elsewhere: [`super::super::timers`] |
 //!

@@ -6,6 +6,7 @@ use crate::tasks::registry::Registry;
 
 mod blocking;
 mod book;
+mod by_class;
 mod capture;
 mod closing;
 mod handover;
@@ -40,6 +41,7 @@ pub(crate) fn all() -> Vec<Check> {
         handover::CHECKS,
         held_back::CHECKS,
         resize::CHECKS,
+        by_class::CHECKS,
         blocking::CHECKS,
         next_slot::CHECKS,
         timers::CHECKS,

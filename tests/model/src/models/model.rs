@@ -20,7 +20,8 @@ use crate::scheduler::submit::{OnPool, OnWorkers};
 use crate::scheduler::{Shared, monitor, worker};
 use crate::sync::thread;
 use crate::sync::{self, Arc, Condvar, Mutex};
-use crate::tasks::{self, JoinHandle, Purpose, Runnable, Schedule};
+use crate::tasks::priority::Class;
+use crate::tasks::{self, JoinHandle, Priority, Purpose, Runnable, Schedule};
 use crate::twin;
 
 /// What a model is made of.
@@ -181,6 +182,7 @@ fn settings(processors: usize, room: usize) -> Settings {
         stall_threshold: Duration::MAX,
         seed: Some(1),
         retakes: true,
+        background_limit: Some(1),
     }
 }
 
@@ -194,6 +196,31 @@ impl Model {
     pub(super) fn spawn_with(&self, number: usize, body: impl FnOnce(&Model) + Send + 'static) {
         let runnable = self.task(number, body);
         self.shared.submit_new(runnable);
+    }
+
+    /// Spawns a task of this class that does this.
+    pub(super) fn spawn_as(
+        &self,
+        class: Priority,
+        number: usize,
+        body: impl FnOnce(&Model) + Send + 'static,
+    ) {
+        let runnable = self.classed(class, number, body);
+        self.shared.submit_new(runnable);
+    }
+
+    fn classed(
+        &self,
+        class: Priority,
+        number: usize,
+        body: impl FnOnce(&Model) + Send + 'static,
+    ) -> Runnable {
+        let runnable = self.task(number, body);
+        runnable.metadata().put_class(Class::of(class));
+        if class != Priority::Normal {
+            self.shared.reclassed(runnable.metadata().tag());
+        }
+        runnable
     }
 
     /// A job of the blocking pool.
@@ -333,10 +360,20 @@ impl Model {
         number: usize,
         body: impl FnOnce(&Model) + Send + 'static,
     ) {
+        self.start_worker_as(Priority::Normal, number, body);
+    }
+
+    /// The same, with a task of this class.
+    pub(super) fn start_worker_as(
+        &self,
+        class: Priority,
+        number: usize,
+        body: impl FnOnce(&Model) + Send + 'static,
+    ) {
         let core = self.shared.workers.idle.pop_idle();
         let core = core.expect("a core is idle");
         assert!(self.shared.count_remote_spawn(), "nobody has closed yet");
-        (core.queue).push(self.task(number, body));
+        (core.queue).push(self.classed(class, number, body));
         self.start_on(core).expect("nobody has closed yet");
     }
 
@@ -456,8 +493,17 @@ impl Event {
 
 /// Starts a worker whose first poll, of task 0, does this, and waits until it has said that it is so far.
 pub(super) fn begin(model: &Model, body: impl FnOnce(&Model, &Event) + Send + 'static) {
+    begin_as(Priority::Normal, model, body);
+}
+
+/// The same, where task 0 is of this class.
+pub(super) fn begin_as(
+    class: Priority,
+    model: &Model,
+    body: impl FnOnce(&Model, &Event) + Send + 'static,
+) {
     let so_far = Event::default();
     let says = so_far.clone();
-    model.start_worker_with(0, move |model| body(model, &says));
+    model.start_worker_as(class, 0, move |model| body(model, &says));
     so_far.wait();
 }
