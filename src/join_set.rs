@@ -13,6 +13,8 @@
 //! 5. When the set detaches its tasks, or is dropped, it closes the group. Completions that arrive
 //!    later are dropped.
 //!
+//! How it lifts its tasks is in [`lift`](mod@lift).
+//!
 //! No handle waits for a task of the set, so none is polled and none registers a waker with it. A
 //! set adds to a task one reference to the group and one critical section, or two if the task
 //! waits.
@@ -35,6 +37,7 @@
 //! It limits neither tasks nor results: results stay in the set until they are joined.
 
 mod group;
+mod lift;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -43,16 +46,22 @@ use std::mem;
 use std::task::{Context, Poll, Waker};
 
 use group::{Group, Place};
+use lift::Level;
 
 use crate::runtime::context;
 use crate::runtime::spawn::{spawn_blocking_member_on, spawn_member_on};
 use crate::sync::{Arc, Mutex};
 use crate::tasks::large::boxing;
-use crate::tasks::{AbortHandle, Entry, Id, JoinError, Membership, Outcome, budget};
+use crate::tasks::{
+    AbortHandle, Entry, Id, JoinError, Listing, Membership, Outcome, Priority, budget,
+};
 
 /// A set of tasks with results of one type, joined in the order in which they finish.
 ///
 /// Dropping the set aborts every task in it.
+///
+/// While a task awaits the set, the tasks in it have at least the class of that one: see
+/// [`task::Priority`](crate::task::Priority).
 ///
 /// # Examples
 ///
@@ -86,6 +95,7 @@ pub struct JoinSet<T> {
     /// The place of tasks to come: the value of [`Group::place`], kept so that a spawn need not
     /// read the group.
     place: Place,
+    level: Level,
 }
 
 /// The outcome of a task.
@@ -109,8 +119,16 @@ impl<T: Send + 'static> Membership<T> for Member<T> {
     }
 
     #[inline]
-    fn wait(&mut self, entry: fn() -> Entry) -> bool {
-        self.group.wait(&mut self.place, entry)
+    fn wait(&mut self, entry: fn() -> Entry, lift: fn(Priority)) -> bool {
+        self.group.wait(&mut self.place, entry, lift)
+    }
+
+    fn classed(&self) -> Listing {
+        let group = self.group.clone();
+        Listing {
+            level: group.begin_classes(),
+            list: Box::new(move |entry| group.list(entry, |entry: &Entry| entry.is_live())),
+        }
     }
 
     #[inline]
@@ -133,6 +151,7 @@ impl<T> JoinSet<T> {
             taken: Mutex::new(VecDeque::new()),
             place: group.place(),
             references: Vec::new(),
+            level: Level::NONE,
             group,
         }
     }
@@ -257,7 +276,9 @@ impl<T> JoinSet<T> {
         let group = Arc::new(Group::new());
         self.place = group.place();
         self.references.clear();
-        mem::replace(&mut self.group, group).close();
+        let left = mem::replace(&mut self.group, group);
+        self.level.detach(&left);
+        left.close();
         self.taken.get_mut().clear();
         self.len = 0;
     }
@@ -293,6 +314,9 @@ impl<T> JoinSet<T> {
         };
         let taken = self.taken.get_mut();
         if taken.is_empty() && !self.group.take(taken, cx) {
+            if self.level.is_in_play(&self.group) {
+                self.level.awaited(&self.group);
+            }
             return Poll::Pending;
         }
         progress.made();

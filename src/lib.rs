@@ -60,7 +60,7 @@
 //!   after 10 ms of wall time.
 //! * The budget of 128 operations covers this crate's sockets, timers and joins, not other futures.
 //! * Sockets and [`io`] need a Unix system. The scheduler and timers run anywhere with threads.
-//! * There are no priorities, and no order among tasks.
+//! * There is no order among tasks of one [class](task::Priority).
 //!
 //! # Map
 //!
@@ -174,10 +174,15 @@ pub mod task {
     pub use crate::tasks::budget::{Unconstrained, consume_budget, unconstrained};
     pub use crate::tasks::control::name;
     pub use crate::tasks::{AbortHandle, Id, JoinError, JoinHandle, Priority, YieldNow};
-    pub use crate::tasks::{id, location, try_id, yield_now};
+    pub use crate::tasks::{id, location, priority, try_id, yield_now};
 }
 
 /// The README's program, compiled and run with the other examples of the documentation.
 #[cfg(all(doctest, feature = "time"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The programs of `docs/priorities.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/priorities.md")]
+struct Priorities;

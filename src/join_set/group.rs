@@ -27,8 +27,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Waker};
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::tasks::{catch_panic, drop_catching};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::tasks::{Priority, catch_panic, drop_catching};
 
 /// `C` is a completion; dropping it must not panic. By an `E` a task is woken; it is a plain value.
 pub(super) struct Group<C, E> {
@@ -38,6 +38,9 @@ pub(super) struct Group<C, E> {
     /// task's own state. A poll in between may read the old number, but then the wake causes
     /// another poll.
     aborts: AtomicU32,
+    /// Whether the set may have tasks of another class than normal. Set by who spawns one, once; read
+    /// by the set when it waits. Relaxed: both have the set, or a reference that orders them.
+    has_classes: AtomicBool,
     state: Mutex<State<C, E>>,
 }
 
@@ -46,6 +49,12 @@ struct State<C, E> {
     /// Waker of the last look that found no completion.
     waiter: Option<Waker>,
     waiting: Waiting<E>,
+    /// Entries of background tasks: of those that live, and of some that have ended.
+    background: Vec<E>,
+    /// When there are so many, those that have ended are removed.
+    many: usize,
+    /// The class that the set lifts its tasks to: see [`super::lift`].
+    level: Priority,
     is_closed: bool,
 }
 
@@ -72,10 +81,14 @@ impl<C, E: Clone> Group<C, E> {
     pub(super) fn new() -> Group<C, E> {
         Group {
             aborts: AtomicU32::new(0),
+            has_classes: AtomicBool::new(false),
             state: Mutex::new(State {
                 completions: VecDeque::new(),
                 waiter: None,
                 waiting: Waiting::new(),
+                background: Vec::new(),
+                many: 16,
+                level: Priority::Background,
                 is_closed: false,
             }),
         }
@@ -113,22 +126,83 @@ impl<C, E: Clone> Group<C, E> {
         }
     }
 
-    /// Step 3. `false`: the task has to end. The first call alone asks for the task's entry.
+    /// Step 3. `false`: the task has to end. The first call alone asks for the task's entry, and
+    /// lifts it.
     #[inline]
-    pub(super) fn wait(&self, place: &mut Place, entry: impl FnOnce() -> E) -> bool {
-        place.index != Place::NOWHERE || self.wait_first(place, entry)
+    pub(super) fn wait(
+        &self,
+        place: &mut Place,
+        entry: impl FnOnce() -> E,
+        lift: impl Fn(Priority),
+    ) -> bool {
+        place.index != Place::NOWHERE || self.wait_first(place, entry, lift)
     }
 
     #[cold]
-    fn wait_first(&self, place: &mut Place, entry: impl FnOnce() -> E) -> bool {
-        let mut state = self.state.lock();
-        if self.is_aborted(*place) {
-            return false;
-        }
-        if !state.is_closed {
-            place.index = state.waiting.insert(entry());
+    fn wait_first(
+        &self,
+        place: &mut Place,
+        entry: impl FnOnce() -> E,
+        lift: impl Fn(Priority),
+    ) -> bool {
+        let mut level = {
+            let mut state = self.state.lock();
+            if self.is_aborted(*place) {
+                return false;
+            }
+            if !state.is_closed {
+                place.index = state.waiting.insert(entry());
+            }
+            state.level
+        };
+        let mut lifted_to = Priority::Background;
+        while level != lifted_to {
+            lift(level);
+            lifted_to = level;
+            level = self.state.lock().level;
         }
         true
+    }
+
+    /// Lifts the tasks that wait, by their entries: see [`super::lift`]. Those that will wait lift
+    /// themselves.
+    pub(super) fn lift(&self, level: Priority, lift: impl Fn(E)) {
+        let waiting: Vec<E> = {
+            let mut state = self.state.lock();
+            state.level = level;
+            let waiting = state.waiting.entries.iter().flatten();
+            waiting.chain(&state.background).cloned().collect()
+        };
+        waiting.into_iter().for_each(lift);
+    }
+
+    /// Whether [`begin_classes`](Group::begin_classes) was called.
+    #[inline]
+    pub(super) fn has_classes(&self) -> bool {
+        self.has_classes.load(Ordering::Relaxed)
+    }
+
+    /// A task with a class is about to be spawned. Gives the level that it begins with.
+    pub(super) fn begin_classes(&self) -> Priority {
+        self.has_classes.store(true, Ordering::Relaxed);
+        self.state.lock().level
+    }
+
+    /// A background task was spawned. Called by the set's owner alone, as [`lift`](Group::lift) is.
+    pub(super) fn list(&self, entry: E, is_live: impl Fn(&E) -> bool) {
+        let mut all = {
+            let mut state = self.state.lock();
+            if state.background.len() < state.many {
+                state.background.push(entry);
+                return;
+            }
+            mem::take(&mut state.background)
+        };
+        all.retain(is_live);
+        all.push(entry);
+        let mut state = self.state.lock();
+        state.many = 2 * all.len() + 16;
+        state.background = all;
     }
 
     /// Takes all completions into `taken`, which must be empty. `false`: there were none. The
@@ -177,6 +251,7 @@ impl<C, E: Clone> Group<C, E> {
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.is_closed = true;
+        state.level = Priority::Background;
         let unused = (
             mem::take(&mut state.completions),
             state.waiter.take(),

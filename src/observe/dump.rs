@@ -57,9 +57,9 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
         alive += local.len() as u64;
         tasks.extend(local);
     }
-    let mut registered = HashSet::new();
+    let mut registered = HashMap::new();
     for task in tasks {
-        registered.insert(task.tag);
+        registered.insert(task.tag, task.class);
         if task.has_no_waker {
             without_waker.insert(task.tag);
         }
@@ -91,7 +91,8 @@ pub(crate) fn dump_tasks(shared: &'static Shared) -> TaskDump {
             detail: details.get(&tag).copied(),
             now,
             has_no_waker: without_waker.contains(&tag),
-            is_registered: registered.contains(&tag),
+            is_registered: registered.contains_key(&tag),
+            class: registered.get(&tag).copied(),
             future: None,
             stacks: Vec::new(),
             last_stacks: Vec::new(),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::task_dump::TaskDump;
 use super::task_info::{TaskInfo, TaskState};
 use crate::stacks::TaskStack;
-use crate::tasks::Id;
+use crate::tasks::{Id, Priority};
 
 mod json;
 #[cfg(test)]
@@ -97,6 +97,16 @@ impl<'a> TaskGroup<'a> {
     /// Whether they are jobs of `spawn_blocking`.
     pub fn is_blocking_job(&self) -> bool {
         self.first().is_blocking_job()
+    }
+
+    /// See [`TaskInfo::priority`].
+    pub fn priority(&self) -> Option<Priority> {
+        self.first().priority()
+    }
+
+    /// See [`TaskInfo::own_priority`].
+    pub fn own_priority(&self) -> Option<Priority> {
+        self.first().own_priority()
     }
 
     /// See [`TaskInfo::has_no_waker`].
@@ -191,7 +201,7 @@ impl<'a> Key<'a> {
     fn common(&self) -> impl PartialEq {
         let task = self.task;
         let (is_job, has_no_waker) = (task.is_blocking_job(), task.has_no_waker());
-        let recorded = (task.last_stacks(), self.alone());
+        let recorded = (task.class, task.last_stacks(), self.alone());
         let (call, future) = (task.blocked_in(), task.future());
         (task.state(), is_job, has_no_waker, call, future, recorded)
     }

@@ -6,7 +6,8 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::sync::Arc;
-use crate::tasks::{self, Id, catch_panic};
+use crate::tasks::priority::of_spawned;
+use crate::tasks::{self, Id, Priority, catch_panic};
 
 /// A task, as hooks are told of it.
 ///
@@ -19,22 +20,30 @@ use crate::tasks::{self, Id, catch_panic};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct TaskMeta(tasks::Description);
+pub struct TaskMeta {
+    task: tasks::Description,
+    class: Priority,
+}
 
 impl TaskMeta {
     /// The task.
     pub fn id(&self) -> Id {
-        self.0.id
+        self.task.id
     }
 
     /// The name it was given by [`task::Builder`](crate::task::Builder).
     pub fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
+        self.task.name.as_deref()
     }
 
     /// Where it was spawned.
     pub fn location(&self) -> Option<&'static Location<'static>> {
-        self.0.location
+        self.task.location
+    }
+
+    /// Its class when it was spawned, or when the poll began that a hook is told of.
+    pub fn priority(&self) -> Priority {
+        self.class
     }
 }
 
@@ -63,8 +72,19 @@ impl Hooks {
     }
 
     /// What they are told of a task. Asked for while it exists: afterwards it has no name.
-    pub(super) fn meta(tag: u64) -> TaskMeta {
-        TaskMeta(tasks::describe(tag))
+    pub(super) fn meta(task: &tasks::Meta) -> TaskMeta {
+        TaskMeta {
+            task: tasks::describe(task.tag()),
+            class: task.class().effective,
+        }
+    }
+
+    /// [`meta`](Hooks::meta) of a task that this thread has just spawned.
+    pub(super) fn spawned_meta(tag: u64) -> TaskMeta {
+        TaskMeta {
+            task: tasks::describe(tag),
+            class: of_spawned(tag),
+        }
     }
 
     pub(super) fn call(hook: &Option<Hook>, task: &TaskMeta) {

@@ -305,7 +305,7 @@ impl Instruments {
         if shared.switches() & HOOKS != 0 {
             if let Some(hooks) = self.hooks_of(shared) {
                 if hooks.spawned.is_some() {
-                    Hooks::call(&hooks.spawned, &Hooks::meta(tag));
+                    Hooks::call(&hooks.spawned, &Hooks::spawned_meta(tag));
                 }
             }
         }
@@ -322,7 +322,9 @@ impl Instruments {
         is_new: bool,
     ) {
         let tag = runnable.metadata().tag();
-        let told = self.hooks_of(shared).map(|hooks| (hooks, Hooks::meta(tag)));
+        let told = self
+            .hooks_of(shared)
+            .map(|hooks| (hooks, Hooks::meta(runnable.metadata())));
         if let Some((hooks, meta)) = told.as_ref().filter(|_| is_new) {
             Hooks::call(&hooks.spawned, meta);
         }

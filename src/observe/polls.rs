@@ -67,7 +67,9 @@ impl Instruments {
         let tag = runnable.metadata().tag();
         let told = match on & HOOKS {
             0 => None,
-            _ => self.hooks_of(shared).map(|hooks| (hooks, Hooks::meta(tag))),
+            _ => self
+                .hooks_of(shared)
+                .map(|hooks| (hooks, Hooks::meta(runnable.metadata()))),
         };
         if let Some((hooks, meta)) = &told {
             Hooks::call(&hooks.before_poll, meta);

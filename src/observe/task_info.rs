@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::details::{Detail, Doing};
 use super::futurelock::Futurelock;
 use crate::stacks::TaskStack;
-use crate::tasks::{self, Id};
+use crate::tasks::priority::Class;
+use crate::tasks::{self, Id, Priority};
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +39,7 @@ pub struct TaskInfo {
     pub(super) has_no_waker: bool,
     /// It has waited, and could be asked where.
     pub(super) is_registered: bool,
+    pub(super) class: Option<Class>,
     pub(super) future: Option<&'static str>,
     pub(super) stacks: Vec<TaskStack>,
     pub(super) last_stacks: Vec<TaskStack>,
@@ -66,6 +68,37 @@ impl TaskInfo {
     /// The name it was given by [`task::Builder`](crate::task::Builder).
     pub fn name(&self) -> Option<&str> {
         self.task.name.as_deref()
+    }
+
+    /// The class that it is polled by: its own, or the one that it is lifted to while others await
+    /// it. `None` if that is not known: of a task that has not waited yet, unless it is a background
+    /// task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::task::Priority;
+    ///
+    /// let runtime = executor::Builder::new().build()?;
+    /// let background = runtime.handle().with_priority(Priority::Background);
+    /// background.spawn(std::future::pending::<()>());
+    /// let dump = runtime.handle().dump_tasks();
+    /// assert_eq!(dump.tasks()[0].priority(), Some(Priority::Background));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn priority(&self) -> Option<Priority> {
+        self.class.map(|class| class.effective)
+    }
+
+    /// Its own class, which it has while nobody awaits it, and gives on to what it spawns. `None`: as
+    /// for [`priority`](TaskInfo::priority).
+    pub fn own_priority(&self) -> Option<Priority> {
+        self.class.map(|class| class.own)
+    }
+
+    /// `, background, lifted to interactive`; nothing for a normal task.
+    pub(super) fn class_text(&self) -> ClassText {
+        ClassText(self.class.unwrap_or_default())
     }
 
     /// Where it was spawned.
@@ -204,7 +237,7 @@ impl TaskInfo {
 
 impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.task, self.doing())?;
+        write!(f, "{}{}: {}", self.task, self.class_text(), self.doing())?;
         if let Some(call) = &self.blocked_in {
             write!(f, " in {call}")?;
         }
@@ -220,6 +253,31 @@ impl fmt::Display for TaskInfo {
         }
         if self.has_no_waker() {
             f.write_str("; nobody has a waker of it")?;
+        }
+        Ok(())
+    }
+}
+
+/// A class in a dump.
+pub(super) struct ClassText(Class);
+
+/// How a dump calls a class.
+pub(super) fn name_of(class: Priority) -> &'static str {
+    match class {
+        Priority::Background => "background",
+        Priority::Normal => "normal",
+        Priority::Interactive => "interactive",
+    }
+}
+
+impl fmt::Display for ClassText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Class { own, effective } = self.0;
+        if self.0 != Class::default() {
+            write!(f, ", {}", name_of(own))?;
+        }
+        if effective != own {
+            write!(f, ", lifted to {}", name_of(effective))?;
         }
         Ok(())
     }
@@ -250,6 +308,7 @@ impl TaskInfo {
             now: crate::clock::now(),
             has_no_waker: false,
             is_registered: true,
+            class: Some(Class::default()),
             future: None,
             stacks: Vec::new(),
             last_stacks: Vec::new(),

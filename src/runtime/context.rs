@@ -5,15 +5,16 @@
 //! entered, or else on the default one of the process.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::{Builder, Handle, Runtime};
-use crate::scheduler::Shared;
+use crate::scheduler::{Shared, this_thread};
 use crate::stderr;
 use crate::sync::MutexGuard;
 use crate::sync::exit::at_exit;
 use crate::sync::fork::PerProcess;
-use crate::tasks::catch_panic;
+use crate::tasks::{self, catch_panic};
 
 std::thread_local! {
     /// The innermost runtime entered, for the hot paths: no destructor, one load.
@@ -25,9 +26,27 @@ std::thread_local! {
 }
 
 struct Stack {
-    entries: Vec<(u64, Handle)>,
+    entries: Vec<Entry>,
     /// Number of entries ever made, which is the number of the next one.
     entered: u64,
+}
+
+/// A runtime that was entered.
+struct Entry {
+    number: u64,
+    handle: Handle,
+    /// Tag of the task that has entered it; zero: it was outside of tasks.
+    task: u64,
+}
+
+impl Stack {
+    /// A handle with a class was entered or left.
+    fn tell_class(&self) {
+        let task = tasks::current_tag().unwrap_or(0);
+        let entered_here = self.entries.iter().filter(|entry| entry.task == task);
+        let class = entered_here.rev().find_map(|entry| entry.handle.class);
+        tasks::enter_class(class);
+    }
 }
 
 /// The scheduler of the runtime that this thread is in.
@@ -59,17 +78,35 @@ pub(crate) fn alive_or_default(refused: &mut bool) -> Option<&'static Shared> {
     }
 }
 
+/// Without a class: what it spawns inherits that.
 pub(super) fn current_handle() -> Option<Handle> {
+    let of_last = |entry: &Entry| Handle {
+        class: None,
+        ..entry.handle.clone()
+    };
     STACK
-        .try_with(|stack| {
-            stack
-                .borrow()
-                .entries
-                .last()
-                .map(|(_, handle)| handle.clone())
-        })
+        .try_with(|stack| stack.borrow().entries.last().map(of_last))
         .ok()
         .flatten()
+}
+
+/// The index of the processor that this thread holds, by which
+/// [`RuntimeMetrics::worker_poll_count`](crate::runtime::RuntimeMetrics::worker_poll_count) and its like know it.
+///
+/// `None` outside a task, in `spawn_blocking`, and in a task whose processor was handed over because
+/// the task blocks. A task may have another processor at each poll.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = executor::runtime::Builder::new().worker_threads(1).build()?;
+/// let index = runtime.spawn(async { executor::runtime::worker_index() });
+/// assert_eq!(runtime.block_on(index).unwrap(), Some(0));
+/// assert_eq!(executor::runtime::worker_index(), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn worker_index() -> Option<usize> {
+    this_thread::processor_index()
 }
 
 pub(super) fn current_handle_or_default() -> Handle {
@@ -133,7 +170,15 @@ pub(super) fn enter(handle: Handle) -> Entered {
         let mut stack = stack.borrow_mut();
         let number = stack.entered;
         stack.entered += 1;
-        stack.entries.push((number, handle));
+        let has_class = handle.class.is_some();
+        stack.entries.push(Entry {
+            number,
+            handle,
+            task: tasks::current_tag().unwrap_or(0),
+        });
+        if has_class {
+            stack.tell_class();
+        }
         number
     });
     Entered {
@@ -164,9 +209,12 @@ impl Drop for Entered {
             let entries = &mut stack.entries;
             let index = entries
                 .iter()
-                .rposition(|&(number, _)| Some(number) == self.number)?;
-            let left = entries.remove(index);
-            SHARED.set(entries.last().map(|(_, handle)| handle.shared()));
+                .rposition(|entry| Some(entry.number) == self.number)?;
+            let left = entries.remove(index).handle;
+            SHARED.set(entries.last().map(|entry| entry.handle.shared()));
+            if left.class.is_some() {
+                stack.tell_class();
+            }
             Some(left)
         });
         match left {
@@ -196,3 +244,15 @@ impl EnterGuard<'_> {
         }
     }
 }
+
+/// The calling thread is in no runtime.
+#[derive(Debug)]
+pub struct NoRuntime(pub(super) ());
+
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the calling thread is in no runtime: no task, no block_on, no entered handle")
+    }
+}
+
+impl std::error::Error for NoRuntime {}

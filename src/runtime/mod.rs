@@ -71,10 +71,10 @@ use std::time::Duration;
 use crate::clock;
 use crate::observe::recording::Recording;
 use crate::observe::{dump, shutdown_report, stack_dump};
-use crate::scheduler::{Lease, Shared, enter_blocking, this_thread};
+use crate::scheduler::{Lease, Shared, enter_blocking};
 use crate::sync::{Arc, Mutex};
-use crate::tasks::JoinHandle;
 use crate::tasks::large::boxing;
+use crate::tasks::{JoinHandle, Priority, SpawnsAs};
 
 pub(crate) mod block_on;
 mod builder;
@@ -92,7 +92,7 @@ mod tests;
 mod usable;
 
 pub use builder::Builder;
-pub use context::EnterGuard;
+pub use context::{EnterGuard, NoRuntime, worker_index};
 pub use local_set::spawn_local;
 #[cfg(feature = "futures-task")]
 pub(crate) use local_set::{in_block_on, try_spawn_local};
@@ -104,25 +104,6 @@ pub use crate::observe::{
     BlockOnInfo, Frame, Futurelock, Histogram, OnDeadlock, RuntimeMetrics, ShutdownReport,
     StallReport, TaskDump, TaskGroup, TaskInfo, TaskMeta, TaskStack, TaskState,
 };
-
-/// The index of the processor that this thread holds, by which
-/// [`RuntimeMetrics::worker_poll_count`] and its like know it.
-///
-/// `None` outside a task, in `spawn_blocking`, and in a task whose processor was handed over because
-/// the task blocks. A task may have another processor at each poll.
-///
-/// # Examples
-///
-/// ```
-/// let runtime = executor::runtime::Builder::new().worker_threads(1).build()?;
-/// let index = runtime.spawn(async { executor::runtime::worker_index() });
-/// assert_eq!(runtime.block_on(index).unwrap(), Some(0));
-/// assert_eq!(executor::runtime::worker_index(), None);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn worker_index() -> Option<usize> {
-    this_thread::processor_index()
-}
 
 /// A runtime that the program owns.
 ///
@@ -294,11 +275,18 @@ impl fmt::Debug for Runtime {
 pub struct Handle {
     lease: Arc<Lease>,
     foreign: foreign::Foreign,
+    /// The class of what it spawns. `None`: inherited.
+    class: Option<Priority>,
 }
 
 impl Handle {
     fn new(lease: Arc<Lease>, foreign: foreign::Foreign) -> Handle {
-        Handle { lease, foreign }
+        let class = None;
+        Handle {
+            lease,
+            foreign,
+            class,
+        }
     }
 
     /// Whether the runtime has shut down, or is about to.
@@ -350,6 +338,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let shared = self.shared();
+        let _class = self.class.map(SpawnsAs::class);
         boxing!(F, future => spawn::spawn_on(shared, future, size_of::<F>()))
     }
 
@@ -361,11 +350,36 @@ impl Handle {
         T: Send + 'static,
     {
         let shared = self.shared();
+        let _class = self.class.map(SpawnsAs::class);
         boxing!(closure F, f => spawn::spawn_blocking_on(shared, f, size_of::<F>()))
     }
 
+    /// A handle to the same runtime, whose tasks have this class: for libraries that take a handle, or
+    /// spawn while it is [entered](Handle::enter). Other handles, as those of [`Handle::current`],
+    /// have no class: their tasks inherit that of the task that spawns them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::task::{self, Priority};
+    ///
+    /// let runtime = executor::Builder::new().build()?;
+    /// let background = runtime.handle().with_priority(Priority::Background);
+    /// let seen = background.spawn(async { task::priority() });
+    /// assert_eq!(runtime.block_on(seen).unwrap(), Priority::Background);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn with_priority(&self, priority: Priority) -> Handle {
+        let class = Some(priority);
+        Handle {
+            class,
+            ..self.clone()
+        }
+    }
+
     /// Enters the runtime on this thread. Until the guard is dropped, free functions such as
-    /// [`executor::spawn`](crate::spawn) act on it.
+    /// [`executor::spawn`](crate::spawn) act on it, and give a [class](Handle::with_priority) that it
+    /// has, in a task until that poll ends.
     ///
     /// # Examples
     ///
@@ -472,15 +486,3 @@ impl fmt::Debug for Handle {
             .finish_non_exhaustive()
     }
 }
-
-/// The calling thread is in no runtime.
-#[derive(Debug)]
-pub struct NoRuntime(());
-
-impl fmt::Display for NoRuntime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the calling thread is in no runtime: no task, no block_on, no entered handle")
-    }
-}
-
-impl std::error::Error for NoRuntime {}

@@ -8,7 +8,7 @@ use super::{block_on, context};
 use crate::scheduler::submit::{OnPool, OnWorkers};
 use crate::scheduler::{Shared, enter_blocking};
 use crate::tasks::large::boxing;
-use crate::tasks::{self, AbortHandle, JoinHandle, Membership};
+use crate::tasks::{self, AbortHandle, JoinHandle, Membership, Priority, SpawnsAs};
 
 /// `bytes`: the size of the future before it was boxed, if it was.
 #[track_caller]
@@ -192,7 +192,7 @@ where
     }
 }
 
-/// Spawns tasks that have a name.
+/// Spawns tasks that have a name, or a class of their own.
 ///
 /// # Examples
 ///
@@ -204,10 +204,11 @@ where
 #[must_use = "a builder does nothing until `spawn` is called"]
 pub struct TaskBuilder {
     name: Option<String>,
+    class: Option<Priority>,
 }
 
 impl TaskBuilder {
-    /// A builder for a task without a name.
+    /// A builder for a task without a name, of the class that it inherits.
     pub fn new() -> TaskBuilder {
         TaskBuilder::default()
     }
@@ -215,6 +216,26 @@ impl TaskBuilder {
     /// The name, which reports show and [`task::name`](crate::task::name) returns.
     pub fn name(mut self, name: impl Into<String>) -> TaskBuilder {
         self.name = Some(name.into());
+        self
+    }
+
+    /// The class, which tasks that the task spawns inherit. Without this, the task inherits that of the
+    /// task that spawns it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::task::{self, Priority};
+    ///
+    /// let answer = task::Builder::new().priority(Priority::Interactive);
+    /// let handle = answer.spawn(async {
+    ///     let inherits = executor::spawn(async { task::priority() });
+    ///     inherits.await.unwrap()
+    /// });
+    /// assert_eq!(executor::block_on(handle).unwrap(), Priority::Interactive);
+    /// ```
+    pub fn priority(mut self, priority: Priority) -> TaskBuilder {
+        self.class = Some(priority);
         self
     }
 
@@ -227,6 +248,7 @@ impl TaskBuilder {
     {
         let shared = context::current_or_default();
         let name = self.name.as_deref();
+        let _class = self.class.map(SpawnsAs::class);
         boxing!(F, future => spawn_named(shared, future, size_of::<F>(), name))
     }
 }
@@ -253,6 +275,9 @@ where
 
 impl fmt::Debug for TaskBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("name", &self.name).finish()
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("priority", &self.class)
+            .finish()
     }
 }

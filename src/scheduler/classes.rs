@@ -63,7 +63,6 @@ impl Shared {
     /// that of its class.
     ///
     /// A task that waits elsewhere keeps its place.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn reclassed(&'static self, tag: u64) {
         if self.is_closed_by_fork() {
             return;

@@ -17,7 +17,7 @@ use super::observer::Observer;
 use super::off_processor::OffProcessor;
 use super::processor::Core;
 use super::run_queues::RunQueues;
-use super::submit::add_scheduler;
+use super::submit::{OnWorkers, add_scheduler};
 use super::timers::Timers;
 use super::worker::idle::Idle;
 use crate::blocking::Pool;
@@ -119,7 +119,7 @@ impl Counters {
 impl Shared {
     /// A scheduler that may have so many processors, and has none yet.
     pub(crate) fn leak(room: usize, observer: Box<dyn Observer>) -> Option<&'static Shared> {
-        let registry = Registry::lease()?;
+        let registry = Registry::lease_of::<OnWorkers>()?;
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             birth: Birth::here(),
             registry,

@@ -42,6 +42,14 @@ impl<const IS_JOB: bool> Schedule for Scheduled<IS_JOB> {
         }
     }
 
+    const BY_CLASS: bool = !IS_JOB;
+
+    fn reclassed(meta: &Meta) {
+        if !IS_JOB {
+            scheduler_of(meta).reclassed(meta.tag());
+        }
+    }
+
     fn panicked(meta: &Meta) {
         scheduler_of(meta).task_panicked(meta.tag());
     }
@@ -99,7 +107,7 @@ fn learn_runtime(spawn_site: usize) -> &'static Shared {
 
 impl Shared {
     /// A new task.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit_new(&'static self, runnable: Runnable) {
         self.submit_as::<true>(runnable, false);
     }

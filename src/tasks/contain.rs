@@ -16,6 +16,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -27,10 +28,10 @@ use pin_project_lite::pin_project;
 
 use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
-use super::registry::Registry;
+use super::registry::{NotRegistered, Registry};
 use super::{
-    Id, JoinError, JoinHandle, Meta, Outcome, Runnable, capture, current, layout, registration,
-    spawn_site, wakers,
+    Id, JoinError, JoinHandle, Meta, Outcome, Runnable, capture, current, layout, lift, priority,
+    registration, spawn_site, wakers,
 };
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -38,8 +39,15 @@ use crate::sync::atomic::Ordering;
 /// What schedules a kind of task. Implemented by types without values: see "Why the schedule
 /// function captures nothing" in [`super`].
 pub(crate) trait Schedule: 'static {
+    /// Whether its tasks are queued by their class.
+    const BY_CLASS: bool = false;
+
     /// Called when the task becomes runnable.
     fn schedule(runnable: Runnable, info: ScheduleInfo);
+
+    /// Called when the class of a task has changed, on the thread that has changed it, and when a
+    /// task with a class is spawned, before it is queued. No lock is held.
+    fn reclassed(_: &Meta) {}
 
     /// Called when a poll of the task has panicked, before the future is dropped.
     fn panicked(_: &Meta) {}
@@ -97,7 +105,20 @@ where
         move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(schedule::<H>),
     );
-    (Runnable::new(runnable), JoinHandle::new(task))
+    (classed::<H>(runnable, registry), JoinHandle::new(task))
+}
+
+/// The runnable of a new task, which has the class that its spawner gives on.
+#[inline]
+pub(super) fn classed<H: Schedule>(
+    runnable: async_task::Runnable<Meta>,
+    registry: &Registry,
+) -> Runnable {
+    let runnable = Runnable::new(runnable);
+    match current::class() {
+        0 => runnable,
+        _ => priority::inherit::<H>(runnable, registry),
+    }
 }
 
 /// The spawn site of a task that the caller spawns on the runtime of `registry`.
@@ -128,73 +149,7 @@ where
         move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(schedule::<H>),
     );
-    (Runnable::new(runnable), JoinHandle::new(task))
-}
-
-/// For tasks of a queue, which counts them itself; the closure that queues them is the schedule
-/// function.
-enum Queued {}
-
-impl Schedule for Queued {
-    fn schedule(_: Runnable, _: ScheduleInfo) {}
-    fn finished(_: &Meta) {}
-}
-
-/// [`schedule`] with a closure.
-fn schedule_with<S: Fn(Runnable)>(
-    schedule: S,
-) -> WithInfo<impl Fn(async_task::Runnable<Meta>, ScheduleInfo)> {
-    WithInfo(move |runnable, info: ScheduleInfo| {
-        if info.woken_while_running {
-            current::task_is_gone();
-        }
-        schedule(Runnable::new(runnable));
-    })
-}
-
-/// A task that any thread may poll, and that `schedule` queues.
-#[track_caller]
-pub(crate) fn create_queued<F, S>(
-    future: F,
-    bytes: usize,
-    registry: &Registry,
-    schedule: S,
-) -> (Runnable, JoinHandle<F::Output>)
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-    S: Fn(Runnable) + Send + Sync + 'static,
-{
-    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
-    let future = observed(future, Kind::Task, bytes, Some(meta.id()), None);
-    let (runnable, task) = Builder::new().metadata(meta).spawn(
-        move |_| Contained::<Observed<F>, Queued>::new(future),
-        schedule_with(schedule),
-    );
-    (Runnable::new(runnable), JoinHandle::new(task))
-}
-
-/// A task that must be polled and dropped on the thread that creates it, and that `schedule`
-/// queues.
-#[track_caller]
-pub(crate) fn create_local<F, S>(
-    future: F,
-    bytes: usize,
-    registry: &Registry,
-    schedule: S,
-) -> (Runnable, JoinHandle<F::Output>)
-where
-    F: Future + 'static,
-    F::Output: 'static,
-    S: Fn(Runnable) + Send + Sync + 'static,
-{
-    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
-    let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
-    let (runnable, task) = Builder::new().metadata(meta).spawn_local(
-        move |_| Contained::<Observed<F>, Queued>::new(future),
-        schedule_with(schedule),
-    );
-    (Runnable::new(runnable), JoinHandle::new(task))
+    (classed::<H>(runnable, registry), JoinHandle::new(task))
 }
 
 /// A task that calls a closure at its first poll, and completes.
@@ -344,13 +299,14 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
         let real = cx.waker();
         let mut waker = real;
         let stops = current::is_cancelling()
-            || (seen & registration::FLAGS != 0 && {
-                let stops = asked_to_stop(seen);
+            || (seen & (registration::FLAGS | registration::CLASS) != 0 && {
+                seen = look_closer(seen);
+                let stops = seen & registration::ABORTED != 0;
                 if !stops && seen & registration::STACK_WANTED != 0 {
                     waker = begin_capture(real, std::any::type_name::<F>);
                     // So that a pending poll comes to `register`, which ends the capture. Here, as
                     // a test of its own would cost each poll that captures nothing.
-                    seen = 0;
+                    seen &= !registration::KEY;
                 }
                 stops
             });
@@ -362,7 +318,7 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
             let mut cx = Context::from_waker(waker);
             let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_future(&mut cx)));
             match polled {
-                Ok(Poll::Pending) if seen & registration::KEY != 0 || register(real) => {
+                Ok(Poll::Pending) if seen & registration::KEY != 0 || register(real, seen) => {
                     return Poll::Pending;
                 }
                 Ok(Poll::Pending) => drop(current::with_meta(H::cancelled)),
@@ -402,14 +358,29 @@ pub(super) fn this_id() -> Id {
     current::current_id().unwrap_or_else(Id::next)
 }
 
+/// The poll of a task with flags or a class begins. Gives its word, with `ABORTED` if the task has to
+/// end.
 #[cold]
-fn asked_to_stop(seen: u32) -> bool {
-    seen & registration::ABORTED != 0
-        || (seen & registration::CONTROLLED != 0
-            && control::aborts_outstanding()
-            && current::with_meta(|meta| Control::find(meta.id()))
-                .flatten()
-                .is_some_and(|control| control.is_aborted()))
+fn look_closer(seen: u32) -> u32 {
+    let asked = seen & registration::CONTROLLED != 0 && control::requests_outstanding();
+    let seen = if asked { asked_by_control(seen) } else { seen };
+    if seen & registration::CLASS != 0 {
+        current::begin_class(seen);
+    }
+    seen
+}
+
+#[cold]
+fn asked_by_control(seen: u32) -> u32 {
+    current::with_meta(|meta| match Control::find(meta.id()) {
+        Some(control) if control.is_aborted() => seen | registration::ABORTED,
+        Some(control) => {
+            control.settle(meta);
+            meta.registration.load(Ordering::Relaxed)
+        }
+        None => seen,
+    })
+    .unwrap_or(seen)
 }
 
 /// A waker that captures the stacks of the poll.
@@ -419,12 +390,13 @@ fn begin_capture(waker: &Waker, future: fn() -> &'static str) -> &Waker {
     begun.unwrap_or(waker)
 }
 
-/// Step 3 of a poll. `false`: nothing would wake this task, so it must end now.
+/// Step 3 of a poll that began with the word `begun`. `false`: nothing would wake this task, so it
+/// must end now.
 #[cold]
-fn register(waker: &Waker) -> bool {
+fn register(waker: &Waker, begun: u32) -> bool {
     current::with_meta(|meta| {
         let seen = meta.registration.load(Ordering::Relaxed);
-        let stays = seen & registration::KEY != 0 || register_first(meta, waker);
+        let stays = seen & registration::KEY != 0 || register_first(meta, waker, begun);
         // If it ends now, `leave` finds the flag.
         if stays && seen & registration::STACK_WANTED != 0 {
             capture::end(meta, Some(waker));
@@ -435,18 +407,28 @@ fn register(waker: &Waker) -> bool {
 }
 
 /// The task waits for the first time.
-fn register_first(meta: &Meta, waker: &Waker) -> bool {
+fn register_first(meta: &Meta, waker: &Waker, begun: u32) -> bool {
     layout::assert_offset(waker, meta);
     wakers::note_own(waker);
-    let Some(key) = meta.registry().insert(waker) else {
-        return false;
+    let key = match meta.registry().insert(waker) {
+        Ok(key) => key,
+        Err(NotRegistered::Closed) => return false,
+        Err(NotRegistered::Full) => {
+            current::refuse(io::ErrorKind::OutOfMemory);
+            return false;
+        }
     };
     let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
+    if seen & registration::CLASS != 0 {
+        lift::waits_first(begun, seen, waker);
+    }
     if seen & registration::CONTROLLED != 0 {
         if let Some(control) = Control::find(meta.id()) {
             // An abort through the control and one through the join handle may both have come
             // before.
-            return control.attach(waker.clone()) && seen & registration::ABORTED == 0;
+            let stays = control.attach(waker.clone()) && seen & registration::ABORTED == 0;
+            control.settle(meta);
+            return stays;
         }
     }
     seen & registration::ABORTED == 0

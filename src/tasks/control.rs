@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
-use super::Id;
+use super::layout::meta_of;
+use super::{Id, Meta, Priority, lift};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 
@@ -17,13 +18,15 @@ const SHARDS: usize = 16;
 static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
     [const { Mutex::new(BTreeMap::new()) }; SHARDS];
 
-/// Aborts requested through a control whose tasks have not ended yet. [`Control::abort`] adds one,
-/// [`Control::finish`] subtracts it, and [`aborts_outstanding`] reads it at the start of a
+/// Aborts requested through a control whose tasks have not ended yet, and classes that a control
+/// keeps for its task. [`Control::abort`] and [`Control::set_priority`] add one, [`Control::finish`]
+/// and [`Control::settle`] subtract it, and [`requests_outstanding`] reads it at the start of a
 /// controlled task's poll: while it is zero, the poll need not look into [`TABLE`].
 ///
 /// `Relaxed`: `Control::abort` adds before it wakes the task, and the task's own state in
-/// async-task orders that wake before the poll that it causes.
-static ABORTS: AtomicUsize = AtomicUsize::new(0);
+/// async-task orders that wake before the poll that it causes. A class that a poll does not see is
+/// found when the task waits.
+static REQUESTS: AtomicUsize = AtomicUsize::new(0);
 
 /// A copy of [`Ended::keepers`]. [`keep_names`] writes it under the lock of [`ENDED`].
 /// [`Control::remove`] reads it without the lock, to skip the lock when no names are kept.
@@ -105,6 +108,8 @@ struct State {
     finished: bool,
     /// Set by [`Control::attach`] once the task is registered.
     waker: Option<Waker>,
+    /// A class for the task, which was not registered when the class was set.
+    priority: Option<Priority>,
 }
 
 /// Takes every lock of this module, for a fork.
@@ -118,8 +123,8 @@ fn shard(id: Id) -> &'static Mutex<BTreeMap<Id, Arc<Control>>> {
 }
 
 #[inline]
-pub(super) fn aborts_outstanding() -> bool {
-    ABORTS.load(Ordering::Relaxed) != 0
+pub(super) fn requests_outstanding() -> bool {
+    REQUESTS.load(Ordering::Relaxed) != 0
 }
 
 impl Control {
@@ -170,11 +175,39 @@ impl Control {
                 return;
             }
             state.aborted = true;
-            ABORTS.fetch_add(1, Ordering::Relaxed);
+            REQUESTS.fetch_add(1, Ordering::Relaxed);
             state.waker.clone()
         };
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// Gives the task a class: now, if it is registered. Else [`Control::settle`] does that.
+    pub(super) fn set_priority(&self, priority: Priority) {
+        let waker = {
+            let mut state = self.state.lock();
+            if state.finished {
+                return;
+            }
+            let waker = state.waker.clone();
+            if waker.is_none() && state.priority.replace(priority).is_none() {
+                REQUESTS.fetch_add(1, Ordering::Relaxed);
+            }
+            waker
+        };
+        if let Some(waker) = waker {
+            lift::set_own(meta_of(&waker), priority);
+        }
+    }
+
+    /// Gives its task, whose poll calls this, the class that was set before the task was registered.
+    /// Called when a poll begins, and when the task has attached its waker.
+    pub(super) fn settle(&self, meta: &Meta) {
+        let priority = self.state.lock().priority.take();
+        if let Some(priority) = priority {
+            REQUESTS.fetch_sub(1, Ordering::Relaxed);
+            lift::set_own(meta, priority);
         }
     }
 
@@ -195,7 +228,10 @@ impl Control {
     pub(super) fn finish(&self) {
         let mut state = self.state.lock();
         if state.aborted && !state.finished {
-            ABORTS.fetch_sub(1, Ordering::Relaxed);
+            REQUESTS.fetch_sub(1, Ordering::Relaxed);
+        }
+        if state.priority.take().is_some() {
+            REQUESTS.fetch_sub(1, Ordering::Relaxed);
         }
         state.finished = true;
         let waker = state.waker.take();
@@ -292,6 +328,6 @@ mod tests {
         }
         assert_eq!(count.0.load(Ordering::SeqCst), 1000);
         // Other tests abort tasks, too.
-        assert!(ABORTS.load(Ordering::SeqCst) < 250);
+        assert!(REQUESTS.load(Ordering::SeqCst) < 250);
     }
 }

@@ -4,8 +4,11 @@ use std::cell::Cell;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
+use std::task::Waker;
 
-use super::{Id, Meta, budget};
+use super::lift::Lift;
+use super::priority::{Class, Priority};
+use super::{Id, Meta, budget, registration};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A task that is ready to be polled.
@@ -28,6 +31,10 @@ impl Runnable {
     #[inline]
     pub(crate) fn metadata(&self) -> &Meta {
         self.0.metadata()
+    }
+
+    pub(super) fn waker(&self) -> Waker {
+        self.0.waker()
     }
 
     /// Passes it to its schedule function.
@@ -86,7 +93,18 @@ struct Current {
     purpose: Cell<Purpose>,
     /// Ids that this thread may hand out: the next one, and the end of its block.
     ids: Cell<(u64, u64)>,
+    /// The class bits of what runs here, and [`BEGINS_LIFTED`]: see [`super::priority`]. Zero, or out
+    /// of date, in a normal task.
+    class: Cell<u32>,
+    /// Tag of the task that [`Current::class`] is of; zero: it is of the thread, outside of tasks. If
+    /// another one runs here, the class is out of date.
+    class_of: Cell<u64>,
+    /// The last task with a class that this thread has spawned, and its word then.
+    spawned: Cell<(u64, u32)>,
 }
+
+/// In [`Current::class`] beside a [`Lift`]: what is spawned begins with that lift.
+const BEGINS_LIFTED: u32 = 1;
 
 /// What a poll is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +118,14 @@ pub(crate) enum Purpose {
 
 std::thread_local! {
     static CURRENT: Current = const {
-        Current { meta: Cell::new(ptr::null()), purpose: Cell::new(Purpose::Run), ids: Cell::new((0, 0)) }
+        Current {
+            meta: Cell::new(ptr::null()),
+            purpose: Cell::new(Purpose::Run),
+            ids: Cell::new((0, 0)),
+            class: Cell::new(0),
+            class_of: Cell::new(0),
+            spawned: Cell::new((0, 0)),
+        }
     };
 }
 
@@ -120,6 +145,11 @@ pub(crate) fn cancel(runnable: Runnable) -> Polled {
     Purpose::Cancel.poll(runnable)
 }
 
+/// [`run`], on a thread that may be in the middle of another task's poll.
+pub(super) fn run_within(runnable: Runnable) -> Polled {
+    Purpose::Run.poll_within(runnable)
+}
+
 /// What a poll did to its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Polled {
@@ -132,6 +162,23 @@ pub(crate) struct Polled {
 impl Purpose {
     #[inline]
     pub(crate) fn poll(self, runnable: Runnable) -> Polled {
+        match self {
+            Purpose::Run => self.poll_here(runnable),
+            Purpose::Cancel | Purpose::Reject(_) => self.poll_within(runnable),
+        }
+    }
+
+    /// For a poll that may be in the middle of another one: keeps what that one knows.
+    #[inline(never)]
+    fn poll_within(self, runnable: Runnable) -> Polled {
+        let outer = CURRENT.with(|current| (current.class.get(), current.class_of.get()));
+        let polled = self.poll_here(runnable);
+        set_class(outer);
+        polled
+    }
+
+    #[inline(always)]
+    fn poll_here(self, runnable: Runnable) -> Polled {
         let meta: *const Meta = runnable.metadata();
         CURRENT.with(|current| {
             let outer = current.meta.replace(meta);
@@ -164,6 +211,12 @@ pub(super) fn refused() -> Option<io::ErrorKind> {
     })
 }
 
+/// The task that is polled here cannot go on, as the system has no room for it: it ends, and its
+/// handle is told.
+pub(super) fn refuse(kind: io::ErrorKind) {
+    CURRENT.with(|current| current.purpose.set(Purpose::Reject(kind)));
+}
+
 /// Runs `f` on the metadata of the task being polled or dropped on this thread.
 #[inline]
 pub(super) fn with_meta<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
@@ -176,6 +229,97 @@ pub(super) fn with_meta<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
         // foreign between giving it up and returning.
         unsafe { meta.as_ref() }.map(f)
     })
+}
+
+/// The class bits of what runs on this thread. Zero: a normal task, or no task. Not zero:
+/// [`class_here`] says whether they are out of date.
+#[inline]
+pub(crate) fn class() -> u32 {
+    CURRENT.with(|current| current.class.get())
+}
+
+fn set_class((class, of): (u32, u64)) {
+    CURRENT.with(|current| {
+        current.class.set(class);
+        current.class_of.set(of);
+    });
+}
+
+/// [`class`], up to date.
+pub(crate) fn class_here() -> u32 {
+    let of = CURRENT.with(|current| current.class_of.get());
+    if of != current_tag().unwrap_or(0) {
+        // The next one need not ask.
+        set_class((0, 0));
+    }
+    class()
+}
+
+/// The poll of a task with this word begins.
+pub(super) fn begin_class(word: u32) {
+    set_class((word & registration::CLASS, current_tag().unwrap_or(0)));
+}
+
+/// From now on this is the class of what runs here. `None`: its own; a thread has none.
+pub(crate) fn enter_class(class: Option<Priority>) {
+    let own = || with_meta(|meta| meta.registration.load(Ordering::Relaxed));
+    begin_class(match class {
+        Some(class) => Class::of(class).bits(),
+        None => own().unwrap_or(0),
+    });
+}
+
+/// While it exists, what this thread spawns has a class.
+pub(crate) struct SpawnsAs {
+    outer: (u32, u64),
+}
+
+impl SpawnsAs {
+    pub(crate) fn class(class: Priority) -> SpawnsAs {
+        SpawnsAs::bits(Class::of(class).bits())
+    }
+
+    /// The class as it is, but with this lift.
+    pub(crate) fn lifted(to: Priority) -> SpawnsAs {
+        let own = Class::in_word(class_here()).own;
+        SpawnsAs::bits(Lift { own, to }.bits() | BEGINS_LIFTED)
+    }
+
+    fn bits(bits: u32) -> SpawnsAs {
+        let outer = CURRENT.with(|current| (current.class.get(), current.class_of.get()));
+        set_class((bits, current_tag().unwrap_or(0)));
+        SpawnsAs { outer }
+    }
+}
+
+impl Drop for SpawnsAs {
+    fn drop(&mut self) {
+        set_class(self.outer);
+    }
+}
+
+/// What a task has that is spawned here.
+pub(super) fn spawn_lift() -> Lift {
+    let class = class_here();
+    let lift = Lift::in_word(class);
+    match class & BEGINS_LIFTED {
+        0 => Lift {
+            to: Priority::Background,
+            ..lift
+        },
+        _ => lift,
+    }
+}
+
+/// A task with a class was spawned here.
+pub(super) fn note_spawned(meta: &Meta) {
+    let word = meta.registration.load(Ordering::Relaxed);
+    CURRENT.with(|current| current.spawned.set((meta.tag(), word)));
+}
+
+/// See [`Current::spawned`].
+pub(super) fn last_spawned() -> (u64, u32) {
+    CURRENT.with(|current| current.spawned.get())
 }
 
 /// Clears the current task: its future has been dropped, or it is about to be queued again. In

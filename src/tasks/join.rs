@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::control::Control;
 use super::registry::Entry;
-use super::{Id, Meta, Outcome, budget, registration};
+use super::{Id, Meta, Outcome, Priority, budget, current, lift, registration};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 
@@ -19,6 +19,9 @@ use crate::sync::{Arc, Mutex};
 /// cancelled. The task's future has been dropped by then.
 ///
 /// Dropping the handle detaches the task: it runs on, and its output is dropped when it ends.
+///
+/// While a task awaits the handle, the task behind it has at least the class of the one that awaits
+/// it: see [`Priority`].
 ///
 /// # Cancel safety
 ///
@@ -47,7 +50,7 @@ impl<T> JoinHandle<T> {
     }
 
     #[inline]
-    fn task(&self) -> &async_task::Task<Outcome<T>, Meta> {
+    pub(super) fn task(&self) -> &async_task::Task<Outcome<T>, Meta> {
         self.task.as_ref().expect("present until drop")
     }
 
@@ -74,6 +77,27 @@ impl<T> JoinHandle<T> {
                 entry.wake();
             }
         }
+    }
+
+    /// Gives the task another class.
+    ///
+    /// What the task spawns from its next poll on inherits it. If the class rises, a task that waits
+    /// is polled once more, as it lifts what it awaits. A task that lies in the queue of the
+    /// background tasks moves to that of its new class; one in another queue stays there until its
+    /// next poll. While the task is [lifted](Priority), it is polled by the higher of the two
+    /// classes. Without effect on a task that has finished.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::task::Priority;
+    ///
+    /// let handle = executor::spawn(async { "compacted" });
+    /// handle.set_priority(Priority::Background);
+    /// assert_eq!(executor::block_on(handle).unwrap(), "compacted");
+    /// ```
+    pub fn set_priority(&self, priority: Priority) {
+        lift::set_own(self.task().metadata(), priority);
     }
 
     /// A handle that can abort the task but not wait for it.
@@ -135,12 +159,19 @@ impl<T> Future for JoinHandle<T> {
             return Poll::Pending;
         };
         let task = self.task.as_mut().expect("present until drop");
-        match Pin::new(task).poll(cx) {
+        match Pin::new(&mut *task).poll(cx) {
             Poll::Ready(outcome) => {
                 progress.made();
                 Poll::Ready(outcome.into_result())
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                let meta = task.metadata();
+                let seen = meta.registration.load(Ordering::Relaxed);
+                if (seen | current::class()) & registration::CLASS != 0 {
+                    lift::awaited(meta);
+                }
+                Poll::Pending
+            }
         }
     }
 }
@@ -149,6 +180,11 @@ impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
+            // Relaxed: what lifts is the poll of this handle.
+            let seen = task.metadata().registration.load(Ordering::Relaxed);
+            if seen & registration::CLASS != 0 {
+                lift::fall_back(task.metadata());
+            }
             task.detach();
         }
     }
@@ -185,6 +221,18 @@ enum Aborts {
     Controlled(Id, Arc<Control>),
 }
 
+/// A task that has only this handle may be lifted by its set, and stays so.
+impl Drop for Aborts {
+    #[inline]
+    fn drop(&mut self) {
+        if let Aborts::Handle(handle) = self {
+            if let Some(task) = handle.task.take() {
+                task.detach();
+            }
+        }
+    }
+}
+
 impl Clone for Aborts {
     fn clone(&self) -> Aborts {
         match self {
@@ -206,6 +254,28 @@ impl AbortHandle {
         match &self.0 {
             Aborts::Handle(handle) => handle.abort(),
             Aborts::Controlled(_, control) => control.abort(),
+        }
+    }
+
+    /// Gives the task another class, as [`JoinHandle::set_priority`] does. Of a task that has not been
+    /// polled yet, and was not spawned as a background task, the class changes with its first poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::task::{JoinSet, Priority};
+    ///
+    /// executor::run(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(async { "index" }).set_priority(Priority::Background);
+    ///     assert_eq!(set.join_next().await.unwrap().unwrap(), "index");
+    /// });
+    /// ```
+    pub fn set_priority(&self, priority: Priority) {
+        lift::set_by_handle();
+        match &self.0 {
+            Aborts::Handle(handle) => handle.set_priority(priority),
+            Aborts::Controlled(_, control) => control.set_priority(priority),
         }
     }
 

@@ -8,6 +8,7 @@
 //!   the task left the scheduler's counts. Every task has a last poll, even if it is the one that
 //!   cancels the task, since a [`Runnable`] is always run.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -19,7 +20,10 @@ use super::contain::{Call, Contained, Schedule, schedule, spawn_site_of, this_id
 use super::observe::{Kind, Observed, observed};
 use super::outcome::Outcome;
 use super::registry::{Entry, Registry};
-use super::{AbortHandle, Id, JoinHandle, Meta, Runnable, current, registration};
+use super::{
+    AbortHandle, Id, JoinHandle, Meta, Priority, Runnable, SpawnsAs, current, lift, priority,
+    registration,
+};
 use crate::sync::atomic::Ordering;
 
 /// A task's membership of its group. The task's poll calls these functions: they must not panic.
@@ -27,12 +31,24 @@ pub(crate) trait Membership<T>: Send + 'static {
     /// Whether the task has to end.
     fn is_aborted(&self) -> bool;
 
-    /// Called when the task is pending; by the entry it is woken. `false`: the task has to end.
-    fn wait(&mut self, entry: fn() -> Entry) -> bool;
+    /// Called when the task is pending; by the entry it is woken. `lift` lifts the task to a class.
+    /// `false`: the task has to end.
+    fn wait(&mut self, entry: fn() -> Entry, lift: fn(Priority)) -> bool;
+
+    /// Called when the task is about to be spawned with a class.
+    fn classed(&self) -> Listing;
 
     /// Called with the task's outcome. A clone of `waker` keeps the task's memory for as long as it
     /// exists.
     fn complete(self, id: Id, outcome: Outcome<T>, waker: &Waker);
+}
+
+/// What a group wants of a task that is spawned with a class.
+pub(crate) struct Listing {
+    /// What the task is lifted to from the beginning; [`Priority::Background`]: nothing.
+    pub(crate) level: Priority,
+    /// Takes the entry of a task that is registered from the beginning.
+    pub(crate) list: Box<dyn FnOnce(Entry)>,
 }
 
 /// [`create`](super::create) for a task of a group. The handle can abort it.
@@ -85,6 +101,10 @@ where
     H: Schedule,
     M: Membership<F::Output>,
 {
+    // Two looks, as what the first one finds would be kept across the calls below by all spawns.
+    if current::class() != 0 {
+        begin_classed(&membership);
+    }
     let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
     let future = observed(future, kind, bytes, Some(meta.id()), None);
     let (runnable, task) = Builder::new().metadata(meta).spawn(
@@ -95,7 +115,41 @@ where
         WithInfo(schedule::<H>),
     );
     let abort = AbortHandle::new(JoinHandle::new(task));
-    (Runnable::new(runnable), abort)
+    let runnable = Runnable::new(runnable);
+    let runnable = match current::class() {
+        0 => runnable,
+        _ => end_classed::<H>(runnable, registry),
+    };
+    (runnable, abort)
+}
+
+std::thread_local! {
+    /// Of the task that this thread is about to create.
+    static LISTING: Cell<Option<Listing>> = const { Cell::new(None) };
+}
+
+/// Does nothing if the class of this thread is out of date.
+#[cold]
+fn begin_classed<T>(membership: &impl Membership<T>) {
+    if current::class_here() != 0 {
+        let listing = membership.classed();
+        drop(LISTING.try_with(|place| place.replace(Some(listing))));
+    }
+}
+
+/// The task was created, and nobody else has it yet.
+#[cold]
+fn end_classed<H: Schedule>(runnable: Runnable, registry: &Registry) -> Runnable {
+    // `None`: the thread ends.
+    let Some(Listing { level, list }) = LISTING.try_with(Cell::take).ok().flatten() else {
+        return priority::inherit::<H>(runnable, registry);
+    };
+    let _lifted = (level != Priority::Background).then(|| SpawnsAs::lifted(level));
+    let runnable = priority::inherit::<H>(runnable, registry);
+    if let Some(entry) = Entry::of(runnable.metadata()) {
+        list(entry);
+    }
+    runnable
 }
 
 pin_project! {
@@ -131,7 +185,9 @@ where
         let outcome = loop {
             match this.task.as_mut().poll(cx) {
                 Poll::Ready(outcome) => break outcome,
-                Poll::Pending if membership.wait(current_entry) => return Poll::Pending,
+                Poll::Pending if membership.wait(current_entry, lift_current) => {
+                    return Poll::Pending;
+                }
                 // The next poll is the last.
                 Poll::Pending => abort_current(),
             }
@@ -147,6 +203,11 @@ where
 fn current_entry() -> Entry {
     let entry = current::with_meta(Entry::of).flatten();
     entry.expect("a poll that is pending has registered its task")
+}
+
+/// Lifts the task that is being polled.
+fn lift_current(class: Priority) {
+    current::with_meta(|meta| lift::lift_to(meta, class));
 }
 
 /// Does what `JoinHandle::abort` does, inside the task's poll. Relaxed: the same poll reads the

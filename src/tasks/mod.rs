@@ -42,6 +42,7 @@ mod join;
 pub(crate) mod large;
 mod layout;
 pub(crate) mod leaves;
+pub(crate) mod lift;
 mod member;
 pub(crate) mod observe;
 mod outcome;
@@ -54,15 +55,17 @@ pub(crate) mod wakers;
 mod yield_now;
 
 pub(crate) use contain::{
-    Schedule, catch_panic, create, create_local, create_named, create_queued, create_ready,
-    drop_catching,
+    Schedule, catch_panic, create, create_named, create_ready, drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
-pub(crate) use current::{Polled, Purpose, Runnable, cancel, current_id, current_tag, run};
+pub(crate) use current::{
+    Polled, Purpose, Runnable, SpawnsAs, cancel, class, class_here, current_id, current_tag,
+    enter_class, run,
+};
 pub use join::{AbortHandle, JoinError, JoinHandle};
-pub(crate) use member::{Membership, create_member, create_ready_member};
+pub(crate) use member::{Listing, Membership, create_member, create_ready_member};
 pub(crate) use outcome::Outcome;
-pub use priority::Priority;
+pub use priority::{Priority, priority};
 pub(crate) use registry::Entry;
 pub(crate) use reject::{reject, reject_next};
 pub use yield_now::{YieldNow, yield_now};
@@ -127,9 +130,10 @@ pub(crate) struct Meta {
     /// The high 32 bits of the id.
     high: u32,
     /// Flags and registry key, see [`registration`]. Written by the task's own polls (`register`,
-    /// `leave`, `Contained::end`, `abort_current`, `capture::poll_recorded`, `capture::end`), by its
-    /// handles (`abort`, `controlled`) and by who asks where it waits (`Member::want_stack`); read by
-    /// all of them, and by who looks at it (`Registered::look`).
+    /// `leave`, `Contained::end`, `abort_current`, `capture::poll_recorded`, `capture::end`), by who
+    /// spawns it (`priority::inherit`), by its handles and its set (`abort`, `controlled`,
+    /// `lift::change`) and by who asks where it waits (`Member::want_stack`); read by all of them, and
+    /// by who looks at it (`Registered::look`, `Meta::class`).
     registration: AtomicU32,
 }
 
@@ -163,11 +167,12 @@ pub(crate) mod registration {
     /// The flags above: what each poll looks for.
     pub(crate) const FLAGS: u32 = ABORTED | CONTROLLED | FINISHED | STACK_WANTED;
     /// The task's class: see [`super::priority`]. Zero for a normal task. Set at its creation;
-    /// changed by its handles and by who awaits them.
+    /// changed by its handles and by who awaits them ([`super::lift`]); read at the start of each
+    /// poll, with the flags.
     pub(crate) const CLASS: u32 = 0b111 << CLASS_SHIFT;
     pub(crate) const CLASS_SHIFT: u32 = 25;
     /// The task's key in the registry of its runtime; 0 while the task has never been pending. Set
-    /// by `register`.
+    /// by `register`, or by `priority::inherit`. 33,554,424 tasks of a runtime can wait at once.
     pub(crate) const KEY: u32 = (1 << CLASS_SHIFT) - 1;
     /// The whole word once the end of the task has been counted, too. Stored last, by
     /// `Contained::end`; read by `AbortHandle::is_finished`. [`FINISHED`] alone means that the

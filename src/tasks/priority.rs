@@ -2,11 +2,46 @@
 //!
 //! Both are in three bits of the word `Meta::registration`, so that a task costs no memory for
 //! them, and zero means [`Normal`](Priority::Normal), not lifted: nearly all tasks.
+//!
+//! # Inheritance
+//!
+//! A spawn takes over the own class of the task that spawns, not the one that it is lifted to.
+//!
+//! 1. A thread knows the class of what runs on it in a cell, [`current::class`], and beside it the
+//!    tag of the task whose class that is. Zero: a normal task, or no task.
+//! 2. A poll of a task with a class finds its bits among the flags that each poll looks for. Its
+//!    cold branch fills the cell ([`current::begin_class`]).
+//! 3. Nobody empties the cell at the end of the poll: each poll would pay for that. So the cell may
+//!    be of a task that ran here before. Who finds it not zero compares the tags, and empties a
+//!    cell that is out of date ([`current::class_here`]).
+//! 4. A spawn looks at the cell. Where it is not zero, [`inherit`] gives the new task its class
+//!    before anybody else has it.
+//! 5. A poll inside of a poll, as of a local task or of one that is cancelled, restores the cell
+//!    for the outer one ([`Purpose::poll_within`](super::Purpose::poll_within)).
+//!
+//! So a normal task pays for a look at each spawn. A class that changes while its task is polled
+//! counts for what that poll spawns only from the next poll on.
+//!
+//! # Background tasks are registered when they are spawned
+//!
+//! They may lie in their queue for long. Their entry in the registry is what lifts them there, by
+//! a set or by an [`AbortHandle`](super::AbortHandle). Others reach a run queue at once, and are
+//! registered when they first wait.
 
-use super::{Meta, registration};
+use super::registry::Registry;
+use super::{Meta, Runnable, Schedule, current, layout, registration, wakers};
 use crate::sync::atomic::Ordering;
 
 /// How soon a task is polled, in comparison with the others of its runtime.
+///
+/// A task has the class of the task that spawned it, or the one that
+/// [`Builder::priority`](crate::task::Builder::priority) or
+/// [`Handle::with_priority`](crate::Handle::with_priority) gives, and
+/// [`JoinHandle::set_priority`](crate::task::JoinHandle::set_priority) changes. While a task of a higher
+/// class awaits it, it is *lifted* to that class.
+///
+/// Blocking jobs, and tasks of a `block_on` or of a [`TaskQueue`](crate::task::TaskQueue), have a class for
+/// what they spawn and await. They are polled in an order of their own.
 ///
 /// # Examples
 ///
@@ -45,16 +80,17 @@ const CLASSES: [Class; 8] = {
     const fn class(own: Priority, effective: Priority) -> Class {
         Class { own, effective }
     }
-    let unused = class(Normal, Normal);
     [
         class(Normal, Normal),
         class(Normal, Interactive),
         class(Interactive, Interactive),
-        unused,
+        // Lifted to Interactive: see `Lift`.
+        class(Interactive, Interactive),
         class(Background, Background),
         class(Background, Normal),
         class(Background, Interactive),
-        unused,
+        // Lifted to Normal.
+        class(Interactive, Interactive),
     ]
 };
 
@@ -109,6 +145,55 @@ impl Meta {
     /// Gives the task that is polled here another class.
     pub(crate) fn put_class_here(class: Class) {
         super::current::with_meta(|meta| meta.put_class(class));
+    }
+}
+
+/// The class of the task that is polled on this thread, as it is lifted.
+/// [`Normal`](Priority::Normal) outside of tasks.
+///
+/// # Examples
+///
+/// ```
+/// use executor::task::{self, Priority};
+///
+/// let task = task::Builder::new().priority(Priority::Background);
+/// let seen = task.spawn(async { task::priority() });
+/// // A thread has no class: it lifts nothing that it waits for.
+/// assert_eq!(executor::block_on(seen).unwrap(), Priority::Background);
+/// assert_eq!(task::priority(), Priority::Normal);
+/// ```
+pub fn priority() -> Priority {
+    current::with_meta(|meta| meta.class().effective).unwrap_or_default()
+}
+
+/// Step 4 of inheriting, for a task that nobody else has yet.
+#[cold]
+pub(super) fn inherit<H: Schedule>(runnable: Runnable, registry: &Registry) -> Runnable {
+    let meta = runnable.metadata();
+    let lift = current::spawn_lift();
+    let mut word = lift.bits();
+    if lift.own == Background && H::BY_CLASS {
+        let waker = runnable.waker();
+        layout::assert_offset(&waker, meta);
+        wakers::note_own(&waker);
+        // `None`: the runtime is closed, or full. The task finds that out when it waits.
+        word |= registry.insert(&waker).unwrap_or(0);
+    }
+    if word != 0 {
+        // Relaxed: the task is published later, by a push or with its handle.
+        meta.registration.fetch_or(word, Ordering::Relaxed);
+        H::reclassed(meta);
+        current::note_spawned(meta);
+    }
+    runnable
+}
+
+/// The class that a task was spawned with, if it was the last one with a class that this thread has
+/// spawned: for who is told of the spawn.
+pub(crate) fn of_spawned(tag: u64) -> Priority {
+    match current::last_spawned() {
+        (spawned, word) if spawned == tag => Class::in_word(word).effective,
+        _ => Normal,
     }
 }
 

@@ -39,12 +39,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use async_task::{Builder, ScheduleInfo, WithInfo};
 use concurrent_queue::ConcurrentQueue;
 use event_listener::{Event, Listener, listener};
 use pin_project_lite::pin_project;
 
+use super::contain::{Contained, Schedule, classed, spawn_site_of};
+use super::observe::{Kind, Observed, observed};
 use super::registry::{Registry, thread_number};
-use super::{JoinHandle, Runnable, cancel, create_local, create_queued};
+use super::{Id, JoinHandle, Meta, Runnable, cancel, current};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 
@@ -154,7 +157,7 @@ impl<N: Notify> Queue<N> {
             let Ok(runnable) = self.runnables.pop() else {
                 return polled;
             };
-            super::run(runnable);
+            current::run_within(runnable);
             if self.is_closed() {
                 running.drain();
                 return polled + 1;
@@ -305,6 +308,72 @@ impl<N: Notify> Queue<N> {
     {
         spawn_with!(create_queued, self, future, bytes)
     }
+}
+
+/// For tasks of a queue, which counts them itself; the closure that queues them is the schedule
+/// function.
+enum Queued {}
+
+impl Schedule for Queued {
+    fn schedule(_: Runnable, _: ScheduleInfo) {}
+    fn finished(_: &Meta) {}
+}
+
+/// [`schedule`] with a closure.
+fn schedule_with<S: Fn(Runnable)>(
+    schedule: S,
+) -> WithInfo<impl Fn(async_task::Runnable<Meta>, ScheduleInfo)> {
+    WithInfo(move |runnable, info: ScheduleInfo| {
+        if info.woken_while_running {
+            current::task_is_gone();
+        }
+        schedule(Runnable::new(runnable));
+    })
+}
+
+/// A task that any thread may poll, and that `schedule` queues.
+#[track_caller]
+fn create_queued<F, S>(
+    future: F,
+    bytes: usize,
+    registry: &Registry,
+    schedule: S,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Fn(Runnable) + Send + Sync + 'static,
+{
+    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
+    let future = observed(future, Kind::Task, bytes, Some(meta.id()), None);
+    let (runnable, task) = Builder::new().metadata(meta).spawn(
+        move |_| Contained::<Observed<F>, Queued>::new(future),
+        schedule_with(schedule),
+    );
+    (classed::<Queued>(runnable, registry), JoinHandle::new(task))
+}
+
+/// A task that must be polled and dropped on the thread that creates it, and that `schedule`
+/// queues.
+#[track_caller]
+fn create_local<F, S>(
+    future: F,
+    bytes: usize,
+    registry: &Registry,
+    schedule: S,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Fn(Runnable) + Send + Sync + 'static,
+{
+    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
+    let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
+    let (runnable, task) = Builder::new().metadata(meta).spawn_local(
+        move |_| Contained::<Observed<F>, Queued>::new(future),
+        schedule_with(schedule),
+    );
+    (classed::<Queued>(runnable, registry), JoinHandle::new(task))
 }
 
 pin_project! {

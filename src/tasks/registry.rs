@@ -26,13 +26,15 @@ use std::ptr;
 use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
+use crossbeam_utils::atomic::AtomicCell;
 
 use super::collector::Collector;
 use super::leaves::Leaves;
-use super::{RUNTIME_BITS, layout, registration};
+use super::{Meta, RUNTIME_BITS, Schedule, layout};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 
+mod asking;
 mod members;
 
 pub(crate) use members::{Entry, Member, Registered};
@@ -72,6 +74,9 @@ pub(crate) struct Registry {
     owner: AtomicU32,
     /// Who asks the tasks where they wait: see [`super::capture`].
     collector: Mutex<Option<Arc<Collector>>>,
+    /// Who is told when a task's class has changed: see [`Schedule::reclassed`]. Written when the
+    /// registry is leased and released; read by who changes a class.
+    reclassed: AtomicCell<Option<Reclassed>>,
     /// There is one. Written under the lock of `collector`; read without it, so that polls that are
     /// recorded share no lock. Relaxed: who has to see it acquires what `Member::want_stack` has
     /// released, see [`super::capture`].
@@ -82,6 +87,15 @@ pub(crate) struct Registry {
     leaves: OnceLock<Box<Leaves>>,
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
 }
+
+/// Why a task could not be added.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotRegistered {
+    Closed,
+    Full,
+}
+
+type Reclassed = fn(&Meta);
 
 /// Slots of one shard. The free ones form a list through [`Slot::Free`].
 struct Shard {
@@ -169,6 +183,7 @@ impl Registry {
                     index: index as u16,
                     owner: AtomicU32::new(0),
                     collector: Mutex::new(None),
+                    reclassed: AtomicCell::new(None),
                     is_collecting: AtomicBool::new(false),
                     captured: AtomicU64::new(0),
                     leaves: OnceLock::new(),
@@ -182,6 +197,20 @@ impl Registry {
         };
         registry.reopen();
         Some(registry)
+    }
+
+    /// [`lease`](Registry::lease), for tasks of this kind.
+    pub(crate) fn lease_of<H: Schedule>() -> Option<&'static Registry> {
+        let registry = Registry::lease()?;
+        registry.reclassed.store(Some(H::reclassed));
+        Some(registry)
+    }
+
+    /// The class of this task has changed.
+    pub(super) fn tell_reclassed(&self, meta: &Meta) {
+        if let Some(reclassed) = self.reclassed.load() {
+            reclassed(meta);
+        }
     }
 
     /// [`lease`](Registry::lease), for tasks of no scheduler that belong to this runtime.
@@ -210,6 +239,7 @@ impl Registry {
     pub(crate) fn release(&'static self) {
         debug_assert_eq!(self.len(), 0, "a registry was released with tasks in it");
         self.owner.store(0, Ordering::Relaxed);
+        self.reclassed.store(None);
         FREE.lock().push(self);
     }
 
@@ -239,24 +269,28 @@ impl Registry {
         self.shards.iter().map(|shard| shard.lock().live).sum()
     }
 
-    /// Adds a task by its waker. `None` when closed. The key is never 0 and fits
-    /// [`registration::KEY`].
+    /// Adds a task by its waker. The key is never 0 and fits
+    /// [`registration::KEY`](super::registration::KEY).
+    ///
+    /// # Errors
+    ///
+    /// It is closed, or [`SHARDS`] times [`Shard::SLOTS`] tasks are registered.
     ///
     /// The waker must belong to a task of this crate, so that cloning it under the lock runs no
     /// foreign code.
-    pub(super) fn insert(&self, waker: &Waker) -> Option<u32> {
+    pub(super) fn insert(&self, waker: &Waker) -> Result<u32, NotRegistered> {
         let first = thread_shard();
         for index in (first..SHARDS).chain(0..first) {
             let mut shard = self.shards[index].lock();
             if shard.closed {
-                return None;
+                return Err(NotRegistered::Closed);
             }
             if shard.has_room() {
                 let slot = shard.insert(waker.clone());
-                return Some((slot + 1) << SHARD_BITS | index as u32);
+                return Ok((slot + 1) << SHARD_BITS | index as u32);
             }
         }
-        panic!("a quarter of a billion tasks wait in one runtime: more cannot be registered")
+        Err(NotRegistered::Full)
     }
 
     /// Removes a task. Returns its waker, for the caller to drop outside the lock.
@@ -303,47 +337,6 @@ impl Registry {
         if every != 0 || self.leaves.get().is_some() {
             self.leaves.get_or_init(Box::default).begin(every);
         }
-    }
-
-    /// Who asks the tasks where they wait. Never missed by who has taken the flag of a task from
-    /// [`Member::want_stack`] with acquire.
-    pub(super) fn collector(&self) -> Option<Arc<Collector>> {
-        if !self.is_collecting.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.collector.lock().clone()
-    }
-
-    /// From now on tasks answer this one. `false`: another one is at it.
-    pub(crate) fn begin_collecting(&self, collector: &Arc<Collector>) -> bool {
-        let mut current = self.collector.lock();
-        let is_free = current.is_none();
-        if is_free {
-            *current = Some(collector.clone());
-            self.is_collecting.store(true, Ordering::Relaxed);
-        }
-        is_free
-    }
-
-    /// The registry may be another user's meanwhile, with another collector.
-    pub(crate) fn end_collecting(&self, collector: &Arc<Collector>) {
-        let mut current = self.collector.lock();
-        if current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, collector))
-        {
-            *current = None;
-            self.is_collecting.store(false, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn count_captured(&self) {
-        self.captured.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many polls of its tasks a dump has caused.
-    pub(crate) fn num_captured(&self) -> u64 {
-        self.captured.load(Ordering::Relaxed)
     }
 
     /// All registered tasks, a few at a time. Tasks that register meanwhile may be left out.
@@ -412,8 +405,12 @@ impl Shard {
     /// A shard with more slots than this gives its memory back when it becomes empty.
     const KEEP: usize = 1024;
 
-    /// Number of slots whose keys fit [`registration::KEY`].
-    const SLOTS: usize = (registration::KEY >> SHARD_BITS) as usize;
+    /// Number of slots whose keys fit [`registration::KEY`](super::registration::KEY).
+    #[cfg(not(test))]
+    const SLOTS: usize = (super::registration::KEY >> SHARD_BITS) as usize;
+    /// So few that a test can fill them.
+    #[cfg(test)]
+    pub(super) const SLOTS: usize = 1 << 14;
 
     fn has_room(&self) -> bool {
         self.free != 0 || self.slots.len() < Self::SLOTS

@@ -17,6 +17,7 @@ mod aborts;
 mod captures;
 mod leaves;
 mod members;
+mod priorities;
 
 std::thread_local! {
     static QUEUE: RefCell<Vec<Runnable>> = const { RefCell::new(Vec::new()) };
@@ -24,11 +25,21 @@ std::thread_local! {
     pub(super) static ENDED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
     static PANICKED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
     static CANCELLED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    /// Tasks whose class has changed, and the class.
+    static RECLASSED: RefCell<Vec<(Id, Priority)>> = const { RefCell::new(Vec::new()) };
 }
 
 struct ByHand;
 
 impl Schedule for ByHand {
+    const BY_CLASS: bool = true;
+
+    fn reclassed(meta: &Meta) {
+        RECLASSED.with_borrow_mut(|reclassed| {
+            reclassed.push((meta.id(), meta.class().effective));
+        });
+    }
+
     fn schedule(runnable: Runnable, _: ScheduleInfo) {
         QUEUE.with_borrow_mut(|queue| queue.push(runnable));
     }

@@ -24,6 +24,7 @@ mod durations;
 mod block_on;
 mod blocking;
 mod join_set;
+mod priorities;
 mod tasks;
 #[cfg(feature = "time")]
 mod timers;

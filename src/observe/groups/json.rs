@@ -10,7 +10,7 @@ use crate::observe::block_ons::BlockOnInfo;
 use crate::observe::futurelock::Futurelock;
 use crate::observe::json::Quoted;
 use crate::observe::task_dump::TaskDump;
-use crate::observe::task_info::{TaskInfo, TaskState};
+use crate::observe::task_info::{TaskInfo, TaskState, name_of};
 use crate::stacks::{Frame, TaskStack};
 
 impl TaskDump {
@@ -25,6 +25,8 @@ impl TaskDump {
     ///     "state": "waiting",              or "blocked", "running", "queued"
     ///     "blocked_in": null,              or "futex", ..
     ///     "is_blocking_job": false,
+    ///     "priority": "normal",            or "background", "interactive"
+    ///     "own_priority": "normal",        another one if it is lifted
     ///     "has_no_waker": false,
     ///     "longest_seconds": 4.302,
     ///     "spawned_at": PLACE,             {"file": "src/main.rs", "line": 61, "column": 28}
@@ -89,6 +91,7 @@ impl Display for Group<'_> {
             f,
             concat!(
                 "\n{{\"count\":{},\"state\":\"{}\",\"blocked_in\":{},\"is_blocking_job\":{},",
+                "\"priority\":{},\"own_priority\":{},",
                 "\"has_no_waker\":{},\"longest_seconds\":{},\"spawned_at\":{},\"future\":{},\"omitted_stacks\":{},",
                 "\n\"stacks\":{},\n\"last_stacks\":{},\n\"futurelocks\":{},\n\"tasks\":{}}}"
             ),
@@ -96,6 +99,8 @@ impl Display for Group<'_> {
             state,
             OrNull(group.blocked_in().map(Quoted)),
             group.is_blocking_job(),
+            OrNull(group.priority().map(name_of).map(Quoted)),
+            OrNull(group.own_priority().map(name_of).map(Quoted)),
             group.has_no_waker(),
             OrNull(group.longest().as_ref().map(Duration::as_secs_f64)),
             OrNull(group.location().map(Place)),

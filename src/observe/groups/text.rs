@@ -116,7 +116,8 @@ fn write_head(f: &mut fmt::Formatter<'_>, group: &TaskGroup<'_>) -> fmt::Result 
     if let Some(location) = group.location() {
         write!(f, ", spawned at {location}")?;
     }
-    write!(f, ": {}", group.first().doing())?;
+    let first = group.first();
+    write!(f, "{}: {}", first.class_text(), first.doing())?;
     if let Some(call) = group.blocked_in() {
         write!(f, " in {call}")?;
     }

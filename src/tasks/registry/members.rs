@@ -6,7 +6,8 @@ use std::task::Waker;
 use super::Registry;
 use crate::sync::atomic::Ordering;
 use crate::tasks::layout::{REFERENCE, RUNNING, SCHEDULED, meta_of, state_of, tag_of};
-use crate::tasks::{Meta, registration, site_number, spawn_site};
+use crate::tasks::priority::{Class, Priority};
+use crate::tasks::{Meta, lift, registration, site_number, spawn_site};
 
 /// A task's place in its registry, by which it can be woken while it is registered.
 ///
@@ -40,6 +41,18 @@ impl Entry {
         let registry = Registry::at(spawn_site::runtime_of(site_number(self.tag)));
         let waker = registry.waker(self.key.get());
         waker.filter(|waker| tag_of(waker) == self.tag)
+    }
+
+    /// Lifts the task to a class, if it is still registered; [`Priority::Background`]: to none.
+    pub(crate) fn lift_to(self, class: Priority) {
+        if let Some(waker) = self.waker() {
+            lift::lift_to(meta_of(&waker), class);
+        }
+    }
+
+    /// Whether the task is still registered.
+    pub(crate) fn is_live(self) -> bool {
+        self.waker().is_some()
     }
 
     /// Wakes the task, if it is still registered.
@@ -96,6 +109,7 @@ pub(crate) struct Registered {
     /// Neither queued nor polled, and no waker of it exists beside the registry's and its control's:
     /// nothing can wake it but an abort.
     pub(crate) has_no_waker: bool,
+    pub(crate) class: Class,
 }
 
 impl Registered {
@@ -112,6 +126,7 @@ impl Registered {
             is_queued: state & (RUNNING | SCHEDULED) == SCHEDULED,
             is_polled: state & (RUNNING | SCHEDULED) == RUNNING,
             has_no_waker: state & (RUNNING | SCHEDULED) == 0 && state / REFERENCE <= own,
+            class: Class::in_word(registration),
         }
     }
 }

@@ -22,7 +22,7 @@ fn slots_are_used_again_and_memory_given_back() {
     );
     assert!(registry.remove(keys[17]).is_some());
     assert!(registry.remove(keys[17]).is_none());
-    assert_eq!(registry.insert(Waker::noop()), Some(keys[17]));
+    assert_eq!(registry.insert(Waker::noop()), Ok(keys[17]));
     for key in &keys {
         assert!(registry.remove(*key).is_some());
     }
@@ -64,7 +64,7 @@ fn a_closed_registry_that_gives_its_memory_back_stays_closed() {
     for key in keys {
         assert!(registry.remove(key).is_some());
     }
-    assert!(registry.insert(Waker::noop()).is_none());
+    assert!(registry.insert(Waker::noop()).is_err());
     registry.release();
 }
 
@@ -86,6 +86,6 @@ fn registries_are_used_again() {
 fn closed_means_refused_until_leased_again() {
     let registry = Registry::lease().unwrap();
     registry.close();
-    assert!(registry.insert(Waker::noop()).is_none());
+    assert!(registry.insert(Waker::noop()).is_err());
     registry.release();
 }

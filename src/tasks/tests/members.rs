@@ -21,10 +21,17 @@ impl Membership<u32> for Group {
         self.0.lock().is_aborted
     }
 
-    fn wait(&mut self, _: fn() -> Entry) -> bool {
+    fn wait(&mut self, _: fn() -> Entry, _: fn(Priority)) -> bool {
         let mut asked = self.0.lock();
         asked.waits += 1;
         !asked.must_end
+    }
+
+    fn classed(&self) -> Listing {
+        Listing {
+            level: Priority::Background,
+            list: Box::new(drop),
+        }
     }
 
     fn complete(self, id: Id, outcome: Outcome<u32>, _: &Waker) {

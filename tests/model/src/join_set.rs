@@ -14,6 +14,7 @@ use crate::checker::explore;
 use crate::runner::Check;
 use crate::scheduler::models::DEADLOCK;
 use crate::sync::{Arc, atomic::AtomicUsize, atomic::Ordering, thread};
+use crate::tasks::Priority;
 
 pub(crate) const CHECKS: &[Check] = &[
     Check::model("join-set", || explore(3, || joining(None))),
@@ -27,6 +28,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::twin("join-set-aborted/after-its-end", DEADLOCK, || {
         explore(3, || aborting(true))
     }),
+    Check::model("join-set-lifted", || explore(3, lifting)),
     Check::model("join-set-ends", || explore(3, || ending(false))),
     Check::twin("join-set-ends/closes-not", KEPT, || {
         explore(3, || ending(true))
@@ -102,7 +104,7 @@ fn aborting(late: bool) {
             thread::spawn(move || {
                 let waker = unpark_me();
                 // As the polls of a task: the question first, then what is pending.
-                while !group.is_aborted(place) && group.wait(&mut place, || waker.clone()) {
+                while !group.is_aborted(place) && group.wait(&mut place, || waker.clone(), |_| ()) {
                     thread::park();
                 }
                 group.complete(place, ());
@@ -116,6 +118,32 @@ fn aborting(late: bool) {
     assert!(!group.is_aborted(group.place()));
     for task in tasks {
         task.join().expect("it ends");
+    }
+}
+
+/// Two tasks are pending while their set is awaited by one task, and then by another: both have the class of the second.
+fn lifting() {
+    let group = Arc::new(Group::<(), usize>::new());
+    let levels: Arc<[AtomicUsize; TASKS]> = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let set_level = |levels: &[AtomicUsize; TASKS], number: usize, class: Priority| {
+        levels[number].store(class as usize, Ordering::Release);
+    };
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|number| {
+            let (group, levels, mut place) = (group.clone(), levels.clone(), group.place());
+            let lift = move |class| set_level(&levels, number, class);
+            thread::spawn(move || assert!(group.wait(&mut place, || number, lift)))
+        })
+        .collect();
+    for class in [Priority::Interactive, Priority::Normal] {
+        group.lift(class, |number| set_level(&levels, number, class));
+    }
+    for task in tasks {
+        task.join().expect("it ends");
+    }
+    for level in levels.iter() {
+        let level = level.load(Ordering::Relaxed);
+        assert_eq!(level, Priority::Normal as usize, "a task has another class than its set");
     }
 }
 

@@ -11,6 +11,7 @@ mod capture;
 mod closing;
 mod handover;
 mod held_back;
+mod lift;
 mod model;
 mod next_slot;
 mod observer;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Check> {
         submitting::CHECKS,
         closing::CHECKS,
         tasks::CHECKS,
+        lift::CHECKS,
         capture::CHECKS,
         queue::CHECKS,
         handover::CHECKS,

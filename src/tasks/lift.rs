@@ -1,0 +1,254 @@
+//! Tasks that are awaited are lifted to the class of who awaits them, so that nobody waits for what
+//! a lower class is given too late.
+//!
+//! # Guarantees
+//!
+//! - While a task awaits another one, the class of the second is not below that of the first: from
+//!   the poll on that found it unfinished. So it is along a chain of tasks of which each awaits the
+//!   next.
+//! - It falls back when its handle is dropped. What it awaits itself falls back when it is polled
+//!   next.
+//! - Nobody is lifted for ever: a chain that is a circle comes to rest.
+//!
+//! # Protocol
+//!
+//! A is interactive and awaits B; B awaits C; both are normal. Each class is in the word
+//! `Meta::registration` of its task, and changes by an exchange ([`change`]).
+//!
+//! 1. `JoinHandle::poll` finds B unfinished, in a poll of A. If the bits of B, or those of what runs
+//!    here ([`current::class`]), are not zero, it calls [`awaited`]. This reads the class of A from
+//!    A's word, as A may have been lifted since its poll began, and exchanges the bits of B.
+//! 2. If that has changed the class of B, the scheduler is told ([`Schedule::reclassed`]): if B lies
+//!    in the queue of the background tasks, it moves.
+//! 3. If B's class has risen, B is woken by its entry in the registry, whose key the exchange has
+//!    read beside the class. B polls the handle of C again, and lifts it by step 1.
+//! 4. B's own steps are the other side. It reads its class in step 1 for C. When it waits for the
+//!    first time, it sets its key (`register_first`), also by an exchange, and reads the class
+//!    beside it. If that is higher than when this poll began, B wakes itself ([`waits_first`]).
+//!
+//! B may be anywhere when it is lifted:
+//!
+//! | B | how C is lifted |
+//! |---|---|
+//! | waits | the wake of step 3 makes it runnable |
+//! | is queued, and has waited before | the wake of step 3 changes nothing. The poll to come reads the class, as the wake orders step 3 before it |
+//! | is polled, and has waited before | the wake marks it runnable: it is polled again after this poll |
+//! | is queued or polled for the first time | there is no key. Step 4 is an exchange of the same word, and comes after: it sees the class, and B polls once more, unless this poll began with the class |
+//!
+//! If step 4 came before the exchange of step 1, that would have seen the key. So one of the two sees
+//! the other, and no lift is slept through.
+//!
+//! *Why a circle comes to rest.* Only a rise wakes, and it wakes the task that has risen. A fall wakes
+//! nobody. So a task that is woken here has the class of who awaits it, and lifts only what is below
+//! that; classes that rise without end do not exist.
+//!
+//! # What is kept of a lift
+//!
+//! [`Lift`]: the class that a task is lifted to, beside its own, so that the own class can change
+//! meanwhile ([`set_own`]). Two things are not kept. A normal task that a normal task awaits has zero
+//! bits, as nearly all tasks. A task whose own class is high enough is not written to, so that
+//! interactive tasks that await each other pay nothing. If the own class of such a task is lowered,
+//! it is lifted when who awaits it is polled next.
+//!
+//! # What does not lift
+//!
+//! A wake, a channel, a lock; a thread that waits in `block_on`, as it has no class.
+
+use std::task::Waker;
+
+use super::priority::{Class, Priority};
+use super::registry::Entry;
+use super::{Meta, current, registration};
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+use Priority::{Background, Interactive, Normal};
+
+/// The class that a task was given, and the one that it is lifted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lift {
+    pub(crate) own: Priority,
+    /// [`Background`]: to none.
+    pub(crate) to: Priority,
+}
+
+/// By the number in [`registration::CLASS`]. A [`Class`] is what these come to.
+const LIFTS: [Lift; 8] = {
+    const fn lift(own: Priority, to: Priority) -> Lift {
+        Lift { own, to }
+    }
+    [
+        lift(Normal, Background),
+        lift(Normal, Interactive),
+        lift(Interactive, Background),
+        lift(Interactive, Interactive),
+        lift(Background, Background),
+        lift(Background, Normal),
+        lift(Background, Interactive),
+        lift(Interactive, Normal),
+    ]
+};
+
+impl Lift {
+    /// What a [`Meta::registration`] says.
+    pub(crate) fn in_word(word: u32) -> Lift {
+        LIFTS[((word & registration::CLASS) >> registration::CLASS_SHIFT) as usize]
+    }
+
+    /// Its bits in a [`Meta::registration`].
+    pub(crate) const fn bits(self) -> u32 {
+        let number = match (self.own, self.to) {
+            // See "What is kept of a lift".
+            (Normal, Background | Normal) => 0,
+            (Normal, Interactive) => 1,
+            (Interactive, Background) => 2,
+            (Interactive, Interactive) => 3,
+            (Background, Background) => 4,
+            (Background, Normal) => 5,
+            (Background, Interactive) => 6,
+            (Interactive, Normal) => 7,
+        };
+        number << registration::CLASS_SHIFT
+    }
+
+    /// With this lift, as far as it is kept.
+    fn lifted(self, to: Priority) -> Lift {
+        match to <= self.own && self.to == Background {
+            true => self,
+            false => Lift { to, ..self },
+        }
+    }
+}
+
+/// Whether an abort handle has ever set a class. Then a set cannot tell from what it has spawned
+/// whether it has tasks of a low class. [`set_by_handle`] sets it; sets read it when they wait.
+/// Relaxed: a set that sees it late looks again when it is polled.
+static SET_BY_HANDLE: AtomicBool = AtomicBool::new(false);
+
+/// See [`SET_BY_HANDLE`].
+#[inline]
+pub(crate) fn is_set_by_handle() -> bool {
+    SET_BY_HANDLE.load(Ordering::Relaxed)
+}
+
+/// Changes the class of a task that has not ended, and does steps 2 and 3. The caller keeps the task's
+/// memory.
+fn change(meta: &Meta, to: impl Fn(Lift) -> Lift) {
+    // Relaxed: the exchange checks it.
+    let mut seen = meta.registration.load(Ordering::Relaxed);
+    loop {
+        if seen & registration::FINISHED != 0 {
+            return;
+        }
+        let word = seen & !registration::CLASS | to(Lift::in_word(seen)).bits();
+        if word == seen {
+            return;
+        }
+        // AcqRel: pairs with the exchange of the key in `register_first`, after which the entry is
+        // in the registry; and with that of the next change.
+        match (meta.registration).compare_exchange(seen, word, Ordering::AcqRel, Ordering::Relaxed)
+        {
+            Ok(_) => {
+                let before = Class::in_word(seen).effective;
+                let after = Class::in_word(word).effective;
+                if before != after {
+                    has_changed(meta, seen, after > before);
+                }
+                return;
+            }
+            Err(changed) => seen = changed,
+        }
+    }
+}
+
+/// Steps 2 and 3.
+fn has_changed(meta: &Meta, seen: u32, has_risen: bool) {
+    // First: the wake must find the runtime ready for the class.
+    meta.registry().tell_reclassed(meta);
+    if has_risen {
+        if let Some(entry) = Entry::in_word(meta, seen) {
+            entry.wake();
+        }
+    }
+}
+
+/// The class that what is awaited here is lifted to. [`Background`]: to none.
+pub(crate) fn class_of_awaiter() -> Priority {
+    current::with_meta(|meta| meta.class().effective).unwrap_or(Background)
+}
+
+/// Step 1: this task was found unfinished by its handle.
+#[cold]
+pub(super) fn awaited(meta: &Meta) {
+    // So that a class that is out of date leads here once.
+    current::class_here();
+    lift_to(meta, class_of_awaiter());
+}
+
+/// Lifts a task to this class, and no more to another one.
+pub(super) fn lift_to(meta: &Meta, class: Priority) {
+    change(meta, |lift| lift.lifted(class));
+}
+
+/// Nobody awaits the task any more.
+#[cold]
+pub(super) fn fall_back(meta: &Meta) {
+    change(meta, |lift| Lift {
+        to: Background,
+        ..lift
+    });
+}
+
+/// The task is given another class of its own.
+pub(super) fn set_own(meta: &Meta, own: Priority) {
+    change(meta, |lift| Lift { own, ..lift });
+}
+
+/// [`set_own`], by a handle that may be of a task of a set.
+pub(super) fn set_by_handle() {
+    SET_BY_HANDLE.store(true, Ordering::Relaxed);
+}
+
+/// Step 4: the task has set its key. `begun`: the word when this poll began; `seen`: what was read with
+/// the key.
+#[cold]
+pub(super) fn waits_first(begun: u32, seen: u32, waker: &Waker) {
+    if Class::in_word(seen).effective > Class::in_word(begun).effective {
+        waker.wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lift_comes_back_from_its_bits() {
+        let all = [Background, Normal, Interactive];
+        for (own, to) in all.into_iter().flat_map(|own| all.map(|to| (own, to))) {
+            let word = Lift { own, to }.bits();
+            assert_eq!(word & !registration::CLASS, 0);
+            let kept = Lift::in_word(!registration::CLASS | word);
+            assert_eq!(kept.own, own);
+            assert!(kept.to == to || (own, to, kept.to) == (Normal, Normal, Background));
+            let class = Class::in_word(word);
+            assert_eq!((class.own, class.effective), (own, own.max(to)));
+        }
+    }
+
+    #[test]
+    fn a_lift_that_changes_nothing_is_not_kept() {
+        let task = |own| Lift {
+            own,
+            to: Background,
+        };
+        assert_eq!(
+            task(Interactive).lifted(Interactive),
+            task(Interactive),
+            "its own class is as high"
+        );
+        let lifted = task(Normal).lifted(Interactive);
+        assert_eq!(lifted.to, Interactive);
+        assert_eq!(lifted.lifted(Normal).to, Normal, "the last one counts");
+        assert_eq!(lifted.lifted(Background), task(Normal));
+    }
+}
