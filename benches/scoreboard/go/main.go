@@ -46,6 +46,13 @@ func main() {
 		workers = 2
 	}
 	runtime.GOMAXPROCS(workers)
+	if os.Args[1] == "priorities" {
+		for _, figure := range priorities(os.Args[2]) {
+			fmt.Print(figure, " ")
+		}
+		fmt.Println()
+		return
+	}
 	// A row in which Go does not take part has no figures.
 	if measure, found := rows[os.Args[1]]; found {
 		for _, figure := range measure() {

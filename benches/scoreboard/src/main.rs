@@ -5,6 +5,7 @@
 mod contest;
 mod http;
 mod models;
+mod priorities;
 mod report;
 mod rows;
 mod runtimes;
@@ -37,7 +38,9 @@ fn main() {
             let addr = addr.parse().expect("an address");
             http::client(addr, requests.parse().expect("a number"));
         }
+        ["priorities-client", addr] => priorities::client(addr.parse().expect("an address")),
         ["models", ref rest @ ..] => models::main(rest),
+        ["priorities", ref rest @ ..] => priorities::main(rest),
         ["scaling", ref rest @ ..] => scaling::main(rest),
         ref rest => match plan(rest) {
             Some((plan, record)) => {

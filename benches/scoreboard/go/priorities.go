@@ -1,0 +1,135 @@
+// A batch beside work that somebody waits for: see src/priorities.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	batchSize = 100_000
+	work      = 100 * time.Microsecond
+	rest      = 300 * time.Millisecond
+)
+
+var sink atomic.Uint64
+
+func compute(n uint64) {
+	number := uint64(1)
+	for range n {
+		number = number*6364136223846793005 + 1
+	}
+	if number == 0 {
+		sink.Store(number)
+	}
+}
+
+// calibrated returns how much computing takes as long as work on a CPU that has nothing else to do.
+func calibrated() uint64 {
+	const trial = 100_000
+	fastest := time.Hour
+	for range 200 {
+		begin := time.Now()
+		compute(trial)
+		fastest = min(fastest, time.Since(begin))
+	}
+	return uint64(float64(trial) * float64(work) / float64(fastest))
+}
+
+func batch(n uint64) float64 {
+	var all sync.WaitGroup
+	all.Add(batchSize)
+	begin := time.Now()
+	for range batchSize {
+		go func() {
+			defer all.Done()
+			compute(n)
+		}()
+	}
+	all.Wait()
+	return time.Since(begin).Seconds()
+}
+
+type note struct {
+	due  time.Time
+	late time.Duration
+}
+
+func priorities(scene string) []float64 {
+	n := calibrated()
+	if scene == "alone" {
+		return []float64{batch(n)}
+	}
+	var stop atomic.Bool
+	notes := make(chan []note, tickers)
+	for range tickers {
+		go func() {
+			seen := make([]note, 0, 1<<15)
+			for !stop.Load() {
+				due := time.Now().Add(tick)
+				time.Sleep(tick)
+				seen = append(seen, note{due, time.Since(due)})
+			}
+			notes <- seen
+		}()
+	}
+	listener := listen()
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go answer(connection)
+		}
+	}()
+	client := exec.Command(os.Getenv("SCOREBOARD_CLIENT"), "priorities-client", listener.Addr().String())
+	in, err := client.StdinPipe()
+	if err != nil {
+		panic(err)
+	}
+	out, err := client.StdoutPipe()
+	if err != nil {
+		panic(err)
+	}
+	if err := client.Start(); err != nil {
+		panic(err)
+	}
+	time.Sleep(rest)
+	begin := time.Now()
+	took := batch(n)
+	end := time.Now()
+	in.Close()
+	var trips []float64
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var at int64
+		var nanos float64
+		if _, err := fmt.Sscan(lines.Text(), &at, &nanos); err == nil && at >= begin.UnixNano() && at <= end.UnixNano() {
+			trips = append(trips, nanos/1e6)
+		}
+	}
+	_ = client.Wait()
+	stop.Store(true)
+	var late []float64
+	for range tickers {
+		for _, note := range <-notes {
+			if !note.due.Before(begin) && !note.due.After(end) {
+				late = append(late, millis(note.late))
+			}
+		}
+	}
+	figures := []float64{took}
+	for _, sorted := range [][]float64{late, trips} {
+		sort.Float64s(sorted)
+		for _, part := range []float64{0.5, 0.99, 0.999, 1} {
+			figures = append(figures, quantile(sorted, part))
+		}
+	}
+	return figures
+}
