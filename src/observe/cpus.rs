@@ -25,7 +25,7 @@
 //!
 //! So the user's call comes after a change by the monitor and replaces it, or comes before and is
 //! seen by it. Without the common lock the monitor could read that there are 2 CPUs, the user ask
-//! for 5 processors, and the monitor then set 2.
+//! for 5 processors, and the monitor then set 2. The model is `resize-agreed`.
 //!
 //! # Whose affinity mask
 //!
@@ -124,7 +124,10 @@ impl CpusWatch {
 
     /// Step 2, at the end of the round that began at `now`.
     pub(super) fn look(&self, shared: &'static Shared, now: Instant) {
-        let mut state = self.state.lock();
+        // Who asks for figures may have it. Then the next round looks.
+        let Some(mut state) = self.state.try_lock() else {
+            return;
+        };
         let Some(state_now) = state.as_mut().filter(|state| state.due <= now) else {
             return;
         };

@@ -119,6 +119,13 @@ fn metrics() {
         metrics.worker_park_count(0),
     );
     let _: (u64, u64) = (metrics.handoff_count(), metrics.netpoll_ready_count());
+    let _: (usize, Option<u64>, Option<Duration>) = (
+        metrics.worker_threads(),
+        metrics.cpu_throttled_count(),
+        metrics.cpu_throttled_duration(),
+    );
+    let _: fn(&Handle, usize) -> std::io::Result<()> = Handle::set_worker_threads;
+    let _: fn(&Handle) -> usize = Handle::worker_threads;
     clone::<RuntimeMetrics>();
     debug::<RuntimeMetrics>();
 }

@@ -66,6 +66,7 @@ fn assert_lost(runtime: &Runtime) {
         message(|| drop(runtime.spawn_blocking(|| {}))),
         message(|| runtime.block_on(async {})),
         message(|| drop(runtime.metrics())),
+        message(|| runtime.handle().set_worker_threads(2).unwrap()),
     ] {
         assert!(said.contains("forked from"), "{said}");
     }

@@ -121,8 +121,16 @@ fn whatever_is_published_is_described_once_and_as_what_it_is() {
     });
     let described = last.described.lock().unwrap();
     let kinds = described.iter().map(|(name, (kind, _))| (name, *kind));
-    let published = last.published();
-    assert_eq!(published.len(), 23);
+    let mut published = last.published();
+    // Where there is no cgroup there are two less.
+    let throttled =
+        ["periods", "seconds"].map(|unit| format!("executor_cpu_throttled_{unit}_total"));
+    if metrics.cpu_throttled_count().is_none() {
+        for (name, kind) in throttled.into_iter().zip(["counter", "gauge"]) {
+            assert_eq!(published.insert(name, kind), None);
+        }
+    }
+    assert_eq!(published.len(), 25);
     assert_eq!(published, kinds.map(|(n, k)| (n.clone(), k)).collect());
     for (name, (kind, unit)) in described.iter() {
         // A name says its unit; Prometheus' conventions know no other for a time than the second.
@@ -143,7 +151,7 @@ fn what_is_published_is_what_the_snapshot_says() {
     let counter = |name: &str| last.bits(&format!("executor_{name}"));
     let gauge = |name: &str| f64::from_bits(counter(name));
     for (name, value) in [
-        ("workers", metrics.num_workers()),
+        ("workers", metrics.worker_threads()),
         ("threads", metrics.num_threads()),
         ("alive_tasks", metrics.num_alive_tasks()),
         ("global_queue_depth", metrics.global_queue_depth()),
@@ -180,8 +188,16 @@ fn what_is_published_is_what_the_snapshot_says() {
         }
     }
     assert!(busy >= 0.003, "{busy} s, of which one task took 3 ms");
+    let throttled = metrics.cpu_throttled_count().map(|count| {
+        assert_eq!(counter("cpu_throttled_periods_total{runtime=main}"), count);
+        let seconds = gauge("cpu_throttled_seconds_total{runtime=main}");
+        let duration = metrics.cpu_throttled_duration().unwrap();
+        assert_eq!(seconds, duration.as_secs_f64());
+        2
+    });
     // Twelve of the runtime and five of each worker; the histograms, which are off, are not there.
-    assert_eq!(last.values.lock().unwrap().len(), 12 + 2 * 5);
+    let all = 12 + throttled.unwrap_or(0) + 2 * 5;
+    assert_eq!(last.values.lock().unwrap().len(), all);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::checker::{explore, explore_at_length};
 use crate::clock;
 use crate::runner::Check;
 use crate::scheduler::this_thread;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("resize-acquiring", || acquiring(None)),
@@ -34,6 +36,10 @@ pub(super) const CHECKS: &[Check] = &[
     })
     .loom_only(),
     Check::model("resize-stuck", || stuck(None)),
+    Check::model("resize-agreed", || agreed(None)),
+    Check::twin("resize-agreed/agrees-before-its-turn", UNDONE, || {
+        agreed(Some("agrees-before-its-turn"))
+    }),
     Check::model("resize-house", || house(None)).shuttle_only(),
     Check::twin("resize-house/made-idle-anyway", TOO_MANY, || {
         house(Some("retired-made-idle"))
@@ -43,6 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 const UNASKED: &str = "a worker is not asked";
 const STAYS: &str = "a processor does not retire";
+const UNDONE: &str = "who follows undoes what was set";
 const TOO_MANY: &str = "a core is lost or counted wrongly";
 
 /// A thread acquires a processor while it is to retire: it is asked to look up, by itself or by who resizes.
@@ -142,6 +149,34 @@ fn stuck(twin: Option<&'static str>) -> usize {
             });
             let mut rounds = model.monitor();
             retake(&mut rounds, model, 1);
+        });
+    })
+}
+
+/// Somebody follows another number until the user sets one.
+fn agreed(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        let mut plan = Plan::new(1, 1, twin);
+        plan.more_processors = 2;
+        run(plan, |model| {
+            let follows = Arc::new(AtomicBool::new(true));
+            let is_followed = follows.clone();
+            let has_followed = Event::default();
+            let done = has_followed.clone();
+            model.thread(move |model| {
+                let agreed = || is_followed.load(Ordering::Relaxed);
+                model.shared.set_num_processors(2, agreed).expect("there is room");
+                done.set();
+            });
+            let agreed = || {
+                follows.store(false, Ordering::Relaxed);
+                true
+            };
+            model.shared.set_num_processors(3, agreed).expect("there is room");
+            has_followed.wait();
+            let wanted = model.shared.workers.idle.num_wanted();
+            assert_eq!(wanted, 3, "who follows undoes what was set");
+            model.spawn(0);
         });
     })
 }
