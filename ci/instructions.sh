@@ -9,6 +9,10 @@
 # a busy machine gives the same counts: they repeat within 0.5 %, those of arm_fire within 1.5 % (the monitor is now and
 # then the first to see a timer that is due). What is not caught: waiting and cache misses; see the scoreboard.
 #
+# Paths named PATH@P run beside P processors that are idle, and of some of them two threads count: benches/instructions.rs
+# says which. They repeat within REPEATS %. What they cost may not grow with P: it fails, too, when one is more than 1.5
+# times what it is beside two.
+#
 #   all       of the thread
 #   own       without the C library's: allocation, copies, system calls
 #   locked    of the own ones those that own the bus: read-modify-writes and full fences, far dearer than others
@@ -125,11 +129,26 @@ rustc: $(rustc --version | cut -d ' ' -f 2-)
 target: $(rustc -vV | sed -n 's/^host: //p')
 libc: $( (ldd --version 2>&1 || true) | sed -n '1s/^ldd (\([A-Za-z]*\) [^)]*) \([0-9.]*\).*/\1 \2/p')
 END
+# In the same run, so it needs nothing recorded.
+grown=$(awk -v most=1.5 '
+    $1 !~ /@[0-9]+$/ { next }
+    { split($1, path, "@"); name = path[1] }
+    path[2] == 2 { for (i = 2; i <= 4; i++) base[name, i] = $i; next }
+    {
+        split("- all own locked", what, " ")
+        for (i = 2; i <= 4; i++) if ((name, i) in base && $i > most * base[name, i])
+            printf "  %s, %s: %.1f, which is %.1f times what it is beside two\n", $1, what[i], $i, $i / base[name, i]
+    }
+' "$scratch/counts")
+if [ -n "$grown" ]; then
+    cat "$scratch/counts"
+    fail "grows with the number of processors:"$'\n'"$grown"
+fi
 columns=$(printf '%-16s %9s %9s %9s' path all own locked)
 
 if [ -n "$record" ]; then
     {
-        echo "# Instructions per operation on the worker's thread; counted and written by ci/instructions.sh --record."
+        echo "# Instructions per operation on the threads that count; counted and written by ci/instructions.sh --record."
         echo "date: $(date -u +%Y-%m-%d)"
         cat "$scratch/head"
         echo

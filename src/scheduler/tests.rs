@@ -145,3 +145,37 @@ fn work_is_visible_in_the_global_queue_any_processor_s_and_a_detached_one_s() {
         drop(this_thread::take_core());
     }
 }
+
+/// Step 2 of `run_queues::marks`.
+#[test]
+fn a_core_is_put_back_unmarked_unless_its_queue_has_something() {
+    let test = TestScheduler::new(100);
+    let idle = &test.shared.workers.idle;
+    let marked = || Vec::from_iter(test.shared.queues.marked().map(ProcessorSlot::index));
+    assert_eq!(marked(), [0; 0]);
+    let (one, other) = (idle.pop_idle().unwrap(), idle.pop_idle().unwrap());
+    let (first, second) = (one.index, other.index);
+    assert_eq!(marked(), [second, first]);
+    one.queue.push(token().1);
+    idle.push_idle(one);
+    idle.push_idle(other);
+    assert_eq!(marked(), [first], "nobody else would find what is there");
+    assert!(test.shared.queues.has_visible_work());
+    let mut last = Vec::new();
+    let mut lately = || {
+        Vec::from_iter(
+            test.shared
+                .queues
+                .marked_lately(&mut last)
+                .map(ProcessorSlot::index),
+        )
+    };
+    assert_eq!(lately(), [first]);
+    test.take_queue(test.shared.queues.slots()[first].current());
+    let all = idle.take_cores();
+    assert_eq!(marked().len(), 100);
+    idle.put_cores(all);
+    assert_eq!(marked(), [0; 0]);
+    assert_eq!(lately(), [first], "once more");
+    assert_eq!(lately(), [0; 0]);
+}

@@ -33,12 +33,13 @@
 //! # Why nothing is lost
 //!
 //! *Queues.* Thieves and [`RunQueues::has_visible_work`](crate::scheduler::run_queues::RunQueues::has_visible_work)
-//! look at all places that are filled, and not only at those that are wanted. So what is left in
+//! look at all places that are marked ([`marks`](crate::scheduler::run_queues::marks)), and not only
+//! at those that are wanted. So what is left in
 //! the queue of a processor that retires, or is pushed there before its worker looks up, is found
 //! as before. Its next slot is empty when its core is let go of, as that of any idle core.
 //!
 //! *Timers.* A wheel belongs to a place. Whoever holds the driver watches the wheels of all places
-//! that are filled, so timers of a processor that has retired end in time.
+//! that have anything armed, so timers of a processor that has retired end in time.
 //!
 //! *Waking.* A core that comes back is idle before anybody looks, as after
 //! [`Idle::push_idle`](crate::scheduler::worker::idle::Idle::push_idle): a submission that comes

@@ -10,6 +10,9 @@
 //! | what is held back ([`compute_limit`]) | a worker that finds a task of a site whose tasks compute | any worker, while fewer than P compute |
 //! | `Interactive`, `Background` ([`by_class`]) | who pushes a task of that class | any worker, in the order that [`worker::by_class`](super::worker::by_class) says |
 //!
+//! Whoever looks at local queues looks at those of the places that are marked ([`marks`]): what a
+//! look costs grows with the processors that are busy, and not with those there are.
+//!
 //! Order of a worker's look, with the functions: [`Core::pop`], then [`RunQueues::pop_shared`],
 //! then [`RunQueues::search`]; each 61st time [`RunQueues::take_turn_of_detached`] and
 //! [`RunQueues::pop_fair`] come first.

@@ -55,7 +55,7 @@ use super::mask::Mask;
 use super::{Shared, this_thread};
 use crate::clock;
 use crate::scheduler::processor::Core;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Mutex, OnceLock};
 
 pub(crate) mod wheel;
@@ -96,6 +96,8 @@ struct TimerWheel {
     /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by
     /// the owner, and in step 3 of the module's protocol, whose fences order it.
     next: AtomicU64,
+    /// Whether it is in [`Timers::marked`], where who arms need not look. Under the lock only.
+    is_marked: AtomicBool,
     /// Twice as often as it was advanced, and one if more was due then than was fired. Written
     /// under the lock, read by the monitor as a hint.
     looks: AtomicU64,
@@ -114,6 +116,7 @@ impl TimerWheel {
     fn new() -> TimerWheel {
         TimerWheel {
             next: AtomicU64::new(NEVER),
+            is_marked: AtomicBool::new(false),
             looks: AtomicU64::new(0),
             wheel: Mutex::new(Wheel::new()),
         }
@@ -253,6 +256,13 @@ impl Timers {
         earliest
     }
 
+    /// Under the lock of this wheel.
+    #[cold]
+    fn mark(&self, index: usize) {
+        self.marked.insert(index);
+        self.wheel(index).is_marked.store(true, Ordering::Relaxed);
+    }
+
     #[cold]
     fn unmark_empty(&self) {
         for index in self.marked.iter() {
@@ -262,6 +272,7 @@ impl Timers {
                 continue;
             };
             if guard.len() == 0 {
+                wheel.is_marked.store(false, Ordering::Relaxed);
                 self.marked.remove(index);
             }
         }
@@ -330,10 +341,12 @@ impl Timers {
         let key = {
             let mut guard = wheel.wheel.lock();
             let key = guard.insert(deadline, waker);
-            self.marked.insert(index);
             // The deadline itself, and not the slot that it waits in: for a timer alone in its
             // wheel nobody looks before.
             if deadline < wheel.next() {
+                if !wheel.is_marked.load(Ordering::Relaxed) {
+                    self.mark(index);
+                }
                 wheel.next.store(deadline, Ordering::Relaxed);
             }
             key

@@ -194,3 +194,29 @@ fn what_is_over_is_not_waited_for() {
     assert_eq!(until(due()), Some(Duration::ZERO));
     assert_lasts_until(later(), || until(later()));
 }
+
+/// A few keep their marks, more do not, and what is armed is found in any case.
+#[test]
+fn wheels_that_are_empty_lose_their_marks_when_there_are_many() {
+    let timers = Timers::new(100);
+    timers.use_wheels(100);
+    let marked = || timers.marked.iter().count();
+    let arm_and_fire = |wheels: std::ops::Range<usize>| {
+        wheels
+            .clone()
+            .for_each(|wheel| _ = arm(&timers, Some(wheel), due()));
+        fire(|fired| timers.fire_all(fired))
+    };
+    assert_eq!(arm_and_fire(0..STALE), STALE);
+    assert!(!timers.is_any_armed());
+    assert_eq!(marked(), STALE);
+    let deadline = later();
+    arm(&timers, Some(90), deadline);
+    assert_eq!(arm_and_fire(0..50), 50);
+    assert_eq!(timers.earliest(), deadline);
+    assert_eq!(marked(), 1);
+    arm(&timers, Some(3), deadline - 1);
+    arm(&timers, None, deadline - 2);
+    assert_eq!((marked(), timers.earliest()), (3, deadline - 2));
+    assert_eq!(fire(|fired| timers.drain(fired)), 3);
+}

@@ -425,3 +425,21 @@ fn what_is_opened_again_gives_its_cores_away_as_before() {
     assert_eq!(for_a_thread(idle.claim()), 1);
     assert_counts(&idle, 1, 1, 0, 0);
 }
+
+/// Whoever makes a processor idle, or ends a search, leaves the look to those who search still.
+#[test]
+fn the_last_searcher_looks_for_all() {
+    let idle = busy(0..4);
+    let worker = parked_worker();
+    assert_eq!(idle.push_idle(0), Look::Due, "nobody searches");
+    idle.begin_search_anyway();
+    idle.begin_search_anyway();
+    idle.begin_search_anyway();
+    assert_eq!(idle.push_idle(1), Look::Left);
+    assert_eq!(idle.park_worker(Some(2), &worker, false, false), Look::Left);
+    assert_eq!(idle.end_search(), Look::Left);
+    assert_eq!(idle.park_worker(Some(3), &worker, true, false), Look::Left);
+    assert_eq!(idle.end_search(), Look::Due);
+    idle.begin_search_anyway();
+    assert_eq!(idle.park_worker(None, &worker, true, true), Look::Due);
+}

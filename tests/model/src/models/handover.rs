@@ -11,6 +11,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("handover/looks-no-more", DEADLOCK, || {
         handover(true, Some("handover-looks-no-more"))
     }),
+    Check::model("handover-alone", || handover_alone(None)),
+    Check::twin("handover-alone/mark-taken-off-blindly", DEADLOCK, || {
+        handover_alone(Some("mark-taken-off-blindly"))
+    }),
     Check::model("handover-brief", || handover(false, None)),
     Check::model("handover-closing", || handover_closing(None)),
     Check::twin("handover-closing/forgets-it", DEADLOCK, || {
@@ -33,6 +37,22 @@ fn handover(long: bool, twin: Option<&'static str>) -> usize {
                 }
             });
             (2..2 + MORE).for_each(|number| model.spawn(number));
+        });
+    })
+}
+
+/// The same, and nobody submits, but another worker waits with the driver: what is in the queue of the core that is
+/// given away is all there is to be seen.
+fn handover_alone(twin: Option<&'static str>) -> usize {
+    explore(1, move || {
+        let plan = Plan { driver: true, ..Plan::new(2, 2, twin) };
+        run(plan, |model| {
+            model.start_worker_with(0, move |model| {
+                model.spawn(1);
+                let _blocking = enter_blocking();
+                model.wait_ended();
+            });
+            model.start_worker();
         });
     })
 }

@@ -15,9 +15,9 @@ use crate::scheduler::monitor::Rounds;
 use crate::scheduler::monitor::watch::Watch;
 use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::observer::Observer;
-use crate::scheduler::processor::{Core, Processor};
+use crate::scheduler::processor::{Core, Processor, Submitted};
 use crate::scheduler::submit::{OnPool, OnWorkers};
-use crate::scheduler::{Shared, monitor, worker};
+use crate::scheduler::{Shared, monitor, this_thread, worker};
 use crate::sync::thread;
 use crate::sync::{self, Arc, Condvar, Mutex};
 use crate::tasks::priority::Class;
@@ -221,6 +221,16 @@ impl Model {
             self.shared.reclassed(runnable.metadata().tag());
         }
         runnable
+    }
+
+    /// Spawns a task from a worker, as one that the next slot displaces: into the worker's queue.
+    pub(super) fn queue(&self, number: usize) {
+        let runnable = self.task(number, |_| ());
+        this_thread::with_core(self.shared, |core| {
+            core.processor.counters.spawned.add(1);
+            core.queue.push(runnable);
+        });
+        self.shared.follow_push(Submitted::WakeOne);
     }
 
     /// A job of the blocking pool.

@@ -1,14 +1,14 @@
 //! Submitting, parking and finding: no token is left in a queue while everybody sleeps.
 
 use super::DEADLOCK;
-use super::model::{Plan, run};
+use super::model::{Model, Plan, run};
 use crate::checker::{explore, explore_at_length};
 use crate::queues::Queue;
 use crate::runner::Check;
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::worker::idle::{Claim, Idle, Indexed, Next};
+use crate::scheduler::worker::idle::{Claim, Idle, Indexed, Look, Next};
 use crate::scheduler::worker::parked_worker::ParkedWorker;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, thread};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -36,6 +36,25 @@ pub(super) const CHECKS: &[Check] = &[
     Check::model("two-submitters-woken-too-soon", || woken_too_soon(2)),
     Check::model("vain-claim", || vain_claim(false)),
     Check::twin("vain-claim/uncounted-late", DEADLOCK, || vain_claim(true)).loom_only(),
+    Check::model("last-searcher", || last_searcher(None)),
+    Check::twin("last-searcher/leaves-it", DEADLOCK, || {
+        last_searcher(Some("last-searcher-leaves-it"))
+    }),
+    Check::twin("last-searcher/searchers-tear", DEADLOCK, || {
+        last_searcher(Some("searchers-tear"))
+    }),
+    Check::model("marks", || marks(None)),
+    Check::twin("marks/taker-marks-not", DEADLOCK, || {
+        marks(Some("taker-marks-not"))
+    }),
+    Check::twin("marks/taker-marks-late", DEADLOCK, || {
+        marks(Some("taker-marks-late"))
+    }),
+    Check::model("marks-churn", || marks_churn(None)).shuttle_only(),
+    Check::twin("marks-churn/mark-taken-off-late", DEADLOCK, || {
+        marks_churn(Some("mark-taken-off-late"))
+    })
+    .shuttle_only(),
     Check::model("woken-too-soon", || woken_too_soon(1)),
     Check::model("spare-ends", || spare_ends(None)),
     Check::twin("spare-ends/just-ends", "is lost", || {
@@ -189,7 +208,7 @@ impl Place {
         self.idle.begin_search_anyway();
         match self.idle.pop_idle() {
             Some(core) => self.work(core, true),
-            None => self.idle.end_search(),
+            None => _ = self.idle.end_search(),
         }
     }
 
@@ -199,9 +218,8 @@ impl Place {
         let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
         let is_done = || self.done.load(Ordering::Relaxed);
         while self.queue.pop().is_none() {
-            self.idle
-                .park_worker(Some(core), &parked_worker, searching, false);
-            if self.queue.is_empty() {
+            let look = (self.idle).park_worker(Some(core), &parked_worker, searching, false);
+            if look == Look::Left || self.queue.is_empty() {
                 while !is_done() && !parked_worker.has_handed() {
                     parked_worker.park(None);
                 }
@@ -223,6 +241,126 @@ impl Place {
             parked_worker.unpark();
         }
     }
+}
+
+/// Two workers search, and find one token each, of which they do not come back: whoever stops searching last looks for
+/// both.
+fn last_searcher(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        crate::twin::set(twin);
+        let pair = Arc::new(Pair {
+            idle: Idle::new(2),
+            queue: Queue::new(),
+            found: AtomicUsize::new(0),
+        });
+        for _ in 0..2 {
+            pair.idle.add(());
+        }
+        let cores = pair.idle.take_cores();
+        let searchers: Vec<_> = cores
+            .into_iter()
+            .map(|core| {
+                pair.idle.begin_search_anyway();
+                let pair = pair.clone();
+                thread::spawn(move || pair.work(core))
+            })
+            .collect();
+        for token in ["one", "other"] {
+            pair.queue.push(token);
+            if pair.idle.after_submit() == Next::Wake {
+                pair.claim_and_work();
+            }
+        }
+        for searcher in searchers {
+            searcher.join().expect("a thread panicked");
+        }
+        assert!(pair.queue.is_empty(), "a token is lost");
+    })
+}
+
+struct Pair {
+    idle: Idle<()>,
+    queue: Queue<&'static str>,
+    found: AtomicUsize,
+}
+
+impl Pair {
+    fn claim_and_work(&self) {
+        match self.idle.claim() {
+            None => {}
+            Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
+            Some(Claim::Thread(core)) => self.work(core),
+        }
+    }
+
+    /// Searches until it has a token, with which it keeps its core, or both are found.
+    fn work(&self, mut core: ()) {
+        let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
+        let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
+        let is_done = || self.found.load(Ordering::Relaxed) == 2;
+        let mut searching = true;
+        while self.queue.pop().is_none() {
+            let look = (self.idle).park_worker(Some(core), &parked_worker, searching, false);
+            let found = look == Look::Due && !self.queue.is_empty();
+            while !found && !is_done() && !parked_worker.has_handed() {
+                parked_worker.park(None);
+            }
+            if is_done() {
+                return;
+            }
+            match self.idle.unpark_worker(&parked_worker) {
+                Some(up) => (core, searching) = (up.core, up.searching),
+                None => return,
+            }
+            if !searching {
+                self.idle.begin_search_anyway();
+                searching = true;
+            }
+        }
+        if self.idle.end_search() == Look::Due && !self.queue.is_empty() {
+            self.claim_and_work();
+        }
+        if self.found.fetch_add(1, Ordering::Relaxed) == 1 {
+            for parked_worker in self.idle.close() {
+                parked_worker.unpark();
+            }
+        }
+    }
+}
+
+/// A poll pushes into its worker's queue while another worker parks, and waits for what it has pushed.
+fn marks(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        let plan = Plan::new(2, 2, twin);
+        run(plan, |model| {
+            model.start_worker_with(0, |model| {
+                model.queue(1);
+                model.wait_ended();
+            });
+            model.start_worker();
+        });
+    })
+}
+
+/// The same of several, each on a core that another worker has just let go of.
+fn marks_churn(twin: Option<&'static str>) -> usize {
+    const WORKERS: usize = 4;
+    const PARENTS: usize = WORKERS - 1;
+    explore_at_length(0, move || {
+        let plan = Plan { single: true, ..Plan::new(WORKERS, 3 * PARENTS, twin) };
+        run(plan, |model| {
+            model.start_workers();
+            let parent = |model: &Model, number: usize| {
+                model.spawn_with(number, move |model| {
+                    model.queue(PARENTS + 2 * number);
+                    model.queue(PARENTS + 2 * number + 1);
+                    model.wait_ended();
+                });
+            };
+            model.thread(move |model| parent(model, 0));
+            (1..PARENTS).for_each(|number| parent(model, number));
+        });
+    })
 }
 
 /// A spare's keep-alive passes while it is given a core.

@@ -26,6 +26,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("remote-timer/driver-says-nothing", DEADLOCK, || {
         remote_timer(Some(Flaw::DriverSaysNothing))
     }),
+    Check::twin("remote-timer/timer-marks-late", DEADLOCK, || {
+        arm_beside_the_driver(Before::Nothing, None, Some("timer-marks-late"))
+    }),
+    Check::model("stale-mark", || stale_mark(None)),
+    Check::twin("stale-mark/seen-without-lock", DEADLOCK, || {
+        stale_mark(Some("stale-mark-seen-without-lock"))
+    }),
     Check::model("earlier-timer", || earlier_timer(None)),
     Check::twin("earlier-timer/timer-has-no-fence", DEADLOCK, || {
         earlier_timer(Some(Flaw::TimerHasNoFence))
@@ -59,28 +66,44 @@ impl Wake for Nobody {
 /// A thread without a processor arms a timer while a worker without timers begins to wait with the driver. The worker may wait for ever
 /// only if it will be told.
 fn remote_timer(flaw: Option<Flaw>) -> usize {
-    arm_beside_the_driver(None, flaw)
+    arm_beside_the_driver(Before::Nothing, flaw, None)
 }
 
 /// The same, and the worker with the driver has decided to wait for a later timer. Its own time-out never comes.
 fn earlier_timer(flaw: Option<Flaw>) -> usize {
-    arm_beside_the_driver(Some(2 * DEADLINE), flaw)
+    arm_beside_the_driver(Before::Later, flaw, None)
+}
+
+/// The same, and there was a timer whose wheel is empty and marked still: the driver takes the mark off.
+fn stale_mark(twin: Option<&'static str>) -> usize {
+    arm_beside_the_driver(Before::Cancelled, None, twin)
+}
+
+/// What was armed on the same wheel before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Later,
+    Cancelled,
 }
 
 /// How far off the foreign timer is.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
-fn arm_beside_the_driver(other: Option<Duration>, flaw: Option<Flaw>) -> usize {
+fn arm_beside_the_driver(before: Before, flaw: Option<Flaw>, twin: Option<&'static str>) -> usize {
     explore(3, move || {
-        let plan = Plan { driver: true, ..Plan::new(1, 0, None) };
+        let plan = Plan { driver: true, ..Plan::new(1, 0, twin) };
         run(plan, |model| {
         let shared = model.shared;
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
         let (driver, remote) = (hole(Flaw::DriverHasNoFence), hole(Flaw::TimerHasNoFence));
         let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
         let mut later = Timer::new();
-        if let Some(other) = other {
-            later.arm(shared, machine::now() + other, &waker);
+        if before != Before::Nothing {
+            later.arm(shared, machine::now() + 2 * DEADLINE, &waker);
+        }
+        if before == Before::Cancelled {
+            later.disarm();
         }
         let waits = thread::spawn(move || {
             with_hole(driver, || {
