@@ -10,7 +10,7 @@ use super::timeline::{Kind, stamp};
 use crate::clock;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::Purpose;
-use crate::tasks::{Polled, Runnable, capture};
+use crate::tasks::{Polled, Priority, Runnable, capture};
 
 impl Instruments {
     /// Polls a task while instruments are on. `last_poll_end`: when the last observed poll of this
@@ -82,6 +82,12 @@ impl Instruments {
         };
         if on & TIMELINE != 0 && !follows_on {
             self.write(shared.records_here(), Kind::Begin, tag, begin);
+        }
+        if on & TIMELINE != 0 {
+            let class = runnable.metadata().class().effective;
+            if class != Priority::Normal {
+                self.write(shared.records_here(), Kind::Class, class as u64, begin);
+            }
         }
         let waited = match on & HISTOGRAMS {
             0 => None,

@@ -200,7 +200,10 @@ impl Drop for BlockingRegion {
         if let Some(core) = shared.workers.idle.pop_idle() {
             shared.acquire(core, clock::now());
             if let Some(task) = tasks::current_tag() {
-                this_thread::with_core(shared, |core| core.processor.go_on(task));
+                this_thread::with_core(shared, |core| {
+                    core.processor.go_on(task);
+                    core.processor.set_class(tasks::current_class().effective);
+                });
             }
             shared.tell_of_poll(|tag| Event::TakenBack { tag });
         }

@@ -333,6 +333,11 @@ pub(crate) fn current_tag() -> Option<u64> {
     with_meta(Meta::tag)
 }
 
+/// The class of the current task. Outside a task: as of any.
+pub(crate) fn current_class() -> Class {
+    with_meta(Meta::class).unwrap_or_default()
+}
+
 pub(crate) fn current_id() -> Option<Id> {
     with_meta(Meta::id)
 }

@@ -59,8 +59,8 @@ pub(crate) use contain::{
 };
 pub(crate) use control::{ended_names, keep_names};
 pub(crate) use current::{
-    Polled, Purpose, Runnable, SpawnsAs, cancel, class, class_here, current_id, current_tag,
-    enter_class, run,
+    Polled, Purpose, Runnable, SpawnsAs, cancel, class, class_here, current_class, current_id,
+    current_tag, enter_class, run,
 };
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Listing, Membership, create_member, create_ready_member};

@@ -3,7 +3,7 @@
 //!
 //! | what | phase | where |
 //! |---|---|---|
-//! | a poll, or a part of it | `X` | in the lane of its processor or thread |
+//! | a poll, or a part of it | `X` | in the lane of its processor or thread; in a colour of its own (`cname`) if its task is of another class than `Normal` |
 //! | from a wake to the poll | `s`, `f` | from the waker's lane to the poll's; a wake outside any poll gets a slice of its own |
 //! | steals, parks, hand-overs, retakes | `i` | in the lane in which they happen |
 //! | queues | `C` | a counter for each processor, one for the global queue |
@@ -23,6 +23,7 @@ use super::lanes::{Arrow, Depth, Ending, Instant, Mark, Picture, Row, Slice, dra
 use super::log::{Log, TaskLabel};
 use super::stamp;
 use crate::observe::json::Quoted;
+use crate::tasks::Priority;
 
 /// Writes what was recorded; `label` says what is known of a task, by its word.
 ///
@@ -134,8 +135,17 @@ impl<W: Write> Page<'_, W> {
         let label = self.label(slice.task);
         let (title, task) = (label.title(), Args(&label));
         let title = Quoted(&title);
+        // Colours of Chrome's viewer. Perfetto has its own, and shows the argument.
+        let (colour, class) = match slice.class {
+            Priority::Normal => ("", ""),
+            Priority::Interactive => (
+                r#","cname":"rail_response""#,
+                r#","priority":"interactive""#,
+            ),
+            Priority::Background => (r#","cname":"grey""#, r#","priority":"background""#),
+        };
         self.event(format_args!(
-            r#""ph":"X","cat":"poll","name":{title},"tid":{tid},"ts":{ts},"dur":{dur},"args":{{{task},"poll":"{ending}"}}"#
+            r#""ph":"X","cat":"poll","name":{title},"tid":{tid},"ts":{ts},"dur":{dur}{colour},"args":{{{task},"poll":"{ending}"{class}}}"#
         ))
     }
 
@@ -255,5 +265,63 @@ impl fmt::Display for Args<'_> {
             write!(f, r#","spawned at":{}"#, Quoted(&place))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{Event, Kind};
+    use super::super::log::{Lane, Place};
+    use super::*;
+
+    /// The polls follow on one another, and only the classes say which is which.
+    #[test]
+    fn a_poll_of_another_class_than_normal_has_a_colour_and_says_so() {
+        let class = |class: Priority, stamp| Kind::Class.of(class as u64, stamp);
+        let events: Vec<Event> = vec![
+            Kind::Begin.of(1 << 20, 10),
+            class(Priority::Interactive, 10),
+            Kind::End.of(1 << 20, 20),
+            Kind::End.of(2 << 20, 30),
+            class(Priority::Background, 30),
+            Kind::Done.of(3 << 20, 40),
+        ];
+        let log = Log {
+            name: "classes".to_owned(),
+            lanes: vec![Lane {
+                place: Place::Processor {
+                    index: 0,
+                    instance: 0,
+                },
+                events,
+                lost: 0,
+                polling: None,
+            }],
+            begin: 0,
+            end: 50,
+        };
+        let label = |tag: u64| TaskLabel {
+            id: tag >> 20,
+            ..TaskLabel::default()
+        };
+        let mut page = Vec::new();
+        write(&mut page, &[log], label).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        let polls = page.lines().filter(|line| line.contains(r#""cat":"poll""#));
+        let seen = polls.map(|line| {
+            let task = [1, 2, 3]
+                .into_iter()
+                .find(|id| line.contains(&format!("\"task\":{id}")));
+            let class = ["interactive", "background"]
+                .into_iter()
+                .find(|class| line.contains(&format!("\"priority\":\"{class}\"")));
+            (task, class, line.contains("cname"))
+        });
+        let expected = [
+            (Some(1), Some("interactive"), true),
+            (Some(2), None, false),
+            (Some(3), Some("background"), true),
+        ];
+        assert_eq!(Vec::from_iter(seen), expected);
     }
 }

@@ -1,5 +1,7 @@
 //! What is recorded, in 16 bytes.
 
+use crate::tasks::Priority;
+
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,6 +28,9 @@ pub(crate) enum Kind {
     Retake,
     /// So many runnables were in a [`Queue`].
     Depth,
+    /// The poll that has begun is of a task of another class than `Normal`: the number of the
+    /// [`Priority`].
+    Class,
 }
 
 impl Kind {
@@ -33,11 +38,11 @@ impl Kind {
     pub(crate) fn is_of_polls(self) -> bool {
         !matches!(
             self,
-            Kind::Wake | Kind::Spawn | Kind::Steal | Kind::Retake | Kind::Depth
+            Kind::Wake | Kind::Spawn | Kind::Steal | Kind::Retake | Kind::Depth | Kind::Class
         )
     }
 
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::Begin,
         Kind::End,
         Kind::Done,
@@ -49,6 +54,7 @@ impl Kind {
         Kind::Release,
         Kind::Retake,
         Kind::Depth,
+        Kind::Class,
     ];
 }
 
@@ -109,6 +115,17 @@ impl Queue {
             BLOCKING => Queue::Blocking,
             processor => Queue::Local(processor),
         }
+    }
+}
+
+/// The class in a [`Kind::Class`].
+pub(super) fn class_of(what: u64) -> Priority {
+    const INTERACTIVE: u64 = Priority::Interactive as u64;
+    const BACKGROUND: u64 = Priority::Background as u64;
+    match what {
+        INTERACTIVE => Priority::Interactive,
+        BACKGROUND => Priority::Background,
+        _ => Priority::Normal,
     }
 }
 

@@ -22,8 +22,9 @@
 
 use std::collections::HashMap;
 
-use super::event::{Event, Kind, Queue, unpair};
+use super::event::{Event, Kind, Queue, class_of, unpair};
 use super::log::{Log, Place};
+use crate::tasks::Priority;
 
 /// Where it is drawn: processors first, then threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +42,8 @@ pub(super) struct Slice {
     pub(super) begin: u64,
     pub(super) end: u64,
     pub(super) ending: Ending,
+    /// `Normal` also where it is not known: the beginning was overwritten, or lies in another lane.
+    pub(super) class: Priority,
 }
 
 /// How a slice ends.
@@ -209,6 +212,8 @@ struct Pen<'a> {
     since: Option<u64>,
     /// A poll that has said so.
     begun: Option<u64>,
+    /// The class of the poll that has begun.
+    class: Priority,
     /// The processor is being given away, not released for want of work.
     leaves: bool,
 }
@@ -226,6 +231,7 @@ impl<'a> Pen<'a> {
             lost: None,
             since: None,
             begun: None,
+            class: Priority::Normal,
             leaves: false,
         }
     }
@@ -285,11 +291,13 @@ impl<'a> Pen<'a> {
                 self.lost = None;
                 self.since = None;
                 self.begun = None;
+                self.class = Priority::Normal;
             }
             Kind::Retake => {
                 let (processor, _) = unpair(what);
                 sheet.mark(self.row(), stamp, Mark::Retake { processor });
             }
+            Kind::Class => self.class = class_of(what),
             Kind::Depth => {
                 let (queue, runnables) = unpair(what);
                 sheet.picture.depths.push(Depth {
@@ -305,6 +313,7 @@ impl<'a> Pen<'a> {
     fn close(&mut self, task: u64, end: u64, ending: Ending, sheet: &mut Sheet) {
         self.advance(end);
         let said = self.begun.take();
+        let class = std::mem::take(&mut self.class);
         let Some(begin) = said.or(self.since.replace(end)) else {
             return;
         };
@@ -324,6 +333,7 @@ impl<'a> Pen<'a> {
                 begin,
                 end: lost,
                 ending: Ending::MovedOn,
+                class,
             });
             begin = lost;
         }
@@ -333,6 +343,7 @@ impl<'a> Pen<'a> {
             begin,
             end,
             ending,
+            class,
         });
     }
 }

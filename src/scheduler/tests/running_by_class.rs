@@ -12,6 +12,8 @@ use crate::tasks::priority::Class;
 use crate::tasks::{JoinHandle, Meta, Priority, create, current_tag, yield_now};
 use Priority::{Background, Interactive, Normal};
 
+static KEPT: Mutex<Vec<Arc<Lease>>> = Mutex::new(Vec::new());
+
 /// A scheduler that runs until this goes.
 struct Running(Arc<Lease>);
 
@@ -64,6 +66,8 @@ impl Drop for Running {
             (by_class.num_interactive(), by_class.num_background()),
             (0, 0)
         );
+        // Other tests have another observer, so this scheduler is not used again.
+        KEPT.lock().push(self.0.clone());
     }
 }
 
@@ -340,5 +344,36 @@ fn nothing_is_lost_while_classes_change() {
         handles.into_iter().for_each(join);
         done.store(true, Ordering::Release);
         other.join().unwrap();
+    }
+}
+
+/// Also one that gave its processor away, and its permit with it, and has got one back.
+#[test]
+fn a_processor_shows_the_class_of_its_poll() {
+    let running = Running::new(2, 1);
+    let shared = running.shared();
+    for (class, blocks) in [
+        (Interactive, false),
+        (Background, false),
+        (Background, true),
+    ] {
+        let look = move || {
+            let seen = |core: &Core| {
+                let has_permit = core.processor.permit.load(Ordering::Relaxed) != 0;
+                (core.processor.class(), has_permit)
+            };
+            this_thread::with_core(shared, seen)
+        };
+        // Another worker may have been faster.
+        let seen = std::iter::repeat_with(|| {
+            join(running.spawn(class, async move {
+                if blocks {
+                    drop(enter_blocking());
+                }
+                look()
+            }))
+        });
+        let seen = seen.flatten().next();
+        assert_eq!(seen, Some((class, class == Background && !blocks)));
     }
 }

@@ -70,6 +70,10 @@ impl Permits {
     /// Step 3, by the monitor: that of the poll with this tick. False: it has ended before, and the
     /// mark may be another poll's.
     pub(crate) fn end_of(&self, permit: &AtomicU64, tick: u64) -> bool {
+        if tick == 0 {
+            // A worker that has begun no poll yet. Zero would be what it finds there.
+            return false;
+        }
         let had_one = permit
             .compare_exchange(tick, 0, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();
@@ -83,7 +87,8 @@ impl Permits {
     /// waits.
     pub(crate) fn give_back(&self) {
         // Relaxed: the fence orders it before the caller's look.
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        let before = self.running.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before != 0, "more permits end than there are");
         // Pairs with the fence in `Idle::park_worker`, and with the one in `Idle::after_submit`.
         fence(Ordering::SeqCst);
     }
@@ -102,6 +107,7 @@ mod tests {
         assert_eq!(permits.num_free(), 0);
         assert!(permits.end_of(&mark, 5) && !permits.end_of(&mark, 5));
         assert!(!permits.end(&mark), "the monitor was first");
+        assert!(!permits.end_of(&mark, 0), "no poll has begun");
         assert_eq!((permits.num_free(), permits.num_running()), (1, 0));
     }
 
