@@ -116,7 +116,7 @@ pub mod compat;
 #[cfg(all(feature = "net", unix))]
 pub mod io;
 mod join_set;
-// Nobody asks it yet but its tests.
+// Of quotas nobody asks yet but its tests.
 #[cfg_attr(not(test), allow(dead_code, unused_imports))]
 mod machine;
 #[cfg(all(feature = "net", unix))]

@@ -57,6 +57,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::machine::pinned;
 use crate::sync::exit::at_exit;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
@@ -232,7 +233,7 @@ pub(crate) fn in_child(held: &mut Held) {
 
 fn start_writer() {
     let builder = thread::Builder::new().name("executor-stderr".to_owned());
-    if builder.spawn(write_all).is_err() {
+    if builder.spawn(pinned::unpinned(write_all)).is_err() {
         // The next message tries to start a writer again.
         let mut queue = QUEUE.lock();
         queue.end_writer();

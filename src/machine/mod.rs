@@ -45,6 +45,7 @@
 //! |---|---|
 //! | [`affinity`] | on which CPUs a thread may run, and on which it runs |
 //! | [`cgroup`] | the quota of the process's cgroup, and how often the kernel has throttled it |
+//! | [`pinned`] | threads that this crate has pinned |
 //! | [`cpu_set`] | a set of CPUs, and the list syntax of the kernel |
 //! | [`quota`] | the values of those files |
 //! | [`topology`] | which CPUs share their last-level cache |
@@ -82,14 +83,16 @@ mod cgroup {
     }
 }
 mod cpu_set;
+pub(crate) mod pinned;
 mod quota;
 #[cfg(test)]
 pub(crate) mod tests;
 mod topology;
 
+use std::io;
 use std::path::Path;
 
-use crate::sync::thread;
+use crate::sync::{Arc, Mutex, thread};
 
 use affinity::Thread;
 use cgroup::Cgroup;
@@ -97,6 +100,32 @@ use cgroup::Cgroup;
 pub(crate) use cpu_set::CpuSet;
 pub(crate) use quota::{Quota, Throttling};
 pub(crate) use topology::Topology;
+
+/// The CPUs on which the calling thread may run, or might if this crate had not pinned it.
+///
+/// # Errors
+///
+/// As of [`affinity::allowed`].
+pub(crate) fn allowed() -> io::Result<CpuSet> {
+    match pinned::whole() {
+        Some(whole) => Ok(whole.clone()),
+        None => affinity::allowed(Thread::Current),
+    }
+}
+
+/// [`Topology::of`], which is read again only when it is asked for with another set than the last.
+pub(crate) fn topology(cpus: &CpuSet) -> Arc<Topology> {
+    static LAST: Mutex<Option<(CpuSet, Arc<Topology>)>> = Mutex::new(None);
+    let mut last = LAST.lock();
+    match &*last {
+        Some((set, topology)) if set == cpus => topology.clone(),
+        _ => {
+            let topology = Arc::new(Topology::of(cpus));
+            *last = Some((cpus.clone(), topology.clone()));
+            topology
+        }
+    }
+}
 
 /// How many CPUs this process may use. Remembers where the kernel's files are.
 #[derive(Debug)]
@@ -121,9 +150,13 @@ impl Cpus {
     /// Off Linux [`available_parallelism`](thread::available_parallelism).
     ///
     /// A thread that was pinned can use few, and so can the threads that it has started since. Ask
-    /// for a thread that was not.
+    /// for a thread that was not; only the calling thread may be pinned by this crate.
     pub(crate) fn available(&mut self, of: Thread) -> usize {
-        let allowed = affinity::allowed(of).map(|cpus| cpus.len());
+        let allowed = match of {
+            Thread::Current => allowed(),
+            other => affinity::allowed(other),
+        };
+        let allowed = allowed.map(|cpus| cpus.len());
         let allowed =
             allowed.unwrap_or_else(|_| thread::available_parallelism().map_or(1, usize::from));
         self.available_of(allowed)

@@ -61,6 +61,7 @@ use std::time::{Duration, Instant};
 use super::stack_dump::{WITHIN, dump_stacks};
 use super::{each, of, sigquit, try_of};
 use crate::clock;
+use crate::machine::pinned;
 use crate::scheduler::{Shared, probe};
 use crate::stderr;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -211,7 +212,7 @@ pub(crate) fn report_elsewhere(standstill: Standstill) {
     };
     let thread = thread::Builder::new().name("executor-deadlock".to_owned());
     REPORTING.fetch_add(1, Ordering::Relaxed);
-    if thread.spawn(report_and_end).is_err() {
+    if thread.spawn(pinned::unpinned(report_and_end)).is_err() {
         report(&standstill);
         REPORTING.fetch_sub(1, Ordering::Relaxed);
     }

@@ -42,6 +42,7 @@ mod imp {
     use std::os::unix::net::UnixStream;
     use std::process;
 
+    use crate::machine::pinned;
     use crate::observe::each;
     use crate::observe::stack_dump::{WITHIN, dump_stacks};
     use crate::observe::task_info::Counted;
@@ -84,7 +85,7 @@ mod imp {
         let (sender, receiver) = UnixStream::pair()?;
         sender.set_nonblocking(true)?;
         let builder = thread::Builder::new().name("executor-sigquit".to_owned());
-        builder.spawn(move || answer(&receiver))?;
+        builder.spawn(pinned::unpinned(move || answer(&receiver)))?;
         let process = process::id();
         let send = move || {
             // A child has its parent's handler and socket.

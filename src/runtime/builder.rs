@@ -52,6 +52,7 @@ pub struct Builder {
     thread_name: String,
     name_thread: Option<NameThread>,
     thread_stack_size: Option<usize>,
+    pin_workers: bool,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     park_hooks: ParkHooks,
@@ -83,6 +84,7 @@ impl Builder {
             thread_name: "executor".to_owned(),
             name_thread: None,
             thread_stack_size: None,
+            pin_workers: false,
             on_thread_start: None,
             on_thread_stop: None,
             park_hooks: ParkHooks::default(),
@@ -133,6 +135,40 @@ impl Builder {
     /// The stack size of all threads of the runtime, in bytes. Default: `std`'s. Zero is an error.
     pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
         self.thread_stack_size = Some(bytes);
+        self
+    }
+
+    /// Whether each worker stays on one CPU while it holds a processor. Default: no; the system moves
+    /// threads as it sees fit.
+    ///
+    /// Processor `i` is pinned to the `i`-th of the CPUs that the calling thread may use, counted
+    /// cache by cache: CPUs that share their last-level cache come one after the other. If there are
+    /// more processors than CPUs, several share one. A thread has all CPUs again from when it gives
+    /// its processor away ([`block_in_place`](crate::block_in_place), `block_on` inside a task) or
+    /// loses it to another thread, because its task blocks or computes for long. Threads of
+    /// `spawn_blocking` and the monitor's are never pinned.
+    ///
+    /// It pays where threads of other programs, and of this one, leave these CPUs alone. Where they
+    /// do not, a worker waits for its CPU while another one may be idle.
+    ///
+    /// A thread or process that a task starts begins with the mask of the worker's thread, hence
+    /// with one CPU, as everything does that is started from a pinned thread. Start such from
+    /// `spawn_blocking` or `block_in_place`, or give it another mask. Threads of this runtime, and of
+    /// others that are built in a task, begin with all CPUs.
+    ///
+    /// On systems other than Linux and Android, and where `/proc` is not mounted, it does nothing;
+    /// nor where the system refuses it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = executor::runtime::Builder::new().worker_threads(2).pin_workers(true).build()?;
+    /// let task = runtime.spawn(async { executor::runtime::worker_index() });
+    /// assert!(runtime.block_on(task)?.is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn pin_workers(mut self, pin: bool) -> Builder {
+        self.pin_workers = pin;
         self
     }
 
@@ -418,6 +454,7 @@ impl fmt::Debug for Builder {
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("thread_name", &self.thread_name)
             .field("thread_stack_size", &self.thread_stack_size)
+            .field("pin_workers", &self.pin_workers)
             .finish_non_exhaustive()
     }
 }

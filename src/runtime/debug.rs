@@ -12,6 +12,7 @@
 //! | `stacks` | a number, `0` (default) | whether each so many-th clone of a task's waker keeps its call stack, for task dumps, where the builder does not say |
 //! | `tasks` | `1`, `0` (default) | whether note is kept of each task, for task dumps, where the builder does not say |
 //! | `retake` | `1` (default), `0` | whether the monitor takes processors from stuck workers: to measure what it costs and gives |
+//! | `topology` | `1` (default), `0` | whether work stays within a cache while it can, on machines with several last-level caches: to measure what that gives |
 //! | `schedtrace` | milliseconds, at least 1 | how often each runtime prints the state of its scheduler on standard error; without it never |
 //! | `sigquit` | `1`, `0` (default) | whether SIGQUIT prints the tasks of all runtimes, on unix with the feature `stacks` |
 //!
@@ -45,6 +46,7 @@ const SIGQUIT: &str = "sigquit=1";
 pub(super) struct Debugging {
     pub(super) reports_stalls: bool,
     pub(super) retakes: bool,
+    pub(super) clusters: bool,
     pub(super) histograms: bool,
     pub(super) on_deadlock: OnDeadlock,
     pub(super) details: bool,
@@ -74,6 +76,7 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
     let mut debugging = Debugging {
         reports_stalls: true,
         retakes: true,
+        clusters: true,
         histograms: false,
         on_deadlock: OnDeadlock::default(),
         details: false,
@@ -90,6 +93,8 @@ fn parse(value: &str) -> (Debugging, Vec<&str>) {
         match setting {
             "stall=0" => debugging.reports_stalls = false,
             "stall=1" => debugging.reports_stalls = true,
+            "topology=0" => debugging.clusters = false,
+            "topology=1" => debugging.clusters = true,
             "retake=0" => debugging.retakes = false,
             "histograms=0" => debugging.histograms = false,
             "histograms=1" => debugging.histograms = true,
@@ -134,7 +139,8 @@ mod tests {
         let (defaults, ignored) = parse("");
         assert!(defaults.reports_stalls && defaults.retakes && ignored.is_empty());
         let (debugging, ignored) = parse("stall=0, schedtrace=fast,retake=0,,stall");
-        assert!(!debugging.reports_stalls && !debugging.retakes);
+        assert!(!debugging.reports_stalls && !debugging.retakes && debugging.clusters);
+        assert!(!parse("topology=0").0.clusters && parse("topology=0,topology=1").0.clusters);
         assert_eq!(ignored, ["schedtrace=fast", "stall"]);
         assert_eq!(parse("stall=0,stall=1").0, defaults, "the last one counts");
     }

@@ -102,6 +102,8 @@ fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
     use crate::observe::{CpusReader, CpusSource};
     use tokio::runtime::Builder;
 
+    use crate::machine::{affinity, pinned};
+
     if let Some(runtime) = PROCESS.get() {
         return Ok(runtime.handle().clone());
     }
@@ -110,6 +112,10 @@ fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
     if let Ok(workers) = super::usable::workers_of_environment() {
         let cpus = || CpusReader::new(&CpusSource::default()).available();
         builder.worker_threads(workers.unwrap_or_else(cpus));
+    }
+    // Else they would begin with the one CPU of this thread.
+    if let Some(whole) = pinned::whole() {
+        builder.on_thread_start(move || _ = affinity::pin(affinity::Thread::Current, whole));
     }
     let built = builder.thread_name("executor-tokio").enable_all().build();
     let mut built = Some(built?);

@@ -86,6 +86,7 @@ impl Shared {
         // What was polled there before, another thread may have gone on with.
         processor.begin_look();
         self.tell(Some(&core), Event::Acquired);
+        self.placement.acquire(index, processor);
         processor.ownership.acquire(probe::this_thread());
         this_thread::put_core(core);
         // It fences. So the look at the number sees that the processor is to retire, or whoever has
@@ -114,6 +115,7 @@ impl Shared {
     /// The poll of a detached processor has returned: step 5 of [`super::run_queues::detached`].
     #[cold]
     fn reclaim(&'static self, core: Box<Core>) {
+        self.placement.reclaim();
         let moved = self.queues.empty_detached(&core);
         // Before `put_free`: `ProcessorSlot::replace` may take the core from there, and then
         // `counted` is another poll's.
@@ -127,7 +129,7 @@ impl Shared {
     /// Monitor: takes processor `index` from the worker that is stuck in this instance. False: the
     /// worker is not.
     pub(super) fn retake(&'static self, index: usize, stuck: &'static Processor) -> bool {
-        if !stuck.ownership.retake() {
+        if !self.placement.retake(stuck) {
             return false;
         }
         self.counters.retakes.fetch_add(1, Ordering::Relaxed);
@@ -136,6 +138,16 @@ impl Shared {
         self.queues.check_detached(stuck);
         self.pass_on(core);
         true
+    }
+
+    /// The cluster that the calling thread is in, with a processor or without.
+    #[inline]
+    pub(super) fn cluster_here(&'static self) -> usize {
+        if self.placement.is_uniform() {
+            return 0;
+        }
+        this_thread::with_core(self, |core| core.processor.cluster.get())
+            .unwrap_or_else(|| self.placement.cluster_here())
     }
 
     /// Steps 2 and 3.
@@ -171,6 +183,7 @@ pub(crate) fn enter_blocking() -> BlockingRegion {
         if had_permit {
             shared.wake_by_class();
         }
+        shared.placement.unpin();
         holds
     });
     let listed = shared.and_then(|shared| {
@@ -197,7 +210,7 @@ impl Drop for BlockingRegion {
         let Some(shared) = self.shared.filter(|shared| !shared.in_forked_child()) else {
             return;
         };
-        if let Some(core) = shared.workers.idle.pop_idle() {
+        if let Some(core) = shared.workers.idle.pop_idle(shared.cluster_here()) {
             shared.acquire(core, clock::now());
             if let Some(task) = tasks::current_tag() {
                 this_thread::with_core(shared, |core| {

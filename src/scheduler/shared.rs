@@ -15,6 +15,7 @@ use super::monitor::Monitor;
 use super::netpoll::Netpoll;
 use super::observer::Observer;
 use super::off_processor::OffProcessor;
+use super::placement::Placement;
 use super::processor::Core;
 use super::run_queues::RunQueues;
 use super::submit::{OnWorkers, add_scheduler};
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     /// Read by each worker between two polls, written at opening and closing: on a line that nobody
     /// else writes.
     pub(super) closed: CachePadded<AtomicBool>,
+    /// Where its threads run.
+    pub(super) placement: Placement,
     /// Where runnables are.
     pub(super) queues: RunQueues,
     /// Who polls them.
@@ -117,16 +120,20 @@ impl Counters {
 }
 
 impl Shared {
-    /// A scheduler that may have so many processors, and has none yet.
-    pub(crate) fn leak(room: usize, observer: Box<dyn Observer>) -> Option<&'static Shared> {
+    /// A scheduler that may have so many processors, placed so, and has none yet.
+    pub(crate) fn leak(
+        room: usize,
+        placement: Placement,
+        observer: Box<dyn Observer>,
+    ) -> Option<&'static Shared> {
         let registry = Registry::lease_of::<OnWorkers>()?;
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             birth: Birth::here(),
             registry,
             closed: CachePadded::new(AtomicBool::new(true)),
-            queues: RunQueues::new(room),
+            queues: RunQueues::new(room, placement.clusters()),
             workers: Workers {
-                idle: Idle::new(0),
+                idle: Idle::new(0, placement.clusters()),
                 resizing: Mutex::default(),
                 threads: Threads::default(),
                 count: AtomicUsize::new(0),
@@ -140,6 +147,7 @@ impl Shared {
                 leased: Mutex::new(Leased::default()),
             },
             observer,
+            placement,
             switches: CachePadded::new(AtomicU8::new(0)),
             counters: CachePadded::default(),
             remote_tasks: Default::default(),
@@ -154,7 +162,17 @@ impl Shared {
         processors: usize,
         observer: Box<dyn Observer>,
     ) -> Option<&'static Shared> {
-        let shared = Shared::leak(processors, observer)?;
+        Shared::placed(processors, Placement::flat(), observer)
+    }
+
+    /// The same, in clusters.
+    #[cfg(test)]
+    pub(crate) fn placed(
+        processors: usize,
+        placement: Placement,
+        observer: Box<dyn Observer>,
+    ) -> Option<&'static Shared> {
+        let shared = Shared::leak(processors, placement, observer)?;
         shared.resize(processors);
         Some(shared)
     }

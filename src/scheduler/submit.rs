@@ -312,7 +312,7 @@ impl Shared {
         if self.is_closed_by_fork() {
             return;
         }
-        match self.workers.idle.claim() {
+        match self.workers.idle.claim(self.cluster_here()) {
             Some(claim) => self.put_to_work(claim),
             // The shutdown thread waits until no claim is being made.
             None if self.is_closed() => self.workers.monitor.notify_shutdown(),
@@ -328,8 +328,9 @@ impl Shared {
             return;
         }
         self.wake_one();
+        let near = self.cluster_here();
         for _ in 0..(count / BATCH_SHARE).min(self.queues.num_processors() as u32) {
-            let Some(claim) = self.workers.idle.claim_another() else {
+            let Some(claim) = self.workers.idle.claim_another(near) else {
                 self.notify_shutdown_if_closed();
                 break;
             };

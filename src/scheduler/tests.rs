@@ -13,7 +13,7 @@ use super::processor::{Core, Processor};
 use super::run_queues::steal;
 use super::worker::idle::Next;
 use super::worker::parked_worker::ParkedWorker;
-use super::{Shared, enter_blocking, this_thread, worker};
+use super::{Placement, Shared, enter_blocking, this_thread, worker};
 use crate::clock;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
@@ -26,6 +26,7 @@ mod compute_limit;
 mod detached;
 #[cfg(feature = "time")]
 mod looking;
+mod placement;
 mod running_by_class;
 mod stealing;
 mod submitting;
@@ -41,7 +42,11 @@ struct TestScheduler {
 
 impl TestScheduler {
     fn new(processors: usize) -> TestScheduler {
-        let shared = Shared::with_processors(processors, Box::new(NoObserver)).unwrap();
+        TestScheduler::placed(processors, Placement::flat())
+    }
+
+    fn placed(processors: usize, placement: Placement) -> TestScheduler {
+        let shared = Shared::placed(processors, placement, Box::new(NoObserver)).unwrap();
         shared.workers.idle.reopen();
         shared.closed.store(false, Ordering::SeqCst);
         TestScheduler { shared }
@@ -50,7 +55,7 @@ impl TestScheduler {
     /// This thread is a worker that holds a core from now on.
     fn work(&self) -> &'static Processor {
         this_thread::set_worker_of(Some(self.shared));
-        let core = self.shared.workers.idle.pop_idle().unwrap();
+        let core = self.shared.workers.idle.pop_idle(0).unwrap();
         let processor = core.processor;
         self.shared.acquire(core, clock::now());
         processor
@@ -65,7 +70,7 @@ impl TestScheduler {
         (0..count)
             .map(|_| {
                 let parked_worker = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
-                let core = self.shared.workers.idle.pop_idle().unwrap();
+                let core = self.shared.workers.idle.pop_idle(0).unwrap();
                 (self.shared.workers.idle).park_worker(Some(core), &parked_worker, false, false);
                 parked_worker
             })
@@ -153,7 +158,7 @@ fn a_core_is_put_back_unmarked_unless_its_queue_has_something() {
     let idle = &test.shared.workers.idle;
     let marked = || Vec::from_iter(test.shared.queues.marked().map(ProcessorSlot::index));
     assert_eq!(marked(), [0; 0]);
-    let (one, other) = (idle.pop_idle().unwrap(), idle.pop_idle().unwrap());
+    let (one, other) = (idle.pop_idle(0).unwrap(), idle.pop_idle(0).unwrap());
     let (first, second) = (one.index, other.index);
     assert_eq!(marked(), [second, first]);
     one.queue.push(token().1);

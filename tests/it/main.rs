@@ -112,6 +112,8 @@ mod scheduling {
     mod go;
     mod handoff;
     mod parallelism;
+    #[cfg(all(target_os = "linux", feature = "time"))]
+    mod placement;
     #[cfg(feature = "time")]
     mod resize;
 }

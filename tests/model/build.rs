@@ -12,8 +12,8 @@
 //!    `MODELS_WITHOUT_TWINS` there are none: for a source with a bug in such a place.)
 //!
 //! [`OPENED`] names what models call although the source keeps it private, [`LAYOUT`] what a checker's atomics change in a
-//! task's header, [`STEPS`] where other threads may come in between. The clock and the probe of the monitor are
-//! the models' own ([`REPLACED`], `src/machine.rs`).
+//! task's header, [`STEPS`] where other threads may come in between. The clock, the probe of the monitor and the masks of
+//! threads are the models' own ([`REPLACED`], `src/machine.rs`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ const TAKEN: &[&str] = &[
     "clock.rs",
     "sync.rs",
     "sync",
+    "machine/cpu_set.rs",
+    "machine/pinned.rs",
+    "machine/topology.rs",
     "blocking",
     "reactor",
     "scheduler",
@@ -39,6 +42,7 @@ const PLAIN: &[&str] = &[
     "tasks/wakers.rs",
     "scheduler/off_processor.rs",
     "scheduler/processor/busy_time.rs",
+    "scheduler/processor/cluster.rs",
     "scheduler/lifecycle/hold.rs",
 ];
 
@@ -328,6 +332,7 @@ fn root(copy: &Path, here: &Path) -> String {
     [
         module(unused, "sync.rs", "mod facade;"),
         module(unused, "clock.rs", "mod clock;"),
+        machine(copy),
         module(unused, "stacks/mod.rs", "mod stacks;"),
         module(unused, "blocking/mod.rs", "mod blocking;"),
         module(&with_net, "reactor/mod.rs", "mod reactor;"),
@@ -335,6 +340,18 @@ fn root(copy: &Path, here: &Path) -> String {
         module(unused, "scheduler/mod.rs", "mod scheduler;"),
     ]
     .concat()
+}
+
+/// Of the machine, what only computes. What it asks the system for is in `src/machine.rs`.
+fn machine(copy: &Path) -> String {
+    let modules = ["cpu_set", "topology", "pinned"].map(|file| {
+        let path = copy.join("machine").join(format!("{file}.rs"));
+        format!("    #[path = {path:?}]\n    pub(crate) mod {file};\n")
+    });
+    format!(
+        "#[allow(warnings)]\nmod machine_source {{\n{}    pub(crate) use crate::machine::affinity;\n    pub(crate) use cpu_set::CpuSet;\n    pub(crate) use topology::Topology;\n}}\n",
+        modules.concat()
+    )
 }
 
 fn each_file(path: &Path, f: &mut impl FnMut(&Path)) {

@@ -4,12 +4,13 @@ use std::io;
 
 use super::limits::SPARE_THREADS;
 use super::{Builder, wrap_thread};
+use crate::machine::{self, Topology};
 use crate::observe::journal::MOST_EVENTS;
 use crate::observe::{self, CpusReader, CpusSettings, InstrumentSettings, OnStall};
 use crate::runtime::debug::Debugging;
 use crate::runtime::foreign::Foreign;
 use crate::runtime::usable::{at_least, room, unusable, usable_workers, workers_of_environment};
-use crate::scheduler::Settings;
+use crate::scheduler::{Placement, Settings};
 use crate::sync::Arc;
 
 impl Builder {
@@ -67,6 +68,7 @@ impl Builder {
             seed: None,
             retakes: debugging.retakes,
             background_limit: self.background_limit,
+            placement: placement(self.pin_workers, debugging.clusters),
         };
         let wanted = observe::Settings {
             on_stall: match self.on_stall {
@@ -94,4 +96,17 @@ impl Builder {
         };
         Ok((settings, wanted, foreign))
     }
+}
+
+/// On this machine. `clusters`: caches make a difference.
+fn placement(pin_workers: bool, clusters: bool) -> Placement {
+    // Nobody knows: then all CPUs are alike, and nothing can be pinned.
+    let Ok(cpus) = machine::allowed() else {
+        return Placement::flat();
+    };
+    let topology = match clusters {
+        true => machine::topology(&cpus),
+        false => Arc::new(Topology::new(&[])),
+    };
+    Placement::new(topology, pin_workers.then_some(cpus))
 }

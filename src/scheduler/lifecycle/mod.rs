@@ -4,8 +4,8 @@
 //!
 //! A [`Shared`] is leaked once and then leased again and again: tasks reach it by a number and hold
 //! no reference (see [`crate::tasks`]). Handles and threads hold a [`Lease`]; when the last one
-//! goes, the scheduler is free for the next runtime with room for as many processors, provided that
-//! none of its tasks is left.
+//! goes, the scheduler is free for the next runtime with room for as many processors and with an
+//! equal [`Placement`], provided that none of its tasks is left.
 //!
 //! # Closing
 //!
@@ -27,6 +27,7 @@ use self::settings::{Lease, Leased, Settings};
 use self::threads::Context;
 use super::netpoll::Netpoll;
 use super::observer::Observer;
+use super::placement::Placement;
 use super::processor::Core;
 use super::{Shared, monitor, rng, worker};
 use crate::blocking::{Config, Job, Pool};
@@ -55,12 +56,13 @@ impl Lease {
     /// Opens a scheduler and starts its threads. If it is a new one it gets an observer; `begin` is
     /// called before any thread has begun, with whoever observes it.
     pub(crate) fn open(
-        settings: Settings,
+        mut settings: Settings,
         new_observer: fn() -> Box<dyn Observer>,
         begin: impl FnOnce(&'static Shared),
     ) -> io::Result<Arc<Lease>> {
         let netpoll = Netpoll::new()?;
-        let shared = take_free(settings.max_worker_threads, new_observer)?;
+        let placement = std::mem::replace(&mut settings.placement, Placement::flat());
+        let shared = take_free(settings.max_worker_threads, placement, new_observer)?;
         let lease = Arc::new(Lease { shared });
         let settings = Arc::new(settings);
         shared.prepare(&lease, settings, netpoll);
@@ -79,13 +81,19 @@ impl Lease {
     }
 }
 
-fn take_free(room: usize, new_observer: fn() -> Box<dyn Observer>) -> io::Result<&'static Shared> {
+fn take_free(
+    room: usize,
+    placement: Placement,
+    new_observer: fn() -> Box<dyn Observer>,
+) -> io::Result<&'static Shared> {
     let mut free = FREE.lock();
-    match free.iter().position(|shared| shared.queues.room() == room) {
+    let fits =
+        |shared: &&'static Shared| shared.queues.room() == room && shared.placement == placement;
+    match free.iter().position(fits) {
         Some(index) => Ok(free.swap_remove(index)),
         None => {
             drop(free);
-            Shared::leak(room, new_observer())
+            Shared::leak(room, placement, new_observer())
                 .ok_or_else(|| io::Error::other("too many runtimes exist at the same time"))
         }
     }

@@ -7,6 +7,7 @@ use super::blocking_job::BlockingJob;
 use crate::blocking::Pool;
 use crate::scheduler::Shared;
 use crate::scheduler::netpoll::Netpoll;
+use crate::scheduler::placement::Placement;
 use crate::sync::{Arc, Weak};
 use crate::tasks::catch_panic;
 
@@ -66,6 +67,8 @@ pub(crate) struct Settings {
     /// Polls of class `Background` that go on at once. `None`: as many as leave one processor to the
     /// others.
     pub(crate) background_limit: Option<usize>,
+    /// Where threads run. The scheduler that is opened takes it.
+    pub(crate) placement: Placement,
 }
 
 impl Settings {
@@ -98,6 +101,7 @@ impl fmt::Debug for Settings {
             .field("seed", &self.seed)
             .field("retakes", &self.retakes)
             .field("background_limit", &self.background_limit)
+            .field("placement", &self.placement)
             .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use event_listener::{Event, Listener};
 
+use crate::machine::pinned;
 use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::this_thread;
 use crate::sync::thread::{self, JoinHandle, ThreadId};
@@ -61,7 +62,7 @@ impl Threads {
             threads: self,
             lease: lease.clone(),
         };
-        let spawned = builder.spawn(move || {
+        let spawned = builder.spawn(pinned::unpinned(move || {
             let member = member;
             this_thread::set_member_of(member.lease.shared());
             let mut body = Some(body);
@@ -76,7 +77,7 @@ impl Threads {
                 Context::Needed => drop_catching(body.take()),
             }
             drop_catching(settings);
-        });
+        }));
         match spawned {
             Ok(handle) => {
                 self.keep(handle);

@@ -13,6 +13,7 @@ use std::fmt;
 use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
 use self::busy_time::BusyTime;
+use self::cluster::Cluster;
 use self::next_slot::NextSlot;
 use self::ownership::Ownership;
 use super::rng::Rng;
@@ -26,6 +27,7 @@ use crate::sync::counter::Counter;
 use crate::tasks::{Priority, Runnable};
 
 pub(crate) mod busy_time;
+mod cluster;
 pub(crate) mod next_slot;
 pub(crate) mod ownership;
 pub(crate) mod slot;
@@ -82,6 +84,7 @@ pub(crate) struct Processor {
     /// end of a poll, the monitor reads it of a poll that stands still: `Relaxed`, as `task`.
     class: AtomicU8,
     pub(super) counters: Counters,
+    pub(super) cluster: Cluster,
     /// The observer's.
     pub(super) records: Records,
 }
@@ -179,6 +182,7 @@ impl Processor {
             permit: AtomicU64::new(0),
             class: AtomicU8::new(Priority::Normal as u8),
             counters: Counters::default(),
+            cluster: Cluster::default(),
             records: Records::default(),
         }
     }
@@ -468,6 +472,10 @@ impl Core {
 impl Indexed for Box<Core> {
     fn index(&self) -> usize {
         self.index
+    }
+
+    fn cluster(&self) -> usize {
+        self.processor.cluster.get()
     }
 
     fn begins_work(&self) {

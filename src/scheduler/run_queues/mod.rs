@@ -60,11 +60,14 @@ pub(crate) struct RunQueues {
     pub(super) global: Injector<Runnable>,
     pub(super) compute_limit: ComputeLimit,
     pub(super) by_class: ByClass,
+    /// There is one cluster: see [`steal`].
+    is_uniform: bool,
 }
 
 impl RunQueues {
-    /// The queues of a runtime that may have so many processors, and has none yet.
-    pub(super) fn new(room: usize) -> RunQueues {
+    /// The queues of a runtime that may have so many processors, in so many clusters, and has none
+    /// yet.
+    pub(super) fn new(room: usize, clusters: usize) -> RunQueues {
         let marked = Arc::new(Mask::new(room));
         let places = (0..room).map(|index| ProcessorSlot::new(Mark::new(&marked, index)).into());
         RunQueues {
@@ -77,6 +80,7 @@ impl RunQueues {
             global: Injector::new(),
             compute_limit: ComputeLimit::new(0),
             by_class: ByClass::new(),
+            is_uniform: clusters == 1,
         }
     }
 

@@ -5,12 +5,19 @@
 //! What is marked later is for the next search, or for the look that ends this one
 //! ([`crate::scheduler::worker::idle`]).
 //!
-//! Four passes over the victims, each in a random order without repeats (Go's `stealWork`): start
-//! anywhere, step by a number that has no common divisor with theirs. A pass takes half of the
-//! first queue that has something, at most [`BATCH`]. The next slots are looked at on the last pass
-//! only, and a slot is taken only when its processor has not begun a poll since this search began:
+//! Four passes, each in a random order without repeats (Go's `stealWork`): start anywhere, step by a
+//! number that has no common divisor with that of the victims. A pass takes half of the first queue
+//! that has something, at most [`BATCH`]. The next slots are looked at on the last pass only, and a
+//! slot is taken only when its processor has not begun a poll since this search began:
 //! a pair of tasks that wake each other is not torn apart, while a task that waits behind a long
 //! poll is found.
+//!
+//! The first two passes are over the victims of the thief's own **cluster**
+//! ([`placement`](crate::scheduler::placement)), the last two over all. What was pushed in the
+//! cluster is in a cache that the thief has, too. Two passes and not one: a queue whose owner is
+//! just pushing may be empty at the first look. Where there is one cluster, all four passes are over
+//! all victims. So the order among clusters costs a search at most two passes over a few victims,
+//! and nobody goes without: the other clusters' queues are found by the same search.
 //!
 //! Each pass ends with the detached processors that hold work ([`super::detached`]). Processors are
 //! scanned and not threads: however many threads exist, blocked ones among them, a search costs
@@ -29,6 +36,9 @@ use crate::tasks::Runnable;
 pub(crate) const BATCH: usize = 128;
 
 const PASSES: usize = 4;
+/// So many of them, the last ones, are over all victims: more than one, since the last takes from
+/// next slots, and a queue anywhere comes before those.
+const FAR_PASSES: usize = 2;
 
 /// A place that a search looks at.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +53,15 @@ impl RunQueues {
     /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue
     /// afterwards.
     pub(crate) fn steal(&self, thief: &Core) -> Option<(Runnable, &'static Processor)> {
-        let victims = self.victims(thief);
+        let mut victims = self.victims(thief);
         if victims.is_empty() && self.detached.is_empty() {
             return None;
         }
+        let near = self.near_first(thief, &mut victims);
         for pass in 0..PASSES {
-            for at in random_order(&thief.rng, victims.len()) {
+            let is_far = pass + FAR_PASSES >= PASSES;
+            let among = if is_far { victims.len() } else { near };
+            for at in random_order(&thief.rng, among) {
                 let Victim { index, tick } = victims[at];
                 let victim = self.places[index].current();
                 if let Some(runnable) = steal_batch(victim, thief) {
@@ -80,6 +93,23 @@ impl RunQueues {
             tick: slot.current().tick.get(),
         }));
         victims
+    }
+
+    /// Those of the thief's own cluster come first; how many they are.
+    fn near_first(&self, thief: &Core, victims: &mut [Victim]) -> usize {
+        if self.is_uniform {
+            return victims.len();
+        }
+        let own = thief.processor.cluster.get();
+        let mut near = 0;
+        for at in 0..victims.len() {
+            let victim = self.places[victims[at].index].current();
+            if victim.cluster.get() == own {
+                victims.swap(near, at);
+                near += 1;
+            }
+        }
+        near
     }
 
     /// Takes one runnable of a stuck worker's queue, any of theirs: for a worker that has work of

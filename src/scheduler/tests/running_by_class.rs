@@ -4,6 +4,7 @@ use std::future::Future;
 use std::task::Poll;
 
 use super::*;
+use crate::scheduler::Placement;
 use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::submit::OnWorkers;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
@@ -34,6 +35,7 @@ impl Running {
             seed: Some(1),
             retakes: true,
             background_limit: Some(background_limit),
+            placement: Placement::flat(),
         };
         Running(Lease::open(settings, || Box::new(NoObserver), |_| ()).unwrap())
     }

@@ -1,12 +1,13 @@
 //! Whom a thief takes from, and what.
 
 use super::*;
+use crate::machine::Topology;
 use crate::scheduler::run_queues::steal::BATCH;
 
 impl TestScheduler {
     /// An idle core.
     fn core(&self) -> Box<Core> {
-        self.shared.workers.idle.pop_idle().unwrap()
+        self.shared.workers.idle.pop_idle(0).unwrap()
     }
 
     fn detached(&self, index: usize) -> Box<Core> {
@@ -46,6 +47,84 @@ fn a_thief_takes_half_of_the_first_queue_that_has_something() {
     drop(test.shared.queues.steal(&thief).unwrap());
     assert_eq!(test.take_queue(thief.processor).len(), BATCH - 1);
     test.take_queue(victim.processor);
+}
+
+/// Eight processors, the first four of them in one cluster.
+fn in_two_clusters() -> (TestScheduler, Vec<Box<Core>>) {
+    let topology = Arc::new(Topology::new(&[0, 1]));
+    let placement = Placement::new(topology, None);
+    let test = TestScheduler::placed(8, placement);
+    let mut cores: Vec<_> = (0..8).map(|_| test.core()).collect();
+    cores.sort_by_key(|core| core.index);
+    for core in &cores {
+        core.processor.cluster.set(core.index / 4);
+    }
+    (test, cores)
+}
+
+/// Whichever of its own cluster it is, however many others have work.
+#[test]
+fn a_thief_looks_in_its_own_cluster_first() {
+    let (test, cores) = in_two_clusters();
+    let steal = |thief: usize| test.shared.queues.steal(&cores[thief]);
+    for round in 0..50 {
+        for core in &cores {
+            core.queue.push(token().1);
+        }
+        let thief = round % 8;
+        test.take_queue(cores[thief].processor);
+        let mut found = Vec::new();
+        while let Some((runnable, victim)) = steal(thief) {
+            drop(runnable);
+            found.push(test.shared.queues.index_of(victim).unwrap());
+        }
+        let clusters: Vec<_> = found.iter().map(|victim| victim / 4).collect();
+        let (near, far) = (thief / 4, 1 - thief / 4);
+        assert_eq!(clusters, [near, near, near, far, far, far, far]);
+        found.sort_unstable();
+        let others: Vec<_> = (0..8).filter(|&other| other != thief).collect();
+        assert_eq!(found, others, "each is found once");
+    }
+}
+
+/// Within the cluster and beyond it the order is a new one each time.
+#[test]
+fn the_order_within_a_cluster_is_random() {
+    let (test, cores) = in_two_clusters();
+    for thieves_cluster in 0..2 {
+        let thief = &cores[4 * thieves_cluster];
+        let victims = 4 * thieves_cluster + 1..4 * thieves_cluster + 4;
+        let mut first = [false; 8];
+        for _ in 0..200 {
+            for victim in victims.clone() {
+                cores[victim].queue.push(token().1);
+            }
+            let (_, from) = test.shared.queues.steal(thief).unwrap();
+            first[test.shared.queues.index_of(from).unwrap()] = true;
+            for victim in victims.clone() {
+                test.take_queue(cores[victim].processor);
+            }
+        }
+        for victim in victims {
+            assert!(first[victim], "{victim} is never the first");
+        }
+    }
+}
+
+/// A queue in the farthest cluster comes before a slot in the own one.
+#[test]
+fn a_queue_of_another_cluster_comes_before_a_slot() {
+    let (test, cores) = in_two_clusters();
+    drop(cores[1].processor.next.put(token().1));
+    let (expected, runnable) = token();
+    cores[7].queue.push(runnable);
+    let (found, from) = test.shared.queues.steal(&cores[0]).unwrap();
+    assert!(ptr::eq(from, cores[7].processor) && id(found) == expected);
+    let (_, from) = test.shared.queues.steal(&cores[0]).unwrap();
+    assert!(ptr::eq(from, cores[1].processor));
+    drop(cores[6].processor.next.put(token().1));
+    let (_, from) = test.shared.queues.steal(&cores[0]).unwrap();
+    assert!(ptr::eq(from, cores[6].processor), "a slot far away, too");
 }
 
 /// It may be the only one who has work.

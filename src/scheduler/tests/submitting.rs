@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::scheduler::processor::Submitted;
-use crate::scheduler::processor::tests::keep;
 
 #[test]
 fn what_a_worker_wakes_goes_into_its_slot_and_then_its_queue_where_it_is_worth_a_wake() {
@@ -143,7 +142,7 @@ fn a_wake_that_comes_too_late_calls_the_shutdown_thread() {
 #[test]
 fn nobody_is_called_for_what_an_open_scheduler_leaves_to_its_searchers() {
     let test = TestScheduler::new(1);
-    assert!(test.shared.workers.idle.claim_another().is_some());
+    assert!(test.shared.workers.idle.claim_another(0).is_some());
     test.shared.submit(token().1, false);
     test.shared.wake_one();
     assert!(!test.takes_call());
@@ -188,13 +187,9 @@ fn a_batch_wakes_as_many_as_it_can_feed() {
 /// As many as there are processors, though the batch could feed more.
 #[test]
 fn a_batch_wakes_no_more_than_there_are_processors() {
-    let test = TestScheduler::new(2);
-    for _ in 0..8 {
-        // As after many retakes: more cores than places.
-        let (_slot, core) = ProcessorSlot::filled(0);
-        keep(core.processor);
-        test.shared.workers.idle.push_idle(core);
-    }
+    let test = TestScheduler::new(10);
+    // As in the middle of a resize: two are wanted, and the others' cores are idle still.
+    test.shared.queues.set_num_processors(2);
     let parked_workers = test.parked_workers(8);
     test.shared.wake_for_batch(10_000);
     let given = parked_workers
@@ -242,7 +237,7 @@ fn a_processor_that_is_given_away_wakes_somebody_for_work_or_for_the_network() {
     ] {
         let test = TestScheduler::new(3);
         let parked_workers = test.parked_workers(1);
-        let core = test.shared.workers.idle.pop_idle().unwrap();
+        let core = test.shared.workers.idle.pop_idle(0).unwrap();
         if with_driver {
             let sitter = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
             (test.shared.workers.idle).park_worker(Some(core), &sitter, false, true);

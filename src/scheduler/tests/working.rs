@@ -20,7 +20,7 @@ impl TestScheduler {
     /// Works with an idle core, and begins as one that searches.
     pub(super) fn run(&self) {
         self.shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
-        let core = self.shared.workers.idle.pop_idle().unwrap();
+        let core = self.shared.workers.idle.pop_idle(0).unwrap();
         self.shared.workers.idle.begin_search_anyway();
         worker::run(self.shared, Some(core), true);
     }
@@ -87,7 +87,7 @@ impl TestScheduler {
         &self,
         runnables: impl IntoIterator<Item = Runnable>,
     ) -> &'static Processor {
-        let core = self.shared.workers.idle.pop_idle().unwrap();
+        let core = self.shared.workers.idle.pop_idle(0).unwrap();
         let processor = core.processor;
         runnables
             .into_iter()
@@ -143,7 +143,7 @@ fn a_worker_takes_its_share_of_the_global_queue() {
 fn a_busy_worker_lets_what_the_stuck_have_queued_have_its_turn() {
     let test = TestScheduler::new(2);
     let log = Log::default();
-    let stuck = test.shared.workers.idle.pop_idle().unwrap();
+    let stuck = test.shared.workers.idle.pop_idle(0).unwrap();
     stuck.processor.ownership.acquire(1);
     assert!(stuck.processor.ownership.retake());
     drop(test.shared.queues.slots()[stuck.index].replace());
@@ -169,7 +169,7 @@ fn a_busy_worker_lets_what_the_stuck_have_queued_have_its_turn() {
 fn a_thief_is_a_worker_that_found_nothing_of_its_own() {
     let test = TestScheduler::new(2);
     let log = Log::default();
-    let victim = test.shared.workers.idle.pop_idle().unwrap();
+    let victim = test.shared.workers.idle.pop_idle(0).unwrap();
     victim.queue.push(test.writes(&log, 0, false));
     victim.queue.push(test.writes(&log, 1, true));
     let processor = test.shared.queues.slots()[1 - victim.index].current();
@@ -320,7 +320,7 @@ fn a_worker_that_lost_its_processor_in_a_foreign_waker_polls_nothing_more() {
                 assert!(processor.ownership.retake());
             } else {
                 let away = enter_blocking();
-                *self.core.lock() = self.shared.workers.idle.pop_idle();
+                *self.core.lock() = self.shared.workers.idle.pop_idle(0);
                 drop(away);
             }
             self.shared.closed.store(true, Ordering::SeqCst);

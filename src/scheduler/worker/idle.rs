@@ -7,16 +7,19 @@
 //! |---|---|---|---|
 //! | running: polls tasks | yes | no | no |
 //! | searching: has no task, looks at the others' queues | yes, or it was handed one and is on its way | as searching | no |
-//! | parked: on its own thread's token | no | no | in `Lists::parked` |
-//! | waiting with the driver: in the netpoller | no | no | in `Lists::with_driver` |
+//! | parked: on its own thread's token | no | no | in [`lists`], paired with the core that it had, if that is idle still |
+//! | waiting with the driver: in the netpoller | no | no | in [`lists`], as the one with the driver |
 //! | spare: runs without a core, or blocks; it parks as any other | no | no | no |
 //!
 //! | processor | its core is |
 //! |---|---|
 //! | held | with a worker |
-//! | idle | in `Lists::cores`, and counted in `counts` as idle |
+//! | idle | in [`lists`], and counted in `counts` as idle |
 //! | handed over | with a parked worker that was just woken (`ParkedWorker::handed`), or with a thread that is being started |
-//! | retired | in `Lists::retired`, and counted nowhere: there are more than the runtime wants at present ([`resize`](crate::scheduler::lifecycle::resize)) |
+//! | retired | in [`lists`], to be given to nobody, and counted nowhere: there are more than the runtime wants at present ([`resize`](crate::scheduler::lifecycle::resize)) |
+//!
+//! Which core and which worker come together is the affair of [`lists`]: the two that were together
+//! before, if it can be.
 //!
 //! # Protocol
 //!
@@ -89,10 +92,17 @@
 //! looks, or leaves that to a searcher.
 //!
 //! *A claim that finds no core.* `claim` and `claim_another` count the search first and take the
-//! core afterwards, under the lock of `lists`. If `cores` is empty by then, they take the count
+//! core afterwards, under the lock of `lists`. If none is there by then, they take the count
 //! back under the same lock, and do not look. Who left its work, or its *Look*, to that count is
 //! covered: no processor is idle, and the next one that becomes so is put there under the same lock,
 //! hence after the count was taken back, by a thread that looks or leaves that to a later one.
+//!
+//! *A claim beside a worker that resumes by itself.* Both take the lock of `lists`. If the claim is
+//! first, it hands the worker its own core, and the worker finds that one before it looks for any
+//! other ([`Idle::unpark_worker`]); it counts as searching, and the unpark that is on its way finds
+//! it up. If the worker is first, it takes its core out of the lists, and the claim finds another
+//! pair, or none. Were the order in `unpark_worker` the other one, a worker could hold one core and
+//! keep a second that nobody ever gets.
 //!
 //! # What is left to the monitor
 //!
@@ -110,23 +120,26 @@
 
 use crossbeam_utils::CachePadded;
 
+use self::counts::{CLOSED, COUNT, Counts, IDLE, LIVE, SEARCHING};
+use self::lists::Lists;
 use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 
+mod counts;
+mod lists;
+mod readings;
 #[cfg(test)]
 mod tests;
 
-const IDLE: u64 = 1;
-const SEARCHING: u64 = 1 << 20;
-const LIVE: u64 = 1 << 40;
-/// A million of each: more than a runtime may have.
-const COUNT: u64 = SEARCHING - 1;
-const CLOSED: u64 = 1 << 63;
-
-/// A core, which knows its processor's index. From `Lists::wanted` on, it retires.
+/// A core, which knows its processor's index. From `Idle::wanted` on, it retires.
 pub(crate) trait Indexed {
     fn index(&self) -> usize;
+
+    /// The cluster in which it was held last.
+    fn cluster(&self) -> usize {
+        0
+    }
 
     /// It is about to be idle no more: step 1 of
     /// [`marks`](crate::scheduler::run_queues::marks).
@@ -134,38 +147,6 @@ pub(crate) trait Indexed {
 
     /// It is about to be idle, or to retire: step 2.
     fn ends_work(&self) {}
-}
-
-/// A reading of the counts.
-#[derive(Clone, Copy)]
-struct Counts(u64);
-
-impl Counts {
-    /// Processors whose core is in [`Lists::cores`].
-    fn idle(self) -> u64 {
-        self.0 & COUNT
-    }
-
-    fn searching(self) -> u64 {
-        (self.0 / SEARCHING) & COUNT
-    }
-
-    /// After a change that has left these counts.
-    fn look(self) -> Look {
-        match self.searching() {
-            0 => Look::Due,
-            _ => Look::Left,
-        }
-    }
-
-    /// Processors that are not retired.
-    fn live(self) -> u64 {
-        (self.0 / LIVE) & COUNT
-    }
-
-    fn closed(self) -> bool {
-        self.0 & CLOSED != 0
-    }
 }
 
 /// See the module's documentation. `C` is the core; models use a number.
@@ -178,18 +159,6 @@ pub(crate) struct Idle<C> {
     /// lock of `lists`, together with them. Read under it, or as [`Idle::num_wanted`] says.
     wanted: AtomicUsize,
     lists: Mutex<Lists<C>>,
-}
-
-#[derive(Debug)]
-struct Lists<C> {
-    cores: Vec<C>,
-    /// Those with an index from [`Idle::wanted`] on, once their workers have let go of them.
-    retired: Vec<C>,
-    /// The one that parked last at the end: its caches are the warmest.
-    parked: Vec<Arc<ParkedWorker<C>>>,
-    /// The one that waits with the driver. Woken only when no other is parked: whoever replaced it
-    /// there would cost a second wake-up.
-    with_driver: Option<Arc<ParkedWorker<C>>>,
 }
 
 /// What [`Idle::after_submit`] asks the submitter to do.
@@ -229,17 +198,12 @@ pub(crate) struct Resumed<C> {
 }
 
 impl<C: Indexed> Idle<C> {
-    /// For so many processors, whose cores [`Idle::add`] brings.
-    pub(crate) fn new(wanted: usize) -> Idle<C> {
+    /// For so many processors, whose cores [`Idle::add`] brings, in so many clusters.
+    pub(crate) fn new(wanted: usize, clusters: usize) -> Idle<C> {
         Idle {
             counts: CachePadded::new(AtomicU64::new(0)),
             wanted: AtomicUsize::new(wanted),
-            lists: Mutex::new(Lists {
-                cores: Vec::new(),
-                retired: Vec::new(),
-                parked: Vec::new(),
-                with_driver: None,
-            }),
+            lists: Mutex::new(Lists::new(clusters)),
         }
     }
 
@@ -247,64 +211,6 @@ impl<C: Indexed> Idle<C> {
         // Relaxed: the fences of the protocols order it where order matters; elsewhere it is a
         // hint.
         Counts(self.counts.load(Ordering::Relaxed))
-    }
-
-    /// How many processors are wanted.
-    pub(crate) fn num_wanted(&self) -> usize {
-        // Relaxed: the lock orders it, or the fences of `resize`; elsewhere it is a hint.
-        self.wanted.load(Ordering::Relaxed)
-    }
-
-    /// Idle processors.
-    pub(crate) fn num_idle(&self) -> usize {
-        self.counts().idle() as usize
-    }
-
-    /// Processors that are idle, handed over or held: as many as are wanted, and those that are to
-    /// retire.
-    #[cfg(any(test, executor_loom, executor_shuttle))]
-    pub(crate) fn num_live(&self) -> usize {
-        self.counts().live() as usize
-    }
-
-    /// Whether all of them are idle.
-    pub(crate) fn all_idle(&self) -> bool {
-        let counts = self.counts();
-        counts.idle() == counts.live()
-    }
-
-    /// Whether all of them are idle but one at most.
-    pub(crate) fn all_idle_but_one(&self) -> bool {
-        let counts = self.counts();
-        counts.idle() + 1 >= counts.live()
-    }
-
-    /// Workers that search.
-    pub(crate) fn num_searching(&self) -> usize {
-        self.counts().searching() as usize
-    }
-
-    /// Workers that are parked, without the one that waits with the driver.
-    pub(crate) fn num_parked(&self) -> usize {
-        self.lists.lock().parked.len()
-    }
-
-    /// Whether a worker waits with the driver, or searches and will look at the network without
-    /// being told.
-    pub(crate) fn has_driver(&self) -> bool {
-        self.counts().searching() != 0 || self.lists.lock().with_driver.is_some()
-    }
-
-    /// Whether a worker waits, parked or with the driver.
-    pub(crate) fn has_waiting_worker(&self) -> bool {
-        let lists = self.lists.lock();
-        !lists.parked.is_empty() || lists.with_driver.is_some()
-    }
-
-    /// Workers that wait, parked or with the driver.
-    pub(crate) fn num_waiting_workers(&self) -> usize {
-        let lists = self.lists.lock();
-        lists.parked.len() + usize::from(lists.with_driver.is_some())
     }
 
     /// Steps 2 and 3 of submitting.
@@ -323,8 +229,8 @@ impl<C: Indexed> Idle<C> {
     }
 
     /// Puts one idle processor and one worker together, unless somebody searches already or there
-    /// is none.
-    pub(crate) fn claim(&self) -> Option<Claim<C>> {
+    /// is none. `near`: the cluster from which the worker should be, if it can be.
+    pub(crate) fn claim(&self, near: usize) -> Option<Claim<C>> {
         // Acquire when it fails: who finds `CLOSED` here asks `Shared::is_closed` next, and must
         // find that, too. Pairs with `close`.
         self.counts
@@ -334,27 +240,26 @@ impl<C: Indexed> Idle<C> {
                     .then_some(word + SEARCHING)
             })
             .ok()?;
-        self.hand_out()
+        self.hand_out(near)
     }
 
     /// [`Idle::claim`] although others search: for a batch that can feed several.
-    pub(crate) fn claim_another(&self) -> Option<Claim<C>> {
+    pub(crate) fn claim_another(&self, near: usize) -> Option<Claim<C>> {
         self.counts.fetch_add(SEARCHING, Ordering::SeqCst);
-        self.hand_out()
+        self.hand_out(near)
     }
 
     /// The second half of a claim, which counts as a search already.
-    fn hand_out(&self) -> Option<Claim<C>> {
+    fn hand_out(&self, near: usize) -> Option<Claim<C>> {
         let mut lists = self.lists.lock();
-        let Some(core) = self.take_core(&mut lists) else {
+        let Some((core, worker)) = self.taken(|| lists.claim(near)) else {
             // A worker has unparked itself and taken the last core. Under the lock, so before that
             // worker's next `park_worker`: see "A claim that finds no core" in the module's
             // documentation.
             self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
             return None;
         };
-        let parked_worker = lists.parked.pop().or_else(|| lists.with_driver.take());
-        Some(match parked_worker {
+        Some(match worker {
             Some(parked_worker) => {
                 parked_worker.hand(core);
                 Claim::Worker(parked_worker)
@@ -412,19 +317,16 @@ impl<C: Indexed> Idle<C> {
         with_driver: bool,
     ) -> Look {
         let mut lists = self.lists.lock();
-        if with_driver {
-            lists.with_driver = Some(parked_worker.clone());
-        } else {
-            lists.parked.push(parked_worker.clone());
-        }
         let mut change = if searching {
             SEARCHING.wrapping_neg()
         } else {
             0
         };
+        let own = core.as_ref().map(Indexed::index);
         if let Some(core) = core {
             change = change.wrapping_add(self.put(&mut lists, core));
         }
+        lists.add_worker(parked_worker.clone(), own, with_driver);
         let left = self.change(change);
         drop(lists);
         // Pairs with the fences in `after_submit`, in `HeldBack::end` and in `Permits::give_back`.
@@ -450,14 +352,7 @@ impl<C: Indexed> Idle<C> {
     pub(crate) fn set_wanted(&self, wanted: usize) -> usize {
         let mut lists = self.lists.lock();
         self.wanted.store(wanted, Ordering::Relaxed);
-        let stays = |core: &C| core.index() < wanted;
-        let idle = std::mem::take(&mut lists.cores);
-        let retired = std::mem::take(&mut lists.retired);
-        let (idle, leave): (Vec<C>, Vec<C>) = idle.into_iter().partition(stays);
-        let (back, retired): (Vec<C>, Vec<C>) = retired.into_iter().partition(stays);
-        let (num_left, num_back) = (leave.len(), back.len());
-        lists.cores = idle.into_iter().chain(back).collect();
-        lists.retired = retired.into_iter().chain(leave).collect();
+        let (num_back, num_left) = lists.set_wanted(wanted);
         let change = (IDLE + LIVE) * num_back as u64;
         let change = change.wrapping_sub((IDLE + LIVE) * num_left as u64);
         self.counts.fetch_add(change, Ordering::SeqCst);
@@ -475,27 +370,24 @@ impl<C: Indexed> Idle<C> {
         self.counts.fetch_add(change, Ordering::SeqCst);
     }
 
-    /// Calls `f` on the core of each processor that no thread holds. It runs under a lock and must
-    /// call no foreign code.
-    pub(crate) fn each_core(&self, f: impl FnMut(&C)) {
-        let lists = self.lists.lock();
-        lists.cores.iter().chain(&lists.retired).for_each(f);
-    }
-
-    /// Calls `f` on each worker that is parked. It runs under a lock and must call no foreign code.
-    pub(crate) fn each_parked(&self, f: impl FnMut(&ParkedWorker<C>)) {
-        let lists = self.lists.lock();
-        lists.parked.iter().map(|worker| &**worker).for_each(f);
-    }
-
-    /// The worker waits no more. It gets the core that was handed to it, else any idle one; `None`
-    /// when there is none.
-    pub(crate) fn unpark_worker(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
+    /// The worker waits no more. It gets the core that was handed to it, else its own, else any
+    /// idle one; `None` when there is none. `own`: the processor whose core it has parked with. `near`: the
+    /// worker's cluster.
+    pub(crate) fn unpark_worker(
+        &self,
+        parked_worker: &Arc<ParkedWorker<C>>,
+        own: Option<usize>,
+        near: usize,
+    ) -> Option<Resumed<C>> {
         let mut lists = self.lists.lock();
-        if let Some(resumed) = lists.leave(parked_worker) {
+        if let Some(resumed) = Resumed::handed(parked_worker) {
             return Some(resumed);
         }
-        let core = self.take_core(&mut lists)?;
+        if self.counts().closed() {
+            lists.leave(parked_worker, own);
+            return None;
+        }
+        let core = self.taken(|| lists.resume(parked_worker, own, near))?;
         Some(Resumed {
             core,
             searching: false,
@@ -503,50 +395,56 @@ impl<C: Indexed> Idle<C> {
     }
 
     /// The worker waits no more and is about to end, unless a core was handed to it.
-    pub(crate) fn leave(&self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
-        self.lists.lock().leave(parked_worker)
+    pub(crate) fn leave(
+        &self,
+        parked_worker: &Arc<ParkedWorker<C>>,
+        own: Option<usize>,
+    ) -> Option<Resumed<C>> {
+        let mut lists = self.lists.lock();
+        let handed = Resumed::handed(parked_worker);
+        if handed.is_none() {
+            lists.leave(parked_worker, own);
+        }
+        handed
     }
 
-    /// Takes an idle core, for a thread that is not parked.
-    pub(crate) fn pop_idle(&self) -> Option<C> {
+    /// Takes an idle core, for a thread that is not parked, and is in cluster `near`.
+    pub(crate) fn pop_idle(&self, near: usize) -> Option<C> {
         let mut lists = self.lists.lock();
-        self.take_core(&mut lists)
+        self.taken(|| lists.take_any(near))
     }
 
     /// A core that its holder lets go of is idle, or retires. Gives the change of the counts.
     fn put(&self, lists: &mut Lists<C>, core: C) -> u64 {
         core.ends_work();
         if core.index() < self.num_wanted() {
-            lists.cores.push(core);
+            lists.add_core(core);
             return IDLE;
         }
-        lists.retired.push(core);
+        lists.retire(core);
         LIVE.wrapping_neg()
     }
 
-    fn take_core(&self, lists: &mut Lists<C>) -> Option<C> {
+    /// What `take` has taken with a core of the lists, unless the runtime is closed.
+    fn taken<T>(&self, take: impl FnOnce() -> Option<T>) -> Option<T> {
         if self.counts().closed() {
             return None;
         }
-        let core = lists.cores.pop()?;
-        core.begins_work();
+        let taken = take()?;
         self.counts.fetch_sub(IDLE, Ordering::SeqCst);
-        Some(core)
+        Some(taken)
     }
 
     /// Closes: nobody is given a core any more. All parked workers come back to be woken.
     pub(crate) fn close(&self) -> Vec<Arc<ParkedWorker<C>>> {
         self.counts.fetch_or(CLOSED, Ordering::SeqCst);
-        let mut lists = self.lists.lock();
-        let mut parked_workers = std::mem::take(&mut lists.parked);
-        parked_workers.extend(lists.with_driver.take());
-        parked_workers
+        self.lists.lock().take_workers()
     }
 
     /// Takes all idle cores: to start their workers, or, after `close`, to empty their queues.
     pub(crate) fn take_cores(&self) -> Vec<C> {
         let mut lists = self.lists.lock();
-        let cores = std::mem::take(&mut lists.cores);
+        let cores = lists.take_cores();
         cores.iter().for_each(C::begins_work);
         self.counts
             .fetch_sub(IDLE * cores.len() as u64, Ordering::SeqCst);
@@ -571,31 +469,18 @@ impl<C: Indexed> Idle<C> {
     /// Opens again, with the cores that are here. No worker may be left from before.
     pub(crate) fn reopen(&self) {
         let lists = self.lists.lock();
-        let counts = (IDLE + LIVE) * lists.cores.len() as u64;
+        let counts = (IDLE + LIVE) * lists.num_cores() as u64;
         self.counts.store(counts, Ordering::SeqCst);
     }
 }
 
-impl<C> Lists<C> {
-    /// A parked worker that was handed a core is in no list any more; any other is taken off its
-    /// list.
-    fn leave(&mut self, parked_worker: &Arc<ParkedWorker<C>>) -> Option<Resumed<C>> {
-        if let Some(core) = parked_worker.take_handed() {
-            return Some(Resumed {
-                core,
-                searching: true,
-            });
-        }
-        let is_it = |other: &Arc<ParkedWorker<C>>| Arc::ptr_eq(other, parked_worker);
-        if self.with_driver.as_ref().is_some_and(is_it) {
-            self.with_driver = None;
-            return None;
-        }
-        // From the end: who has seen work after it had parked is near it. Others come here when
-        // their timer or their keep-alive has ended.
-        if let Some(at) = self.parked.iter().rposition(is_it) {
-            self.parked.remove(at);
-        }
-        None
+impl<C> Resumed<C> {
+    /// A worker that was handed a core is in no list any more. Under the lock of `Idle`.
+    fn handed(parked_worker: &ParkedWorker<C>) -> Option<Resumed<C>> {
+        let core = parked_worker.take_handed()?;
+        Some(Resumed {
+            core,
+            searching: true,
+        })
     }
 }

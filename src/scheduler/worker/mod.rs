@@ -161,6 +161,7 @@ impl Drop for Held {
         if let Some(core) = self.shared.release() {
             self.shared.retire(core);
         }
+        self.shared.placement.unpin();
         self.shared.observer.worker_ends();
         this_thread::set_worker_of(None);
     }

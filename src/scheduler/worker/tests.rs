@@ -12,7 +12,7 @@ use crate::sync::atomic::Ordering;
 fn panics(searching: bool, work: impl FnOnce(&Worker)) {
     let shared = Shared::with_processors(2, Box::new(NoObserver)).unwrap();
     shared.services.leased.lock().netpoll = Some(Netpoll::new().unwrap());
-    let core = shared.workers.idle.pop_idle();
+    let core = shared.workers.idle.pop_idle(0);
     if searching {
         assert!(shared.workers.idle.begin_search());
     }
@@ -58,7 +58,7 @@ fn open_for(processors: usize, observer: Box<dyn Observer>) -> &'static Shared {
 /// A worker of an open scheduler that holds a core.
 fn works(processors: usize, work: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open(processors);
-    let core = shared.workers.idle.pop_idle();
+    let core = shared.workers.idle.pop_idle(0);
     run_as(shared, core, false, |worker| work(shared, worker));
 }
 
@@ -115,7 +115,7 @@ fn a_busy_worker_goes_on_after_what_was_left_to_it_unless_that_took_its_processo
 fn what_is_stolen_without_a_processor_is_listed() {
     for is_retaken in [false, true] {
         works(2, |shared, worker| {
-            let detached = shared.workers.idle.pop_idle().unwrap();
+            let detached = shared.workers.idle.pop_idle(0).unwrap();
             detached.processor.ownership.acquire(1);
             assert!(detached.processor.ownership.retake());
             detached.queue.push(token().1);
@@ -189,7 +189,7 @@ impl Observer for Stamps {
 fn a_poll_is_observed_if_a_switch_is_on_and_not_because_the_worker_searched() {
     for (searching, observed) in [(true, false), (false, true), (true, true)] {
         let shared = open_for(1, Box::new(Stamps));
-        let core = shared.workers.idle.pop_idle();
+        let core = shared.workers.idle.pop_idle(0);
         if searching {
             shared.workers.idle.begin_search_anyway();
         }

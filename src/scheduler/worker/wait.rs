@@ -57,6 +57,7 @@ impl Worker {
         self.parked_worker.set_with_driver(driver.is_some());
         let searching = self.is_searching();
         self.set_searching(false);
+        let own = core.as_ref().map(|core| core.index);
         let look = self.shared.workers.idle.park_worker(
             core,
             &self.parked_worker,
@@ -77,7 +78,7 @@ impl Worker {
         } else {
             drop(driver);
         }
-        self.resume(wakers, found, spare_ended)
+        self.resume(own, wakers, found, spare_ended)
     }
 
     /// Waits with the driver.
@@ -127,14 +128,21 @@ impl Worker {
         }
     }
 
-    /// Resumes, with a core if there is one, and calls the wakers that the wait has brought.
-    /// `found`: it resumes for work that it saw after it had parked. `spare_ended`: its keep-alive
+    /// Resumes, with a core if there is one, and calls the wakers that the wait has brought. `own`:
+    /// the processor that it had. `found`: it resumes for work that it saw after it had parked. `spare_ended`: its keep-alive
     /// has passed. True: go on; false: this thread ends.
-    fn resume(&self, mut wakers: Vec<Waker>, found: bool, spare_ended: bool) -> bool {
+    fn resume(
+        &self,
+        own: Option<usize>,
+        mut wakers: Vec<Waker>,
+        found: bool,
+        spare_ended: bool,
+    ) -> bool {
+        let idle = &self.shared.workers.idle;
         let up = if spare_ended {
-            self.shared.workers.idle.leave(&self.parked_worker)
+            idle.leave(&self.parked_worker, own)
         } else {
-            self.shared.workers.idle.unpark_worker(&self.parked_worker)
+            idle.unpark_worker(&self.parked_worker, own, self.shared.cluster_here())
         };
         if let Some(up) = up {
             // What it saw may have been left to its search, so it searches on, whatever the limit
@@ -142,7 +150,7 @@ impl Worker {
             // and resume in circles.
             let searches_on = found && !up.searching;
             if searches_on {
-                self.shared.workers.idle.begin_search_anyway();
+                idle.begin_search_anyway();
             }
             self.set_searching(up.searching || searches_on);
             self.heuristics
@@ -152,6 +160,7 @@ impl Worker {
             self.wake_all(wakers);
             return true;
         }
+        self.shared.placement.unpin();
         self.shared.call_wakers(&mut wakers);
         self.wakers.replace(wakers);
         let ends = spare_ended && self.shared.has_surplus_workers();

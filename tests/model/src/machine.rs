@@ -27,6 +27,7 @@ pub(crate) fn advance(time: Duration) {
 /// An execution begins. `single`: no runnables move in batches.
 pub(crate) fn reset(single: bool) {
     PASSED.store(0, SeqCst);
+    affinity::reset();
     SINGLE.store(single, SeqCst);
 }
 
@@ -62,6 +63,78 @@ pub(crate) fn step() {
     }
 }
 
+pub(crate) use crate::machine_source::{CpuSet, Topology, pinned};
+
+/// In place of `machine::affinity`: who runs where, for models that want to know.
+pub(crate) mod affinity {
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+    use std::io;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use super::CpuSet;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Thread {
+        Current,
+        Number(u32),
+    }
+
+    /// The masks of threads that were given one. `None`: nobody wants to know.
+    static MASKS: Mutex<Option<BTreeMap<u32, Vec<usize>>>> = Mutex::new(None);
+    static NUMBERS: AtomicU32 = AtomicU32::new(1);
+
+    crate::sync::thread_locals! {
+        static NUMBER: Cell<u32> = Cell::new(0);
+    }
+
+    /// From now on, until the execution ends.
+    pub(crate) fn track() {
+        *MASKS.lock().unwrap() = Some(BTreeMap::new());
+        NUMBERS.store(1, SeqCst);
+    }
+
+    pub(super) fn reset() {
+        *MASKS.lock().unwrap() = None;
+    }
+
+    /// The system's number of the calling thread: 1 for all, if nobody wants to know.
+    pub(crate) fn this_thread() -> u32 {
+        if MASKS.lock().unwrap().is_none() {
+            return 1;
+        }
+        NUMBER.with(|number| {
+            if number.get() == 0 {
+                number.set(NUMBERS.fetch_add(1, SeqCst));
+            }
+            number.get()
+        })
+    }
+
+    /// The mask of the calling thread. `None`: it was given none.
+    pub(crate) fn mask() -> Option<Vec<usize>> {
+        let number = this_thread();
+        MASKS.lock().unwrap().as_ref()?.get(&number).cloned()
+    }
+
+    pub(crate) fn pin(thread: Thread, cpus: &CpuSet) -> io::Result<()> {
+        let number = match thread {
+            Thread::Current => this_thread(),
+            Thread::Number(number) => number,
+        };
+        if let Some(masks) = &mut *MASKS.lock().unwrap() {
+            masks.insert(number, cpus.iter().collect());
+        }
+        Ok(())
+    }
+
+    /// Nobody knows.
+    pub(crate) fn current_cpu() -> Option<usize> {
+        None
+    }
+}
+
 /// In place of `scheduler::monitor::probe`: each thread that is asked about is blocked, and has used no CPU time. So the
 /// monitor takes a processor from whoever is in one poll at two looks.
 pub(crate) mod probe {
@@ -84,9 +157,8 @@ pub(crate) mod probe {
         }
     }
 
-    /// The name of a thread does not matter here.
     pub(crate) fn this_thread() -> u64 {
-        1
+        super::affinity::this_thread().into()
     }
 
     pub(crate) fn number(thread: u64) -> u64 {

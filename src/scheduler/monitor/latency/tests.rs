@@ -43,7 +43,7 @@ impl Computes {
         shared.closed.store(false, Ordering::SeqCst);
         shared.reset_classes();
         shared.reclassed(0);
-        let core = shared.workers.idle.pop_idle().unwrap();
+        let core = shared.workers.idle.pop_idle(0).unwrap();
         let spare = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
         shared.workers.idle.park_worker(None, &spare, false, false);
         for _ in 0..waiting {

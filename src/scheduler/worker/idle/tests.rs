@@ -12,11 +12,16 @@ impl Indexed for u32 {
     fn index(&self) -> usize {
         *self as usize
     }
+
+    /// Four processors to a cluster.
+    fn cluster(&self) -> usize {
+        *self as usize / 4
+    }
 }
 
 /// With these cores, and no worker yet.
 fn idle(cores: impl IntoIterator<Item = u32>) -> Idle<u32> {
-    let idle = Idle::new(usize::MAX);
+    let idle = Idle::new(usize::MAX, 1);
     cores.into_iter().for_each(|core| idle.add(core));
     idle
 }
@@ -79,10 +84,10 @@ fn idle_cores_are_counted_as_they_come_and_go() {
     assert_counts(&idle, 2, 0, 0, 0);
     idle.push_idle(5);
     assert_counts(&idle, 3, 0, 0, 0);
-    assert_eq!(idle.pop_idle(), Some(5));
+    assert_eq!(idle.pop_idle(0), Some(5));
     assert_counts(&idle, 2, 0, 0, 0);
-    assert_eq!((idle.pop_idle(), idle.pop_idle()), (Some(4), Some(3)));
-    assert_eq!(idle.pop_idle(), None);
+    assert_eq!((idle.pop_idle(0), idle.pop_idle(0)), (Some(4), Some(3)));
+    assert_eq!(idle.pop_idle(0), None);
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
@@ -92,7 +97,7 @@ fn counts_do_not_run_into_each_other() {
     const MANY: u32 = 100_000;
     let idle = idle(0..MANY);
     for _ in 0..3 {
-        assert!(idle.claim_another().is_some());
+        assert!(idle.claim_another(0).is_some());
     }
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
     idle.close();
@@ -115,21 +120,21 @@ fn a_submission_wakes_only_if_a_core_is_idle_and_nobody_searches() {
     assert_eq!(idle.after_submit(), Next::Nothing, "all are at work");
     idle.put_cores(vec![0, 1]);
     assert_eq!(idle.after_submit(), Next::Wake);
-    let first = for_a_thread(idle.claim());
+    let first = for_a_thread(idle.claim(0));
     assert_eq!(idle.after_submit(), Next::Nothing, "one searches already");
     idle.end_search();
     assert_eq!(idle.after_submit(), Next::Wake);
     idle.push_idle(first);
     idle.close();
     assert_eq!(idle.after_submit(), Next::Drain);
-    idle.claim_another();
+    idle.claim_another(0);
     assert_eq!(idle.after_submit(), Next::Drain);
 }
 
 #[test]
 fn a_submission_to_a_closed_runtime_is_taken_out_again_whoever_searches() {
     let idle = idle([0]);
-    assert!(idle.claim_another().is_some());
+    assert!(idle.claim_another(0).is_some());
     idle.close();
     assert_counts(&idle, 0, 1, 0, 0);
     assert_eq!(idle.after_submit(), Next::Drain);
@@ -141,29 +146,29 @@ fn a_submission_to_a_closed_runtime_is_taken_out_again_whoever_searches() {
 #[test]
 fn a_claim_is_refused_while_one_searches_or_when_no_core_is_idle() {
     let idle = idle([0, 1, 2]);
-    assert_eq!(for_a_thread(idle.claim()), 2);
+    assert_eq!(for_a_thread(idle.claim(0)), 2);
     assert_counts(&idle, 2, 1, 0, 0);
     for _ in 0..100 {
-        assert!(idle.claim().is_none());
+        assert!(idle.claim(0).is_none());
     }
     assert_counts(&idle, 2, 1, 0, 0);
     idle.end_search();
     assert_counts(&idle, 2, 0, 0, 0);
-    assert_eq!(for_a_thread(idle.claim()), 1);
+    assert_eq!(for_a_thread(idle.claim(0)), 1);
     idle.end_search();
-    assert_eq!(for_a_thread(idle.claim()), 0);
+    assert_eq!(for_a_thread(idle.claim(0)), 0);
     idle.end_search();
-    assert!(idle.claim().is_none());
+    assert!(idle.claim(0).is_none());
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
 #[test]
 fn another_claim_wakes_beside_searchers_and_gives_its_count_back_if_no_core_is_idle() {
     let idle = idle([0, 1]);
-    assert_eq!(for_a_thread(idle.claim_another()), 1);
-    assert_eq!(for_a_thread(idle.claim_another()), 0);
+    assert_eq!(for_a_thread(idle.claim_another(0)), 1);
+    assert_eq!(for_a_thread(idle.claim_another(0)), 0);
     assert_counts(&idle, 0, 2, 0, 0);
-    assert!(idle.claim_another().is_none());
+    assert!(idle.claim_another(0).is_none());
     assert_counts(&idle, 0, 2, 0, 0);
 }
 
@@ -171,12 +176,12 @@ fn another_claim_wakes_beside_searchers_and_gives_its_count_back_if_no_core_is_i
 fn a_closed_runtime_gives_no_core_away() {
     let idle = idle([0, 1]);
     idle.close();
-    assert!(idle.claim().is_none());
+    assert!(idle.claim(0).is_none());
     assert_counts(&idle, 2, 0, 0, 0);
-    assert!(idle.claim_another().is_none());
+    assert!(idle.claim_another(0).is_none());
     assert_counts(&idle, 2, 0, 0, 0);
-    assert_eq!(idle.pop_idle(), None);
-    assert!(idle.unpark_worker(&parked_worker()).is_none());
+    assert_eq!(idle.pop_idle(0), None);
+    assert!(idle.unpark_worker(&parked_worker(), None, 0).is_none());
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!(idle.take_cores().len(), 2);
     assert_counts(&idle, 0, 0, 0, 0);
@@ -193,10 +198,10 @@ fn the_worker_that_parked_last_is_woken_first() {
     idle.park_worker(Some(2), &second, false, false);
     assert_counts(&idle, 3, 0, 2, 3);
     for (expected, left) in [(&second, 2), (&first, 1), (&with_driver, 0)] {
-        let parked_worker = woken(idle.claim());
+        let parked_worker = woken(idle.claim(0));
         assert!(Arc::ptr_eq(&parked_worker, expected));
         assert_counts(&idle, left, 1, left.saturating_sub(1), left);
-        let resumed = idle.unpark_worker(&parked_worker).unwrap();
+        let resumed = idle.unpark_worker(&parked_worker, None, 0).unwrap();
         assert!(
             (resumed.core, resumed.searching) == (left as u32, true) && !parked_worker.has_handed()
         );
@@ -204,14 +209,14 @@ fn the_worker_that_parked_last_is_woken_first() {
     }
     assert_counts(&idle, 0, 0, 0, 0);
     idle.push_idle(3);
-    assert_eq!(for_a_thread(idle.claim()), 3);
+    assert_eq!(for_a_thread(idle.claim(0)), 3);
 }
 
 #[test]
 fn a_worker_that_parks_stops_searching() {
     let idle = idle([0]);
     let parked_worker = parked_worker();
-    assert_eq!(for_a_thread(idle.claim()), 0);
+    assert_eq!(for_a_thread(idle.claim(0)), 0);
     assert_counts(&idle, 0, 1, 0, 0);
     idle.park_worker(Some(0), &parked_worker, true, false);
     assert_counts(&idle, 1, 0, 1, 1);
@@ -227,11 +232,11 @@ fn who_gets_up_by_itself_takes_a_core_and_does_not_count_as_searching() {
     let (parked_worker, other) = (parked_worker(), parked_worker());
     idle.park_worker(None, &other, false, false);
     idle.park_worker(Some(7), &parked_worker, false, false);
-    let resumed = idle.unpark_worker(&parked_worker).unwrap();
+    let resumed = idle.unpark_worker(&parked_worker, Some(7), 0).unwrap();
     assert_eq!((resumed.core, resumed.searching), (7, false));
     assert_counts(&idle, 0, 0, 1, 1);
     // Without a core it leaves its parker all the same.
-    assert!(idle.unpark_worker(&other).is_none());
+    assert!(idle.unpark_worker(&other, None, 0).is_none());
     assert_counts(&idle, 0, 0, 0, 0);
 }
 
@@ -242,17 +247,17 @@ fn who_leaves_takes_a_core_only_if_it_was_given_one() {
     idle.park_worker(Some(0), &parked, false, false);
     idle.park_worker(None, &stays, false, false);
     idle.park_worker(Some(1), &driver, false, true);
-    assert!(idle.leave(&parked).is_none());
+    assert!(idle.leave(&parked, Some(0)).is_none());
     assert_counts(&idle, 2, 0, 1, 2);
     assert!(
         idle.has_driver(),
         "another one leaves, and not the one with the driver"
     );
-    assert!(idle.leave(&driver).is_none());
+    assert!(idle.leave(&driver, Some(1)).is_none());
     assert_counts(&idle, 2, 0, 1, 1);
     assert!(!idle.has_driver());
-    assert!(Arc::ptr_eq(&woken(idle.claim()), &stays));
-    let resumed = idle.leave(&stays).unwrap();
+    assert!(Arc::ptr_eq(&woken(idle.claim(0)), &stays));
+    let resumed = idle.leave(&stays, None).unwrap();
     assert_eq!((resumed.core, resumed.searching), (1, true));
     assert_counts(&idle, 1, 1, 0, 0);
 }
@@ -266,9 +271,9 @@ fn the_network_is_attended_by_whoever_sits_or_searches() {
     assert!(!idle.has_driver());
     idle.park_worker(None, &with_driver, false, true);
     assert!(idle.has_driver());
-    idle.leave(&with_driver);
+    idle.leave(&with_driver, None);
     assert!(!idle.has_driver());
-    assert!(idle.claim().is_some());
+    assert!(idle.claim(0).is_some());
     assert!(idle.has_driver());
     idle.park_worker(None, &with_driver, false, true);
     assert!(idle.has_driver());
@@ -277,12 +282,12 @@ fn the_network_is_attended_by_whoever_sits_or_searches() {
 #[test]
 fn a_core_for_which_no_thread_can_be_started_is_idle_again() {
     let idle = idle([0, 1]);
-    let core = for_a_thread(idle.claim());
+    let core = for_a_thread(idle.claim(0));
     assert_counts(&idle, 1, 1, 0, 0);
     idle.unclaim(core);
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!(idle.after_submit(), Next::Wake);
-    assert_eq!(for_a_thread(idle.claim()), core);
+    assert_eq!(for_a_thread(idle.claim(0)), core);
 }
 
 #[test]
@@ -331,13 +336,13 @@ fn at_the_end_all_parked_workers_come_back_to_be_woken() {
 fn it_is_settled_when_all_cores_are_idle_and_nobody_searches() {
     let idle = idle([0, 1]);
     assert!(idle.is_settled());
-    let core = for_a_thread(idle.claim());
+    let core = for_a_thread(idle.claim(0));
     assert!(!idle.is_settled());
     idle.push_idle(core);
     assert!(!idle.is_settled(), "one searches");
     idle.end_search();
     assert!(idle.is_settled());
-    assert!(idle.pop_idle().is_some());
+    assert!(idle.pop_idle(0).is_some());
     assert!(!idle.is_settled(), "a core is held");
     idle.close();
     assert!(!idle.is_settled());
@@ -352,14 +357,14 @@ fn idle_cores_retire_and_come_back() {
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!((idle.num_live(), idle.all_idle()), (2, true));
     assert_eq!(
-        (idle.pop_idle(), idle.pop_idle(), idle.pop_idle()),
+        (idle.pop_idle(0), idle.pop_idle(0), idle.pop_idle(0)),
         (Some(1), Some(0), None)
     );
     assert!(!idle.all_idle() && !idle.all_idle_but_one());
     assert_eq!(idle.set_wanted(3), 1);
     assert_counts(&idle, 1, 0, 0, 0);
     assert_eq!(idle.num_live(), 3);
-    assert_eq!((idle.pop_idle(), idle.pop_idle()), (Some(2), None));
+    assert_eq!((idle.pop_idle(0), idle.pop_idle(0)), (Some(2), None));
     let mut seen = Vec::new();
     idle.each_core(|core| seen.push(*core));
     assert_eq!(seen, [3], "it is retired still");
@@ -390,7 +395,7 @@ fn a_core_that_is_let_go_of_retires_if_it_is_not_wanted() {
         way(&idle, 1);
         assert_eq!((idle.num_live(), idle.num_idle()), (1, 1));
         assert!(idle.is_settled() && idle.all_idle());
-        assert_eq!((idle.pop_idle(), idle.pop_idle()), (Some(0), None));
+        assert_eq!((idle.pop_idle(0), idle.pop_idle(0)), (Some(0), None));
     }
 }
 
@@ -401,12 +406,12 @@ fn a_core_that_is_wanted_again_while_it_is_held_stays() {
     assert_eq!(idle.set_wanted(1), 0);
     assert_eq!(idle.set_wanted(2), 0);
     idle.push_idle(1);
-    assert_eq!((idle.num_live(), idle.pop_idle()), (2, Some(1)));
+    assert_eq!((idle.num_live(), idle.pop_idle(0)), (2, Some(1)));
 }
 
 #[test]
 fn a_new_core_is_idle_or_retired() {
-    let idle = Idle::new(1);
+    let idle = Idle::new(1, 1);
     idle.add(0);
     idle.add(1);
     assert_eq!((idle.num_live(), idle.num_idle()), (1, 1));
@@ -418,11 +423,11 @@ fn a_new_core_is_idle_or_retired() {
 fn what_is_opened_again_gives_its_cores_away_as_before() {
     let idle = idle([0, 1]);
     idle.close();
-    assert_eq!(idle.pop_idle(), None);
+    assert_eq!(idle.pop_idle(0), None);
     idle.reopen();
     assert_counts(&idle, 2, 0, 0, 0);
     assert_eq!(idle.after_submit(), Next::Wake);
-    assert_eq!(for_a_thread(idle.claim()), 1);
+    assert_eq!(for_a_thread(idle.claim(0)), 1);
     assert_counts(&idle, 1, 1, 0, 0);
 }
 
@@ -442,4 +447,185 @@ fn the_last_searcher_looks_for_all() {
     assert_eq!(idle.end_search(), Look::Due);
     idle.begin_search_anyway();
     assert_eq!(idle.park_worker(None, &worker, true, true), Look::Due);
+}
+
+/// Cores that somebody holds, in clusters of four.
+fn busy_in_clusters(clusters: u32) -> Idle<u32> {
+    let idle = Idle::new(usize::MAX, clusters as usize);
+    (0..4 * clusters).for_each(|core| idle.add(core));
+    idle.take_cores();
+    idle
+}
+
+/// Parks a worker with each of these cores.
+fn park<const N: usize>(idle: &Idle<u32>, cores: [u32; N]) -> [Arc<ParkedWorker<u32>>; N] {
+    cores.map(|core| {
+        let worker = parked_worker();
+        idle.park_worker(Some(core), &worker, false, false);
+        worker
+    })
+}
+
+/// A claim from this cluster: whom it wakes is to be this worker, with this core.
+#[track_caller]
+fn assert_claims(idle: &Idle<u32>, near: usize, worker: &Arc<ParkedWorker<u32>>, core: u32) {
+    let claimed = woken(idle.claim(near));
+    assert!(Arc::ptr_eq(&claimed, worker), "another worker");
+    let resumed = idle.unpark_worker(&claimed, None, near).unwrap();
+    assert_eq!((resumed.core, resumed.searching), (core, true));
+    idle.end_search();
+}
+
+#[test]
+fn whoever_wakes_a_worker_takes_the_core_that_it_had() {
+    let idle = busy(0..8);
+    let [a, b, c] = park(&idle, [5, 1, 3]);
+    // A core and a worker that nobody has are left for later.
+    let spare = parked_worker();
+    idle.park_worker(None, &spare, false, false);
+    idle.push_idle(7);
+    assert_counts(&idle, 4, 0, 4, 4);
+    assert_claims(&idle, 0, &c, 3);
+    assert_claims(&idle, 0, &b, 1);
+    assert_claims(&idle, 0, &a, 5);
+    assert_claims(&idle, 0, &spare, 7);
+    assert_counts(&idle, 0, 0, 0, 0);
+}
+
+#[test]
+fn the_worker_with_the_driver_is_woken_last_and_with_its_own_core() {
+    let idle = busy(0..8);
+    let (driver, spare) = (parked_worker(), parked_worker());
+    idle.park_worker(Some(2), &driver, false, true);
+    idle.push_idle(4);
+    assert_claims(&idle, 0, &driver, 2);
+    // Its core goes to a worker that waits for one, if there is no other.
+    idle.park_worker(Some(2), &driver, false, true);
+    idle.park_worker(None, &spare, false, false);
+    assert_claims(&idle, 0, &spare, 4);
+    idle.park_worker(None, &spare, false, false);
+    assert_claims(&idle, 0, &spare, 2);
+    assert!(idle.claim(0).is_none());
+    idle.push_idle(6);
+    assert_claims(&idle, 0, &driver, 6);
+    assert_counts(&idle, 0, 0, 0, 0);
+}
+
+#[test]
+fn who_resumes_by_itself_takes_its_own_core_from_among_others() {
+    let idle = busy(0..8);
+    let [a, b, c, d] = park(&idle, [0, 1, 2, 3]);
+    let driver = parked_worker();
+    idle.park_worker(Some(4), &driver, false, true);
+    idle.push_idle(5);
+    for (worker, own) in [(&b, 1), (&d, 3), (&a, 0), (&driver, 4)] {
+        let resumed = idle.unpark_worker(worker, Some(own), 0).unwrap();
+        assert_eq!((resumed.core as usize, resumed.searching), (own, false));
+    }
+    assert!(!idle.has_driver());
+    assert_claims(&idle, 0, &c, 2);
+    assert_eq!(for_a_thread(idle.claim(0)), 5);
+}
+
+/// Its core was given to another: any will do, one that is nobody's first, and of those that are
+/// the one that has waited for the longest.
+#[test]
+fn whose_core_is_gone_takes_another() {
+    let idle = busy(0..8);
+    let [a, b, c] = park(&idle, [0, 1, 2]);
+    assert_eq!(idle.pop_idle(0), Some(0), "nobody's is there");
+    idle.push_idle(7);
+    assert_counts(&idle, 3, 0, 3, 3);
+    assert_eq!(idle.unpark_worker(&a, Some(0), 0).unwrap().core, 7);
+    idle.park_worker(None, &a, false, false);
+    assert_eq!(idle.unpark_worker(&a, None, 0).unwrap().core, 1);
+    assert_counts(&idle, 1, 0, 2, 2);
+    assert_claims(&idle, 0, &c, 2);
+    assert!(idle.unpark_worker(&b, Some(1), 0).is_none());
+    assert_counts(&idle, 0, 0, 0, 0);
+    // With the driver's core it is the same, when nothing else is there.
+    idle.park_worker(Some(6), &b, false, true);
+    assert_eq!(idle.pop_idle(0), Some(6));
+    assert!(idle.has_driver());
+    assert!(idle.unpark_worker(&b, Some(6), 0).is_none());
+    assert!(!idle.has_driver());
+}
+
+/// Another worker has parked with the core meanwhile.
+#[test]
+fn a_worker_takes_no_core_for_its_own_that_another_has_parked_with() {
+    let idle = busy(0..8);
+    let [first] = park(&idle, [3]);
+    assert_eq!(idle.pop_idle(0), Some(3));
+    let [second] = park(&idle, [3]);
+    assert!(idle.leave(&first, Some(3)).is_none());
+    assert_counts(&idle, 1, 0, 1, 1);
+    assert_claims(&idle, 0, &second, 3);
+}
+
+#[test]
+fn a_processor_that_retires_leaves_its_worker() {
+    let idle = busy(0..4);
+    let [a, b] = park(&idle, [1, 3]);
+    assert_eq!(idle.set_wanted(2), 0);
+    assert_counts(&idle, 1, 0, 2, 2);
+    assert_claims(&idle, 0, &a, 1);
+    assert!(idle.claim(0).is_none());
+    assert_eq!(idle.set_wanted(4), 1);
+    assert_claims(&idle, 0, &b, 3);
+}
+
+#[test]
+fn a_worker_of_the_claimer_s_cluster_is_woken_first() {
+    let idle = busy_in_clusters(3);
+    let [far, near, nearest, last] = park(&idle, [0, 4, 6, 8]);
+    assert_claims(&idle, 1, &nearest, 6);
+    assert_claims(&idle, 1, &near, 4);
+    // Nobody is there any more: one of any other cluster.
+    assert_claims(&idle, 1, &far, 0);
+    assert_claims(&idle, 1, &last, 8);
+    assert!(idle.claim(1).is_none());
+    // A pair of another cluster comes before what is nobody's.
+    let [far] = park(&idle, [9]);
+    let spare = parked_worker();
+    idle.park_worker(None, &spare, false, false);
+    idle.push_idle(5);
+    assert_claims(&idle, 1, &far, 9);
+    assert_claims(&idle, 1, &spare, 5);
+}
+
+#[test]
+fn a_core_is_taken_from_a_worker_of_the_same_cluster_if_it_must_be() {
+    let idle = busy_in_clusters(2);
+    park(&idle, [0, 4, 5]);
+    assert_eq!(idle.pop_idle(1), Some(4));
+    assert_eq!(idle.pop_idle(1), Some(5));
+    assert_eq!(idle.pop_idle(1), Some(0));
+    assert_counts(&idle, 0, 0, 3, 3);
+}
+
+/// The worker that had the driver has left it, and has not come to take its core yet.
+#[test]
+fn whoever_has_the_driver_next_leaves_its_core_to_the_last_one() {
+    for claims in [false, true] {
+        let idle = busy(0..8);
+        let (last, next) = (parked_worker(), parked_worker());
+        idle.park_worker(Some(0), &last, false, true);
+        idle.park_worker(Some(1), &next, false, true);
+        assert_counts(&idle, 2, 0, 1, 2);
+        if claims {
+            assert_claims(&idle, 0, &last, 0);
+            assert_claims(&idle, 0, &next, 1);
+        } else {
+            for (worker, own) in [(&last, 0), (&next, 1)] {
+                let resumed = idle.unpark_worker(worker, Some(own), 0).unwrap();
+                assert_eq!((resumed.core as usize, resumed.searching), (own, false));
+            }
+        }
+        assert_counts(&idle, 0, 0, 0, 0);
+        // The same of a spare.
+        idle.park_worker(None, &last, false, true);
+        idle.park_worker(Some(1), &next, false, true);
+        assert!(idle.unpark_worker(&last, None, 0).is_some());
+    }
 }

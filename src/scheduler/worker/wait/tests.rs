@@ -27,14 +27,14 @@ fn open() -> &'static Shared {
 /// A worker that holds the core.
 fn worker(f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = shared.workers.idle.pop_idle();
+    let core = shared.workers.idle.pop_idle(0);
     run_as(shared, core, false, |worker| f(shared, worker));
 }
 
 /// A worker without a core. `lies`: one is idle, else another one holds it.
 fn spare(lies: bool, f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = (!lies).then(|| shared.workers.idle.pop_idle().unwrap());
+    let core = (!lies).then(|| shared.workers.idle.pop_idle(0).unwrap());
     run_as(shared, None, false, |worker| f(shared, worker));
     drop(core);
 }
@@ -202,7 +202,7 @@ fn a_core_that_was_handed_over_ends_any_wait() {
     for sits in [true, false] {
         spare(true, |shared, worker| {
             let driver = worker.netpoll.try_driver().unwrap();
-            let core = shared.workers.idle.pop_idle().unwrap();
+            let core = shared.workers.idle.pop_idle(0).unwrap();
             shared.workers.idle.begin_search_anyway();
             worker.parked_worker.hand(core);
             let mut wakers = Vec::new();
@@ -213,7 +213,7 @@ fn a_core_that_was_handed_over_ends_any_wait() {
                 assert!(!worker.park_on_thread(true, &mut wakers));
                 drop(driver);
             }
-            assert!(worker.resume(wakers, false, false));
+            assert!(worker.resume(None, wakers, false, false));
             assert!(this_thread::holds_core() && worker.is_searching());
         });
     }

@@ -56,7 +56,7 @@ fn held_back(flaw: Option<Flaw>) -> usize {
     explore(3, move || {
         let shared = Arc::new(Shared {
             held_back: HeldBack::new(1),
-            idle: Idle::new(1),
+            idle: Idle::new(1, 1),
             counted: AtomicBool::new(false),
         });
         shared.held_back.begin(&shared.counted);
@@ -66,7 +66,7 @@ fn held_back(flaw: Option<Flaw>) -> usize {
         };
         let hole = (flaw == Some(Flaw::PollHasNoFence)).then_some(Hole::NoFence);
         if with_hole(hole, || shared.held_back.end(&shared.counted)) {
-            match shared.idle.claim() {
+            match shared.idle.claim(0) {
                 Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
                 Some(Claim::Thread(_)) => unreachable!("its worker is parked too"),
                 None => {}
@@ -104,7 +104,7 @@ fn work(shared: &Shared, flaw: Option<Flaw>) {
         }
         let up = shared
             .idle
-            .unpark_worker(&parked_worker)
+            .unpark_worker(&parked_worker, Some(0), 0)
             .expect("its core is idle");
         if up.searching {
             shared.idle.end_search();

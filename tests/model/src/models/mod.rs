@@ -15,6 +15,7 @@ mod lift;
 mod model;
 mod next_slot;
 mod observer;
+mod placement;
 mod queue;
 #[cfg(feature = "net")]
 mod reactor;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> Vec<Check> {
         held_back::CHECKS,
         resize::CHECKS,
         by_class::CHECKS,
+        placement::CHECKS,
         blocking::CHECKS,
         next_slot::CHECKS,
         timers::CHECKS,

@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use super::book::Book;
-use crate::machine;
+use crate::machine::{self, Topology};
 use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::lifecycle::threads::Context;
 use crate::scheduler::lifecycle::{CountedWorker, settings};
@@ -17,7 +17,7 @@ use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::observer::Observer;
 use crate::scheduler::processor::{Core, Processor, Submitted};
 use crate::scheduler::submit::{OnPool, OnWorkers};
-use crate::scheduler::{Shared, monitor, this_thread, worker};
+use crate::scheduler::{Placement, Shared, monitor, this_thread, worker};
 use crate::sync::thread;
 use crate::sync::{self, Arc, Condvar, Mutex};
 use crate::tasks::priority::Class;
@@ -45,6 +45,8 @@ pub(super) struct Plan {
     pub(super) rounds: usize,
     /// So many spares end.
     pub(super) keep_alives: usize,
+    /// Workers are pinned to so many CPUs. Zero: to none.
+    pub(super) pinned: usize,
     /// The edit of `twins.txt` that is in force.
     pub(super) twin: Option<&'static str>,
 }
@@ -136,7 +138,14 @@ pub(super) fn run(plan: Plan, scene: impl FnOnce(&Model)) {
     thread::grant_timeouts([plan.rounds, plan.keep_alives]);
     twin::set(plan.twin);
     let room = plan.processors + plan.more_processors;
-    let shared = Shared::leak(room, Box::new(Blind)).expect("it is the first");
+    let placement = match plan.pinned {
+        0 => Placement::flat(),
+        cpus => {
+            machine::affinity::track();
+            Placement::new(Arc::new(Topology::new(&[])), Some((0..cpus).collect()))
+        }
+    };
+    let shared = Shared::leak(room, placement, Box::new(Blind)).expect("it is the first");
     let lease = Arc::new(Lease { shared });
     let settings = Arc::new(settings(plan.processors, room));
     let netpoll = Netpoll::new().expect("this kernel refuses nothing");
@@ -183,6 +192,7 @@ fn settings(processors: usize, room: usize) -> Settings {
         seed: Some(1),
         retakes: true,
         background_limit: Some(1),
+        placement: Placement::flat(),
     }
 }
 
@@ -349,7 +359,7 @@ impl Model {
 
     /// Starts a worker for an idle core, if there is one.
     pub(super) fn start_worker(&self) -> Option<()> {
-        let core = self.shared.workers.idle.pop_idle()?;
+        let core = self.shared.workers.idle.pop_idle(0)?;
         self.start_on(core)
     }
 
@@ -380,7 +390,7 @@ impl Model {
         number: usize,
         body: impl FnOnce(&Model) + Send + 'static,
     ) {
-        let core = self.shared.workers.idle.pop_idle();
+        let core = self.shared.workers.idle.pop_idle(0);
         let core = core.expect("a core is idle");
         assert!(self.shared.count_remote_spawn(), "nobody has closed yet");
         (core.queue).push(self.classed(class, number, body));

@@ -60,8 +60,8 @@ fn acquiring(twin: Option<&'static str>) -> usize {
             let (has_acquired, is_checked) = (Event::default(), Event::default());
             let (acquired, checked) = (has_acquired.clone(), is_checked.clone());
             // The cores are taken from the last.
-            let first = model.shared.workers.idle.pop_idle().expect("all are idle");
-            let second = model.shared.workers.idle.pop_idle().expect("all are idle");
+            let first = model.shared.workers.idle.pop_idle(0).expect("all are idle");
+            let second = model.shared.workers.idle.pop_idle(0).expect("all are idle");
             model.shared.take_back(first, false);
             model.thread(move |model| {
                 this_thread::set_worker_of(Some(model.shared));
@@ -92,7 +92,7 @@ fn retiring(twin: Option<&'static str>) -> usize {
         run(plan, |model| {
             let resized = Event::default();
             let is_resized = resized.clone();
-            let first = model.shared.workers.idle.pop_idle().expect("all are idle");
+            let first = model.shared.workers.idle.pop_idle(0).expect("all are idle");
             begin(model, move |model, begun| {
                 begun.set();
                 is_resized.wait();
@@ -136,7 +136,7 @@ fn stuck(twin: Option<&'static str>) -> usize {
     explore(1, move || {
         let plan = Plan::new(2, 2, twin);
         run(plan, |model| {
-            let first = model.shared.workers.idle.pop_idle().expect("all are idle");
+            let first = model.shared.workers.idle.pop_idle(0).expect("all are idle");
             begin(model, |model, begun| {
                 model.spawn(1);
                 begun.set();

@@ -148,7 +148,7 @@ fn woken_too_soon(submitters: usize) -> usize {
 fn vain_claim(late: bool) -> usize {
     explore(3, move || {
         let place = Arc::new(Place {
-            idle: Idle::new(1),
+            idle: Idle::new(1, 1),
             queue: Queue::new(),
             done: AtomicBool::new(false),
         });
@@ -160,7 +160,7 @@ fn vain_claim(late: bool) -> usize {
                 Place::claim_and_work
             },
             |place| {
-                if let Some(core) = place.idle.pop_idle() {
+                if let Some(core) = place.idle.pop_idle(0) {
                     place.work(core, false);
                 }
             },
@@ -196,7 +196,7 @@ struct Place {
 
 impl Place {
     fn claim_and_work(&self) {
-        match self.idle.claim() {
+        match self.idle.claim(0) {
             None => {}
             Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
             Some(Claim::Thread(core)) => self.work(core, true),
@@ -206,7 +206,7 @@ impl Place {
     /// As if `claim` counted and uncounted its search without the lock.
     fn claim_late_and_work(&self) {
         self.idle.begin_search_anyway();
-        match self.idle.pop_idle() {
+        match self.idle.pop_idle(0) {
             Some(core) => self.work(core, true),
             None => _ = self.idle.end_search(),
         }
@@ -227,7 +227,7 @@ impl Place {
             if is_done() {
                 return;
             }
-            match self.idle.unpark_worker(&parked_worker) {
+            match self.idle.unpark_worker(&parked_worker, Some(0), 0) {
                 Some(up) => (core, searching) = (up.core, up.searching),
                 None => return,
             }

@@ -1,0 +1,99 @@
+//! A worker and its processor stay together, and with it stays the CPU that it is pinned to.
+
+use super::DEADLOCK;
+use super::model::{Event, Plan, begin, retake, run};
+use crate::checker::explore;
+use crate::machine::affinity;
+use crate::runner::Check;
+use crate::scheduler::{enter_blocking, this_thread};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::model("pair-resumes", || pair_resumes(None)),
+    Check::twin("pair-resumes/own-first", DEADLOCK, || {
+        pair_resumes(Some("own-first"))
+    })
+    // Under loom the worker goes round in circles.
+    .shuttle_only(),
+    Check::model("pinned-retaken", || pinned_retaken(None)),
+    Check::twin("pinned-retaken/reclaim-waits-not", ELSEWHERE, || {
+        pinned_retaken(Some("reclaim-waits-not"))
+    }),
+    Check::twin("pinned-retaken/reclaim-doubts-not", ELSEWHERE, || {
+        pinned_retaken(Some("reclaim-doubts-not"))
+    }),
+    Check::model("pinned-blocking", || pinned_blocking(None)),
+    Check::twin("pinned-blocking/stays-pinned", ELSEWHERE, || {
+        pinned_blocking(Some("blocker-stays-pinned"))
+    }),
+];
+
+const CPUS: usize = 2;
+const ELSEWHERE: &str = "a thread is on the wrong CPUs";
+
+/// Who holds a processor is on its CPU. Who holds none may be on all.
+fn assert_placed() {
+    let expected = match this_thread::processor_index() {
+        Some(index) => vec![index % CPUS],
+        None => (0..CPUS).collect(),
+    };
+    assert_eq!(affinity::mask(), Some(expected), "{ELSEWHERE}");
+}
+
+/// Somebody claims a worker with its core, while the worker comes back from the driver by itself and looks for a core.
+fn pair_resumes(twin: Option<&'static str>) -> usize {
+    explore(1, move || {
+        let plan = Plan {
+            driver: true,
+            ..Plan::new(2, 2, twin)
+        };
+        run(plan, |model| {
+            model.start_workers();
+            model.thread(|model| model.shared.wake_driver());
+            model.spawn(0);
+            model.spawn(1);
+        });
+    })
+}
+
+/// A poll returns while its processor is retaken, and its worker gets another one before the monitor is done.
+fn pinned_retaken(twin: Option<&'static str>) -> usize {
+    explore(1, move || {
+        let plan = Plan {
+            pinned: CPUS,
+            ..Plan::new(2, 2, twin)
+        };
+        run(plan, |model| {
+            let is_done = Event::default();
+            let done = is_done.clone();
+            begin(model, |_, begun| begun.set());
+            model.thread(move |model| {
+                model.spawn_with(1, move |_| {
+                    is_done.wait();
+                    assert_placed();
+                });
+            });
+            retake(&mut model.monitor(), model, 0);
+            done.set();
+        });
+    })
+}
+
+/// A task blocks, and says so, and goes on with a processor or without one.
+fn pinned_blocking(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        let plan = Plan {
+            pinned: CPUS,
+            ..Plan::new(1, 2, twin)
+        };
+        run(plan, |model| {
+            model.start_worker_with(0, |model| {
+                assert_placed();
+                model.spawn_with(1, |_| assert_placed());
+                let blocking = enter_blocking();
+                assert_placed();
+                drop(blocking);
+                assert_placed();
+            });
+        });
+    })
+}
