@@ -68,7 +68,7 @@ fn run<R: Runtime>(args: &[String]) -> Vec<f64> {
         Some("blocking") => neighbours(&runtime, &stopping, 3, block::<R>),
         _ => Vec::new(),
     };
-    let sampler = Sampler::start(WORKERS);
+    let sampler = Sampler::start(Arc::new(WORKERS.into()));
     let began = Instant::now();
     let mut number = 0;
     while began.elapsed() < Duration::from_secs(SECONDS) {
