@@ -196,8 +196,8 @@ fn house(twin: Option<&'static str>) -> usize {
             model.thread(|model| (0..4).for_each(|number| model.spawn(number)));
             model.thread(|model| (12..18).for_each(|number| model.spawn(number)));
             for wanted in [4, 1, 3, 2] {
-                let shared = model.shared;
-                shared.set_num_processors(wanted, || true).expect("there is room");
+                // An error: it has closed meanwhile.
+                let _ = model.shared.set_num_processors(wanted, || true);
             }
         });
     })
