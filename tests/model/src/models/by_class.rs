@@ -55,7 +55,9 @@ pub(super) const CHECKS: &[Check] = &[
         blocking(false, Some("permit-is-kept"))
     }),
     Check::model("permit-ends", || ends(None)),
-    Check::twin("permit-ends/tears", COUNTED, || ends(Some("permit-end-tears"))),
+    Check::twin("permit-ends/tears", COUNTED, || {
+        ends(Some("permit-end-tears"))
+    }),
     Check::twin("permit-ends/of-any-poll", COUNTED, || {
         ends(Some("permit-end-of-any-poll"))
     }),
@@ -184,7 +186,7 @@ fn blocking(announced: bool, twin: Option<&'static str>) -> usize {
 struct Shared {
     permits: Permits,
     queue: BackgroundQueue<u32>,
-    idle: Idle<u32>,
+    idle: Idle<()>,
     permit: AtomicU64,
 }
 
@@ -201,7 +203,7 @@ fn permit(poll: Option<Hole>, worker: Option<Hole>, flaw: Option<&'static str>) 
         let shared = Arc::new(Shared {
             permits: Permits::new(1),
             queue: BackgroundQueue::new(),
-            idle: Idle::new(),
+            idle: Idle::new(1, 1),
             permit: AtomicU64::new(0),
         });
         assert!(shared.permits.reserve());
@@ -212,7 +214,7 @@ fn permit(poll: Option<Hole>, worker: Option<Hole>, flaw: Option<&'static str>) 
         };
         let ended = with_hole(poll, || shared.permits.end_of(&shared.permit, 5));
         if ended && shared.is_due() {
-            match shared.idle.claim() {
+            match shared.idle.claim(0) {
                 Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
                 Some(Claim::Thread(_)) => unreachable!("its worker is parked too"),
                 None => {}
@@ -226,7 +228,7 @@ fn permit(poll: Option<Hole>, worker: Option<Hole>, flaw: Option<&'static str>) 
 fn work(shared: &Shared, hole: Option<Hole>) {
     let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
     let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
-    let mut core = Some(0);
+    let mut core = Some(());
     assert!(shared.queue.push_if(1, 7, |_| true).is_ok());
     loop {
         if shared.is_due() && shared.permits.reserve() {
@@ -242,7 +244,7 @@ fn work(shared: &Shared, hole: Option<Hole>) {
                 parked_worker.park(None);
             }
         }
-        let up = (shared.idle.unpark_worker(&parked_worker)).expect("its core is idle");
+        let up = (shared.idle.unpark_worker(&parked_worker, Some(0), 0)).expect("its core is idle");
         if up.searching {
             shared.idle.end_search();
         }
@@ -326,7 +328,11 @@ fn reclassed(flaw: Option<&'static str>) -> usize {
         let pushed = pusher.join().expect("it ends");
         let popped = worker.join().expect("it ends");
         let out = [extracted, pushed, popped];
-        assert_eq!(out.into_iter().flatten().collect::<Vec<_>>(), [7], "{BEHIND}");
+        assert_eq!(
+            out.into_iter().flatten().collect::<Vec<_>>(),
+            [7],
+            "{BEHIND}"
+        );
         assert_eq!(queue.len(), 0);
     })
 }

@@ -83,7 +83,10 @@ pub(super) const CHECKS: &[Check] = &[
 /// One submitter while the only worker parks; or, `driver`, begins to wait with the driver.
 fn submit(driver: bool, twin: Option<&'static str>) -> usize {
     explore(3 - usize::from(driver), move || {
-        let plan = Plan { driver, ..Plan::new(1, 1, twin) };
+        let plan = Plan {
+            driver,
+            ..Plan::new(1, 1, twin)
+        };
         run(plan, |model| {
             model.start_workers();
             model.spawn(0);
@@ -127,7 +130,10 @@ fn wake_budget(twin: Option<&'static str>) -> usize {
 /// its wait with the driver ends for nothing.
 fn woken_too_soon(submitters: usize) -> usize {
     explore(3, move || {
-        let plan = Plan { driver: true, ..Plan::new(1, 2, None) };
+        let plan = Plan {
+            driver: true,
+            ..Plan::new(1, 2, None)
+        };
         run(plan, |model| {
             model.start_workers();
             if submitters == 2 {
@@ -180,6 +186,12 @@ fn vain_claim(late: bool) -> usize {
         }
         assert!(place.queue.is_empty(), "the token is lost");
     })
+}
+
+impl Indexed for u32 {
+    fn index(&self) -> usize {
+        *self as usize
+    }
 }
 
 impl Indexed for () {
@@ -249,12 +261,12 @@ fn last_searcher(twin: Option<&'static str>) -> usize {
     explore(2, move || {
         crate::twin::set(twin);
         let pair = Arc::new(Pair {
-            idle: Idle::new(2),
+            idle: Idle::new(2, 1),
             queue: Queue::new(),
             found: AtomicUsize::new(0),
         });
-        for _ in 0..2 {
-            pair.idle.add(());
+        for core in 0..2 {
+            pair.idle.add(core);
         }
         let cores = pair.idle.take_cores();
         let searchers: Vec<_> = cores
@@ -279,14 +291,14 @@ fn last_searcher(twin: Option<&'static str>) -> usize {
 }
 
 struct Pair {
-    idle: Idle<()>,
+    idle: Idle<u32>,
     queue: Queue<&'static str>,
     found: AtomicUsize,
 }
 
 impl Pair {
     fn claim_and_work(&self) {
-        match self.idle.claim() {
+        match self.idle.claim(0) {
             None => {}
             Some(Claim::Worker(parked_worker)) => parked_worker.unpark(),
             Some(Claim::Thread(core)) => self.work(core),
@@ -294,7 +306,7 @@ impl Pair {
     }
 
     /// Searches until it has a token, with which it keeps its core, or both are found.
-    fn work(&self, mut core: ()) {
+    fn work(&self, mut core: u32) {
         let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
         let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
         let is_done = || self.found.load(Ordering::Relaxed) == 2;
@@ -308,7 +320,10 @@ impl Pair {
             if is_done() {
                 return;
             }
-            match self.idle.unpark_worker(&parked_worker) {
+            match self
+                .idle
+                .unpark_worker(&parked_worker, Some(core as usize), 0)
+            {
                 Some(up) => (core, searching) = (up.core, up.searching),
                 None => return,
             }
@@ -347,7 +362,10 @@ fn marks_churn(twin: Option<&'static str>) -> usize {
     const WORKERS: usize = 4;
     const PARENTS: usize = WORKERS - 1;
     explore_at_length(0, move || {
-        let plan = Plan { single: true, ..Plan::new(WORKERS, 3 * PARENTS, twin) };
+        let plan = Plan {
+            single: true,
+            ..Plan::new(WORKERS, 3 * PARENTS, twin)
+        };
         run(plan, |model| {
             model.start_workers();
             let parent = |model: &Model, number: usize| {
@@ -366,7 +384,10 @@ fn marks_churn(twin: Option<&'static str>) -> usize {
 /// A spare's keep-alive passes while it is given a core.
 fn spare_ends(twin: Option<&'static str>) -> usize {
     explore(3, move || {
-        let plan = Plan { keep_alives: 1, ..Plan::new(1, 1, twin) };
+        let plan = Plan {
+            keep_alives: 1,
+            ..Plan::new(1, 1, twin)
+        };
         run(plan, |model| {
             model.start_spare();
             model.spawn(0);
@@ -379,7 +400,11 @@ fn spare_ends(twin: Option<&'static str>) -> usize {
 fn conserving(twin: Option<&'static str>) -> usize {
     const WORKERS: usize = 4;
     explore_at_length(0, move || {
-        let plan = Plan { blockers: WORKERS - 1, single: true, ..Plan::new(WORKERS, 20, twin) };
+        let plan = Plan {
+            blockers: WORKERS - 1,
+            single: true,
+            ..Plan::new(WORKERS, 20, twin)
+        };
         run(plan, |model| {
             model.start_workers();
             model.thread(|model| (0..10).for_each(|number| model.spawn(number)));
