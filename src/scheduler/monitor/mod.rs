@@ -34,7 +34,7 @@
 //!
 //! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some
 //!    processor is idle; for sleeping, that all is quiet. Only then it parks.
-//! 2. A processor is taken from the idle ones (`Idle::take_core`, a read-modify-write on the
+//! 2. A processor is taken from the idle ones (`Idle::taken`, a read-modify-write on the
 //!    counts, by its worker or by whoever hands it to that worker). Then the worker acquires it
 //!    (`Shared::acquire`), fences, reads `sleep_state`, and if it is [`DOZING`], the counts.
 //!

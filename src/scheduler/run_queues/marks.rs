@@ -9,7 +9,7 @@
 //!
 //! 1. Whoever takes a core out of the lists of [`Idle`](crate::scheduler::worker::idle::Idle), for
 //!    itself or for the worker that it wakes, marks the place, under the lock of these lists
-//!    (`Idle::take_core`, `Idle::take_cores`). Nobody else can push there, and nobody pushes
+//!    (`Lists::take_for_work`, `Idle::take_cores`). Nobody else can push there, and nobody pushes
 //!    before.
 //! 2. Whoever puts a core back looks at the core's queue, and takes the mark off if it is empty,
 //!    under the same lock and before `counts` tells of it (`Idle::put`). A queue that its owner

@@ -298,15 +298,15 @@ impl Worker {
     /// timers.
     #[cold]
     fn maintenance(&self, index: usize, everywhere: bool) -> Option<Runnable> {
+        if index >= self.shared.workers.idle.num_wanted() {
+            self.retire_processor();
+            return None;
+        }
         if self.special.get() & CLASSED != 0 {
             return self.find_by_class(index);
         }
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         if everywhere {
-            if index >= self.shared.workers.idle.num_wanted() {
-                self.retire_processor();
-                return None;
-            }
             self.look_at_switches();
             if self.call_foreign_wakers() && !self.has_processor() {
                 return None;

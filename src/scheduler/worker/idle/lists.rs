@@ -98,7 +98,7 @@ impl<C: Indexed> Lists<C> {
         if self.cores.len() <= index {
             self.cores.resize_with(index + 1, || None);
         }
-        debug_assert!(self.cores[index].is_none(), "a processor has two cores");
+        debug_assert!(self.cores[index].is_none(), "a core is lost or doubled");
         self.cores[index] = Some(IdleCore {
             core,
             partner: Partner::Nobody,

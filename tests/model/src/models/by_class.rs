@@ -55,7 +55,7 @@ pub(super) const CHECKS: &[Check] = &[
         blocking(false, Some("permit-is-kept"))
     }),
     Check::model("permit-ends", || ends(None)),
-    Check::twin("permit-ends/tears", COUNTED, || {
+    Check::twin("permit-ends/tears", MORE_END, || {
         ends(Some("permit-end-tears"))
     }),
     Check::twin("permit-ends/of-any-poll", COUNTED, || {
@@ -68,6 +68,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 const FORGOTTEN: &str = "is forgotten beside a free permit";
+const MORE_END: &str = "more permits end than there are";
 const COUNTED: &str = "permits are counted wrongly";
 const BEHIND: &str = "stays behind";
 

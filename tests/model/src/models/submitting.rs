@@ -265,9 +265,7 @@ fn last_searcher(twin: Option<&'static str>) -> usize {
             queue: Queue::new(),
             found: AtomicUsize::new(0),
         });
-        for core in 0..2 {
-            pair.idle.add(core);
-        }
+        (0..2).for_each(|number| pair.idle.add(Numbered(number)));
         let cores = pair.idle.take_cores();
         let searchers: Vec<_> = cores
             .into_iter()
@@ -290,8 +288,18 @@ fn last_searcher(twin: Option<&'static str>) -> usize {
     })
 }
 
+/// The core of the processor with this number.
+#[derive(Debug)]
+struct Numbered(usize);
+
+impl Indexed for Numbered {
+    fn index(&self) -> usize {
+        self.0
+    }
+}
+
 struct Pair {
-    idle: Idle<u32>,
+    idle: Idle<Numbered>,
     queue: Queue<&'static str>,
     found: AtomicUsize,
 }
@@ -306,12 +314,13 @@ impl Pair {
     }
 
     /// Searches until it has a token, with which it keeps its core, or both are found.
-    fn work(&self, mut core: u32) {
+    fn work(&self, mut core: Numbered) {
         let netpoll = Netpoll::new().expect("without a reactor nothing can fail");
         let parked_worker = Arc::new(ParkedWorker::of_this_thread(netpoll));
         let is_done = || self.found.load(Ordering::Relaxed) == 2;
         let mut searching = true;
         while self.queue.pop().is_none() {
+            let own = Some(core.0);
             let look = (self.idle).park_worker(Some(core), &parked_worker, searching, false);
             let found = look == Look::Due && !self.queue.is_empty();
             while !found && !is_done() && !parked_worker.has_handed() {
@@ -320,10 +329,7 @@ impl Pair {
             if is_done() {
                 return;
             }
-            match self
-                .idle
-                .unpark_worker(&parked_worker, Some(core as usize), 0)
-            {
+            match self.idle.unpark_worker(&parked_worker, own, 0) {
                 Some(up) => (core, searching) = (up.core, up.searching),
                 None => return,
             }
