@@ -12,12 +12,12 @@
 //! [`Shared::set_num_processors`], one at a time:
 //!
 //! 1. Places, cores and timer wheels are made for those that are new. Their cores are retired yet.
-//! 2. Under the lock of [`Idle`](crate::scheduler::worker::idle::Idle) the number is stored, idle
+//! 2. What is reckoned by the number of processors hears of it: shares of the global queue, the
+//!    compute limit (`RunQueues::set_num_processors`).
+//! 3. Under the lock of [`Idle`](crate::scheduler::worker::idle::Idle) the number is stored, idle
 //!    cores beyond it retire, and retired ones below it are idle (`Idle::set_wanted`). From here on
 //!    each core that its holder lets go of is sorted by the number, under the same lock
 //!    (`Idle::put`). So no core is idle that is to retire, and none is retired that is wanted.
-//! 3. What is reckoned by the number of processors hears of it: shares of the global queue, the
-//!    compute limit (`RunQueues::set_num_processors`).
 //! 4. After a fence, in `set_wanted`, the holders of processors beyond the number are asked to look
 //!    up (`Ownership::request_yield`). A worker that has just got such a processor stores `HELD`, fences,
 //!    and reads the number ([`Shared::acquire`]): either it sees that the processor is to retire, or
@@ -27,7 +27,7 @@
 //!    processor idle, and goes on as a spare, which ends after the keep-alive
 //!    (`Worker::retire_processor`).
 //! 6. A worker that is stuck in a poll is asked in vain. The monitor retakes such a processor,
-//!    however little waits: another instance takes its place, whose core retires by step 2, and what
+//!    however little waits: another instance takes its place, whose core retires by step 3, and what
 //!    the worker holds is a detached processor like any other.
 //!
 //! # Why nothing is lost
@@ -95,10 +95,9 @@ impl Shared {
         self.services.timers.use_wheels(wanted);
         let cores = self.queues.fill(wanted);
         cores.for_each(|core| self.workers.idle.add(core));
-        let num_idle = self.workers.idle.set_wanted(wanted);
         self.queues.set_num_processors(wanted);
         self.set_background_limit(wanted);
-        num_idle
+        self.workers.idle.set_wanted(wanted)
     }
 
     /// Step 4, and what makes steps 5 and 6 come soon.

@@ -83,7 +83,7 @@ pub(super) const CHECKS: &[Check] = &[
     .shuttle_only(),
 ];
 
-const DOUBLED: &str = "a processor has two cores";
+const DOUBLED: &str = "a core is lost or ";
 
 /// A worker pushes within a poll, into the slot and so into the queue, and blocks until all has run, while its processor
 /// is retaken. The monitor looks again when the push is past.
