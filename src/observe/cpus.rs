@@ -31,8 +31,8 @@
 //!
 //! That of the process, and not of one thread: hooks may pin each thread of the runtime to one CPU,
 //! the monitor's too, and the program its first thread. Whatever changes the mask of the whole
-//! process (a cpuset, `taskset -a`) changes both of these. So [`Mask::OfProcess`] takes what either
-//! may use.
+//! process (a cpuset, `taskset -a`) changes both of these. So `Mask::OfProcess` in [`reader`] takes
+//! what either may use.
 //!
 //! # Rejected designs
 //!
