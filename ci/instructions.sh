@@ -10,7 +10,8 @@
 # then the first to see a timer that is due). What is not caught: waiting and cache misses; see the scoreboard.
 #
 # Paths named PATH@P run beside P processors that are idle, and of some of them two threads count: benches/instructions.rs
-# says which. They repeat within REPEATS %. What they cost may not grow with P: it fails, too, when one is more than 1.5
+# says which. They repeat within 1 % of their own instructions; of all, those of remote_spawn@P within
+# 3 %, since two threads meet in the allocator. What they cost may not grow with P: it fails, too, when one is more than 1.5
 # times what it is beside two.
 #
 #   all       of the thread

@@ -62,6 +62,9 @@
 //! | g | monitor | `Rounds::check_all_detached` | its rounds look at the old one again, for a push that e did not see |
 //! | h | worker | `Worker::pop_local`, `Worker::wait`, [`Shared::release`], `reclaim` | step 5 |
 //!
+//! Where workers are pinned, c also gives the stuck thread all CPUs again, before f puts somebody
+//! else on its CPU ([`super::placement`]); so does the thread itself after step 2.
+//!
 //! The failure that step 3 prevents: all P threads block, waiting for something that only a queued
 //! task, a timer or the network would bring. A fixed number of threads deadlocks there; this is why
 //! their number is not fixed but by `max_threads`, where it happens again.

@@ -10,6 +10,9 @@
 //!   at.
 //! * **core**: the half of a processor that only its holder may touch. Who has the core has the
 //!   processor, until the monitor retakes it.
+//! * **cluster**: CPUs with one last-level cache. A processor is in that of the CPU on which its
+//!   holder began.
+//! * **pair**: a parked worker and the core that it has let go of. They are woken together.
 //! * **instance**: what stands in a processor's slot at present. A retake puts another one there.
 //! * **spinning** or **searching**: awake without work, looking at the others' queues. **Parked**:
 //!   asleep.
@@ -70,8 +73,8 @@
 //! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One
 //! that displaces another runnable into the local queue (`Submitted::WakeOne`), and each one into
 //! the global queue (`Shared::wake_for_shared_queue`), asks for a worker: `Idle::after_submit`
-//! looks whether anybody is needed, `Shared::wake_one` claims an idle processor and a parked worker
-//! and unparks it, or starts a thread. The woken worker returns from `Worker::wait`, acquires the
+//! looks whether anybody is needed, `Shared::wake_one` claims a parked worker with the processor that
+//! it had, of the claimer's cluster if there is one, and unparks it, or starts a thread. The woken worker returns from `Worker::wait`, acquires the
 //! core that it was handed ([`acquire`]), and searches. A worker that finds nothing waits in
 //! `Worker::wait`.
 //!
@@ -90,6 +93,7 @@
 //! | [`processor`] | a processor, its slot, who owns it |
 //! | [`worker`] | looking, polling, searching, waiting; who is idle |
 //! | [`acquire`] | a worker acquires, releases, hands over or loses a processor |
+//! | [`placement`] | which processors share a cache, and on which CPU a worker is pinned |
 //! | [`monitor`] | who is stuck, and what follows from it |
 //! | [`timers`], [`netpoll`], [`foreign_wakers`] | what wakes tasks |
 //! | [`lifecycle`] | opening, closing, shutting down; threads; a fork |
@@ -104,7 +108,8 @@
 //! [`run_queues::by_class`], [`worker::by_class`] and [`monitor::latency`]; which places are looked
 //! at in [`run_queues::marks`]; stealing in [`run_queues::steal`]; what a stuck worker leaves behind
 //! in [`run_queues::detached`], how many may compute beside the processors in
-//! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; timers in
+//! [`run_queues::compute_limit`]; who owns a processor in [`processor::ownership`]; which core
+//! goes to which worker in `worker::idle::lists`; who changes a thread's mask in [`placement`]; timers in
 //! [`timers`]; handing over and retaking in [`acquire`]; who is stuck in [`monitor::watch`], when
 //! the monitor sleeps in [`monitor`]; opening and closing in [`lifecycle`] and
 //! [`lifecycle::shutdown`]. The models in `tests/model/` check them, each with a seeded bug that
@@ -151,6 +156,7 @@
 //! | a task of class `Interactive` | the polls that go on, and those of its class before it; if no processor is idle, until one has computed for 0.2 ms (`Background`) or 1 ms (`Normal`) of its CPU time, once it is seen (1 ms), while fewer than P polls compute |
 //! | a task of class `Normal`, beside `Interactive` ones | as above, where one of nine polls is for it |
 //! | a task of class `Background` | one of them runs on each processor per 10 ms, or sooner if there is nothing else, at most as many at once as `Builder::background_limit` says. A poll that blocks, or has computed for 200 ms, counts no more |
+//! | a queue of another cluster | one search of a worker that has nothing: its last two passes are over all clusters |
 //! | the task itself, by its budget | 128 operations that were ready at once |
 //!
 //! # Rejected designs
@@ -185,7 +191,8 @@
 //!   only where something may be.
 //! * **A worker bound to its processor**: a thread that blocks would take its processor with it, or
 //!   a copy of the hand-over would be needed beside the idle protocol. Here a core is a box: who
-//!   has it, has the processor.
+//!   has it, has the processor. That the two come together again when nobody blocks is a habit of
+//!   the idle lists, and no rule.
 //!
 //! # Measured
 //!
@@ -212,6 +219,20 @@
 //! | counters of remote spawns sharded by thread | remote spawn 187 / 172 ns, within the noise; kept, since the line is contended by design |
 //! | 100 tasks that compute for 200 ms beside a tick each 10 ms: those of a heavy site held back / each gets a thread (2026-11-29) | 8 / 47 threads; mean completion 5.3 / 7.0 s (tokio 5.2 s); tick lateness p99 13 / 423 ms, at most 21 / 2127 ms (tokio 10 s) |
 //! | a million sleeps of one deadline beside a tick each 1 ms: in pieces / all at once (2026-11-29) | a tick at most 8 to 13 ms late (44 to 57 on a loaded machine) / 128 ms (tokio 299 ms) |
+//!
+//! Instructions per operation beside P processors, of which one is busy for the time of it
+//! (`ci/instructions.sh`, 2026-11-30), before and after places and timer wheels had marks and the
+//! last searcher looked for all:
+//!
+//! | P | 2 | 16 | 64 | 256 |
+//! |---|---|---|---|---|
+//! | a spawn from outside, with the worker that is woken for it | 4113 / 3220 | 11873 / 3214 | 39451 / 3226 | 168270 / 3360 |
+//! | a wake from outside, the same | 3661 / 2788 | 11395 / 2800 | 38834 / 2793 | 169343 / 2955 |
+//! | an event, and waiting for the next one with the driver | 3681 / 2973 | 11444 / 2979 | 39094 / 2983 | 169677 / 3147 |
+//! | of these, locked operations and fences of the wake | 60 / 54 | 144 / 55 | 434 / 55 | 1594 / 55 |
+//!
+//! With half of 64 processors in long polls, a wake takes 42976 / 17485: a search that finds nothing
+//! makes four passes over 32 victims.
 //!
 //! What is left in spawn + join is mostly the allocator, and the queue's cache lines that owner and
 //! thief pass to and fro.

@@ -246,6 +246,13 @@ const LAYOUT: &[Edit] = &[
     ),
 ];
 
+/// What holds on threads that catch panics.
+const ASSERTED: &[Edit] = &[(
+    "scheduler/worker/idle/lists.rs",
+    "debug_assert!(self.cores[index].is_none(), ",
+    "crate::checker::must(self.cores[index].is_none(), ",
+)];
+
 /// See `Plan::single`.
 const BATCHES: &[Edit] = &[
     (
@@ -289,7 +296,9 @@ fn main() {
             if name == PROBE.0 {
                 PROBE.1.clone_into(&mut text);
             }
-            for (file, old, new) in [SMALL, OPENED, REPLACED, LAYOUT, BATCHES, STEPS].concat() {
+            for (file, old, new) in
+                [SMALL, OPENED, REPLACED, LAYOUT, BATCHES, ASSERTED, STEPS].concat()
+            {
                 if file == name {
                     text = replace_once(&name, &text, old, new);
                 }

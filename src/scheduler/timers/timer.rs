@@ -1,4 +1,4 @@
-//! One timer: armed, moved, disarmed.
+//! One timer, as a future holds it: arming it, moving it, taking it off its wheel.
 
 use std::task::Waker;
 use std::time::Instant;

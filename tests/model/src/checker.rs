@@ -79,3 +79,11 @@ pub(crate) fn explore_twin_at_length(
         false => explore(preemptions, model),
     }
 }
+
+/// An assertion on a thread of the source, which may catch panics: this is the end of all executions.
+pub(crate) fn must(holds: bool, what: &str) {
+    if !holds {
+        eprintln!("{what}");
+        std::process::abort();
+    }
+}

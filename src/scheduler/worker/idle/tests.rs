@@ -104,13 +104,13 @@ fn counts_do_not_run_into_each_other() {
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
     idle.close();
     assert_counts(&idle, MANY as usize - 3, 3, 0, 0);
-    let all = Counts(CLOSED | (COUNT - 3) * LIVE | (COUNT - 1) * SEARCHING | (COUNT - 2));
+    let all = Counts(CLOSED | ((COUNT - 3) * LIVE) | ((COUNT - 1) * SEARCHING) | (COUNT - 2));
     assert_eq!(
         (all.live(), all.searching(), all.idle()),
         (COUNT - 3, COUNT - 1, COUNT - 2)
     );
     assert!(all.closed());
-    let open = Counts(COUNT * LIVE | COUNT * SEARCHING | COUNT);
+    let open = Counts((COUNT * LIVE) | (COUNT * SEARCHING) | COUNT);
     assert!(!open.closed());
     const { assert!(COUNT == 0xf_ffff && SEARCHING == COUNT + 1 && LIVE == SEARCHING * SEARCHING) };
     const { assert!(CLOSED > COUNT * LIVE) };
