@@ -61,7 +61,7 @@ const fn figure(name: &'static str, unit: Unit, text: &'static str, read: Read) 
     }
 }
 
-const FIGURES: [Figure; 19] = [
+const FIGURES: [Figure; 21] = [
     figure(
         "executor_workers",
         Unit::Count,

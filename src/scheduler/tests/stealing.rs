@@ -50,6 +50,10 @@ fn a_thief_takes_half_of_the_first_queue_that_has_something() {
 }
 
 /// Eight processors, the first four of them in one cluster.
+#[expect(
+    clippy::vec_box,
+    reason = "a core moves from thread to thread as a box"
+)]
 fn in_two_clusters() -> (TestScheduler, Vec<Box<Core>>) {
     let topology = Arc::new(Topology::new(&[0, 1]));
     let placement = Placement::new(topology, None);

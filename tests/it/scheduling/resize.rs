@@ -21,6 +21,8 @@ use executor::{JoinHandle, Runtime, block_in_place, spawn, spawn_blocking};
 use crate::common::stuck::{Count, Stuck, WAYS, join};
 use crate::common::{assert_all_usable, processors, wait_until, within_patience};
 
+type Figure = fn(&RuntimeMetrics, usize) -> u64;
+
 const SHORT: Duration = Duration::from_micros(300);
 
 fn spin(time: Duration) {
@@ -557,7 +559,7 @@ fn figures_of_processors_that_have_retired_stay() {
                 metrics.num_workers(),
                 if number == 5 || number == 2 { 5 } else { 4 }
             );
-            let all: [(&mut u64, fn(&RuntimeMetrics, usize) -> u64); 3] = [
+            let all: [(&mut u64, Figure); 3] = [
                 (&mut polls, RuntimeMetrics::worker_poll_count),
                 (&mut parks, RuntimeMetrics::worker_park_count),
                 (&mut busy, |of, worker| {

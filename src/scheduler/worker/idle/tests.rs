@@ -372,11 +372,13 @@ fn idle_cores_retire_and_come_back() {
     assert_eq!(seen, [3], "it is retired still");
 }
 
+type Way<'a> = &'a dyn Fn(&Idle<u32>, u32);
+
 /// However a core comes back: if it is not wanted, nobody gets it.
 #[test]
 fn a_core_that_is_let_go_of_retires_if_it_is_not_wanted() {
     let worker = parked_worker();
-    let ways: [&dyn Fn(&Idle<u32>, u32); 4] = [
+    let ways: [Way<'_>; 4] = [
         &|idle, core| _ = idle.push_idle(core),
         &|idle, core| _ = idle.park_worker(Some(core), &worker, false, false),
         &|idle, core| idle.put_cores(vec![core]),
