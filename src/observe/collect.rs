@@ -90,13 +90,15 @@ impl Instruments {
             return;
         }
         let jobs = shared.pool().map_or(0, |pool| pool.queued_jobs);
-        seen.resize(shared.num_processors() + 2, usize::MAX);
         let local = shared.num_queued().enumerate();
         let local = local.map(|(index, depth)| (Queue::Local(index), depth));
-        let depths = local.chain([
+        let shared_queues = [
             (Queue::Global, shared.num_global()),
             (Queue::Blocking, jobs),
-        ]);
+        ];
+        // The number of processors may have changed: then each is told once more.
+        let depths: Vec<_> = shared_queues.into_iter().chain(local).collect();
+        seen.resize(depths.len(), usize::MAX);
         for (seen, (queue, depth)) in seen.iter_mut().zip(depths) {
             if std::mem::replace(seen, depth) != depth {
                 let what = pair(queue.number(), depth);

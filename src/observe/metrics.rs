@@ -171,8 +171,9 @@ impl RuntimeMetrics {
     /// ```
     /// use executor::task::Priority;
     ///
-    /// let metrics = executor::Handle::current().metrics();
-    /// assert_eq!(metrics.priority_queue_depth(Priority::Background), 0);
+    /// let runtime = executor::runtime::Builder::new().build()?;
+    /// assert_eq!(runtime.metrics().priority_queue_depth(Priority::Background), 0);
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn priority_queue_depth(&self, priority: Priority) -> usize {
         match self.classed(priority) {

@@ -347,8 +347,8 @@ fn a_runtime_that_has_ended_keeps_its_name_in_the_timeline() {
             let writes = runtime("writes").trace_to(&path).build().unwrap();
             writes.block_on(writes.spawn(async {})).unwrap();
             drop(writes);
-            // Of another size, so that it does not use the same scheduler again.
-            let other = runtime("other").worker_threads(2).build().unwrap();
+            // With room for more, so that it does not use the same scheduler again.
+            let other = runtime("other").max_worker_threads(100).build().unwrap();
             other.block_on(other.spawn(async {})).unwrap();
             drop(other);
         });
