@@ -25,10 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("classes-retake/pusher-asks-not", DEADLOCK, || {
         retaken(Some("classed-push-asks-not"))
     }),
-    Check::model("classes-rest", || rest(None)),
-    Check::twin("classes-rest/finder-leaves-it", DEADLOCK, || {
-        rest(Some("classes-rest-is-left"))
-    }),
+    Check::model("classes-rest", || rest()),
     Check::model("permit", || permit(None, None, None)),
     Check::twin("permit/poll-has-no-fence", DEADLOCK, || {
         permit(Some(Hole::NoFence), None, None)
@@ -153,9 +150,9 @@ fn retaken(twin: Option<&'static str>) -> usize {
 
 /// The only permit ends with a poll after which its worker finds another task first. That one waits for the task that
 /// wants the permit, which wakes nobody, as it was pushed before the permit ended.
-fn rest(twin: Option<&'static str>) -> usize {
+fn rest() -> usize {
     explore(1, move || {
-        run(Plan::new(2, 3, twin), |model| {
+        run(Plan::new(2, 3, None), |model| {
             model.start_worker_as(Background, 0, |model| {
                 model.spawn_as(Background, 1, |_| ());
                 model.spawn_with(2, Model::wait_ended);

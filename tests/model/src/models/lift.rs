@@ -22,7 +22,8 @@ pub(super) const CHECKS: &[Check] = &[
     .loom_only(),
     Check::twin("lift/wakes-nobody", DEADLOCK, || {
         lift(Some("lift-wakes-nobody"))
-    }),
+    })
+    .loom_only(),
     // Of shuttle only: the state of a task orders its wakes and its polls, and loom does not know of that.
     Check::model("lift-chain", || chain(None)).shuttle_only(),
     Check::twin("lift-chain/first-wait-overlooks-it", DEADLOCK, || {
