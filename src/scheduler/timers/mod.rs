@@ -59,6 +59,7 @@ use crate::sync::{Mutex, OnceLock};
 mod timer;
 pub(crate) mod wheel;
 
+#[cfg_attr(not(feature = "time"), allow(unused_imports))]
 pub(crate) use timer::Timer;
 
 /// Of the wheel that threads without a processor arm on.

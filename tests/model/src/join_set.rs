@@ -143,7 +143,11 @@ fn lifting() {
     }
     for level in levels.iter() {
         let level = level.load(Ordering::Relaxed);
-        assert_eq!(level, Priority::Normal as usize, "a task has another class than its set");
+        assert_eq!(
+            level,
+            Priority::Normal as usize,
+            "a task has another class than its set"
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{MissedTickBehavior, interval_at, Instant};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 const CONNECTIONS: u32 = 64;
 /// Each connection asks so often, whether or not the answer before was late.
@@ -17,7 +17,9 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// Asks on all connections until standard input ends; then prints when each question was asked, in nanoseconds since
 /// 1970, and how many nanoseconds its answer took.
 pub(crate) fn run(addr: SocketAddr) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let trips = Arc::new(Mutex::new(Vec::new()));
     let noted = trips.clone();
     std::thread::spawn(move || {
@@ -52,7 +54,8 @@ async fn ask(addr: SocketAddr, number: u32, trips: Arc<Mutex<Vec<(u128, u128)>>>
 }
 
 fn since_1970(time: SystemTime) -> u128 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos())
 }
 
 /// A client at work.

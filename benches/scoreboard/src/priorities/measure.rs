@@ -87,7 +87,11 @@ impl Work {
     fn run(self) {
         let mut number = 1_u64;
         for _ in 0..self.0 {
-            number = black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            number = black_box(
+                number
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1),
+            );
         }
     }
 }

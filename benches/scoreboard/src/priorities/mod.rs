@@ -22,7 +22,10 @@ pub(crate) use client::run as client;
 /// Who takes part, as the child is told, and as the table names it.
 pub(crate) const SIDES: [(&str, &str); 6] = [
     ("classes", "gosched, with classes"),
-    ("classes-all", "gosched, with classes, the batch on all processors"),
+    (
+        "classes-all",
+        "gosched, with classes, the batch on all processors",
+    ),
     ("plain", "gosched, without"),
     ("tokio", "tokio, one runtime"),
     ("tokio-two", "tokio, two runtimes"),
@@ -49,7 +52,11 @@ pub(crate) fn main(args: &[&str]) {
     };
     let samples = contest(rounds, &wanted);
     let text = machine::setting(&workers().to_string(), rounds)
-        + &format!("; tokio {}, {}.\n\n", machine::locked("tokio"), go::version().unwrap_or("no Go".to_owned()))
+        + &format!(
+            "; tokio {}, {}.\n\n",
+            machine::locked("tokio"),
+            go::version().unwrap_or("no Go".to_owned())
+        )
         + &table::markdown(&samples);
     print!("{text}");
     if let Some(checkout) = record {
@@ -77,13 +84,21 @@ fn plan<'a>(args: &[&'a str]) -> Option<(usize, Vec<&'a str>, Option<PathBuf>)> 
 
 /// Interleaved, each in a process of its own.
 fn contest(rounds: usize, wanted: &[&str]) -> Vec<table::Samples> {
-    let folder = this_program().parent().map_or(PathBuf::from("."), Path::to_owned);
+    let folder = this_program()
+        .parent()
+        .map_or(PathBuf::from("."), Path::to_owned);
     let go = go::build(&folder);
     let takes_part = |side: &str| {
         (wanted.is_empty() || wanted.contains(&side)) && (side != go::NAME || go.is_some())
     };
-    let sides: Vec<_> = SIDES.into_iter().filter(|side| takes_part(side.0)).collect();
-    let mut samples: Vec<_> = sides.iter().map(|side| table::Samples::new(side.1)).collect();
+    let sides: Vec<_> = SIDES
+        .into_iter()
+        .filter(|side| takes_part(side.0))
+        .collect();
+    let mut samples: Vec<_> = sides
+        .iter()
+        .map(|side| table::Samples::new(side.1))
+        .collect();
     for round in 0..rounds {
         for turn in 0..sides.len() {
             let index = (round + turn) % sides.len();

@@ -54,7 +54,9 @@ pub(super) fn markdown(samples: &[Samples]) -> String {
         "| | tick late, ms: p50 | p99 | p999 | worst | answer, ms: p50 | p99 | p999 | worst | batch alone, s | beside | ratio |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for side in samples {
-        let figures: Vec<_> = (1..FIGURES).map(|figure| number(Some(side.beside(figure)))).collect();
+        let figures: Vec<_> = (1..FIGURES)
+            .map(|figure| number(Some(side.beside(figure))))
+            .collect();
         let [alone, beside] = [side.alone(), side.beside(0)].map(|figure| number(Some(figure)));
         let _ = writeln!(
             text,
