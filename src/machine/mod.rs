@@ -48,7 +48,7 @@
 //! | [`pinned`] | threads that this crate has pinned |
 //! | [`cpu_set`] | a set of CPUs, and the list syntax of the kernel |
 //! | [`quota`] | the values of those files |
-//! | [`topology`] | which CPUs share their last-level cache |
+//! | [`topology`](mod@topology) | which CPUs share their last-level cache |
 
 pub(crate) mod affinity;
 // The files have paths of bytes, and other systems have none of them.

@@ -98,11 +98,9 @@
 //! hence after the count was taken back, by a thread that looks or leaves that to a later one.
 //!
 //! *A claim beside a worker that resumes by itself.* Both take the lock of `lists`. If the claim is
-//! first, it hands the worker its own core, and the worker finds that one before it looks for any
-//! other ([`Idle::unpark_worker`]); it counts as searching, and the unpark that is on its way finds
-//! it up. If the worker is first, it takes its core out of the lists, and the claim finds another
-//! pair, or none. Were the order in `unpark_worker` the other one, a worker could hold one core and
-//! keep a second that nobody ever gets.
+//! first, the worker finds what it was handed before it looks for any core ([`Idle::unpark_worker`]),
+//! and the unpark that is on its way finds it up. If the worker is first, the claim finds another
+//! pair, or none. In the other order a worker could hold one core and keep a second for ever.
 //!
 //! # What is left to the monitor
 //!
@@ -115,8 +113,7 @@
 //! * a core for which no thread could be started ([`Idle::unclaim`]), and a worker that ends by a
 //!   panic: what others have left to their search.
 //!
-//! Counts live in one word, so that one load decides. The lists are behind a lock: whoever takes it
-//! is about to pay 12 µs for a wake-up, or has nothing else to do.
+//! The lists are behind a lock: whoever takes it is to pay 12 µs for a wake-up, or has nothing to do.
 
 use crossbeam_utils::CachePadded;
 
@@ -271,7 +268,7 @@ impl<C: Indexed> Idle<C> {
     /// No thread could be started for this core.
     pub(crate) fn unclaim(&self, core: C) {
         let mut lists = self.lists.lock();
-        let change = self.put(&mut lists, core);
+        let change = self.put(&mut lists, core, None);
         self.counts.fetch_add(change, Ordering::SeqCst);
         self.counts.fetch_sub(SEARCHING, Ordering::SeqCst);
     }
@@ -322,11 +319,14 @@ impl<C: Indexed> Idle<C> {
         } else {
             0
         };
-        let own = core.as_ref().map(Indexed::index);
-        if let Some(core) = core {
-            change = change.wrapping_add(self.put(&mut lists, core));
+        let parked_worker = parked_worker.clone();
+        match core {
+            Some(core) => {
+                let put = self.put(&mut lists, core, Some((parked_worker, with_driver)));
+                change = change.wrapping_add(put);
+            }
+            None => lists.add_worker(parked_worker, with_driver),
         }
-        lists.add_worker(parked_worker.clone(), own, with_driver);
         let left = self.change(change);
         drop(lists);
         // Pairs with the fences in `after_submit`, in `HeldBack::end` and in `Permits::give_back`.
@@ -338,7 +338,7 @@ impl<C: Indexed> Idle<C> {
     /// somebody if there is work.
     pub(crate) fn push_idle(&self, core: C) -> Look {
         let mut lists = self.lists.lock();
-        let change = self.put(&mut lists, core);
+        let change = self.put(&mut lists, core, None);
         let left = self.change(change);
         drop(lists);
         // Pairs with the fence in `after_submit`.
@@ -366,7 +366,7 @@ impl<C: Indexed> Idle<C> {
     /// Brings the core of a new processor.
     pub(crate) fn add(&self, core: C) {
         let mut lists = self.lists.lock();
-        let change = LIVE.wrapping_add(self.put(&mut lists, core));
+        let change = LIVE.wrapping_add(self.put(&mut lists, core, None));
         self.counts.fetch_add(change, Ordering::SeqCst);
     }
 
@@ -415,13 +415,25 @@ impl<C: Indexed> Idle<C> {
     }
 
     /// A core that its holder lets go of is idle, or retires. Gives the change of the counts.
-    fn put(&self, lists: &mut Lists<C>, core: C) -> u64 {
+    /// `worker`: its holder, who waits from now on, and whether with the driver.
+    fn put(
+        &self,
+        lists: &mut Lists<C>,
+        core: C,
+        worker: Option<(Arc<ParkedWorker<C>>, bool)>,
+    ) -> u64 {
         core.ends_work();
         if core.index() < self.num_wanted() {
-            lists.add_core(core);
+            match worker {
+                None => lists.add_core(core),
+                Some((worker, with_driver)) => lists.add_pair(core, worker, with_driver),
+            }
             return IDLE;
         }
         lists.retire(core);
+        if let Some((worker, with_driver)) = worker {
+            lists.add_worker(worker, with_driver);
+        }
         LIVE.wrapping_neg()
     }
 
@@ -454,7 +466,9 @@ impl<C: Indexed> Idle<C> {
     /// Puts processors back among the idle ones.
     pub(crate) fn put_cores(&self, cores: Vec<C>) {
         let mut lists = self.lists.lock();
-        let changes = cores.into_iter().map(|core| self.put(&mut lists, core));
+        let changes = cores
+            .into_iter()
+            .map(|core| self.put(&mut lists, core, None));
         let change = changes.fold(0, u64::wrapping_add);
         self.counts.fetch_add(change, Ordering::SeqCst);
     }

@@ -29,22 +29,28 @@ use super::Indexed;
 use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::Arc;
 
+/// No core.
+const NONE: u32 = u32::MAX;
+
+/// The chain of cores without a worker. Pairs of cluster `i` are in chain `i + 1`.
+const LONE: u32 = 0;
+/// In no chain: the core of the worker with the driver.
+const WITH_DRIVER: u32 = u32::MAX;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Lists<C> {
     /// Idle cores, each at the index of its processor.
     cores: Vec<Option<IdleCore<C>>>,
-    /// Pairs, by the cluster in which the processor was held last.
-    pairs: Box<[Chain]>,
+    /// See [`LONE`].
+    chains: Box<[Chain]>,
     num_pairs: usize,
-    /// Cores without a worker.
-    lone_cores: Chain,
     /// Workers without a core. The one that came last at the end.
     lone_workers: Vec<Arc<ParkedWorker<C>>>,
     /// The one that waits with the driver, or has done so last.
     with_driver: Option<Arc<ParkedWorker<C>>>,
-    /// The index of its core, if that is idle still.
-    core_of_driver: Option<usize>,
+    /// The index of its core, if that is idle still; else [`NONE`].
+    core_of_driver: u32,
     /// Cores that are to be given to nobody, once their workers have let go of them.
     retired: Vec<C>,
 }
@@ -52,112 +58,101 @@ pub(super) struct Lists<C> {
 #[derive(Debug)]
 struct IdleCore<C> {
     core: C,
-    partner: Partner<C>,
-    /// Its neighbours in the chain of its kind.
-    older: Option<usize>,
-    newer: Option<usize>,
-}
-
-#[derive(Debug)]
-enum Partner<C> {
-    /// In [`Lists::lone_cores`].
-    Nobody,
-    /// In [`Lists::pairs`].
-    Parked {
-        worker: Arc<ParkedWorker<C>>,
-        cluster: usize,
-    },
-    /// In no chain: [`Lists::core_of_driver`].
-    WithDriver,
+    /// Of a pair.
+    worker: Option<Arc<ParkedWorker<C>>>,
+    /// The number of its chain.
+    chain: u32,
+    /// Its neighbours there.
+    older: u32,
+    newer: u32,
 }
 
 /// Cores in the order in which they came, linked by their indices.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Chain {
-    oldest: Option<usize>,
-    newest: Option<usize>,
+    oldest: u32,
+    newest: u32,
 }
 
 impl<C: Indexed> Lists<C> {
     pub(super) fn new(clusters: usize) -> Lists<C> {
+        let empty = Chain {
+            oldest: NONE,
+            newest: NONE,
+        };
         Lists {
             cores: Vec::new(),
-            pairs: vec![Chain::default(); clusters].into(),
+            chains: vec![empty; clusters + 1].into(),
             num_pairs: 0,
-            lone_cores: Chain::default(),
             lone_workers: Vec::new(),
             with_driver: None,
-            core_of_driver: None,
+            core_of_driver: NONE,
             retired: Vec::new(),
         }
     }
 
-    /// An idle core, yet without a worker.
+    /// An idle core without a worker.
     pub(super) fn add_core(&mut self, core: C) {
-        let index = core.index();
-        if self.cores.len() <= index {
-            self.cores.resize_with(index + 1, || None);
-        }
-        debug_assert!(self.cores[index].is_none(), "a core is lost or doubled");
-        self.cores[index] = Some(IdleCore {
-            core,
-            partner: Partner::Nobody,
-            older: None,
-            newer: None,
-        });
-        self.link(index);
+        self.add(core, None, LONE);
     }
 
-    /// A worker waits. `own`: the processor whose core it has just let go of.
-    pub(super) fn add_worker(
-        &mut self,
-        worker: Arc<ParkedWorker<C>>,
-        own: Option<usize>,
-        with_driver: bool,
-    ) {
-        let own = own.filter(|&index| self.is_idle(index));
-        if !with_driver {
-            return self.add_parked(worker, own);
+    /// An idle core, and the worker that has let go of it and waits.
+    pub(super) fn add_pair(&mut self, core: C, worker: Arc<ParkedWorker<C>>, with_driver: bool) {
+        if with_driver {
+            let index = core.index() as u32;
+            self.set_driver(worker, index);
+            self.add(core, None, WITH_DRIVER);
+        } else {
+            let chain = self.chain_of(&core);
+            self.add(core, Some(worker), chain);
         }
+    }
+
+    /// A worker waits that has no core.
+    pub(super) fn add_worker(&mut self, worker: Arc<ParkedWorker<C>>, with_driver: bool) {
+        if with_driver {
+            self.set_driver(worker, NONE);
+        } else {
+            self.lone_workers.push(worker);
+        }
+    }
+
+    fn set_driver(&mut self, worker: Arc<ParkedWorker<C>>, core: u32) {
+        let previous = self.with_driver.replace(worker);
+        let core_of_previous = std::mem::replace(&mut self.core_of_driver, core);
         // One that has left the driver and not yet the lists: it is up, and looks for its core here.
-        if let Some(previous) = self.with_driver.take() {
-            let core = self.core_of_driver.take();
-            self.add_parked(previous, core);
-        }
-        self.with_driver = Some(worker);
-        self.core_of_driver = own;
-        if let Some(index) = own {
-            self.change_partner(index, Partner::WithDriver);
+        if let Some(previous) = previous {
+            self.leave_core(previous, core_of_previous);
         }
     }
 
-    fn add_parked(&mut self, worker: Arc<ParkedWorker<C>>, own: Option<usize>) {
-        match own {
-            Some(index) => {
-                let cluster = self.cluster_of(index);
-                self.change_partner(index, Partner::Parked { worker, cluster });
-            }
+    /// A worker that had the driver is as any other that is parked.
+    #[cold]
+    fn leave_core(&mut self, worker: Arc<ParkedWorker<C>>, core: u32) {
+        match self.take(core) {
+            Some((core, _)) => self.add_pair(core, worker, false),
             None => self.lone_workers.push(worker),
         }
     }
 
     /// 1 to 4: a core, and the worker that it is for. `near`: the claimer's cluster.
     pub(super) fn claim(&mut self, near: usize) -> Option<(C, Option<Arc<ParkedWorker<C>>>)> {
-        if let Some(index) = self.pair(near, |chain| chain.newest) {
-            return self.take_for_work(index);
+        let pair = self.pair(near, |chain| chain.newest);
+        if pair != NONE {
+            return self.take_for_work(pair);
         }
-        let lone = self.lone_cores.newest;
-        let index = if self.lone_workers.is_empty() {
-            self.core_of_driver.or(lone)?
-        } else {
-            lone.or(self.core_of_driver)?
+        let lone = self.chains[LONE as usize].newest;
+        let (first, second) = match self.lone_workers.is_empty() {
+            true => (self.core_of_driver, lone),
+            false => (lone, self.core_of_driver),
         };
+        let index = if first == NONE { second } else { first };
         let (core, _) = self.take_for_work(index)?;
         let worker = self.lone_workers.pop().or_else(|| self.leave_driver());
         Some((core, worker))
     }
 
-    /// 5 and 6: the worker waits no more. A core, if any is idle. `own`: as it was added.
+    /// 5 and 6: the worker waits no more. A core, if any is idle. `own`: the one that it had.
     pub(super) fn resume(
         &mut self,
         worker: &Arc<ParkedWorker<C>>,
@@ -165,18 +160,14 @@ impl<C: Indexed> Lists<C> {
         near: usize,
     ) -> Option<C> {
         match self.leave(worker, own) {
-            Some(index) => Some(self.take_for_work(index)?.0),
-            None => self.take_any(near),
+            NONE => self.take_any(near),
+            index => Some(self.take_for_work(index)?.0),
         }
     }
 
     /// The worker waits no more, and its core stays without it: gives its index, if it is idle
-    /// still.
-    pub(super) fn leave(
-        &mut self,
-        worker: &Arc<ParkedWorker<C>>,
-        own: Option<usize>,
-    ) -> Option<usize> {
+    /// still, or [`NONE`].
+    pub(super) fn leave(&mut self, worker: &Arc<ParkedWorker<C>>, own: Option<usize>) -> u32 {
         let is_it = |other: &Arc<ParkedWorker<C>>| Arc::ptr_eq(other, worker);
         if self.with_driver.as_ref().is_some_and(is_it) {
             let core = self.core_of_driver;
@@ -184,24 +175,31 @@ impl<C: Indexed> Lists<C> {
             return core;
         }
         let own = own.filter(|&index| match self.cores.get(index) {
-            Some(Some(IdleCore {
-                partner: Partner::Parked { worker, .. },
-                ..
-            })) => is_it(worker),
+            Some(Some(idle)) => idle.worker.as_ref().is_some_and(is_it),
             _ => false,
         });
         match own {
-            Some(index) => self.change_partner(index, Partner::Nobody),
-            None => self.lone_workers.retain(|other| !is_it(other)),
+            Some(index) => {
+                self.make_lone(index as u32);
+                index as u32
+            }
+            None => {
+                self.lone_workers.retain(|other| !is_it(other));
+                NONE
+            }
         }
-        own
     }
 
     /// 6: any core.
     pub(super) fn take_any(&mut self, near: usize) -> Option<C> {
-        let lone = self.lone_cores.newest;
-        let any = lone.or_else(|| self.pair(near, |chain| chain.oldest));
-        let (core, worker) = self.take_for_work(any.or(self.core_of_driver)?)?;
+        let mut index = self.chains[LONE as usize].newest;
+        if index == NONE {
+            index = self.pair(near, |chain| chain.oldest);
+        }
+        if index == NONE {
+            index = self.core_of_driver;
+        }
+        let (core, worker) = self.take_for_work(index)?;
         self.lone_workers.extend(worker);
         Some(core)
     }
@@ -209,32 +207,32 @@ impl<C: Indexed> Lists<C> {
     /// All idle cores, those without a worker first, the one that came last at the end.
     pub(super) fn take_cores(&mut self) -> Vec<C> {
         let mut order = Vec::new();
-        let mut next = self.lone_cores.oldest;
-        while let Some(index) = next {
-            order.push(index);
-            next = self.cores[index].as_ref().and_then(|idle| idle.newer);
+        let mut next = self.chains[LONE as usize].oldest;
+        while let Some(Some(idle)) = self.cores.get(next as usize) {
+            order.push(next);
+            next = idle.newer;
         }
-        let has_worker = |index: &usize| match &self.cores[*index] {
-            Some(idle) => !matches!(idle.partner, Partner::Nobody),
-            None => false,
-        };
-        order.extend((0..self.cores.len()).filter(has_worker));
+        let others = self
+            .cores
+            .iter()
+            .flatten()
+            .filter(|idle| idle.chain != LONE);
+        order.extend(others.map(|idle| idle.core.index() as u32));
         let cores = order.into_iter().filter_map(|index| self.take_alone(index));
         cores.collect()
     }
 
     /// All workers; their cores stay.
     pub(super) fn take_workers(&mut self) -> Vec<Arc<ParkedWorker<C>>> {
-        for index in 0..self.cores.len() {
-            let idle = self.cores[index].as_ref();
-            if let Some(Partner::Parked { worker, .. }) = idle.map(|idle| &idle.partner) {
-                self.lone_workers.push(worker.clone());
-                self.change_partner(index, Partner::Nobody);
+        let mut workers = Vec::new();
+        for index in 0..self.cores.len() as u32 {
+            if self.cores[index as usize].is_some() {
+                workers.extend(self.make_lone(index));
             }
         }
-        let with_driver = self.leave_driver();
-        let mut workers = std::mem::take(&mut self.lone_workers);
-        workers.extend(with_driver);
+        workers.append(&mut self.lone_workers);
+        workers.extend(self.with_driver.take());
+        self.core_of_driver = NONE;
         workers
     }
 
@@ -246,17 +244,17 @@ impl<C: Indexed> Lists<C> {
     /// Cores with an index below `wanted` come back, and others that are idle retire; how many did.
     pub(super) fn set_wanted(&mut self, wanted: usize) -> (usize, usize) {
         let retired = std::mem::take(&mut self.retired);
-        let (back, retired) = retired.into_iter().partition(|core| core.index() < wanted);
-        self.retired = retired;
-        let before = self.retired.len();
+        let (back, retired): (Vec<C>, Vec<C>) =
+            (retired.into_iter()).partition(|core| core.index() < wanted);
         let beyond = wanted..self.cores.len().max(wanted);
-        let left = beyond.filter_map(|index| self.take_alone(index));
-        let left: Vec<C> = left.collect();
+        let left: Vec<C> = beyond
+            .filter_map(|index| self.take_alone(index as u32))
+            .collect();
+        let changes = (back.len(), left.len());
+        self.retired = retired;
         self.retired.extend(left);
-        let back: Vec<C> = back;
-        let num_back = back.len();
         back.into_iter().for_each(|core| self.add_core(core));
-        (num_back, self.retired.len() - before)
+        changes
     }
 
     /// The cores that no thread holds.
@@ -271,11 +269,8 @@ impl<C: Indexed> Lists<C> {
 
     /// The workers that are parked, without the one that waits with the driver.
     pub(super) fn all_parked(&self) -> impl Iterator<Item = &Arc<ParkedWorker<C>>> {
-        let partners = self.cores.iter().flatten().map(|idle| &idle.partner);
-        let pairs = partners.filter_map(|partner| match partner {
-            Partner::Parked { worker, .. } => Some(worker),
-            Partner::Nobody | Partner::WithDriver => None,
-        });
+        let idle = self.cores.iter().flatten();
+        let pairs = idle.filter_map(|idle| idle.worker.as_ref());
         pairs.chain(&self.lone_workers)
     }
 
@@ -287,47 +282,69 @@ impl<C: Indexed> Lists<C> {
         self.with_driver.is_some()
     }
 
+    /// Its core stays.
     fn leave_driver(&mut self) -> Option<Arc<ParkedWorker<C>>> {
-        if let Some(index) = self.core_of_driver.take() {
-            self.change_partner(index, Partner::Nobody);
+        let core = std::mem::replace(&mut self.core_of_driver, NONE);
+        if core != NONE {
+            self.make_lone(core);
         }
         self.with_driver.take()
     }
 
-    fn is_idle(&self, index: usize) -> bool {
-        self.cores.get(index).is_some_and(Option::is_some)
-    }
-
-    /// The cluster of an idle core. Asked for only where there are several.
-    fn cluster_of(&self, index: usize) -> usize {
-        match &self.cores[index] {
-            Some(idle) if self.pairs.len() > 1 => idle.core.cluster(),
-            _ => 0,
+    /// The chain of a core that comes with a worker. Its cluster is asked for only where there are
+    /// several.
+    fn chain_of(&self, core: &C) -> u32 {
+        match self.chains.len() {
+            2 => LONE + 1,
+            _ => core.cluster() as u32 + 1,
         }
     }
 
     /// A pair of this cluster, else one of any.
-    fn pair(&self, near: usize, of: impl Fn(&Chain) -> Option<usize>) -> Option<usize> {
-        of(&self.pairs[near]).or_else(|| self.pairs.iter().find_map(of))
+    fn pair(&self, near: usize, of: impl Fn(&Chain) -> u32) -> u32 {
+        let near = of(&self.chains[near + 1]);
+        if near != NONE || self.chains.len() == 2 {
+            return near;
+        }
+        let mut all = self.chains.iter().skip(1).map(of);
+        all.find(|&index| index != NONE).unwrap_or(NONE)
     }
 
-    /// The core of this place leaves the lists, and its worker with it.
-    fn take(&mut self, index: usize) -> Option<(C, Option<Arc<ParkedWorker<C>>>)> {
-        self.unlink(index);
-        let idle = self.cores.get_mut(index)?.take()?;
-        let worker = match idle.partner {
-            Partner::Nobody => None,
-            Partner::Parked { worker, .. } => Some(worker),
-            Partner::WithDriver => {
-                self.core_of_driver = None;
-                None
-            }
-        };
-        Some((idle.core, worker))
+    /// The core at `index` is in the lists.
+    fn at(&mut self, index: u32) -> Option<&mut IdleCore<C>> {
+        self.cores.get_mut(index as usize)?.as_mut()
+    }
+
+    fn add(&mut self, core: C, worker: Option<Arc<ParkedWorker<C>>>, chain: u32) {
+        let index = core.index();
+        if self.cores.len() <= index {
+            self.cores.resize_with(index + 1, || None);
+        }
+        debug_assert!(self.cores[index].is_none(), "a core is lost or doubled");
+        self.num_pairs += usize::from(worker.is_some());
+        self.cores[index] = Some(IdleCore {
+            core,
+            worker,
+            chain,
+            older: NONE,
+            newer: NONE,
+        });
+        self.link(index as u32, chain);
+    }
+
+    /// The core at `index` leaves the lists, and its worker with it.
+    fn take(&mut self, index: u32) -> Option<(C, Option<Arc<ParkedWorker<C>>>)> {
+        let idle = self.cores.get_mut(index as usize)?.take()?;
+        self.unlink(&idle);
+        self.num_pairs -= usize::from(idle.worker.is_some());
+        if index == self.core_of_driver {
+            self.core_of_driver = NONE;
+        }
+        Some((idle.core, idle.worker))
     }
 
     /// The same, for somebody who is about to hold the core.
-    fn take_for_work(&mut self, index: usize) -> Option<(C, Option<Arc<ParkedWorker<C>>>)> {
+    fn take_for_work(&mut self, index: u32) -> Option<(C, Option<Arc<ParkedWorker<C>>>)> {
         let taken = self.take(index);
         if let Some((core, _)) = &taken {
             core.begins_work();
@@ -336,75 +353,53 @@ impl<C: Indexed> Lists<C> {
     }
 
     /// The core alone; its worker stays.
-    fn take_alone(&mut self, index: usize) -> Option<C> {
+    fn take_alone(&mut self, index: u32) -> Option<C> {
         let (core, worker) = self.take(index)?;
         self.lone_workers.extend(worker);
         Some(core)
     }
 
-    fn change_partner(&mut self, index: usize, partner: Partner<C>) {
-        self.unlink(index);
-        if let Some(idle) = &mut self.cores[index] {
-            idle.partner = partner;
-        }
-        self.link(index);
+    /// The core at `index` stays without its worker, which comes back, if it is paired with one.
+    fn make_lone(&mut self, index: u32) -> Option<Arc<ParkedWorker<C>>> {
+        let mut idle = self.cores[index as usize].take()?;
+        self.unlink(&idle);
+        let worker = idle.worker.take();
+        self.num_pairs -= usize::from(worker.is_some());
+        self.add(idle.core, None, LONE);
+        worker
     }
 
-    /// The chain of the core at `index`.
-    fn chain(&mut self, index: usize) -> Option<&mut Chain> {
-        match self.cores.get(index)?.as_ref()?.partner {
-            Partner::Nobody => Some(&mut self.lone_cores),
-            Partner::Parked { cluster, .. } => Some(&mut self.pairs[cluster]),
-            Partner::WithDriver => None,
-        }
-    }
-
-    fn link(&mut self, index: usize) {
-        let Some(chain) = self.chain(index) else {
+    /// To the newest end.
+    fn link(&mut self, index: u32, chain: u32) {
+        if chain == WITH_DRIVER {
             return;
-        };
-        let older = chain.newest.replace(index);
-        if older.is_none() {
-            chain.oldest = Some(index);
         }
-        self.set_newer(older, Some(index));
-        self.set_older(Some(index), older);
-        self.num_pairs += usize::from(self.is_paired(index));
-    }
-
-    fn unlink(&mut self, index: usize) {
-        let Some(Some(idle)) = self.cores.get_mut(index) else {
+        let chain = &mut self.chains[chain as usize];
+        let older = std::mem::replace(&mut chain.newest, index);
+        if older == NONE {
+            chain.oldest = index;
             return;
-        };
-        let (older, newer) = (idle.older.take(), idle.newer.take());
-        let Some(chain) = self.chain(index) else {
-            return;
-        };
-        if newer.is_none() {
-            chain.newest = older;
         }
-        if older.is_none() {
-            chain.oldest = newer;
+        if let Some(older) = self.at(older) {
+            older.newer = index;
         }
-        self.set_newer(older, newer);
-        self.set_older(newer, older);
-        self.num_pairs -= usize::from(self.is_paired(index));
-    }
-
-    fn is_paired(&self, index: usize) -> bool {
-        let idle = self.cores[index].as_ref();
-        idle.is_some_and(|idle| matches!(idle.partner, Partner::Parked { .. }))
-    }
-
-    fn set_newer(&mut self, of: Option<usize>, newer: Option<usize>) {
-        if let Some(Some(idle)) = of.map(|index| &mut self.cores[index]) {
-            idle.newer = newer;
-        }
-    }
-
-    fn set_older(&mut self, of: Option<usize>, older: Option<usize>) {
-        if let Some(Some(idle)) = of.map(|index| &mut self.cores[index]) {
+        if let Some(idle) = self.at(index) {
             idle.older = older;
+        }
+    }
+
+    fn unlink(&mut self, idle: &IdleCore<C>) {
+        if idle.chain == WITH_DRIVER {
+            return;
+        }
+        let (older, newer) = (idle.older, idle.newer);
+        match self.at(newer) {
+            Some(newer) => newer.older = older,
+            None => self.chains[idle.chain as usize].newest = older,
+        }
+        match self.at(older) {
+            Some(older) => older.newer = newer,
+            None => self.chains[idle.chain as usize].oldest = newer,
         }
     }
 }

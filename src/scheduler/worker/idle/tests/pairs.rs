@@ -1,4 +1,4 @@
-//! A worker and its core stay together, and those of the own cluster are woken first.
+//! Which core and which worker come together: see `lists`.
 
 use super::*;
 
