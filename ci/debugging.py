@@ -141,7 +141,10 @@ def gallery(examples, folder):
     report = program.enter()
     program.end()
     check(count(report, r"blocking queue [1-9]") == 1, "no job waits:\n" + "\n".join(report))
-    check(count(report, r"  4 tasks, .*gallery\.rs.*job, blocked") == 1, "not all threads are taken:\n" + "\n".join(report))
+    # A job that ends at this very moment stands for itself: its stack cannot be read.
+    jobs = [re.match(r"  (?:(\d+) tasks|task \d+), .*gallery\.rs.*job, blocked", line) for line in report]
+    taken = sum(int(job[1] or 1) for job in jobs if job)
+    check(taken == 4, "not all threads are taken:\n" + "\n".join(report))
     check(count(report, r"gallery\.rs.*queued") > 0, "no job is shown as queued:\n" + "\n".join(report))
     print(f"gallery:{report[1].split(';')[1]}")
     return trace
