@@ -4,7 +4,7 @@
 //! container mostly nobody.
 
 use std::io;
-use std::mem::ManuallyDrop;
+
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::clock;
 use crate::machine::affinity::Thread;
 use crate::machine::cgroup::hierarchy::{Hierarchy, Version};
 use crate::machine::cgroup::read_if_there;
+use crate::sync::OnceLock;
 
 /// The folder of the outer group, for the process that is to go into the inner one.
 const OUTER: &str = "EXECUTOR_TEST_CGROUP";
@@ -47,11 +48,13 @@ impl Groups {
 
     /// Those of [`in_group`], for the process that it has started. `None`: somebody has asked for
     /// all ignored tests.
-    pub(crate) fn of_parent() -> Option<ManuallyDrop<Groups>> {
+    pub(crate) fn of_parent() -> Option<&'static Groups> {
+        // The parent removes them: a static is not dropped.
+        static GROUPS: OnceLock<Groups> = OnceLock::new();
         let outer = std::env::var_os(OUTER).map(PathBuf::from)?;
         let is_v1 = outer.join("cpu.cfs_quota_us").exists();
         let version = if is_v1 { Version::V1 } else { Version::V2 };
-        Some(ManuallyDrop::new(Groups { outer, version }))
+        Some(GROUPS.get_or_init(|| Groups { outer, version }))
     }
 
     fn inner(&self) -> PathBuf {
