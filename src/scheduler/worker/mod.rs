@@ -276,14 +276,15 @@ impl Worker {
                 core.end_streak();
             }
             let turn = core.turn();
-            let timers =
-                turn % TIMER_TURNS == 0 && self.shared.services.timers.is_armed(core.index);
-            let everywhere = asked || turn == 0;
-            if timers || everywhere {
-                return Local::Maintenance {
-                    index: core.index,
-                    everywhere,
-                };
+            // One question for both: zero is one of the timers' turns.
+            if asked || turn % TIMER_TURNS == 0 {
+                let everywhere = asked || turn == 0;
+                if everywhere || self.shared.services.timers.is_armed(core.index) {
+                    return Local::Maintenance {
+                        index: core.index,
+                        everywhere,
+                    };
+                }
             }
             let Some(runnable) = core.pop() else {
                 return Local::Nothing;
