@@ -32,7 +32,8 @@
 //! The numbers are constants in the code; the test `promises` compares them with this list.
 //!
 //! * P tasks run in parallel, and no processor is idle beside queued work for more than 10 ms. It
-//!   is idle beside it at all only while a poll hides that work from all others.
+//!   is idle beside it at all only while a poll hides that work from all others. Of class
+//!   [`Background`](task::Priority) at most [`Builder::background_limit`] polls go on at once.
 //! * A poll loses its processor while other work waits: after 0.1 ms of being blocked, or after
 //!   10 ms of its CPU time. Its queue, timers and sockets go on elsewhere. [`Builder::on_stall`]
 //!   learns which task it was.
@@ -45,6 +46,11 @@
 //!   or 10 ms if polls are long, for itself and for each one before it, divided by P. A task that
 //!   yields or wakes itself goes to the back of the queue; so does one after 128 operations that
 //!   were ready at once.
+//! * Where tasks have [classes](task::Priority), one of class `Interactive` waits for one poll and
+//!   for those of its class before it, however many others wait. If all processors are at longer
+//!   polls, one of them loses its processor: of class `Background` after 0.2 ms of its CPU time,
+//!   `Normal` after 1 ms. No flood of one class starves another: `Normal` keeps one of 9 polls, and
+//!   `Background` one poll per processor and 10 ms.
 //! * Workers look at timers and sockets each 61 polls. If polls are long the monitor does, each
 //!   1 ms. Of many timers of one deadline at most 256 are fired between two looks.
 //! * A panic ends its task and nothing else; its payload reaches the [`JoinHandle`].

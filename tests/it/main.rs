@@ -105,6 +105,7 @@ mod net {
 
 /// Who runs, where, and who waits for how long.
 mod scheduling {
+    mod classes;
     #[cfg(all(target_os = "linux", feature = "time"))]
     mod crowd;
     mod fairness;

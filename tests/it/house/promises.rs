@@ -36,6 +36,9 @@ fn promises() -> Vec<Promise> {
         2 * number("scheduler/timers/wheel.rs", "PIECE"),
     );
     let endless = time("monitor/detached_polls.rs", "ENDLESS");
+    let early =
+        ["BACKGROUND_PATIENCE", "NORMAL_PATIENCE"].map(|name| time("monitor/latency.rs", name));
+    let of_nine = number("scheduler/worker/by_class.rs", "STREAK") + 1;
     let everywhere: &[&str] = &[GUARANTEES, README, ESSAY];
     let inside: &[&str] = &[GUARANTEES, ESSAY];
     let promise = |phrase: String, documents, file, test| Promise {
@@ -94,6 +97,28 @@ fn promises() -> Vec<Promise> {
             inside,
             "it/scheduling/crowd.rs",
             "tasks_that_wait_for_each_other_while_they_compute_all_begin",
+        ),
+        promise(
+            format!(
+                "of class `Background` after {} of its CPU time, `Normal` after {}",
+                show(early[0]),
+                show(early[1])
+            ),
+            everywhere,
+            "it/scheduling/classes.rs",
+            "an_interactive_task_takes_the_processor_of_a_poll_that_computes",
+        ),
+        promise(
+            format!("one of {of_nine} polls"),
+            &[GUARANTEES, README],
+            "it/scheduling/classes.rs",
+            "a_flood_of_interactive_tasks_starves_nobody",
+        ),
+        promise(
+            format!("one poll per processor and {}", show(ask)),
+            &[GUARANTEES, README],
+            "it/scheduling/classes.rs",
+            "a_flood_of_interactive_tasks_starves_nobody",
         ),
         promise(
             format!("each {}", show(period)),
