@@ -178,7 +178,7 @@ fn so_many_background_tasks_run_at_once_and_no_more() {
             let runtime = builder.build().unwrap();
             let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let mut tasks = Vec::new();
-            for _ in 0..40 {
+            for _ in 0..2_000 {
                 let (running, most) = (running.clone(), most.clone());
                 tasks.push(of_class(&runtime, Priority::Background).spawn(async move {
                     most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
@@ -186,6 +186,8 @@ fn so_many_background_tasks_run_at_once_and_no_more() {
                     while most.load(SeqCst) < expected {
                         std::thread::yield_now();
                     }
+                    // So that many end and begin at the same time.
+                    (0..200).for_each(|_| std::hint::spin_loop());
                     running.fetch_sub(1, SeqCst);
                 }));
             }
