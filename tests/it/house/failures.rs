@@ -66,10 +66,14 @@ fn each_seed_has_its_row() {
 /// `ci/seeds.sh` takes long and does not run for every change; that the code has moved on under a patch is seen here.
 #[test]
 fn each_seed_says_what_it_is_and_still_fits_the_code() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let page = fs::read_to_string(page).unwrap();
     for name in seeds() {
         let seed = Seed::read(&name);
         assert!(seed.what.ends_with('.'), "{name}: {}", seed.what);
         assert!(!seed.check.is_empty(), "{name}: no check");
+        let row = format!("| {} | `{}` |", seed.what.trim_end_matches('.'), seed.check);
+        assert!(page.contains(&row), "docs/reliability.md has no row\n{row}");
         let hunks = seed.hunks();
         assert!(!hunks.is_empty(), "{name}: nothing in it");
         for (file, old, new) in hunks {
