@@ -69,14 +69,14 @@ impl Cgroup {
         }
     }
 
-    /// The lowest quota. `None`: there is no limit.
-    pub(super) fn quota(&mut self) -> Option<Quota> {
-        self.read().map(|(_, quota)| quota)
+    /// The lowest quota at the last reading. `None`: there is no limit.
+    pub(super) fn quota(&self) -> Option<Quota> {
+        self.limits.lowest.map(|(_, quota)| quota)
     }
 
-    /// Of the group with the lowest quota, or of the process's own if there is no limit.
-    pub(super) fn throttling(&mut self) -> Option<Throttling> {
-        self.read();
+    /// Of the group that had the lowest quota at the last reading, or of the process's own if there
+    /// was no limit.
+    pub(super) fn throttling(&self) -> Option<Throttling> {
         Throttling::parse(&fs::read(self.throttled_group()?.join("cpu.stat")).ok()?)
     }
 
@@ -87,12 +87,11 @@ impl Cgroup {
         group.map(PathBuf::as_path)
     }
 
-    /// See the protocol. The result is that of [`Limits::lowest`].
-    fn read(&mut self) -> Option<(usize, Quota)> {
+    /// See the protocol.
+    pub(super) fn read(&mut self) {
         if let Ok(limits) = self.try_read() {
             self.limits = limits;
         }
-        self.limits.lowest
     }
 
     fn try_read(&mut self) -> io::Result<Limits> {

@@ -3,9 +3,9 @@
 //!
 //! # What it guarantees
 //!
-//! * [`Cpus::available`] is the lower of two counts, and at least 1: the CPUs of a thread's
-//!   affinity mask, and the lowest quota of the process's cgroup and all its ancestors, rounded
-//!   down.
+//! * [`Cpus::available_of`] is the lower of two counts, and at least 1: the CPUs of an affinity
+//!   mask ([`num_allowed`]), and the lowest quota of the process's cgroup and all its ancestors,
+//!   rounded down.
 //! * Nothing here panics, whatever the files of the kernel contain. What is missing or cannot be
 //!   understood limits nothing; where a process runs out of descriptors, the last answer holds.
 //! * Nothing is written but by [`affinity::pin`]. No file stays open between two calls, and a
@@ -25,7 +25,7 @@
 //!
 //! | call | µs |
 //! |---|---|
-//! | [`Cpus::available`], each call after the first | 15 |
+//! | [`Cpus::available_of`], each call after the first | 15 |
 //! | the first, which reads `/proc/self/mountinfo` | 55 |
 //! | each ancestor of the group | 7; 14 in version 1, if it has a quota |
 //! | [`Cpus::throttling`] | 22 |
@@ -69,11 +69,13 @@ mod cgroup {
             Cgroup(())
         }
 
-        pub(super) fn quota(&mut self) -> Option<Quota> {
+        pub(super) fn read(&mut self) {}
+
+        pub(super) fn quota(&self) -> Option<Quota> {
             None
         }
 
-        pub(super) fn throttling(&mut self) -> Option<Throttling> {
+        pub(super) fn throttling(&self) -> Option<Throttling> {
             None
         }
 
@@ -92,7 +94,7 @@ mod topology;
 use std::io;
 use std::path::Path;
 
-use crate::sync::{Arc, Mutex, thread};
+use crate::sync::{Arc, Mutex, MutexGuard, thread};
 
 use affinity::Thread;
 use cgroup::Cgroup;
@@ -113,18 +115,41 @@ pub(crate) fn allowed() -> io::Result<CpuSet> {
     }
 }
 
+/// How many of them there are. Where no mask can be read, as off Linux, what
+/// [`available_parallelism`](thread::available_parallelism) says: at least 1.
+pub(crate) fn num_allowed() -> usize {
+    match allowed() {
+        Ok(cpus) => cpus.len(),
+        Err(_) => thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+type Known = Option<(CpuSet, Arc<Topology>)>;
+
+/// The topology that was read last.
+static LAST: Mutex<Known> = Mutex::new(None);
+
 /// [`Topology::of`], which is read again only when it is asked for with another set than the last.
 pub(crate) fn topology(cpus: &CpuSet) -> Arc<Topology> {
-    static LAST: Mutex<Option<(CpuSet, Arc<Topology>)>> = Mutex::new(None);
-    let mut last = LAST.lock();
-    match &*last {
-        Some((set, topology)) if set == cpus => topology.clone(),
-        _ => {
-            let topology = Arc::new(Topology::of(cpus));
-            *last = Some((cpus.clone(), topology.clone()));
-            topology
-        }
+    let known = LAST.lock().clone();
+    if let Some((_, topology)) = known.filter(|(set, _)| set == cpus) {
+        return topology;
     }
+    // Of a large machine that takes milliseconds: a fork does not wait for it.
+    let topology = Arc::new(Topology::of(cpus));
+    *LAST.lock() = Some((cpus.clone(), topology.clone()));
+    topology
+}
+
+/// Takes the lock of the topology, for a fork.
+pub(crate) fn hold() -> MutexGuard<'static, Known> {
+    LAST.lock()
+}
+
+/// Whether somebody has that lock.
+#[cfg(test)]
+pub(crate) fn is_held() -> bool {
+    LAST.try_lock().is_none()
 }
 
 /// How many CPUs this process may use. Remembers where the kernel's files are.
@@ -146,44 +171,35 @@ impl Cpus {
         }
     }
 
-    /// How many CPUs threads with the affinity mask of this thread can use at once: at least 1.
-    /// Off Linux [`available_parallelism`](thread::available_parallelism).
-    ///
-    /// A thread that was pinned can use few, and so can the threads that it has started since. Ask
-    /// for a thread that was not; only the calling thread may be pinned by this crate.
-    pub(crate) fn available(&mut self, of: Thread) -> usize {
-        let allowed = match of {
-            Thread::Current => allowed(),
-            other => affinity::allowed(other),
-        };
-        let allowed = allowed.map(|cpus| cpus.len());
-        let allowed =
-            allowed.unwrap_or_else(|_| thread::available_parallelism().map_or(1, usize::from));
-        self.available_of(allowed)
-    }
-
-    /// The same, if the affinity mask has so many.
+    /// Reads the limits, and how many CPUs threads whose affinity mask has so many can use at once:
+    /// at least 1.
     pub(crate) fn available_of(&mut self, allowed: usize) -> usize {
-        let quota = self.cgroup.quota();
-        let limit = quota.map_or(usize::MAX, |quota| quota.whole_cpus());
+        self.read();
+        let limit = self.quota().map_or(usize::MAX, Quota::whole_cpus);
         allowed.min(limit).max(1)
     }
 
-    /// The lowest quota of the process's cgroup and its ancestors. `None`: there is no limit.
-    pub(crate) fn quota(&mut self) -> Option<Quota> {
+    /// Reads the limits of the process's cgroup and its ancestors.
+    pub(crate) fn read(&mut self) {
+        self.cgroup.read();
+    }
+
+    /// The lowest of them, at the last reading. `None`: there is no limit.
+    pub(crate) fn quota(&self) -> Option<Quota> {
         self.cgroup.quota()
     }
 
     /// How often the kernel has stopped the process because its quota was used up. `None`: there is
     /// no cgroup, or it does not say.
     ///
-    /// The counts are those of one group: the one with the lowest quota, or the process's own if
-    /// none has a quota. If another group gets the lowest quota, they may be lower than before.
-    pub(crate) fn throttling(&mut self) -> Option<Throttling> {
+    /// The counts are those of one group: the one that had the lowest quota at the last reading, or
+    /// the process's own if none had a quota. If another group gets the lowest quota, they may be
+    /// lower than before.
+    pub(crate) fn throttling(&self) -> Option<Throttling> {
         self.cgroup.throttling()
     }
 
-    /// The folder of the group that [`Cpus::throttling`] has told of last.
+    /// The folder of that group.
     pub(crate) fn throttled_group(&self) -> Option<&Path> {
         self.cgroup.throttled_group()
     }

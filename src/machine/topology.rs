@@ -110,6 +110,7 @@ impl Topology {
     }
 
     /// The CPUs of a cluster.
+    #[cfg(test)]
     pub(crate) fn cpus_of(&self, cluster: usize) -> CpuSet {
         let all = 0..self.cluster_of.len();
         all.filter(|&cpu| self.cluster_of(cpu) == Some(cluster))

@@ -175,6 +175,7 @@ impl State {
 
     fn read_throttling(&mut self, now: Instant) {
         if let Some(reader) = &mut self.reader {
+            reader.read();
             let throttling = reader.throttling();
             self.throttled.add(reader.throttled_group(), throttling);
             self.read = Some(now);
@@ -188,7 +189,7 @@ impl State {
         let Some(share) = self.throttled.share(now, processors) else {
             return;
         };
-        let quota = self.reader.as_mut().and_then(CpusReader::quota);
+        let quota = self.reader.as_ref().and_then(CpusReader::quota);
         if let Some(quota) = quota.filter(|_| std::mem::take(&mut self.says_throttling)) {
             stderr::say(format_args!(
                 "{}",

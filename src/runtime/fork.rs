@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 
 use super::{context, foreign};
+use crate::machine;
 use crate::observe::timeline::stamp;
 use crate::observe::{deadlock, recording, sigquit};
 use crate::scheduler::{self, Free};
@@ -33,6 +34,7 @@ pub(super) fn watch() -> io::Result<()> {
 fn hold() -> Box<dyn Any> {
     let others = (
         context::hold(),
+        machine::hold(),
         foreign::hold(),
         recording::hold(),
         sigquit::hold(),
@@ -54,5 +56,18 @@ fn in_child(held: &mut dyn Any) {
         scheduler::close_in_child(&mut held.schedulers);
         stderr::in_child(&mut held.stderr);
         deadlock::in_child();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else a child could wait for ever for a thread that it does not have.
+    #[test]
+    fn the_lock_of_the_topology_is_held_for_a_fork() {
+        let held = hold();
+        assert!(machine::is_held());
+        drop(held);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use crate::machine::affinity::{self, Thread};
-use crate::sync::thread;
+use crate::machine;
 
 /// The most processors of a runtime: within the scheduler's counts, and far beyond any machine.
 const MAX_WORKERS: usize = 1 << 16;
@@ -35,16 +34,11 @@ pub(super) fn usable_workers(count: usize, name: &str) -> io::Result<usize> {
 pub(super) fn room(set: Option<usize>, worker_threads: usize) -> io::Result<usize> {
     const NAME: &str = "max_worker_threads";
     match set {
-        None => Ok((4 * cpus()).clamp(64, MAX_WORKERS).max(worker_threads)),
+        // Without a quota, which may be higher later.
+        None => Ok((4 * machine::num_allowed())
+            .clamp(64, MAX_WORKERS)
+            .max(worker_threads)),
         Some(count) => at_least(worker_threads, usable_workers(count, NAME)?, NAME),
-    }
-}
-
-/// Without a quota, which may be higher later.
-fn cpus() -> usize {
-    match affinity::allowed(Thread::Current) {
-        Ok(cpus) => cpus.len(),
-        Err(_) => thread::available_parallelism().map_or(1, usize::from),
     }
 }
 

@@ -52,6 +52,15 @@ impl Tree {
     fn cpus(&self) -> usize {
         Cpus::at(&self.0).available_of(MANY)
     }
+
+    fn throttling(&self) -> Option<Throttling> {
+        throttling_now(&mut Cpus::at(&self.0))
+    }
+}
+
+pub(super) fn throttling_now(cpus: &mut Cpus) -> Option<Throttling> {
+    cpus.read();
+    cpus.throttling()
 }
 
 #[test]
@@ -298,7 +307,7 @@ fn without_files_there_is_no_limit() {
     let tree = Tree::cgroup("no-mounts", "0::/a\n", "");
     assert_eq!(tree.max("/a", "200000 100000").cpus(), MANY);
     assert_eq!(tree.remove("proc/self/mountinfo").cpus(), MANY);
-    assert_eq!(Cpus::at(&tree.0).throttling(), None);
+    assert_eq!(tree.throttling(), None);
 }
 
 #[test]
@@ -362,14 +371,14 @@ fn throttling_is_read_in_both_versions() {
         "sys/fs/cgroup/a/cpu.stat",
         &stat(10, 3, "throttled_usec 1234"),
     );
-    assert_eq!(Cpus::at(&v2.0).throttling(), Some(expected));
+    assert_eq!(v2.throttling(), Some(expected));
     let v1 = Tree::cgroup("throttled-v1", "4:cpu:/a\n", V1_MOUNTS);
     v1.v1_limit(&format!("{CPUACCT}/a"), "200000", "100000")
         .file(
             &format!("{CPUACCT}/a/cpu.stat"),
             &stat(10, 3, "throttled_time 1234000"),
         );
-    assert_eq!(Cpus::at(&v1.0).throttling(), Some(expected));
+    assert_eq!(v1.throttling(), Some(expected));
 }
 
 #[test]
@@ -382,7 +391,7 @@ fn throttling_is_that_of_the_group_with_the_lowest_quota() {
         );
     }
     let mut cpus = Cpus::at(&tree.0);
-    let mut periods = || cpus.throttling().map(|throttling| throttling.periods);
+    let mut periods = || throttling_now(&mut cpus).map(|throttling| throttling.periods);
     // Nobody has one: its own.
     assert_eq!(periods(), Some(3));
     tree.max("/a", "200000 100000").max("/a/b", "300000 100000");
@@ -409,6 +418,6 @@ fn throttling_that_is_told_in_part_is_not_told() {
         "",
     ] {
         tree.file("sys/fs/cgroup/cpu.stat", text);
-        assert_eq!(Cpus::at(&tree.0).throttling(), None, "{text:?}");
+        assert_eq!(tree.throttling(), None, "{text:?}");
     }
 }

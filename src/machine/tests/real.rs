@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock;
-use crate::machine::affinity::Thread;
 use crate::machine::cgroup::hierarchy::{Hierarchy, Version};
 use crate::machine::cgroup::read_if_there;
+use crate::machine::tests::cgroup::throttling_now;
 use crate::sync::OnceLock;
 
 /// The folder of the outer group, for the process that is to go into the inner one.
@@ -165,7 +165,6 @@ fn child_in_a_group() {
 
     groups.enter();
     assert_eq!(cpus.available_of(64), 1);
-    assert_eq!(cpus.available(Thread::Current), 1);
     limit(&outer, Some(250_000));
     assert_eq!(cpus.available_of(64), before.min(2));
     limit(&outer, Some(900_000));
@@ -177,10 +176,10 @@ fn child_in_a_group() {
     limit(&inner, None);
     limit(&outer, Some(10_000));
     assert_eq!(cpus.available_of(64), 1);
-    let begin = cpus.throttling().unwrap();
+    let begin = throttling_now(&mut cpus).unwrap();
     let end = clock::now() + Duration::from_secs(20);
     let throttling = loop {
-        let now = cpus.throttling().unwrap();
+        let now = throttling_now(&mut cpus).unwrap();
         let is_told = now.throttled > begin.throttled && now.duration > begin.duration;
         if is_told || clock::now() > end {
             break now;

@@ -1,10 +1,10 @@
 //! Who reads how many CPUs the process may use.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::machine::affinity::{self, Thread};
-use crate::machine::{Cpus, Quota, Throttling};
-use crate::sync::thread;
+use crate::machine::{self, CpuSet, Cpus, Quota, Throttling};
 
 /// Where it is read. By default where the kernel has it.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,8 @@ pub(crate) struct CpusReader {
 /// Which CPUs threads may run on: see [`super`].
 #[derive(Debug)]
 enum Mask {
-    /// Those of the process's first thread, and of the thread that asks.
-    OfProcess,
+    /// Those of the process's first thread, and of the thread that asks: so many at the last look.
+    OfProcess(usize),
     /// So many: the runtime was built on a thread that had been pinned, or nobody knows more.
     Fixed(usize),
 }
@@ -48,18 +48,22 @@ impl CpusReader {
 
     /// How many CPUs the process may use: at least 1.
     pub(crate) fn available(&mut self) -> usize {
-        let allowed = match self.mask {
-            Mask::OfProcess => allowed_for_process(),
-            Mask::Fixed(allowed) => allowed,
-        };
+        let allowed = self.mask.look(allowed_for_process);
         self.cpus.available_of(allowed)
     }
 
-    pub(super) fn quota(&mut self) -> Option<Quota> {
+    /// Reads the limits alone.
+    pub(super) fn read(&mut self) {
+        self.cpus.read();
+    }
+
+    /// At the last reading.
+    pub(super) fn quota(&self) -> Option<Quota> {
         self.cpus.quota()
     }
 
-    pub(super) fn throttling(&mut self) -> Option<Throttling> {
+    /// Of the group that had the lowest quota at the last reading.
+    pub(super) fn throttling(&self) -> Option<Throttling> {
         self.cpus.throttling()
     }
 
@@ -70,23 +74,47 @@ impl CpusReader {
 
 impl Mask {
     fn of_this_thread() -> Mask {
-        match (affinity::allowed(Thread::Current), first_thread()) {
-            (Ok(here), Some(first)) if here == first => Mask::OfProcess,
-            (Ok(here), _) => Mask::Fixed(here.len()),
-            (Err(_), _) => Mask::Fixed(thread::available_parallelism().map_or(1, usize::from)),
+        match (machine::allowed(), first_thread()) {
+            (Ok(here), Ok(first)) if here == first => Mask::OfProcess(here.len()),
+            _ => Mask::Fixed(machine::num_allowed()),
+        }
+    }
+
+    /// How many CPUs it has. `read` tells that of the process.
+    fn look(&mut self, read: impl FnOnce() -> io::Result<usize>) -> usize {
+        match self {
+            Mask::Fixed(allowed) => *allowed,
+            Mask::OfProcess(last) => {
+                // A sandbox that was entered since may forbid the question. Then the last answer holds.
+                *last = read().unwrap_or(*last);
+                *last
+            }
         }
     }
 }
 
-fn first_thread() -> Option<crate::machine::CpuSet> {
-    affinity::allowed(Thread::Number(std::process::id())).ok()
+fn first_thread() -> io::Result<CpuSet> {
+    affinity::allowed(Thread::Number(std::process::id()))
 }
 
 /// What either the process's first thread or this one may use.
-fn allowed_for_process() -> usize {
-    let here = affinity::allowed(Thread::Current).ok();
-    let both = first_thread().into_iter().chain(here);
-    let mut all = crate::machine::CpuSet::default();
-    both.for_each(|cpus| cpus.iter().for_each(|cpu| all.insert(cpu)));
-    all.len()
+fn allowed_for_process() -> io::Result<usize> {
+    let mut all = machine::allowed()?;
+    first_thread()?.iter().for_each(|cpu| all.insert(cpu));
+    Ok(all.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_that_cannot_be_read_any_more_is_as_it_was() {
+        let forbidden = || Err(io::ErrorKind::PermissionDenied.into());
+        let mut mask = Mask::OfProcess(8);
+        assert_eq!(mask.look(forbidden), 8);
+        assert_eq!(mask.look(|| Ok(4)), 4);
+        assert_eq!(mask.look(forbidden), 4);
+        assert_eq!(Mask::Fixed(2).look(|| Ok(4)), 2);
+    }
 }

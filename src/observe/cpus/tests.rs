@@ -92,7 +92,9 @@ fn a_burst_counts_for_ten_seconds_and_a_rest_dilutes_it() {
 
 fn quota(test: &str, max: &str) -> Quota {
     let tree = Tree::v2(test, "/a");
-    Cpus::at(tree.max("/a", max).root()).quota().unwrap()
+    let mut cpus = Cpus::at(tree.max("/a", max).root());
+    cpus.read();
+    cpus.quota().unwrap()
 }
 
 #[test]

@@ -252,6 +252,22 @@ fn what_a_task_starts() {
     });
 }
 
+/// Nobody sets its number.
+#[test]
+fn a_runtime_that_is_built_in_a_pinned_task_has_as_many_processors_as_elsewhere() {
+    let number = || Builder::new().build().unwrap().handle().worker_threads();
+    let outside = number();
+    within_patience(move || {
+        let runtime = pinned(2);
+        assert_eq!(
+            runtime
+                .block_on(runtime.spawn(async move { number() }))
+                .unwrap(),
+            outside
+        );
+    });
+}
+
 #[test]
 fn nobody_is_pinned_unless_that_is_asked_for() {
     let whole = mask();
