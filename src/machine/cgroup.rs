@@ -17,9 +17,10 @@
 //! 3. If fewer files could be read than the last time, find the directories again and repeat step
 //!    2, once. Without this step a hierarchy that is mounted elsewhere by now would be lost.
 //!
-//! A reading that ends early, since the process has no descriptor left or the machine no memory,
-//! tells what the last one has told. Otherwise a program that runs out of descriptors would seem to
-//! have no limit from then on.
+//! A reading that ends early tells what the last one has told: if the process has no descriptor
+//! left or the machine no memory, or if a file must not be read that could be read before.
+//! Otherwise a program that runs out of descriptors, or enters a sandbox, would seem to have no
+//! limit from then on. A limit that could never be read limits nothing.
 //!
 //! Where step 1 finds no directories it does not look again until `/proc/self/cgroup` changes.
 //! Hence a hierarchy that is first mounted while the process runs is not noticed.
@@ -54,6 +55,8 @@ pub(super) struct Cgroup {
 struct Limits {
     /// In how many groups there was a limit to read, or the word that there is none.
     files: usize,
+    /// In how many there was one that must not be read.
+    forbidden: usize,
     /// The lowest, and the number of its group. Of two that are equal that of the inner group.
     lowest: Option<(usize, Quota)>,
 }
@@ -102,6 +105,9 @@ impl Cgroup {
             return self.read_limits();
         }
         let limits = self.read_limits()?;
+        if limits.forbidden > self.limits.forbidden {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         if limits.files >= self.limits.files {
             return Ok(limits);
         }
@@ -115,8 +121,14 @@ impl Cgroup {
             return Ok(limits);
         };
         for (number, group) in hierarchy.groups.iter().enumerate() {
-            let Some(limit) = read_limit(hierarchy.version, group)? else {
-                continue;
+            let limit = match read_limit(hierarchy.version, group) {
+                Ok(Some(limit)) => limit,
+                Ok(None) => continue,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    limits.forbidden += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             limits.files += 1;
             let is_lower = |quota: &Quota| limits.lowest.is_none_or(|(_, lowest)| *quota < lowest);
@@ -143,16 +155,19 @@ fn read_limit(version: Version, group: &Path) -> io::Result<Option<Option<Quota>
     Ok(limit)
 }
 
-/// `None`: there is no such file, or it is not for us to read.
+/// `None`: there is no such file.
 ///
 /// # Errors
 ///
-/// The process or the machine is short of something, which says nothing of the file.
+/// The process or the machine is short of something, or it must not be read. That says nothing of
+/// what is in the file.
 pub(super) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) => match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EACCES | libc::EPERM) => {
+                Err(error)
+            }
             _ => Ok(None),
         },
     }

@@ -7,7 +7,8 @@
 //!   mask ([`num_allowed`]), and the lowest quota of the process's cgroup and all its ancestors,
 //!   rounded down.
 //! * Nothing here panics, whatever the files of the kernel contain. What is missing or cannot be
-//!   understood limits nothing; where a process runs out of descriptors, the last answer holds.
+//!   understood limits nothing; where a process runs out of descriptors, or enters a sandbox, the
+//!   last answer holds.
 //! * Nothing is written but by [`affinity::pin`]. No file stays open between two calls, and a
 //!   child made by `fork` reads its own files.
 //!

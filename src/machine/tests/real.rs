@@ -229,3 +229,52 @@ fn child_runs_out_of_descriptors() {
     assert_eq!(cpus.available_of(64), 3);
     assert_eq!(with_none(&mut Cpus::at(&tree.0)), 64);
 }
+
+#[test]
+fn limits_that_must_not_be_read_any_more_are_as_they_were() {
+    let test = "child_enters_a_sandbox";
+    assert_ran(&run_ignored(module_path!(), test, |command| command));
+}
+
+/// To root nothing is forbidden, so its thread is nobody meanwhile.
+#[test]
+#[ignore = "limits_that_must_not_be_read_any_more_are_as_they_were starts it in a process of its own"]
+fn child_enters_a_sandbox() {
+    use rustix::process::geteuid;
+    use rustix::thread::{Uid, set_thread_res_uid};
+    use std::os::unix::fs::PermissionsExt;
+
+    let tree = Tree::v2("sandbox", "/a");
+    tree.max("/a", "200000 100000").max("", "500000 100000");
+    let mut cpus = Cpus::at(&tree.0);
+    assert_eq!(cpus.available_of(64), 2);
+    let set_user = |user: Uid| set_thread_res_uid(None, user, None);
+    let told_without = |cpus: &mut Cpus, file: &str| {
+        let path = tree.0.join(file);
+        let set_mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let own = geteuid();
+        set_mode(0);
+        if own.is_root() {
+            set_user(Uid::from_raw(65534)).unwrap();
+        }
+        let told = cpus.available_of(64);
+        let is_refused = fs::read(&path).is_err();
+        if own.is_root() {
+            set_user(own).unwrap();
+        }
+        set_mode(0o644);
+        assert!(is_refused, "{file}");
+        told
+    };
+    let limit = "sys/fs/cgroup/a/cpu.max";
+    assert_eq!(told_without(&mut cpus, limit), 2);
+    // What could never be read limits nothing.
+    assert_eq!(told_without(&mut Cpus::at(&tree.0), limit), 5);
+    tree.max("/a", "300000 100000");
+    assert_eq!(told_without(&mut cpus, "proc/self/cgroup"), 2);
+    assert_eq!(cpus.available_of(64), 3);
+    // Where there are fewer limits than before, the mounts are looked at again.
+    tree.remove(limit);
+    assert_eq!(told_without(&mut cpus, "proc/self/mountinfo"), 3);
+    assert_eq!(cpus.available_of(64), 5);
+}
