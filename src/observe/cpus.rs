@@ -9,16 +9,18 @@
 //!   it has as many processors as there are CPUs at the last look, within its limits.
 //! * No change that the user has asked for is undone by a look that began before it.
 //! * An idle runtime stays asleep. The look waits for a round of the monitor that comes anyway.
-//! * The monitor spends at most a thousandth of its time here ([`COST`]), however slow the kernel's
-//!   files are. Meanwhile it would retake no processor.
+//! * While rounds come, it looks at least each ten seconds ([`LONGEST_PERIOD`]). Where a look takes
+//!   up to 10 ms, that is a thousandth of the monitor's time ([`COST`]); meanwhile it would retake
+//!   no processor. Where the kernel's files are slower still, it is more.
+//! * Nothing is read where nothing follows from it.
 //! * What throttling costs is said once for each runtime, on standard error.
 //!
 //! # Protocol
 //!
 //! 1. `Builder::check` asks how many CPUs there are (`CpusReader::available`); the runtime begins
 //!    with that number.
-//! 2. At the end of a round, if the last look was a second ago or more, the monitor asks again
-//!    ([`CpusWatch::look`]), and with the lock released calls `Shared::set_num_processors`.
+//! 2. At the end of a round, if the last look was a second ago or more ([`pause_after`]), the monitor
+//!    asks again ([`CpusWatch::look`]), and with the lock released calls `Shared::set_num_processors`.
 //! 3. That call takes the lock of whoever changes the number, and under it asks whether the runtime
 //!    still follows.
 //! 4. The user's call ([`CpusWatch::set_by_user`]) ends the following under the same lock.
@@ -61,11 +63,11 @@ pub(crate) use reader::{CpusReader, CpusSource};
 /// Between two looks, as in Go 1.25 at most.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// After a look that has taken `t` the next one comes after this times `t`, if that is more.
+/// After looks that have taken `t` the next one comes after this times `t`, if that is more.
 const COST: u32 = 1000;
 
-/// But not later than after this.
-const LONGEST_PERIOD: Duration = Duration::from_secs(60);
+/// But not later than after this: a quota that is lowered stops all threads meanwhile.
+const LONGEST_PERIOD: Duration = Duration::from_secs(10);
 
 /// What a builder has asked for.
 pub(crate) struct CpusSettings {
@@ -94,6 +96,8 @@ struct State {
     followed_up_to: usize,
     /// The next look of the monitor.
     due: Instant,
+    /// How long the last look took.
+    took: Duration,
     throttled: Throttled,
     /// When that was read last.
     read: Option<Instant>,
@@ -109,6 +113,7 @@ impl CpusWatch {
             reader: Some(wanted.reader),
             followed_up_to: wanted.followed_up_to.unwrap_or(0),
             due: clock::now(),
+            took: Duration::ZERO,
             throttled: Throttled::default(),
             read: None,
             says_throttling: wanted.says_throttling,
@@ -131,12 +136,17 @@ impl CpusWatch {
         let Some(state_now) = state.as_mut().filter(|state| state.due <= now) else {
             return;
         };
-        let begin = clock::now();
         let is_followed = self.is_followed.load(Ordering::Relaxed);
-        let wanted = state_now.available().filter(|_| is_followed);
+        if !is_followed && !state_now.wants_throttling() {
+            return;
+        }
+        let begin = clock::now();
+        let wanted = state_now.read_limits(is_followed);
         state_now.look_at_throttling(shared.num_processors());
         let end = clock::now();
-        state_now.due = end + pause_after(end.saturating_duration_since(begin));
+        let took = end.saturating_duration_since(begin);
+        let before = std::mem::replace(&mut state_now.took, took);
+        state_now.due = end + pause_after(took, before);
         drop(state);
         if let Some(wanted) = wanted.filter(|wanted| *wanted != shared.num_processors()) {
             // Step 3. An error: the runtime has shut down.
@@ -160,6 +170,7 @@ impl CpusWatch {
         let now = clock::now();
         let is_old = |read: Instant| now.saturating_duration_since(read) >= PERIOD;
         if state.read.is_none_or(is_old) {
+            state.read_limits(false);
             state.read_throttling(now);
         }
         state.throttled.sum()
@@ -167,15 +178,24 @@ impl CpusWatch {
 }
 
 impl State {
-    /// How many processors there should be. `None`: the runtime has ended.
-    fn available(&mut self) -> Option<usize> {
-        let available = self.reader.as_mut()?.available();
-        Some(available.min(self.followed_up_to).max(1))
+    /// Whether something follows from a look at it. The first one begins the count.
+    fn wants_throttling(&self) -> bool {
+        self.says_throttling || self.read.is_none()
     }
 
-    fn read_throttling(&mut self, now: Instant) {
-        if let Some(reader) = &mut self.reader {
+    /// How many processors there should be. `None`: the runtime does not follow, or has ended.
+    fn read_limits(&mut self, is_followed: bool) -> Option<usize> {
+        let reader = self.reader.as_mut()?;
+        if !is_followed {
             reader.read();
+            return None;
+        }
+        Some(reader.available().min(self.followed_up_to).max(1))
+    }
+
+    /// After the limits.
+    fn read_throttling(&mut self, now: Instant) {
+        if let Some(reader) = &self.reader {
             let throttling = reader.throttling();
             self.throttled.add(reader.throttled_group(), throttling);
             self.read = Some(now);
@@ -186,20 +206,21 @@ impl State {
     fn look_at_throttling(&mut self, processors: usize) {
         let now = clock::now();
         self.read_throttling(now);
-        let Some(share) = self.throttled.share(now, processors) else {
+        let quota = self.reader.as_ref().and_then(CpusReader::quota);
+        let Some(cost) = self.throttled.look(now, processors, quota) else {
             return;
         };
-        let quota = self.reader.as_ref().and_then(CpusReader::quota);
         if let Some(quota) = quota.filter(|_| std::mem::take(&mut self.says_throttling)) {
-            stderr::say(format_args!(
-                "{}",
-                throttled::line(share, quota, processors)
-            ));
+            let line = throttled::line(cost, quota, processors);
+            stderr::say(format_args!("{line}"));
         }
     }
 }
 
-/// How long it is from the end of a look that has taken so long to the next one.
-fn pause_after(took: Duration) -> Duration {
+/// How long it is from the end of a look that has taken so long, as the one before it did, to the
+/// next one. The shorter counts: a thread that is stopped in the middle of a look, just where the
+/// quota is used up, says nothing of the files.
+fn pause_after(took: Duration, before: Duration) -> Duration {
+    let took = took.min(before);
     took.saturating_mul(COST).clamp(PERIOD, LONGEST_PERIOD)
 }

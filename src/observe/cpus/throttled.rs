@@ -11,8 +11,12 @@
 //!
 //! The kernel counts for how long threads that could run were stopped, as a sum over CPUs. In
 //! relation to the time of all processors that is the share of its time that a busy processor was
-//! stopped for. It is taken over [`WINDOW`] or more: readings come when the monitor has a round, and
-//! who is idle is not throttled.
+//! stopped for; it is more than the whole where other threads, as of blocking jobs, were stopped,
+//! too. It is taken over [`WINDOW`] or more: readings come when the monitor has a round, and who is
+//! idle is not throttled.
+//!
+//! When the number of processors or the quota changes, the window begins again: what so many were
+//! stopped for says nothing of another number.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -34,8 +38,19 @@ pub(super) struct Throttled {
     /// The last reading, and of which group it was.
     last: Option<(PathBuf, Throttling)>,
     sum: Option<Throttling>,
-    /// Sums at the monitor's looks: the latest that is older than the window, and those since.
+    /// How many processors there were at the last look, and with which quota.
+    setting: Option<(usize, Option<Quota>)>,
+    /// Sums at the monitor's looks: the latest that is older than the window, and those since. All
+    /// with the same setting.
     looks: VecDeque<(Instant, Duration)>,
+}
+
+/// What throttling has cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cost {
+    /// For how long threads were stopped, summed over CPUs.
+    pub(super) stopped: Duration,
+    pub(super) within: Duration,
 }
 
 impl Throttled {
@@ -61,10 +76,18 @@ impl Throttled {
         self.sum
     }
 
-    /// The monitor looks. The share of its time that each of so many processors was stopped for, if
+    /// The monitor looks, while there are so many processors and this quota. What throttling costs, if
     /// that is much.
-    pub(super) fn share(&mut self, now: Instant, processors: usize) -> Option<f64> {
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        processors: usize,
+        quota: Option<Quota>,
+    ) -> Option<Cost> {
         let stopped = self.sum?.duration;
+        if self.setting.replace((processors, quota)) != Some((processors, quota)) {
+            self.looks.clear();
+        }
         self.looks.push_back((now, stopped));
         let age = |at: Instant| now.saturating_duration_since(at);
         while self.looks.get(1).is_some_and(|(at, _)| age(*at) >= WINDOW) {
@@ -74,15 +97,18 @@ impl Throttled {
         if age(begin) < WINDOW {
             return None;
         }
-        let all = age(begin).as_secs_f64() * processors as f64;
-        let share = stopped.saturating_sub(before).as_secs_f64() / all;
-        (share > MUCH).then_some(share)
+        let cost = Cost {
+            stopped: stopped.saturating_sub(before),
+            within: age(begin),
+        };
+        let all = cost.within.as_secs_f64() * processors as f64;
+        (cost.stopped.as_secs_f64() > MUCH * all).then_some(cost)
     }
 }
 
 /// What is said of it.
-pub(super) fn line(share: f64, quota: Quota, processors: usize) -> impl fmt::Display {
-    let percent = (share * 100.0).round();
+pub(super) fn line(cost: Cost, quota: Quota, processors: usize) -> impl fmt::Display {
+    let (stopped, within) = (cost.stopped.as_secs_f64(), cost.within.as_secs_f64());
     let what_to_do = if processors > quota.whole_cpus() {
         "fewer worker threads would not use it up (Builder::follow_cpu_quota, Handle::set_worker_threads), or a higher quota helps"
     } else {
@@ -90,8 +116,7 @@ pub(super) fn line(share: f64, quota: Quota, processors: usize) -> impl fmt::Dis
     };
     let threads = if processors == 1 { "thread" } else { "threads" };
     format!(
-        "the kernel has stopped this process for {percent} % of the last {} s, since its CPU quota of {quota} was used up; \
-         the runtime has {processors} worker {threads}: {what_to_do} (EXECUTOR_DEBUG=stall=0 silences this)",
-        WINDOW.as_secs()
+        "the kernel has stopped this process for {stopped:.1} s of CPU time in the last {within:.0} s, since its CPU quota of {quota} \
+         was used up; the runtime has {processors} worker {threads}: {what_to_do} (EXECUTOR_DEBUG=stall=0 silences this)"
     )
 }

@@ -207,7 +207,7 @@ fn what_throttling_costs_is_said_once_unless_it_is_silenced() {
     assert_eq!(lines.len(), 1, "{said}");
     for part in [
         "executor: ",
-        " % ",
+        " s of CPU time in the last ",
         "of 2 CPUs",
         "2 worker threads",
         "EXECUTOR_DEBUG=stall=0",
