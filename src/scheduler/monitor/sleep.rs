@@ -7,6 +7,13 @@ use crate::clock;
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::thread;
 
+#[cfg(test)]
+impl crate::scheduler::Shared {
+    pub(crate) fn monitor_sleeps(&self) -> bool {
+        self.workers.monitor.sleep_state.load(Ordering::Acquire) == ASLEEP
+    }
+}
+
 impl Rounds {
     /// True: it was woken, since all processors are busy.
     pub(super) fn doze(&mut self) -> bool {
