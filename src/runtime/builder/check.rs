@@ -21,8 +21,12 @@ impl Builder {
             None => workers_of_environment()?,
         };
         let max_worker_threads = room(self.max_worker_threads, set.unwrap_or(1))?;
-        let max_threads = self.max_threads.unwrap_or(usize::MAX);
-        let max_threads = at_least(set.unwrap_or(1), max_threads, "max_threads")?;
+        let max_threads = match self.max_threads {
+            Some(0) => return Err(unusable("max_threads", "must not be zero")),
+            Some(count) => at_least(set.unwrap_or(1), count, "max_threads")?,
+            // So that no number of processors is refused for want of threads.
+            None => max_worker_threads + SPARE_THREADS,
+        };
         // The most that the runtime may have without being told to.
         let most = set.unwrap_or(max_worker_threads.min(max_threads));
         let is_followed = self.follow_cpu_quota.unwrap_or(set.is_none());
@@ -30,10 +34,6 @@ impl Builder {
         let worker_threads = match is_followed || set.is_none() {
             true => cpus.available().min(most),
             false => most,
-        };
-        let max_threads = match self.max_threads {
-            Some(_) => max_threads,
-            None => set.unwrap_or(worker_threads).saturating_add(SPARE_THREADS),
         };
         self.check_limits()?;
         if self.stall_threshold.is_zero() {

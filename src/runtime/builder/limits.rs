@@ -5,7 +5,7 @@ use std::io;
 use super::Builder;
 use crate::runtime::usable::unusable;
 
-/// Threads for tasks that block, beyond the processors: by default as many as blocking jobs.
+/// Threads for tasks that block, beyond the processors that there may be: by default as many as blocking jobs.
 pub(super) const SPARE_THREADS: usize = 512;
 
 impl Builder {
@@ -24,9 +24,10 @@ impl Builder {
     /// or block in one, and spare ones. Threads of `spawn_blocking` have a limit of their own, and
     /// the monitor's thread is not counted.
     ///
-    /// Default: 512 more than the number of processors; fewer than
+    /// Default: 512 more than [`max_worker_threads`](Builder::max_worker_threads); fewer than
     /// [`worker_threads`](Builder::worker_threads), or zero, is an error. At the limit, a task that
-    /// blocks keeps its processor until a thread is free, and others may wait for it. A line on standard error says so once, unless the limit equals that number.
+    /// blocks keeps its processor until a thread is free, and others may wait for it. A line on
+    /// standard error says so once, unless the limit equals the number of processors.
     pub fn max_threads(mut self, count: usize) -> Builder {
         self.max_threads = Some(count);
         self

@@ -100,13 +100,34 @@ fn the_limits_of_a_runtime_hold_whatever_the_quota_is() {
     let two = below(&tree).max_threads(2).build().unwrap();
     let numbers = [&three, &two].map(|runtime| runtime.handle().worker_threads());
     assert_eq!(numbers, [3, 2]);
-    for builder in [
-        below(&tree).max_worker_threads(0),
-        below(&tree).max_threads(0),
+    for (builder, name) in [
+        (below(&tree).max_worker_threads(0), "max_worker_threads"),
+        (below(&tree).max_threads(0), "max_threads"),
     ] {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        let said = error.to_string();
+        assert!(said.contains(&format!("{name} must not be zero")), "{said}");
     }
+}
+
+/// Each processor needs a thread.
+#[test]
+fn there_are_threads_for_all_processors_that_there_may_be() {
+    const MANY: usize = 600;
+    let tree = Tree::v2("many", "/a");
+    tree.max("/a", "100000 100000");
+    let source = CpusSource {
+        root: Some(tree.root().to_owned()),
+        allowed: Some(MANY),
+    };
+    let many = || Builder::new().max_worker_threads(MANY);
+    let followed = many().cpus_source(source).build().unwrap();
+    assert_eq!(followed.handle().worker_threads(), 1);
+    tree.remove("sys/fs/cgroup/a/cpu.max");
+    assert_followed(&followed, MANY);
+    let set = many().worker_threads(1).build().unwrap();
+    set.handle().set_worker_threads(MANY).unwrap();
 }
 
 #[test]
