@@ -127,8 +127,8 @@ impl Runtime for Gosched {
         Some(told.count())
     }
 
-    fn resize(&self, workers: usize) -> bool {
-        self.handle.set_worker_threads(workers).is_ok()
+    fn resize(&self, workers: usize) -> Option<io::Result<()>> {
+        Some(self.handle.set_worker_threads(workers))
     }
 
     fn stop(self, limit: Duration) {

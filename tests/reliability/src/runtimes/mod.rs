@@ -92,9 +92,9 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Changes the number of workers while it runs; for runtimes that can. False: this one cannot.
-    fn resize(&self, _workers: usize) -> bool {
-        false
+    /// Changes the number of workers while it runs; for runtimes that can.
+    fn resize(&self, _workers: usize) -> Option<io::Result<()>> {
+        None
     }
 
     /// Ends it: what has not finished is cancelled. Waits for its threads, at most `limit`. To be called by the last

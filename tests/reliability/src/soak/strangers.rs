@@ -130,15 +130,25 @@ pub(super) fn resize<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
                 rng.usize(1..=2 * cpus)
             };
             if workers != world.workers.load(Relaxed) {
-                if !world.runtime.resize(workers) {
-                    return;
+                match world.runtime.resize(workers) {
+                    None => return,
+                    Some(Ok(())) => {
+                        world.workers.store(workers, Relaxed);
+                        times += 1;
+                    }
+                    Some(Err(error)) => {
+                        let detail = format!("to {workers}: {error}");
+                        fault::broken("the number of workers could not be changed", &detail);
+                    }
                 }
-                world.workers.store(workers, Relaxed);
-                times += 1;
             }
             thread::sleep(RESIZE_EACH);
         }
         eprintln!("{times} times the number of workers has changed");
+        // It has drawn a hundred numbers by then.
+        if times == 0 && began.elapsed() > Duration::from_secs(1) {
+            fault::broken("the number of workers never changed", "");
+        }
     })
 }
 
