@@ -96,7 +96,7 @@ impl Instruments {
             (Queue::Global, shared.num_global()),
             (Queue::Blocking, jobs),
         ];
-        // The number of processors may have changed: then each is told once more.
+        // The number of processors may have changed: the queue of a new one is told at once.
         let depths: Vec<_> = shared_queues.into_iter().chain(local).collect();
         seen.resize(depths.len(), usize::MAX);
         for (seen, (queue, depth)) in seen.iter_mut().zip(depths) {

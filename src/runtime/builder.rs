@@ -237,7 +237,9 @@ impl Builder {
     /// reports nothing. Zero, which every poll would exceed, is an error of [`build`](Self::build).
     ///
     /// The threshold changes nothing for the tasks: if others wait, the monitor retakes the
-    /// processor of a poll that blocks for 0.1 ms or runs for 10 ms, reported or not.
+    /// processor of a poll that blocks for 0.1 ms or runs for 10 ms, reported or not. While a task of
+    /// class [`Interactive`](crate::task::Priority::Interactive) waits and no processor is idle, a
+    /// poll of class `Normal` loses it after 1 ms, and one of class `Background` after 0.2 ms.
     ///
     /// # Examples
     ///
@@ -451,6 +453,7 @@ impl fmt::Debug for Builder {
             .field("follow_cpu_quota", &self.follow_cpu_quota)
             .field("max_threads", &self.max_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("background_limit", &self.background_limit)
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("thread_name", &self.thread_name)
             .field("thread_stack_size", &self.thread_stack_size)

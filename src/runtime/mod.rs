@@ -41,6 +41,7 @@
 //! | `schedtrace=1000`, `scheddetail=1` | prints the scheduler's state each 1000 ms, in the format of Go's `GODEBUG` |
 //! | `sigquit=1` | SIGQUIT prints the tasks of all runtimes of the process, which goes on; on unix, with the feature `stacks` |
 //! | `retake=0` | leaves stuck tasks their processors, to see what that costs |
+//! | `topology=0` | does not mind which CPUs share a cache, to see what that gives |
 //!
 //! # Processes
 //!
@@ -189,11 +190,7 @@ impl Runtime {
         boxing!(closure F, f => spawn::spawn_blocking_on(shared, f, size_of::<F>()))
     }
 
-    /// Figures about this runtime at this moment.
-    ///
-    /// # Panics
-    ///
-    /// In a child made by `fork`, where the runtime has no threads.
+    /// Like [`Handle::metrics`].
     pub fn metrics(&self) -> RuntimeMetrics {
         self.handle.metrics()
     }
@@ -472,6 +469,20 @@ impl Handle {
     }
 
     /// Figures about this runtime at this moment.
+    ///
+    /// On Linux, at most once a second, the calling thread reads some small files for it: how often
+    /// the kernel has throttled the process.
+    ///
+    /// # Panics
+    ///
+    /// In a child made by `fork`, where the runtime has no threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let handle = executor::block_on(async { executor::Handle::current() });
+    /// assert!(handle.metrics().worker_threads() >= 1);
+    /// ```
     pub fn metrics(&self) -> RuntimeMetrics {
         self.shared().assert_not_forked();
         RuntimeMetrics::of(self.shared())

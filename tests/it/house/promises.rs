@@ -35,12 +35,15 @@ fn promises() -> Vec<Promise> {
         number("tasks/budget.rs", "BUDGET"),
         2 * number("scheduler/timers/wheel.rs", "PIECE"),
     );
+    let [normal, background] =
+        ["NORMAL_PATIENCE", "BACKGROUND_PATIENCE"].map(|name| time("monitor/latency.rs", name));
     let endless = time("monitor/detached_polls.rs", "ENDLESS");
     let early =
         ["BACKGROUND_PATIENCE", "NORMAL_PATIENCE"].map(|name| time("monitor/latency.rs", name));
     let of_nine = number("scheduler/worker/by_class.rs", "STREAK") + 1;
     let everywhere: &[&str] = &[GUARANTEES, README, ESSAY];
     let inside: &[&str] = &[GUARANTEES, ESSAY];
+    let early: &[&str] = &[GUARANTEES, "src/runtime/builder.rs"];
     let promise = |phrase: String, documents, file, test| Promise {
         phrase,
         documents,
@@ -67,6 +70,18 @@ fn promises() -> Vec<Promise> {
             everywhere,
             "it/stall/retakes.rs",
             "what_is_queued_behind_a_stuck_poll_runs",
+        ),
+        promise(
+            format!("of class `Normal` loses it after {}", show(normal)),
+            early,
+            "../src/scheduler/monitor/latency/tests.rs",
+            "a_poll_in_the_way_is_retaken_after_a_time_that_depends_on_its_class",
+        ),
+        promise(
+            format!("of class `Background` after {}", show(background)),
+            early,
+            "../src/scheduler/monitor/latency/tests.rs",
+            "a_poll_in_the_way_is_retaken_after_a_time_that_depends_on_its_class",
         ),
         promise(
             format!("{streak} polls for itself and for each one before it"),
@@ -167,7 +182,9 @@ fn numbers_in_the_documents_are_those_of_the_code() {
 /// A document as one line, without the marks of a comment.
 fn prose(document: &str) -> String {
     let text = read(document);
-    let lines = text.lines().map(|line| line.trim_start_matches("//!"));
+    let lines = text
+        .lines()
+        .map(|line| line.trim_start().trim_start_matches(['/', '!']));
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     words.join(" ")
 }
