@@ -11,6 +11,21 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// CPU time of another process, in seconds; not a number where there is no `/proc`.
+pub(crate) fn cpu_seconds_of(process: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name, in brackets, may contain spaces. After it, the times are the 12th and the 13th.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks = times.map(|ticks| ticks.parse().unwrap_or(f64::NAN));
+    let all: Vec<f64> = ticks.collect();
+    match all.len() {
+        // A tick is 10 ms on all usual systems.
+        2 => all.iter().sum::<f64>() / 100.0,
+        _ => f64::NAN,
+    }
+}
+
 /// Its threads; not a number where there is no `/proc`.
 pub(crate) fn threads() -> f64 {
     number_of(STATUS, "Threads:")

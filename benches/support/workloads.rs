@@ -227,7 +227,8 @@ pub(crate) fn echo<R: Runtime>(runtime: &R, connections: usize, trips: usize) {
     });
 }
 
-async fn serve<R: Runtime>(mut stream: R::Stream) {
+/// Sends back what comes, until the other end hangs up.
+pub(crate) async fn serve<R: Runtime>(mut stream: R::Stream) {
     let mut buffer = [0; 1024];
     loop {
         match R::read(&mut stream, &mut buffer).await {

@@ -4,9 +4,12 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"sort"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +19,7 @@ const (
 	batchSize = 100_000
 	work      = 100 * time.Microsecond
 	rest      = 300 * time.Millisecond
+	pause     = 10 * time.Millisecond
 )
 
 var sink atomic.Uint64
@@ -54,6 +58,19 @@ func batch(n uint64) float64 {
 	}
 	all.Wait()
 	return time.Since(begin).Seconds()
+}
+
+// cpuSeconds returns the CPU time of a process: see benches/support/process.rs.
+func cpuSeconds(process int) float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return math.NaN()
+	}
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / 100
 }
 
 type note struct {
@@ -102,9 +119,24 @@ func priorities(scene string) []float64 {
 		panic(err)
 	}
 	time.Sleep(rest)
+	var waits []note
+	waited := make(chan struct{})
+	used := [2]float64{cpuSeconds(os.Getpid()), cpuSeconds(client.Process.Pid)}
 	begin := time.Now()
+	go func() {
+		defer close(waited)
+		for !stop.Load() {
+			time.Sleep(pause)
+			due := time.Now()
+			done := make(chan struct{})
+			go close(done)
+			<-done
+			waits = append(waits, note{due, time.Since(due)})
+		}
+	}()
 	took := batch(n)
 	end := time.Now()
+	usedThen := [2]float64{cpuSeconds(os.Getpid()), cpuSeconds(client.Process.Pid)}
 	in.Close()
 	var trips []float64
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -116,20 +148,35 @@ func priorities(scene string) []float64 {
 	}
 	_ = client.Wait()
 	stop.Store(true)
-	var late []float64
-	for range tickers {
-		for _, note := range <-notes {
+	between := func(notes []note) (late []float64) {
+		for _, note := range notes {
 			if !note.due.Before(begin) && !note.due.After(end) {
 				late = append(late, millis(note.late))
 			}
 		}
+		return late
 	}
+	var late []float64
+	for range tickers {
+		late = append(late, between(<-notes)...)
+	}
+	<-waited
+	awaited := between(waits)
 	figures := []float64{took}
 	for _, sorted := range [][]float64{late, trips} {
 		sort.Float64s(sorted)
 		for _, part := range []float64{0.5, 0.99, 0.999, 1} {
 			figures = append(figures, quantile(sorted, part))
 		}
+	}
+	for _, part := range []float64{0.5, 0.99, 1} {
+		figures = append(figures, quantile(awaited, part))
+	}
+	for _, all := range [][]float64{awaited, late, trips} {
+		figures = append(figures, float64(len(all)))
+	}
+	for who := range used {
+		figures = append(figures, (usedThen[who]-used[who])/took)
 	}
 	return figures
 }

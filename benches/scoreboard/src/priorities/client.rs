@@ -8,48 +8,92 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, sleep_until};
 
 const CONNECTIONS: u32 = 64;
-/// Each connection asks so often, whether or not the answer before was late.
+/// Each connection has a question so often, whether or not the answer before was late.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// Asks on all connections until standard input ends; then prints when each question was asked, in nanoseconds since
-/// 1970, and how many nanoseconds its answer took.
+/// Asks on all connections until standard input ends; then prints when each question was due, in nanoseconds since
+/// 1970, and how many nanoseconds later its answer had come. Of a question without an answer, or that could not even be
+/// asked since the one before it has none, how old it was: else a server that answers nobody would look quick.
 pub(crate) fn run(addr: SocketAddr) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let trips = Arc::new(Mutex::new(Vec::new()));
-    let noted = trips.clone();
+    let (begin, begin_1970) = (Instant::now(), since_1970(SystemTime::now()));
+    let connections: Vec<_> = (0..CONNECTIONS)
+        .map(|number| {
+            Arc::new(Mutex::new(Questions::new(
+                begin + PERIOD * number / CONNECTIONS,
+            )))
+        })
+        .collect();
+    let noted = connections.clone();
     std::thread::spawn(move || {
         let _ = std::io::stdin().read(&mut [0]);
+        let now = Instant::now();
         let mut text = String::new();
-        for (at, took) in noted.lock().expect("nobody panics").iter() {
-            text += &format!("{at} {took}\n");
+        for questions in noted {
+            for (due, took) in questions.lock().expect("nobody panics").until(now) {
+                let at = begin_1970 + (due - begin).as_nanos();
+                text += &format!("{at} {}\n", took.as_nanos());
+            }
         }
         let _ = std::io::stdout().write_all(text.as_bytes());
         std::process::exit(0);
     });
     runtime.expect("a reactor").block_on(async {
-        let asking = (0..CONNECTIONS).map(|number| ask(addr, number, trips.clone()));
+        let asking = connections
+            .into_iter()
+            .map(|questions| ask(addr, questions));
         futures::future::join_all(asking).await;
     });
 }
 
-async fn ask(addr: SocketAddr, number: u32, trips: Arc<Mutex<Vec<(u128, u128)>>>) {
+/// Those of a connection.
+struct Questions {
+    /// When they were due, and how much later the answer came.
+    answered: Vec<(Instant, Duration)>,
+    /// The first that has none.
+    due: Instant,
+}
+
+impl Questions {
+    fn new(due: Instant) -> Questions {
+        let answered = Vec::new();
+        Questions { answered, due }
+    }
+
+    /// All that were due until now.
+    fn until(&self, now: Instant) -> Vec<(Instant, Duration)> {
+        let mut all = self.answered.clone();
+        let mut due = self.due;
+        while due < now {
+            all.push((due, now - due));
+            due += PERIOD;
+        }
+        all
+    }
+}
+
+async fn ask(addr: SocketAddr, questions: Arc<Mutex<Questions>>) {
     let mut stream = TcpStream::connect(addr).await.expect("connect");
     stream.set_nodelay(true).expect("nodelay");
-    let mut clock = interval_at(Instant::now() + PERIOD * number / CONNECTIONS, PERIOD);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut buffer = [7; 64];
     loop {
-        clock.tick().await;
-        let (at, begin) = (since_1970(SystemTime::now()), Instant::now());
+        let due = questions.lock().expect("nobody panics").due;
+        let mut begin = due;
+        if Instant::now() < due {
+            sleep_until(due).await;
+            // For what this timer is late, a millisecond mostly, the server can do nothing.
+            begin = Instant::now();
+        }
         stream.write_all(&buffer).await.expect("write");
         stream.read_exact(&mut buffer).await.expect("read");
-        let took = begin.elapsed().as_nanos();
-        trips.lock().expect("nobody panics").push((at, took));
+        let mut questions = questions.lock().expect("nobody panics");
+        questions.answered.push((due, begin.elapsed()));
+        questions.due += PERIOD;
     }
 }
 
@@ -72,7 +116,11 @@ impl Client {
         Client(child.expect("a process"))
     }
 
-    /// Stops it; how long answers took, in milliseconds, to what was asked in this time.
+    pub(super) fn process(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Stops it; how long answers took, in milliseconds, to questions that were due in this time.
     pub(super) fn stop(mut self, begin: SystemTime, end: SystemTime) -> Vec<f64> {
         drop(self.0.stdin.take());
         let mut text = String::new();

@@ -1,7 +1,8 @@
 //! A batch beside work that somebody waits for: 100,000 tasks that compute for 100 µs, 100 tasks that tick each
 //! millisecond, and a server with 64 connections.
 //!
-//! How late the ticks are, how long an answer takes, and how much longer the batch takes than alone.
+//! How late the ticks are, how long an answer takes, how much longer the batch takes than alone, and how long a task waits that
+//! awaits one of the batch.
 
 mod client;
 mod measure;
@@ -32,11 +33,15 @@ pub(crate) const SIDES: [(&str, &str); 6] = [
     (go::NAME, "Go"),
 ];
 
+/// What is recorded stands there on the page.
+const PART: &str = "priorities";
+
 const USAGE: &str = "usage: scoreboard priorities [--rounds N] [--record FOLDER] [SIDE...]";
 
-/// The figures of a run beside the batch: its time in seconds, then p50, p99, p999 and the worst of the ticks and of
-/// the answers, in milliseconds. Alone it has its time only.
-pub(crate) const FIGURES: usize = 9;
+/// The figures of a run beside the batch: its time in seconds; p50, p99, p999 and the worst of the ticks and of the
+/// answers, in milliseconds; p50, p99 and the worst of what waits for a task of the batch, likewise; how many of these,
+/// ticks and answers there were; and how many CPUs the process and the client have used. Alone it has its time only.
+pub(crate) const FIGURES: usize = 17;
 
 pub(crate) fn main(args: &[&str]) {
     if let ["--child", side, scene] = args[..] {
@@ -50,6 +55,12 @@ pub(crate) fn main(args: &[&str]) {
         eprintln!("{USAGE}\nsides: {names}");
         std::process::exit(2);
     };
+    if let Some(checkout) = &record
+        && let Err(error) = report::has_part(&page(checkout), PART)
+    {
+        eprintln!("nothing can be recorded: {error}");
+        std::process::exit(2);
+    }
     let samples = contest(rounds, &wanted);
     let text = machine::setting(&workers().to_string(), rounds)
         + &format!(
@@ -66,7 +77,11 @@ pub(crate) fn main(args: &[&str]) {
 
 fn write(checkout: &Path, text: &str, samples: &[table::Samples]) -> io::Result<()> {
     fs::write(checkout.join("docs/priorities.svg"), table::svg(samples))?;
-    report::replace(&checkout.join("docs/priorities.md"), "priorities", text)
+    report::replace(&page(checkout), PART, text)
+}
+
+fn page(checkout: &Path) -> PathBuf {
+    checkout.join("docs/priorities.md")
 }
 
 fn plan<'a>(args: &[&'a str]) -> Option<(usize, Vec<&'a str>, Option<PathBuf>)> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::FIGURES;
-use crate::report::chart::escaped;
+use crate::report::chart::{escaped, frame, rule};
 use crate::report::number;
 
 /// The rounds of one side.
@@ -38,6 +38,13 @@ impl Samples {
         median(self.beside.iter().map(|figures| figures[figure]).collect())
     }
 
+    fn cells(&self, figures: std::ops::Range<usize>) -> String {
+        let cells: Vec<_> = figures
+            .map(|figure| number(Some(self.beside(figure))))
+            .collect();
+        cells.join(" | ")
+    }
+
     /// How much longer the batch takes than alone.
     fn ratio(&self) -> f64 {
         self.beside(0) / self.alone()
@@ -54,17 +61,18 @@ pub(super) fn markdown(samples: &[Samples]) -> String {
         "| | tick late, ms: p50 | p99 | p999 | worst | answer, ms: p50 | p99 | p999 | worst | batch alone, s | beside | ratio |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for side in samples {
-        let figures: Vec<_> = (1..FIGURES)
-            .map(|figure| number(Some(side.beside(figure))))
-            .collect();
         let [alone, beside] = [side.alone(), side.beside(0)].map(|figure| number(Some(figure)));
         let _ = writeln!(
             text,
             "| {} | {} | {alone} | {beside} | {:.2} |",
             side.title,
-            figures.join(" | "),
+            side.cells(1..9),
             side.ratio(),
         );
+    }
+    text += "\nBeside the batch, too:\n\n| | task of the batch awaited, ms: p50 | p99 | worst | of these | ticks | answers | CPUs of the process | of the client |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+    for side in samples {
+        let _ = writeln!(text, "| {} | {} |", side.title, side.cells(9..FIGURES));
     }
     text
 }
@@ -73,6 +81,7 @@ const LEFT: f64 = 330.0;
 const BARS: f64 = 480.0;
 const WIDTH: f64 = LEFT + BARS + 90.0;
 const BAR: f64 = 13.0;
+const COLORS: [(&str, &str); 2] = [("p99", "#1f6feb"), ("p999", "#9cc3ff")];
 /// Logarithmic, from so many decades of a millisecond to so many.
 const DECADES: (f64, f64) = (-2.0, 4.0);
 
@@ -81,15 +90,8 @@ pub(super) fn svg(samples: &[Samples]) -> String {
     let row = 2.0 * BAR + 26.0;
     let top = 78.0;
     let height = top + row * samples.len() as f64 + 12.0;
-    let mut svg = String::new();
-    let _ = writeln!(
-        svg,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="12" fill="#24292f">
-<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>
-<text x="12" y="24" font-size="17" font-weight="600">How late a tick of 1 ms is beside a batch (shorter is better, logarithmic)</text>
-<rect x="12" y="36" width="11" height="11" fill="#1f6feb"/><text x="28" y="46">p99</text>
-<rect x="82" y="36" width="11" height="11" fill="#9cc3ff"/><text x="98" y="46">p999</text>"##
-    );
+    let title = "How late a tick of 1 ms is beside a batch (shorter is better, logarithmic)";
+    let mut svg = frame(WIDTH, height, title, 70.0, &COLORS);
     for decade in DECADES.0 as i32..=DECADES.1 as i32 {
         let x = place(10f64.powi(decade));
         let label = match decade {
@@ -97,13 +99,7 @@ pub(super) fn svg(samples: &[Samples]) -> String {
             0..3 => format!("{} ms", 10i32.pow(decade as u32)),
             _ => format!("{} s", 10i32.pow((decade - 3) as u32)),
         };
-        let _ = writeln!(
-            svg,
-            r##"<line x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="#d0d7de"/><text x="{x}" y="{}" text-anchor="middle" fill="#57606a">{label}</text>"##,
-            top - 6.0,
-            height - 10.0,
-            top - 10.0
-        );
+        svg += &rule(x, (top, height - 10.0), "#d0d7de", &label);
     }
     for (index, side) in samples.iter().enumerate() {
         let y = top + row * index as f64;
@@ -116,8 +112,9 @@ pub(super) fn svg(samples: &[Samples]) -> String {
             escaped(side.title),
             y + 26.0,
         );
-        for (bar, (figure, color)) in [(2, "#1f6feb"), (3, "#9cc3ff")].into_iter().enumerate() {
-            let (y, late) = (y + BAR * bar as f64, side.beside(figure));
+        for (bar, (_, color)) in COLORS.into_iter().enumerate() {
+            // After the batch's time and p50.
+            let (y, late) = (y + BAR * bar as f64, side.beside(2 + bar));
             let to = place(late);
             let _ = writeln!(
                 svg,

@@ -31,22 +31,8 @@ pub(crate) fn svg(contest: &Contest) -> String {
     let row_height = BAR * COLORS.len() as f64 + GAP;
     let top = 74.0;
     let height = top + row_height * lines.len() as f64 + 62.0;
-    let mut svg = String::new();
-    let _ = writeln!(
-        svg,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="12" fill="#24292f">
-<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>
-<text x="12" y="24" font-size="17" font-weight="600">Cost on each runtime, ours = 1 (shorter is better, logarithmic)</text>"##
-    );
-    let mut x = 12.0;
-    for (runtime, color) in COLORS {
-        let _ = writeln!(
-            svg,
-            r##"<rect x="{x}" y="36" width="11" height="11" fill="{color}"/><text x="{}" y="46">{runtime}</text>"##,
-            x + 16.0
-        );
-        x += 90.0;
-    }
+    let title = "Cost on each runtime, ours = 1 (shorter is better, logarithmic)";
+    let mut svg = frame(WIDTH, height, title, 90.0, &COLORS);
     for decade in DECADES.0 as i32..=DECADES.1 as i32 {
         let x = place(10f64.powi(decade));
         let label = if decade < 0 {
@@ -55,13 +41,7 @@ pub(crate) fn svg(contest: &Contest) -> String {
             format!("{}x", 10i32.pow(decade as u32))
         };
         let stroke = if decade == 0 { "#57606a" } else { "#d0d7de" };
-        let _ = writeln!(
-            svg,
-            r##"<line x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="{stroke}"/><text x="{x}" y="{}" text-anchor="middle" fill="#57606a">{label}</text>"##,
-            top - 6.0,
-            height - 58.0,
-            top - 10.0
-        );
+        svg += &rule(x, (top, height - 58.0), stroke, &label);
     }
     for (index, line) in lines.iter().enumerate() {
         let y = top + row_height * index as f64;
@@ -125,6 +105,40 @@ fn place(ratio: f64) -> f64 {
     let decades = DECADES.1 - DECADES.0;
     let at = (ratio.max(1e-9).log10() - DECADES.0) / decades;
     LEFT + BARS * at.clamp(0.01, 1.0)
+}
+
+/// The beginning of a chart: its title, and a name for each color, so far apart.
+pub(crate) fn frame(
+    width: f64,
+    height: f64,
+    title: &str,
+    apart: f64,
+    names: &[(&str, &str)],
+) -> String {
+    let mut svg = format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="12" fill="#24292f">
+<rect width="{width}" height="{height}" fill="#ffffff"/>
+<text x="12" y="24" font-size="17" font-weight="600">{title}</text>
+"##
+    );
+    for (index, (name, color)) in names.iter().enumerate() {
+        let x = 12.0 + apart * index as f64;
+        let _ = writeln!(
+            svg,
+            r##"<rect x="{x}" y="36" width="11" height="11" fill="{color}"/><text x="{}" y="46">{name}</text>"##,
+            x + 16.0
+        );
+    }
+    svg
+}
+
+/// A vertical line of the scale, from below its label to the bottom.
+pub(crate) fn rule(x: f64, (top, bottom): (f64, f64), stroke: &str, label: &str) -> String {
+    let (from, text) = (top - 6.0, top - 10.0);
+    format!(
+        r##"<line x1="{x}" x2="{x}" y1="{from}" y2="{bottom}" stroke="{stroke}"/><text x="{x}" y="{text}" text-anchor="middle" fill="#57606a">{label}</text>
+"##
+    )
 }
 
 pub(crate) fn escaped(text: &str) -> String {

@@ -123,19 +123,27 @@ pub(crate) fn record(contest: &Contest, checkout: &Path) -> io::Result<()> {
 /// Replaces what stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
 pub(crate) fn replace(file: &Path, name: &str, part: &str) -> io::Result<()> {
     let text = fs::read_to_string(file)?;
+    let (from, to) = find_part(file, &text, name)?;
+    fs::write(file, format!("{}{part}{}", &text[..from], &text[to..]))
+}
+
+/// Whether [`replace`] will find its place: to be asked before what takes long.
+pub(crate) fn has_part(file: &Path, name: &str) -> io::Result<()> {
+    find_part(file, &fs::read_to_string(file)?, name).map(drop)
+}
+
+/// Where it begins and ends.
+fn find_part(file: &Path, text: &str, name: &str) -> io::Result<(usize, usize)> {
     let (begin, end) = (
         format!("<!-- {name} -->\n"),
         format!("<!-- end of {name} -->"),
     );
     let places = text.find(&begin).zip(text.find(&end));
-    let Some((from, to)) = places.filter(|(from, to)| from < to) else {
-        return Err(io::Error::other(format!(
-            "{} has no part {name}",
-            file.display()
-        )));
-    };
-    let text = format!("{}{part}{}", &text[..from + begin.len()], &text[to..]);
-    fs::write(file, text)
+    let places = places.map(|(from, to)| (from + begin.len(), to));
+    places.filter(|(from, to)| from <= to).ok_or_else(|| {
+        let (file, begin) = (file.display(), begin.trim());
+        io::Error::other(format!("{file} has no lines {begin} and {end}"))
+    })
 }
 
 fn named(figure: &Figure) -> String {

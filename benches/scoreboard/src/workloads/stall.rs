@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::threads;
 use crate::support::ticks::{TICKERS, Ticks, quantile};
-use crate::support::workloads::{at_once, spin_until};
+use crate::support::workloads::{at_once, serve, spin_until};
 use crate::support::{Runtime, workers};
 
 const BLOCK: Duration = Duration::from_millis(100);
@@ -114,17 +114,6 @@ pub(crate) fn stuck<R: Runtime>(runtime: &R) -> Vec<f64> {
         quantile(&late, 0.99),
         quantile(&late, 1.0),
     ]
-}
-
-async fn serve<R: Runtime>(mut stream: R::Stream) {
-    let mut buffer = [0; 64];
-    loop {
-        let length = R::read(&mut stream, &mut buffer).await;
-        if length == 0 {
-            return;
-        }
-        R::write_all(&mut stream, &buffer[..length]).await;
-    }
 }
 
 fn connect(addr: SocketAddr) -> TcpStream {
