@@ -36,9 +36,7 @@
 //!   [`Background`](task::Priority) at most [`Builder::background_limit`] polls go on at once.
 //! * A poll loses its processor while other work waits: after 0.1 ms of being blocked, or after
 //!   10 ms of its CPU time. Its queue, timers and sockets go on elsewhere. [`Builder::on_stall`]
-//!   learns which task it was. While a task of class [`Interactive`](task::Priority::Interactive)
-//!   waits and no processor is idle, a poll of class `Normal` loses it after 1 ms, and one of class
-//!   `Background` after 0.2 ms.
+//!   learns which task it was.
 //! * This holds for every poll that blocks, at once, up to [`Builder::max_threads`]. Polls that
 //!   compute have 4 P threads: tasks that were spawned where others compute wait until fewer than P
 //!   of those do. All other tasks go on meanwhile. One that has computed for 200 ms counts no more,

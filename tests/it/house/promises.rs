@@ -38,12 +38,9 @@ fn promises() -> Vec<Promise> {
     let [normal, background] =
         ["NORMAL_PATIENCE", "BACKGROUND_PATIENCE"].map(|name| time("monitor/latency.rs", name));
     let endless = time("monitor/detached_polls.rs", "ENDLESS");
-    let early =
-        ["BACKGROUND_PATIENCE", "NORMAL_PATIENCE"].map(|name| time("monitor/latency.rs", name));
     let of_nine = number("scheduler/worker/by_class.rs", "STREAK") + 1;
     let everywhere: &[&str] = &[GUARANTEES, README, ESSAY];
     let inside: &[&str] = &[GUARANTEES, ESSAY];
-    let early: &[&str] = &[GUARANTEES, "src/runtime/builder.rs"];
     let promise = |phrase: String, documents, file, test| Promise {
         phrase,
         documents,
@@ -72,16 +69,14 @@ fn promises() -> Vec<Promise> {
             "what_is_queued_behind_a_stuck_poll_runs",
         ),
         promise(
-            format!("of class `Normal` loses it after {}", show(normal)),
-            early,
-            "../src/scheduler/monitor/latency/tests.rs",
-            "a_poll_in_the_way_is_retaken_after_a_time_that_depends_on_its_class",
-        ),
-        promise(
-            format!("of class `Background` after {}", show(background)),
-            early,
-            "../src/scheduler/monitor/latency/tests.rs",
-            "a_poll_in_the_way_is_retaken_after_a_time_that_depends_on_its_class",
+            format!(
+                "of class `Normal` loses it after {}, and one of class `Background` after {}",
+                show(normal),
+                show(background)
+            ),
+            &["src/runtime/builder.rs"],
+            "it/scheduling/classes.rs",
+            "an_interactive_task_takes_the_processor_of_a_poll_that_computes",
         ),
         promise(
             format!("{streak} polls for itself and for each one before it"),
@@ -116,8 +111,8 @@ fn promises() -> Vec<Promise> {
         promise(
             format!(
                 "of class `Background` after {} of its CPU time, `Normal` after {}",
-                show(early[0]),
-                show(early[1])
+                show(background),
+                show(normal)
             ),
             everywhere,
             "it/scheduling/classes.rs",
