@@ -98,11 +98,6 @@ const SMALL: &[Edit] = &[
         "const PASSES: usize = 1;",
     ),
     (
-        "scheduler/timers/mod.rs",
-        "const STALE: usize = 4;",
-        "const STALE: usize = 0;",
-    ),
-    (
         "scheduler/run_queues/detached/list.rs",
         "const LISTED: usize = 64;",
         "const LISTED: usize = 2;",

@@ -296,6 +296,7 @@ impl Rounds {
             }
             shared.call_or_defer_wakers(&mut wakers);
         }
+        shared.services.timers.unmark_empty();
         shared.check_foreign_wakers(&mut self.foreign_rounds);
         if !shared.services.timers.are_watched() {
             // Somebody parked waits for the next deadline, or somebody who did is gone: let the

@@ -122,6 +122,34 @@ fn a_timer_that_is_moved_stays_or_comes_to_this_worker() {
     assert_eq!(test.armed()[own], 1);
 }
 
+/// It was the only one there, and whoever looks at all wheels finds what is armed there next.
+#[test]
+fn a_timer_that_is_moved_leaves_a_wheel_that_has_nothing() {
+    let test = TestScheduler::new(8);
+    let timers = &test.shared.services.timers;
+    let (_, waker) = Count::task();
+    let (sooner, later) = (later(), later() + Duration::from_secs(60));
+    let mut moved = Timer::new();
+    test.work();
+    moved.arm(test.shared, later, &waker);
+    let left = this_thread::take_core().unwrap();
+    for _ in 0..5 {
+        test.work();
+        Timer::new().arm(test.shared, later, &waker);
+        drop(this_thread::take_core());
+    }
+    test.work();
+    assert!(moved.reset(sooner));
+    moved.disarm();
+    assert!(!timers.is_armed(left.index));
+    (0..2).for_each(|_| timers.unmark_empty());
+    assert!(!timers.is_any_armed());
+    drop(this_thread::take_core());
+    this_thread::put_core(left);
+    moved.arm(test.shared, later + Duration::from_secs(1), &waker);
+    assert!(timers.is_any_armed());
+}
+
 #[test]
 fn where_nobody_would_fire_it_the_waker_is_woken_at_once() {
     let test = TestScheduler::new(2);

@@ -31,15 +31,21 @@
 //! Who wants to know the earliest deadline asks the wheels that are **marked**, in one mask for all,
 //! and not each of P. A wheel is marked while anything is armed on it, and perhaps longer.
 //!
-//! 1. Who arms marks the wheel, if it is not marked, under the wheel's lock and before anything that
-//!    the protocol above says of arming. So whoever would see the deadline sees the mark.
-//! 2. What is armed no more leaves the mark where it is: a task that arms and cancels by turns
-//!    touches nothing that others read. Who meets more than [`STALE`] wheels that are marked and
-//!    empty takes the marks off ([`Timers::unmark_empty`]), of each under its lock and only if it is
-//!    empty. What is armed there later marks it again.
+//! 1. Who arms before `next` marks the wheel, if it is not marked, under the wheel's lock and before
+//!    anything that the protocol above says of arming. So whoever would see the deadline sees the
+//!    mark.
+//! 2. The `next` of an empty wheel is never: whoever empties it says so, under the lock
+//!    (`TimerWheel::cancel`, `TimerWheel::publish_next`). So the first timer that is armed on it is
+//!    before `next`, and a wheel that has anything is marked.
+//! 3. What is armed no more leaves the mark where it is: a task that arms and cancels by turns
+//!    touches nothing that others read. The monitor takes the marks off the wheels that it has found
+//!    empty in two rounds ([`Timers::unmark_empty`]), of each under its lock and only if it is empty
+//!    still. What is armed there later marks it again.
 //!
 //! The failure without the lock: a wheel is found empty, a timer is armed there, which finds the
-//! mark set; then the mark goes, and nobody waits for that timer.
+//! mark set; then the mark goes, and nobody waits for that timer. The failure without step 2: the
+//! only timer of a wheel is cancelled, the mark goes, and one that is armed there later than the
+//! cancelled one would have been leaves it unmarked.
 //!
 //! Arming on a worker wakes nobody: that worker is awake, and when it parks it is in case 2 or 3. A
 //! worker whose processor was retaken arms on the remote wheel, as it may not come back for long;
@@ -79,6 +85,8 @@ pub(super) struct Timers {
     used: AtomicUsize,
     /// The wheels that may have anything: see the module's documentation.
     marked: Mask,
+    /// Of those, the ones that the monitor has found empty in its last round. Its own.
+    found_empty: Mask,
     /// The tick the driver's holder waits for; [`AWAKE`] while nobody waits there.
     watch: AtomicU64,
 }
@@ -87,16 +95,13 @@ pub(super) struct Timers {
 /// µs): each wake costs it 5 to 10 µs, whatever it finds. A lone timer ends with its own tick.
 const GRAIN: u64 = 4;
 
-/// So many empty wheels may stay marked: to ask one for its deadline takes two loads, to take its
-/// mark off a lock and a read-modify-write, and to mark it again another.
-const STALE: usize = 4;
-
 /// Nobody waits with the driver: who is awake looks anyway.
 const AWAKE: u64 = 0;
 
 struct TimerWheel {
-    /// When the wheel wants to be looked at. Written under the lock, read without it as a hint by
-    /// the owner, and in step 3 of the module's protocol, whose fences order it.
+    /// When the wheel wants to be looked at; never, if it is empty. Written under the lock, read
+    /// without it as a hint by the owner, and in step 3 of the module's protocol, whose fences
+    /// order it.
     next: AtomicU64,
     /// Whether it is in [`Timers::marked`], where who arms need not look. Under the lock only.
     is_marked: AtomicBool,
@@ -133,6 +138,18 @@ impl TimerWheel {
         self.next.load(Ordering::Relaxed)
     }
 
+    /// Takes a timer off. `None`: it has fired.
+    fn cancel(&self, key: Key) -> Option<Waker> {
+        let mut wheel = self.wheel.lock();
+        let waker = wheel.cancel(key);
+        // Otherwise `next` stays: an early look costs less than a search for the next deadline at
+        // each cancel.
+        if wheel.len() == 0 {
+            self.next.store(NEVER, Ordering::Relaxed);
+        }
+        waker
+    }
+
     fn fire(&self, now: u64, fired: &mut Vec<Waker>) {
         let mut wheel = self.wheel.lock();
         wheel.advance(now, PIECE, fired);
@@ -150,6 +167,7 @@ impl Timers {
             wheels: (0..=room).map(|_| OnceLock::new()).collect(),
             used: AtomicUsize::new(0),
             marked: Mask::new(room + 1),
+            found_empty: Mask::new(room + 1),
             watch: AtomicU64::new(AWAKE),
         };
         timers.use_wheels(0);
@@ -246,16 +264,8 @@ impl Timers {
 
     /// The earliest deadline of all wheels.
     fn earliest(&self) -> u64 {
-        let (mut earliest, mut empty) = (NEVER, 0);
-        for index in self.marked.iter() {
-            let next = self.wheel(index).next();
-            empty += usize::from(next == NEVER);
-            earliest = earliest.min(next);
-        }
-        if empty > STALE {
-            self.unmark_empty();
-        }
-        earliest
+        let all = self.marked.iter().map(|index| self.wheel(index).next());
+        all.min().unwrap_or(NEVER)
     }
 
     /// Under the lock of this wheel.
@@ -265,18 +275,29 @@ impl Timers {
         self.wheel(index).is_marked.store(true, Ordering::Relaxed);
     }
 
-    #[cold]
-    fn unmark_empty(&self) {
+    /// Monitor, in each round: step 3 of "Which wheels have anything".
+    pub(super) fn unmark_empty(&self) {
         for index in self.marked.iter() {
-            let wheel = self.wheel(index);
-            // Somebody is there: it is not empty, or not for long.
-            let Some(guard) = wheel.wheel.try_lock() else {
-                continue;
-            };
-            if guard.len() == 0 {
-                wheel.is_marked.store(false, Ordering::Relaxed);
-                self.marked.remove(index);
+            if self.wheel(index).next() != NEVER {
+                self.found_empty.remove(index);
+            } else if self.found_empty.contains(index) {
+                self.found_empty.remove(index);
+                self.unmark(index);
+            } else {
+                self.found_empty.insert(index);
             }
+        }
+    }
+
+    fn unmark(&self, index: usize) {
+        let wheel = self.wheel(index);
+        // Somebody is there: it is not empty, or not for long.
+        let Some(guard) = wheel.wheel.try_lock() else {
+            return;
+        };
+        if guard.len() == 0 {
+            wheel.is_marked.store(false, Ordering::Relaxed);
+            self.marked.remove(index);
         }
     }
 

@@ -4,11 +4,10 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::wheel::Key;
-use super::{NEVER, TimerWheel};
+use super::TimerWheel;
 use crate::clock;
 use crate::scheduler::processor::Core;
 use crate::scheduler::{Shared, this_thread};
-use crate::sync::atomic::Ordering;
 
 /// One timer. Disarmed on drop.
 #[derive(Debug, Default)]
@@ -97,7 +96,7 @@ impl Timer {
             return armed.wheel().wheel.lock().reset(armed.key, deadline);
         }
         let shared = armed.shared;
-        let waker = armed.wheel().wheel.lock().cancel(armed.key);
+        let waker = armed.wheel().cancel(armed.key);
         self.armed = None;
         let Some(waker) = waker else { return false };
         self.arm_at(shared, deadline, &waker)
@@ -109,16 +108,8 @@ impl Timer {
             if armed.shared.is_closed_by_fork() {
                 return;
             }
-            let at = armed.wheel();
-            let mut wheel = at.wheel.lock();
-            let waker = wheel.cancel(armed.key);
-            if wheel.len() == 0 {
-                at.next.store(NEVER, Ordering::Relaxed);
-            }
-            // Otherwise `next` stays: an early look costs less than a search for the next deadline
-            // at each cancel.
-            drop(wheel);
-            drop(waker);
+            // Foreign code (`drop`) runs outside the lock.
+            drop(armed.wheel().cancel(armed.key));
         }
     }
 }

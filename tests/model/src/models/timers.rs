@@ -33,6 +33,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("stale-mark/seen-without-lock", DEADLOCK, || {
         stale_mark(Some("stale-mark-seen-without-lock"))
     }),
+    Check::model("moved-timer", || moved_timer(None)),
+    Check::twin("moved-timer/cancel-keeps-next", DEADLOCK, || {
+        moved_timer(Some("cancel-keeps-next"))
+    }),
     Check::model("earlier-timer", || earlier_timer(None)),
     Check::twin("earlier-timer/timer-has-no-fence", DEADLOCK, || {
         earlier_timer(Some(Flaw::TimerHasNoFence))
@@ -74,9 +78,15 @@ fn earlier_timer(flaw: Option<Flaw>) -> usize {
     arm_beside_the_driver(Before::Later, flaw, None)
 }
 
-/// The same, and there was a timer whose wheel is empty and marked still: the driver takes the mark off.
+/// The same, and there was a timer whose wheel is empty and marked still: the monitor takes the mark off.
 fn stale_mark(twin: Option<&'static str>) -> usize {
     arm_beside_the_driver(Before::Cancelled, None, twin)
+}
+
+/// The same, where the timer is moved there from a later deadline, and the wheel wants to be looked at for one before that, which
+/// was cancelled.
+fn moved_timer(twin: Option<&'static str>) -> usize {
+    arm_beside_the_driver(Before::Moved, None, twin)
 }
 
 /// What was armed on the same wheel before.
@@ -85,6 +95,8 @@ enum Before {
     Nothing,
     Later,
     Cancelled,
+    /// The timer itself.
+    Moved,
 }
 
 /// How far off the foreign timer is.
@@ -98,12 +110,16 @@ fn arm_beside_the_driver(before: Before, flaw: Option<Flaw>, twin: Option<&'stat
         let hole = |of| (flaw == Some(of)).then_some(Hole::NoFence);
         let (driver, remote) = (hole(Flaw::DriverHasNoFence), hole(Flaw::TimerHasNoFence));
         let waker = Waker::from(std::sync::Arc::new(Nobody(AtomicBool::new(false))));
-        let mut later = Timer::new();
-        if before != Before::Nothing {
-            later.arm(shared, machine::now() + 2 * DEADLINE, &waker);
-        }
-        if before == Before::Cancelled {
-            later.disarm();
+        let [mut timer, mut other] = [Timer::new(), Timer::new()];
+        match before {
+            Before::Nothing => {}
+            Before::Later => other.arm(shared, machine::now() + 2 * DEADLINE, &waker),
+            Before::Cancelled | Before::Moved => {
+                other.arm(shared, machine::now() + 2 * DEADLINE, &waker);
+                shared.services.timers.drain(&mut Vec::new());
+                shared.services.timers.unmark_empty();
+                model.thread(|model| model.shared.services.timers.unmark_empty());
+            }
         }
         let waits = thread::spawn(move || {
             with_hole(driver, || {
@@ -121,13 +137,19 @@ fn arm_beside_the_driver(before: Before, flaw: Option<Flaw>, twin: Option<&'stat
                 shared.services.timers.leave_driver();
             });
         });
-        let mut timer = Timer::new();
         with_hole(remote, || {
             let deadline = machine::now() + DEADLINE;
-            timer.arm(shared, deadline, &waker);
+            if before == Before::Moved {
+                other.arm(shared, deadline - DEADLINE / 2, &waker);
+                timer.arm(shared, deadline + DEADLINE, &waker);
+                other.disarm();
+                assert!(timer.reset(deadline), "it has not fired");
+            } else {
+                timer.arm(shared, deadline, &waker);
+            }
         });
         waits.join().expect("the waiting thread panicked");
-        drop((timer, later));
+        drop((timer, other));
         model.close();
         });
     })
