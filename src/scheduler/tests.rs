@@ -27,6 +27,7 @@ mod detached;
 #[cfg(feature = "time")]
 mod looking;
 mod placement;
+mod resizing;
 mod running_by_class;
 mod stealing;
 mod submitting;

@@ -19,9 +19,10 @@
 //!    each core that its holder lets go of is sorted by the number, under the same lock
 //!    (`Idle::put`). So no core is idle that is to retire, and none is retired that is wanted.
 //! 4. After a fence, in `set_wanted`, the holders of processors beyond the number are asked to look
-//!    up (`Ownership::request_yield`). A worker that has just got such a processor stores `HELD`, fences,
-//!    and reads the number ([`Shared::acquire`]): either it sees that the processor is to retire, or
-//!    it is asked.
+//!    up (`Ownership::request_yield`). A worker that has just got such a processor stores `HELD`,
+//!    fences, and reads the number ([`Shared::acquire`]): either it sees that the processor is to
+//!    retire, or it is asked. One that takes note of the request (`Ownership::acknowledge`) sees
+//!    the number for which it was asked.
 //! 5. A worker that looks up, and holds a processor that is to retire, moves what is queued there to
 //!    the global queue, lets go of the core, looks at all queues as anybody does who makes a
 //!    processor idle, and goes on as a spare, which ends after the keep-alive
@@ -29,22 +30,27 @@
 //! 6. A worker that is stuck in a poll is asked in vain. The monitor retakes such a processor,
 //!    however little waits: another instance takes its place, whose core retires by step 3, and what
 //!    the worker holds is a detached processor like any other.
+//! 7. Who has changed the number looks at all queues, and wakes somebody if there is work and a
+//!    processor is idle: one that has come back, or any other. For what has waited for a higher
+//!    limit (step 2) can run now though no processor has come back, and what was queued on an idle
+//!    processor that retires is somewhere else.
 //!
 //! # Why nothing is lost
 //!
-//! *Queues.* Thieves and [`RunQueues::has_visible_work`](crate::scheduler::run_queues::RunQueues::has_visible_work)
-//! look at all places that are marked ([`marks`](crate::scheduler::run_queues::marks)), and not only
-//! at those that are wanted. So what is left in
-//! the queue of a processor that retires, or is pushed there before its worker looks up, is found
-//! as before. Its next slot is empty when its core is let go of, as that of any idle core.
+//! *Queues.* Thieves and
+//! [`RunQueues::has_visible_work`](crate::scheduler::run_queues::RunQueues::has_visible_work) look
+//! at all places that are marked ([`marks`](crate::scheduler::run_queues::marks)), and not only at
+//! those that are wanted. So what is left in the queue of a processor that retires, or is pushed
+//! there before its worker looks up, is found as before. Its next slot is empty when its core is
+//! let go of, as that of any idle core.
 //!
 //! *Timers.* A wheel belongs to a place. Whoever holds the driver watches the wheels of all places
 //! that have anything armed, so timers of a processor that has retired end in time.
 //!
 //! *Waking.* A core that comes back is idle before anybody looks, as after
 //! [`Idle::push_idle`](crate::scheduler::worker::idle::Idle::push_idle): a submission that comes
-//! after the fence in `set_wanted` finds it, and one that came before is seen by the look that
-//! follows.
+//! after the fence in `set_wanted` finds it, and one that came before is seen by the look of step 7.
+//! So too for a limit: it is stored before that fence.
 //!
 //! *The last processor* cannot retire: zero is an error.
 
@@ -79,25 +85,25 @@ impl Shared {
         if !agreed() || wanted == before {
             return Ok(());
         }
-        let num_idle = self.resize(wanted);
+        self.resize(wanted);
         self.ask_to_retire(wanted, before);
         drop(resizing);
         // It may start a thread, which is named by foreign code.
-        if num_idle != 0 && self.queues.has_visible_work() {
+        if self.queues.has_visible_work() {
             self.wake_one();
         }
         self.notify_shutdown_if_closed();
         Ok(())
     }
 
-    /// Steps 1 to 3. Gives how many cores have become idle.
-    pub(in crate::scheduler) fn resize(&'static self, wanted: usize) -> usize {
+    /// Steps 1 to 3.
+    pub(in crate::scheduler) fn resize(&'static self, wanted: usize) {
         self.services.timers.use_wheels(wanted);
         let cores = self.queues.fill(wanted);
         cores.for_each(|core| self.workers.idle.add(core));
         self.queues.set_num_processors(wanted);
         self.set_background_limit(wanted);
-        self.workers.idle.set_wanted(wanted)
+        self.workers.idle.set_wanted(wanted);
     }
 
     /// Step 4, and what makes steps 5 and 6 come soon.

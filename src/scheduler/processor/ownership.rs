@@ -91,11 +91,12 @@ impl Ownership {
     #[cold]
     pub(crate) fn acknowledge(&self) -> Answer {
         // The monitor alone may come between, from `YIELD_REQUESTED` to `RETAKEN`: then the
-        // exchange fails.
+        // exchange fails. Acquire pairs with the fence in `Idle::set_wanted`, after which a resize
+        // asks: the worker sees the number that it is asked for.
         match self.state.compare_exchange(
             YIELD_REQUESTED,
             HELD,
-            Ordering::Relaxed,
+            Ordering::Acquire,
             Ordering::Relaxed,
         ) {
             Err(RETAKEN) => Answer::Retaken,
@@ -120,9 +121,11 @@ impl Ownership {
         (state != IDLE).then(|| (self.holder.load(Ordering::Relaxed), state != RETAKEN))
     }
 
-    /// Monitor: asks the holder to look beyond its own queue before its next poll.
+    /// Monitor: asks the holder to look beyond its own queue before its next poll. So does who
+    /// resizes, of a processor that is to retire.
     pub(crate) fn request_yield(&self) {
-        // Lost if the worker lets go first: then it looks everywhere anyway.
+        // Lost if the worker lets go first: then it looks everywhere anyway. Relaxed: see
+        // `acknowledge`; the monitor has nothing to tell.
         let _ = self.state.compare_exchange(
             HELD,
             YIELD_REQUESTED,

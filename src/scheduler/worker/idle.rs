@@ -357,8 +357,8 @@ impl<C: Indexed> Idle<C> {
         let change = change.wrapping_sub((IDLE + LIVE) * num_left as u64);
         self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
-        // Pairs with the fence in `after_submit`, as in `push_idle`; and with the one that
-        // `Shared::acquire` has before it looks at `wanted`.
+        // Pairs with the fence in `after_submit`, as in `push_idle`; with the one that
+        // `Shared::acquire` has before it looks at `wanted`; and with `Ownership::acknowledge`.
         fence(Ordering::SeqCst);
         num_back
     }
