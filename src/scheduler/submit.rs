@@ -13,7 +13,7 @@ use async_task::ScheduleInfo;
 
 use super::observer::Push;
 use super::processor::{Core, Submitted};
-use super::worker::idle::{Claim, Next};
+use super::worker::idle::{Claim, Look, Next};
 use super::{Shared, this_thread};
 use crate::sync::atomic::{AtomicPtr, Ordering, fence};
 use crate::tasks::registry::{self, thread_shard};
@@ -341,11 +341,26 @@ impl Shared {
     fn put_to_work(&'static self, claim: Claim<Box<Core>>) {
         match claim {
             Claim::Worker(worker) => worker.unpark(),
-            Claim::Thread(core) => {
-                if let Err((core, _)) = self.start_worker(core, true) {
-                    self.take_back(core, true);
-                }
-            }
+            Claim::Thread(core) => self.start_claimed(core),
+        }
+    }
+
+    /// Starts a worker for a core that was claimed, whose search is counted already.
+    ///
+    /// Where the user's code comes before that search, it may block. So the search ends here, as any
+    /// does: whoever submits from now on claims another processor, and for what was left to this
+    /// claim there is a look. The worker begins a search of its own when it begins to work.
+    fn start_claimed(&'static self, core: Box<Core>) {
+        let calls_user = (self.settings()).is_ok_and(|settings| settings.calls_user_at_start());
+        let look = match calls_user {
+            true => self.workers.idle.end_search(),
+            false => Look::Left,
+        };
+        if let Err((core, _)) = self.start_worker(core, !calls_user) {
+            return self.take_back(core, !calls_user);
+        }
+        if look == Look::Due && self.queues.has_visible_work() {
+            self.wake_one();
         }
     }
 

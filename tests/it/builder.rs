@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::io::ErrorKind;
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -387,6 +387,70 @@ fn a_hook_before_a_park_may_spawn_and_each_has_one_after_it() {
         let [before, after] = [calls[0].load(SeqCst), calls[1].load(SeqCst)];
         assert!(before > 10, "{before}");
         assert_eq!(before, after);
+    });
+}
+
+/// The first of these calls from now on lasts until this goes.
+#[derive(Clone, Default)]
+struct Blocking(Arc<Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>>);
+
+impl Blocking {
+    fn call(&self) {
+        let first = self.0.lock().unwrap().take();
+        if let Some((begun, end)) = first {
+            begun.send(()).unwrap();
+            assert!(end.recv().is_err());
+        }
+    }
+
+    /// What ends it, and what tells that it has begun.
+    fn next(&self) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((begun, has_begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
+        *self.0.lock().unwrap() = Some((begun, ends));
+        (end, has_begun)
+    }
+}
+
+/// Nobody relies on that worker's search meanwhile.
+#[test]
+fn a_hook_that_blocks_keeps_nothing_from_an_idle_processor() {
+    within_patience(|| {
+        for _ in 0..10 {
+            let hook = Blocking::default();
+            let called = hook.clone();
+            let runtime = processors(2).on_thread_park(move || called.call()).build();
+            let runtime = runtime.unwrap();
+            let (end, has_begun) = hook.next();
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+            has_begun.recv().unwrap();
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+            drop(end);
+
+            let called = hook.clone();
+            let runtime = processors(2)
+                .on_thread_unpark(move || called.call())
+                .build();
+            let runtime = runtime.unwrap();
+            let (end, _has_begun) = hook.next();
+            // It is the only one that was woken for this.
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+            drop(end);
+
+            let called = hook.clone();
+            let runtime = processors(2).on_thread_start(move || called.call()).build();
+            let runtime = runtime.unwrap();
+            assert_all_usable(&runtime);
+            let (end, has_begun) = hook.next();
+            let blocking = [(); 2].map(|()| {
+                let (release, wait) = mpsc::channel::<()>();
+                drop(runtime.spawn(async move { block_in_place(|| wait.recv()) }));
+                release
+            });
+            has_begun.recv().unwrap();
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+            drop((blocking, end));
+        }
     });
 }
 

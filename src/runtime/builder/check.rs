@@ -59,6 +59,7 @@ impl Builder {
             max_threads,
             max_blocking_threads: self.max_blocking_threads,
             thread_keep_alive: self.thread_keep_alive,
+            has_start_hook: self.on_thread_start.is_some(),
             wrap_thread: wrap_thread(foreign.clone(), self.on_thread_start, self.on_thread_stop),
             park_hooks: self.park_hooks.given(),
             thread_name: self.thread_name,

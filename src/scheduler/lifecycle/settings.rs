@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) name_thread: Option<NameThread>,
     pub(crate) thread_stack_size: Option<usize>,
     pub(crate) wrap_thread: ThreadWrapper,
+    /// A hook of the user's is among what `wrap_thread` calls first.
+    pub(crate) has_start_hook: bool,
     /// Nothing if the user has set none.
     pub(crate) park_hooks: Option<Arc<ParkHooks>>,
     /// What keeps its thread for so long is reported.
@@ -75,6 +77,11 @@ impl Settings {
     /// How many processors may be wanted: each needs a thread.
     pub(crate) fn most_processors(&self) -> usize {
         self.max_worker_threads.min(self.max_threads)
+    }
+
+    /// Whether the user's code runs before a thread that is started begins with its work.
+    pub(crate) fn calls_user_at_start(&self) -> bool {
+        self.has_start_hook || self.name_thread.is_some()
     }
 
     /// The name of a thread that is about to start.

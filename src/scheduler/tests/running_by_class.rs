@@ -26,6 +26,7 @@ pub(super) fn settings(processors: usize, background_limit: Option<usize>) -> Se
         name_thread: None,
         thread_stack_size: None,
         wrap_thread: Box::new(|_, body| body()),
+        has_start_hook: false,
         park_hooks: None,
         stall_threshold: Duration::from_secs(60),
         seed: Some(1),

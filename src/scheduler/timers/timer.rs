@@ -3,8 +3,8 @@
 use std::task::Waker;
 use std::time::Instant;
 
-use super::wheel::Key;
 use super::TimerWheel;
+use super::wheel::Key;
 use crate::clock;
 use crate::scheduler::processor::Core;
 use crate::scheduler::{Shared, this_thread};

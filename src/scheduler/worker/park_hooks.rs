@@ -11,11 +11,18 @@ impl Worker {
     /// The first is called while the worker holds its core, so what it wakes or spawns is in the
     /// core's own queues, for which the worker looks before it waits. What it, or anybody else, has
     /// put elsewhere meanwhile is found by the look that ends the way to sleep. A spare has no core
-    /// and runs nothing: for it there is no call. If the hook blocks, the processor is retaken as
-    /// from a task.
+    /// and runs nothing: for it there is no call.
+    ///
+    /// A hook may block. Then the processor is retaken as from a task; and this worker searches no
+    /// more when a hook is called, so that nobody leaves to its search what it cannot look for. For
+    /// what has been left to it, it looks as anybody does who ends a search. So whoever is woken
+    /// for one task, and has a hook after the wait, wakes another worker if one waits.
     pub(super) fn wait_with_hooks(&self, hooks: &ParkHooks) -> bool {
         let call = |hook: &Option<Hook>| {
             if let Some(hook) = hook {
+                if self.is_searching() {
+                    self.stop_searching();
+                }
                 catch_panic(|| hook());
             }
         };

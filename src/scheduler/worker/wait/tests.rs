@@ -5,14 +5,15 @@ use std::time::Instant;
 use std::task::Wake;
 
 use super::*;
+use crate::scheduler::lifecycle::settings::{Hook, ParkHooks};
 use crate::scheduler::monitor::probe;
 use crate::scheduler::observer::NoObserver;
 use crate::scheduler::processor::tests::token;
 use crate::scheduler::timers::Timer;
 use crate::scheduler::worker::run_as;
 use crate::scheduler::{Shared, this_thread};
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex};
 
 /// An open scheduler of one processor, which is idle.
 fn open() -> &'static Shared {
@@ -105,6 +106,29 @@ fn a_worker_that_sees_work_after_parking_searches_on_and_does_not_wait() {
         shared.queues.global.push(token().1);
         assert!(worker.wait());
         assert!(this_thread::holds_core() && worker.is_searching());
+    });
+}
+
+/// It may block, and who submits meanwhile would leave its work to that search.
+#[test]
+fn a_worker_searches_no_more_when_a_hook_is_called() {
+    worker(|shared, worker| {
+        let searching = Arc::new(Mutex::new(Vec::new()));
+        let seen = searching.clone();
+        let hook: Hook = Arc::new(move || {
+            let number = shared.workers.idle.num_searching();
+            seen.lock().push(number);
+        });
+        let hooks = ParkHooks {
+            park: Some(hook.clone()),
+            unpark: Some(hook),
+        };
+        shared.queues.global.push(token().1);
+        shared.workers.idle.begin_search_anyway();
+        worker.set_searching(true);
+        assert!(worker.wait_with_hooks(&hooks));
+        assert_eq!(*searching.lock(), [0, 0]);
+        assert!(this_thread::holds_core() && !worker.is_searching());
     });
 }
 

@@ -187,6 +187,7 @@ fn settings(processors: usize, room: usize) -> Settings {
         name_thread: None,
         thread_stack_size: None,
         wrap_thread: Box::new(|_, body| body()),
+        has_start_hook: false,
         park_hooks: None,
         stall_threshold: Duration::MAX,
         seed: Some(1),
