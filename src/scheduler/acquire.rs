@@ -10,7 +10,7 @@
 //! | a worker whose processor was retaken | [`Shared::release`], by way of `reclaim` | the detached one is free again |
 //! | a thread that has blocked, and said so | `BlockingRegion::drop` | held, if one was idle |
 //! | a worker that looks up and holds a processor that is to retire | `Worker::retire_processor` | retired ([`lifecycle::resize`]) |
-//! | a worker that ends | [`Shared::retire`] | idle for good |
+//! | a worker that ends | [`Shared::give_back_emptied`] | idle, with nothing queued there |
 //! | a thread that could not be started for a core | [`Shared::take_back`] | idle |
 //!
 //! # Three ways to block

@@ -60,9 +60,11 @@ pub(super) struct Workers {
     /// Held by who changes the number of processors: see [`super::lifecycle::resize`].
     pub(super) resizing: Mutex<()>,
     pub(super) threads: Threads,
-    /// Threads that run [`worker::run`](super::worker::run): a hint for when spares end, and what
-    /// the shutdown thread waits for.
+    /// Threads that run [`worker::run`](super::worker::run), or are about to: they have a limit, and
+    /// the shutdown thread waits for them.
     pub(super) count: AtomicUsize,
+    /// Those of them that have begun and have not decided to end: see [`super::worker`], `wait`.
+    pub(super) staying: AtomicUsize,
     pub(super) monitor: Monitor,
     pub(super) off_processor: OffProcessor,
     pub(super) hold: Hold,
@@ -137,6 +139,7 @@ impl Shared {
                 resizing: Mutex::default(),
                 threads: Threads::default(),
                 count: AtomicUsize::new(0),
+                staying: AtomicUsize::new(0),
                 monitor: Monitor::default(),
                 off_processor: OffProcessor::default(),
                 hold: Hold::default(),
@@ -186,10 +189,6 @@ impl Shared {
     /// Whether a worker waits that could take a processor over, or one more may be started.
     pub(super) fn can_replace_worker(&self) -> bool {
         self.workers.idle.has_waiting_worker() || self.can_start_worker()
-    }
-
-    pub(super) fn has_surplus_workers(&self) -> bool {
-        self.workers.count.load(Ordering::Relaxed) > self.queues.num_processors()
     }
 
     /// Whoever waits with the driver looks at the timers again: there is a deadline before the one

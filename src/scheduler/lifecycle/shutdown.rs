@@ -73,7 +73,7 @@ impl Shared {
         while self.workers.monitor.is_current_epoch(epoch) {
             self.workers.monitor.clear_notification();
             for core in self.workers.idle.take_cores() {
-                self.retire(core);
+                self.give_back_emptied(core);
             }
             self.queues.drain_all();
             self.queues.release_held_back();
@@ -110,9 +110,9 @@ impl Shared {
         }
     }
 
-    /// Releases a processor for good; what is in its queues goes where the shutdown thread, or a
-    /// successor, finds it.
-    pub(crate) fn retire(&'static self, core: Box<Core>) {
+    /// Releases a processor whose worker ends, or that had none; what is in its queues goes where
+    /// any worker, or the shutdown thread, finds it.
+    pub(crate) fn give_back_emptied(&'static self, core: Box<Core>) {
         self.queues.empty_core(&core);
         self.workers.idle.put_cores(vec![core]);
     }

@@ -357,8 +357,9 @@ impl<C: Indexed> Idle<C> {
         let change = change.wrapping_sub((IDLE + LIVE) * num_left as u64);
         self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
-        // Pairs with the fence in `after_submit`, as in `push_idle`; with the one that
-        // `Shared::acquire` has before it looks at `wanted`; and with `Ownership::acknowledge`.
+        // Pairs with the fence in `after_submit`, as in `push_idle`; with the acquire of
+        // `Ownership::acknowledge`, where a holder is asked; and with the fence that
+        // `Shared::acquire` has before it looks at `wanted`.
         fence(Ordering::SeqCst);
         num_back
     }
@@ -371,8 +372,8 @@ impl<C: Indexed> Idle<C> {
     }
 
     /// The worker waits no more. It gets the core that was handed to it, else its own, else any
-    /// idle one; `None` when there is none. `own`: the processor whose core it has parked with. `near`: the
-    /// worker's cluster.
+    /// idle one; `None` when there is none. `own`: the processor whose core it has parked with.
+    /// `near`: the worker's cluster.
     pub(crate) fn unpark_worker(
         &self,
         parked_worker: &Arc<ParkedWorker<C>>,

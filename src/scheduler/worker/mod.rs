@@ -27,6 +27,7 @@ use std::task::Waker;
 
 use self::by_class::ByClass;
 use self::parked_worker::ParkedWorker;
+use self::wait::Staying;
 use self::wake_heuristics::WakeHeuristics;
 use self::wakers::Woken;
 use super::classes::CLASSES;
@@ -93,6 +94,7 @@ pub(super) struct Worker {
     timers_are_dense: Cell<bool>,
     by_class: ByClass,
     park_hooks: Option<Arc<ParkHooks>>,
+    staying: Staying,
 }
 
 /// What a step came to.
@@ -159,7 +161,7 @@ impl Drop for Held {
             self.shared.workers.idle.end_search();
         }
         if let Some(core) = self.shared.release() {
-            self.shared.retire(core);
+            self.shared.give_back_emptied(core);
         }
         self.shared.placement.unpin();
         self.shared.observer.worker_ends();
@@ -197,6 +199,7 @@ impl Worker {
                 .settings()
                 .ok()
                 .and_then(|settings| settings.park_hooks.clone()),
+            staying: Staying::new(shared),
         };
         worker.set_searching(searching);
         worker

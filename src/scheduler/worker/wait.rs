@@ -4,8 +4,19 @@
 //! netpoller, and an event wakes it without a hop. When it returns from there it takes any idle
 //! core; if there is none, all processors are busy, and what it found goes to the global queue. A
 //! worker without a core is a *spare*: it was woken for nothing, or came back from a poll or a
-//! blocking call to find its processor held by another thread. Spares beyond the number of
-//! processors end after the keep-alive.
+//! blocking call to find its processor held by another thread.
+//!
+//! # Who ends
+//!
+//! Workers beyond the number of processors end after the keep-alive. Whether there are too many,
+//! each asks when it begins to wait and when it is unparked; several that wait find so together,
+//! and their time comes at the same moment. So
+//!
+//! 1. `Workers::staying` counts the workers that have not decided to end.
+//! 2. Who has waited for as long as the keep-alive lowers it, if it is above the number of
+//!    processors, and ends ([`Staying::leave`]). Both in one exchange: so many end as are too many.
+//!    The others wait on.
+//! 3. If it is handed a core meanwhile, it stays and is counted again.
 //!
 //! # What meets here
 //!
@@ -28,16 +39,67 @@
 //! A spare need not look: it has put no core among the idle ones. Whoever has, looks. The look at
 //! the queues, whoever searches does for others ([`super::idle`]).
 
+use std::cell::Cell;
 use std::task::Waker;
 use std::time::Duration;
 
 use super::Worker;
 use crate::clock;
+use crate::scheduler::Shared;
 use crate::scheduler::netpoll::Driver;
 use crate::scheduler::worker::idle::Look;
+use crate::sync::atomic::Ordering;
 
 #[cfg(all(test, feature = "time"))]
 mod tests;
+
+/// One of `Workers::staying`, as long as the worker has not decided to end: see the module's
+/// documentation.
+pub(super) struct Staying {
+    shared: &'static Shared,
+    has_left: Cell<bool>,
+}
+
+impl Staying {
+    pub(super) fn new(shared: &'static Shared) -> Staying {
+        // Relaxed, here and below: the number alone decides.
+        shared.workers.staying.fetch_add(1, Ordering::Relaxed);
+        Staying {
+            shared,
+            has_left: Cell::new(false),
+        }
+    }
+
+    /// Whether there are too many.
+    fn is_surplus(&self) -> bool {
+        let staying = self.shared.workers.staying.load(Ordering::Relaxed);
+        staying > self.shared.queues.num_processors()
+    }
+
+    /// The worker ends, if there are too many. False: it stays.
+    fn leave(&self) -> bool {
+        let enough = self.shared.queues.num_processors();
+        let leave = |staying| (staying > enough).then(|| staying - 1);
+        let staying = &self.shared.workers.staying;
+        let has_left = staying.fetch_update(Ordering::Relaxed, Ordering::Relaxed, leave);
+        self.has_left.set(has_left.is_ok());
+        has_left.is_ok()
+    }
+
+    /// It stays after all.
+    fn come_back(&self) {
+        self.shared.workers.staying.fetch_add(1, Ordering::Relaxed);
+        self.has_left.set(false);
+    }
+}
+
+impl Drop for Staying {
+    fn drop(&mut self) {
+        if !self.has_left.get() {
+            self.shared.workers.staying.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Worker {
     /// Parks until there is something to do. True: go on; false: this thread ends.
@@ -65,7 +127,7 @@ impl Worker {
             driver.is_some(),
         );
         let mut wakers = self.wakers.take();
-        let mut spare_ended = false;
+        let mut has_left = false;
         // A spare released no core, so it need not look: whoever put an idle core there does.
         // Without one it could do nothing.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
@@ -73,12 +135,12 @@ impl Worker {
         if !self.shared.is_closed() && !found {
             match driver {
                 Some(driver) => self.park_on_driver(driver, &mut wakers),
-                None => spare_ended = self.park_on_thread(is_spare, &mut wakers),
+                None => has_left = self.park_on_thread(&mut wakers),
             }
         } else {
             drop(driver);
         }
-        self.resume(own, wakers, found, spare_ended)
+        self.resume(own, wakers, found, has_left)
     }
 
     /// Waits with the driver.
@@ -95,12 +157,12 @@ impl Worker {
         self.timers_are_dense.set(wakers.len() - before > 1);
     }
 
-    /// Waits parked. True: this is a spare whose keep-alive has passed.
-    fn park_on_thread(&self, is_spare: bool, wakers: &mut Vec<Waker>) -> bool {
+    /// Waits parked. True: the worker ends, unless it was handed a core.
+    fn park_on_thread(&self, wakers: &mut Vec<Waker>) -> bool {
         let mut end = None;
         loop {
             // Asked each time: there may be fewer processors than before.
-            if end.is_none() && (is_spare || self.shared.has_surplus_workers()) {
+            if end.is_none() && self.staying.is_surplus() {
                 end = clock::now().checked_add(self.shared.keep_alive());
             }
             let timeout = match (end, self.shared.services.timers.parked_timeout()) {
@@ -123,28 +185,34 @@ impl Worker {
                 }
             }
             if end.is_some_and(|end| clock::now() >= end) {
-                return true;
+                if self.staying.leave() {
+                    return true;
+                }
+                end = None;
             }
         }
     }
 
     /// Resumes, with a core if there is one, and calls the wakers that the wait has brought. `own`:
-    /// the processor that it had. `found`: it resumes for work that it saw after it had parked. `spare_ended`: its keep-alive
-    /// has passed. True: go on; false: this thread ends.
+    /// the processor that it had. `found`: it resumes for work that it saw after it had parked.
+    /// `has_left`: it ends, unless it was handed a core. True: go on; false: this thread ends.
     fn resume(
         &self,
         own: Option<usize>,
         mut wakers: Vec<Waker>,
         found: bool,
-        spare_ended: bool,
+        has_left: bool,
     ) -> bool {
         let idle = &self.shared.workers.idle;
-        let up = if spare_ended {
+        let up = if has_left {
             idle.leave(&self.parked_worker, own)
         } else {
             idle.unpark_worker(&self.parked_worker, own, self.shared.cluster_here())
         };
         if let Some(up) = up {
+            if has_left {
+                self.staying.come_back();
+            }
             // What it saw may have been left to its search, so it searches on, whatever the limit
             // (Go does too). Else nobody would wake the next worker; and at the limit it would park
             // and resume in circles.
@@ -163,11 +231,10 @@ impl Worker {
         self.shared.placement.unpin();
         self.shared.call_wakers(&mut wakers);
         self.wakers.replace(wakers);
-        let ends = spare_ended && self.shared.has_surplus_workers();
-        if ends && !self.shared.services.timers.are_watched() {
+        if has_left && !self.shared.services.timers.are_watched() {
             // It may have been this worker that waited for the next deadline.
             self.shared.wake_driver();
         }
-        !ends
+        !has_left
     }
 }

@@ -1,8 +1,8 @@
 //! One wait of one worker: what ends it, and what the worker is afterwards.
 
-use std::time::Instant;
-
+use std::sync::mpsc;
 use std::task::Wake;
+use std::time::Instant;
 
 use super::*;
 use crate::scheduler::lifecycle::settings::{Hook, ParkHooks};
@@ -13,7 +13,7 @@ use crate::scheduler::timers::Timer;
 use crate::scheduler::worker::run_as;
 use crate::scheduler::{Shared, this_thread};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, thread};
 
 /// An open scheduler of one processor, which is idle.
 fn open() -> &'static Shared {
@@ -32,17 +32,17 @@ fn worker(f: impl FnOnce(&'static Shared, &Worker)) {
     run_as(shared, core, false, |worker| f(shared, worker));
 }
 
-/// A worker without a core. `lies`: one is idle, else another one holds it.
-fn spare(lies: bool, f: impl FnOnce(&'static Shared, &Worker)) {
+/// A worker without a core. `is_idle`: one is idle, else another one holds it.
+fn spare(is_idle: bool, f: impl FnOnce(&'static Shared, &Worker)) {
     let shared = open();
-    let core = (!lies).then(|| shared.workers.idle.pop_idle(0).unwrap());
+    let core = (!is_idle).then(|| shared.workers.idle.pop_idle(0).unwrap());
     run_as(shared, None, false, |worker| f(shared, worker));
     drop(core);
 }
 
-/// There are more workers than processors.
-fn compute_limit(shared: &Shared) {
-    shared.workers.count.store(2, Ordering::SeqCst);
+/// There is another worker, so there are more than processors.
+fn add_worker(shared: &Shared) {
+    shared.workers.staying.fetch_add(1, Ordering::SeqCst);
 }
 
 #[derive(Default)]
@@ -135,8 +135,8 @@ fn a_worker_searches_no_more_when_a_hook_is_called() {
 #[test]
 fn a_spare_that_can_do_nothing_about_work_waits() {
     spare(false, |shared, worker| {
-        let _seat = worker.netpoll.try_driver();
-        compute_limit(shared);
+        let _driver = worker.netpoll.try_driver();
+        add_worker(shared);
         shared.queues.global.push(token().1);
         // Its keep-alive is none.
         assert!(!worker.wait(), "it ends");
@@ -152,12 +152,12 @@ fn nobody_waits_in_a_closed_scheduler() {
         assert!(!worker.is_searching());
     });
     worker(|shared, worker| {
-        let _seat = worker.netpoll.try_driver();
+        let _driver = worker.netpoll.try_driver();
         shared.closed.store(true, Ordering::SeqCst);
         let mut wakers = Vec::new();
         // It may have been closed since it parked.
         worker.parked_worker.unpark();
-        assert!(!worker.park_on_thread(false, &mut wakers));
+        assert!(!worker.park_on_thread(&mut wakers));
     });
 }
 
@@ -183,7 +183,7 @@ fn a_timer_ends_the_wait_with_the_driver() {
 fn timers_are_dense_if_several_are_due_at_once() {
     worker(|shared, worker| {
         let timers = Timers::new(shared, 1, Duration::ZERO);
-        crate::sync::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
         let mut wakers = vec![Waker::noop().clone(); 3];
         worker.park_on_driver(worker.netpoll.try_driver().unwrap(), &mut wakers);
         assert_eq!(wakers.len(), 4);
@@ -195,7 +195,7 @@ fn timers_are_dense_if_several_are_due_at_once() {
 #[test]
 fn a_timer_ends_the_wait_of_a_parked_worker() {
     worker(|shared, worker| {
-        let _seat = worker.netpoll.try_driver();
+        let _driver = worker.netpoll.try_driver();
         let timers = Timers::new(shared, 2, SOON);
         assert!(worker.wait());
         timers.assert_fired();
@@ -207,9 +207,9 @@ fn a_timer_ends_the_wait_of_a_parked_worker() {
 #[test]
 fn who_waits_does_not_compute() {
     let this = probe::this_thread();
-    for sits in [true, false] {
+    for with_driver in [true, false] {
         worker(|shared, worker| {
-            let _seat = (!sits).then(|| worker.netpoll.try_driver());
+            let _driver = (!with_driver).then(|| worker.netpoll.try_driver());
             let timers = Timers::new(shared, 1, 20 * SOON);
             let before = probe::cpu_time(this);
             assert!(worker.wait());
@@ -223,18 +223,18 @@ fn who_waits_does_not_compute() {
 /// The claim counts it as searching.
 #[test]
 fn a_core_that_was_handed_over_ends_any_wait() {
-    for sits in [true, false] {
+    for with_driver in [true, false] {
         spare(true, |shared, worker| {
             let driver = worker.netpoll.try_driver().unwrap();
             let core = shared.workers.idle.pop_idle(0).unwrap();
             shared.workers.idle.begin_search_anyway();
             worker.parked_worker.hand(core);
             let mut wakers = Vec::new();
-            if sits {
+            if with_driver {
                 worker.park_on_driver(driver, &mut wakers);
             } else {
                 worker.parked_worker.unpark();
-                assert!(!worker.park_on_thread(true, &mut wakers));
+                assert!(!worker.park_on_thread(&mut wakers));
                 drop(driver);
             }
             assert!(worker.resume(None, wakers, false, false));
@@ -248,22 +248,48 @@ fn a_core_that_was_handed_over_ends_any_wait() {
 fn a_spare_ends_if_there_are_more_workers_than_processors() {
     for surplus in [false, true] {
         spare(false, |shared, worker| {
-            let _seat = worker.netpoll.try_driver();
+            let _driver = worker.netpoll.try_driver();
+            let timers = Timers::new(shared, 1, SOON);
             if surplus {
-                compute_limit(shared);
+                add_worker(shared);
             }
             assert_eq!(worker.wait(), !surplus);
+            if !surplus {
+                timers.assert_fired();
+            }
             assert_eq!(shared.workers.idle.num_waiting_workers(), 0);
         });
     }
+}
+
+/// Though the first is at its end still when the other one's time has come.
+#[test]
+fn of_two_workers_of_one_processor_one_ends() {
+    spare(false, |shared, worker| {
+        let _driver = worker.netpoll.try_driver();
+        let ((begun, has_begun), (first, first_has_left)) = (mpsc::channel(), mpsc::channel());
+        let other = thread::spawn(move || {
+            run_as(shared, None, false, |worker| {
+                begun.send(()).unwrap();
+                first_has_left.recv().unwrap();
+                let timers = Timers::new(shared, 1, SOON);
+                assert!(worker.wait());
+                timers.assert_fired();
+            });
+        });
+        has_begun.recv().unwrap();
+        assert!(!worker.wait());
+        first.send(()).unwrap();
+        other.join().unwrap();
+    });
 }
 
 /// The core stays for the next one.
 #[test]
 fn a_worker_beyond_the_processors_ends_though_it_held_a_core() {
     worker(|shared, worker| {
-        let _seat = worker.netpoll.try_driver();
-        compute_limit(shared);
+        let _driver = worker.netpoll.try_driver();
+        add_worker(shared);
         assert!(!worker.wait());
         assert!(!this_thread::holds_core());
         assert_eq!(
@@ -279,7 +305,7 @@ fn a_worker_beyond_the_processors_ends_though_it_held_a_core() {
 #[test]
 fn a_spare_that_a_timer_has_woken_goes_on() {
     spare(false, |shared, worker| {
-        compute_limit(shared);
+        add_worker(shared);
         let timers = Timers::new(shared, 1, SOON);
         assert!(worker.wait());
         timers.assert_fired();
@@ -302,12 +328,14 @@ fn a_worker_that_ends_tells_the_driver_of_timers_that_nobody_waits_for() {
     for (armed, surplus) in [(true, true), (false, true), (true, false)] {
         spare(false, |shared, worker| {
             let timers = armed.then(|| Timers::new(shared, 1, LATE));
+            // Else this ends the wait.
+            let soon = (!surplus).then(|| Timers::new(shared, 1, SOON));
             if surplus {
-                compute_limit(shared);
+                add_worker(shared);
             }
             let driver = worker.netpoll.try_driver();
             assert_eq!(worker.wait(), !surplus);
-            drop(driver);
+            drop((driver, soon));
             assert_eq!(driver_is_told(worker), armed && surplus);
             drop(timers);
         });

@@ -395,6 +395,9 @@ fn spare_ends(twin: Option<&'static str>) -> usize {
             ..Plan::new(1, 1, twin)
         };
         run(plan, |model| {
+            // One that blocks, say: the spare is one too many.
+            let staying = &model.shared.workers.staying;
+            staying.fetch_add(1, Ordering::Relaxed);
             model.start_spare();
             model.spawn(0);
         });
