@@ -6,8 +6,8 @@
 //!   be polled.
 //! * **worker** (M): an OS thread that polls tasks. It may or may not hold a processor.
 //! * **processor** (P): the right to poll tasks, with a next slot, a local queue, a timer wheel and
-//!   a tick. Their number changes at times ([`lifecycle::resize`]); it bounds what runs in parallel, and what a thief has to look
-//!   at.
+//!   a tick. Their number changes at times ([`lifecycle::resize`]); it bounds what runs in parallel,
+//!   and what a thief has to look at.
 //! * **core**: the half of a processor that only its holder may touch. Who has the core has the
 //!   processor, until the monitor retakes it.
 //! * **cluster**: CPUs with one last-level cache. A processor is in that of the CPU on which its
@@ -73,10 +73,10 @@
 //! *Who is woken for it.* A push into an empty next slot wakes nobody: its holder runs it next. One
 //! that displaces another runnable into the local queue (`Submitted::WakeOne`), and each one into
 //! the global queue (`Shared::wake_for_shared_queue`), asks for a worker: `Idle::after_submit`
-//! looks whether anybody is needed, `Shared::wake_one` claims a parked worker with the processor that
-//! it had, of the claimer's cluster if there is one, and unparks it, or starts a thread. The woken worker returns from `Worker::wait`, acquires the
-//! core that it was handed ([`acquire`]), and searches. A worker that finds nothing waits in
-//! `Worker::wait`.
+//! looks whether anybody is needed, `Shared::wake_one` claims a parked worker with the processor
+//! that it had, of the claimer's cluster if there is one, and unparks it, or starts a thread. The
+//! woken worker returns from `Worker::wait`, acquires the core that it was handed ([`acquire`]), and
+//! searches. A worker that finds nothing waits in `Worker::wait`.
 //!
 //! *Thread-locals on this way*: `context::SHARED` (the runtime that this
 //! thread is in), `this_thread::THIS_THREAD` (the core that it holds), `current::CURRENT` (the task

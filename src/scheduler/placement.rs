@@ -20,9 +20,9 @@
 //!
 //! With [`Builder::pin_workers`](crate::runtime::Builder::pin_workers) each worker runs on one CPU
 //! while it holds a processor: on that of the processor, the `i`-th (modulo their number) of those
-//! that the process may use when the runtime starts, cluster by cluster. Who computes or blocks
-//! without a processor may run anywhere. Otherwise it would compete for its CPU with the worker
-//! that has the processor now, while another CPU may be idle.
+//! that the thread may use which builds the runtime, or might before it was pinned itself, cluster
+//! by cluster. Who computes or blocks without a processor may run anywhere. Otherwise it would
+//! compete for its CPU with the worker that has the processor now, while another CPU may be idle.
 //!
 //! | moment | who changes the mask | to |
 //! |---|---|---|
@@ -57,6 +57,8 @@ use crate::sync::{Arc, Mutex};
 /// placement is equal.
 pub(crate) struct Placement {
     topology: Arc<Topology>,
+    /// There is one cluster. Beside it, and not behind a pointer, for who asks at each wake-up.
+    is_uniform: bool,
     pins: Option<Pins>,
 }
 
@@ -88,7 +90,11 @@ impl Placement {
                 pins,
                 ..Placement::flat()
             },
-            _ => Placement { topology, pins },
+            _ => Placement {
+                topology,
+                is_uniform: false,
+                pins,
+            },
         }
     }
 
@@ -96,6 +102,7 @@ impl Placement {
     pub(crate) fn flat() -> Placement {
         Placement {
             topology: Arc::new(Topology::new(&[])),
+            is_uniform: true,
             pins: None,
         }
     }
@@ -114,7 +121,7 @@ impl Placement {
     /// Whether all are equally near.
     #[inline]
     pub(super) fn is_uniform(&self) -> bool {
-        self.topology.clusters() == 1
+        self.is_uniform
     }
 
     /// The cluster of the CPU that the calling thread runs on.

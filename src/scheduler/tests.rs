@@ -36,7 +36,7 @@ mod working;
 /// One that asks for everything.
 const SWITCH: u8 = 2;
 
-/// An open scheduler whose cores all lie there. This thread may become a worker of it.
+/// An open scheduler whose cores are all idle. This thread may become a worker of it.
 struct TestScheduler {
     shared: &'static Shared,
 }

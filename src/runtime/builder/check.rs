@@ -69,7 +69,7 @@ impl Builder {
             seed: None,
             retakes: debugging.retakes,
             background_limit: self.background_limit,
-            placement: placement(self.pin_workers, debugging.clusters),
+            placement: Some(placement(self.pin_workers, debugging.clusters)),
         };
         let wanted = observe::Settings {
             on_stall: match self.on_stall {

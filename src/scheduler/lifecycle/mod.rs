@@ -5,7 +5,8 @@
 //! A [`Shared`] is leaked once and then leased again and again: tasks reach it by a number and hold
 //! no reference (see [`crate::tasks`]). Handles and threads hold a [`Lease`]; when the last one
 //! goes, the scheduler is free for the next runtime with room for as many processors and with an
-//! equal [`Placement`], provided that none of its tasks is left.
+//! equal [`Placement`], provided that none of its tasks is left. How many there may be has a limit,
+//! so runtimes that differ in these two count towards it also when they have ended.
 //!
 //! # Closing
 //!
@@ -44,6 +45,9 @@ pub(crate) mod shutdown;
 pub(crate) mod threads;
 pub(crate) mod wait_cycle;
 
+const TOO_MANY: &str = "too many runtimes and task queues exist, or runtimes of too many different \
+                        numbers of worker threads and sets of CPUs have existed";
+
 /// Schedulers that no runtime uses.
 static FREE: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 
@@ -61,7 +65,7 @@ impl Lease {
         begin: impl FnOnce(&'static Shared),
     ) -> io::Result<Arc<Lease>> {
         let netpoll = Netpoll::new()?;
-        let placement = std::mem::replace(&mut settings.placement, Placement::flat());
+        let placement = settings.placement.take().unwrap_or_else(Placement::flat);
         let shared = take_free(settings.max_worker_threads, placement, new_observer)?;
         let lease = Arc::new(Lease { shared });
         let settings = Arc::new(settings);
@@ -93,8 +97,7 @@ fn take_free(
         Some(index) => Ok(free.swap_remove(index)),
         None => {
             drop(free);
-            Shared::leak(room, placement, new_observer())
-                .ok_or_else(|| io::Error::other("too many runtimes exist at the same time"))
+            Shared::leak(room, placement, new_observer()).ok_or_else(|| io::Error::other(TOO_MANY))
         }
     }
 }

@@ -66,11 +66,11 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     /// Whether the monitor takes processors from stuck workers.
     pub(crate) retakes: bool,
-    /// Polls of class `Background` that go on at once. `None`: as many as leave one processor to the
-    /// others.
+    /// Polls of class `Background` that go on at once. `None`: as many as leave one processor to
+    /// the others.
     pub(crate) background_limit: Option<usize>,
-    /// Where threads run. The scheduler that is opened takes it.
-    pub(crate) placement: Placement,
+    /// Where threads run; flat if it is `None`. The scheduler that is opened takes it.
+    pub(crate) placement: Option<Placement>,
 }
 
 impl Settings {
@@ -108,7 +108,6 @@ impl fmt::Debug for Settings {
             .field("seed", &self.seed)
             .field("retakes", &self.retakes)
             .field("background_limit", &self.background_limit)
-            .field("placement", &self.placement)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::task::Poll;
 
 use super::*;
-use crate::scheduler::Placement;
 use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::submit::OnWorkers;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
@@ -32,7 +31,7 @@ pub(super) fn settings(processors: usize, background_limit: Option<usize>) -> Se
         seed: Some(1),
         retakes: true,
         background_limit,
-        placement: Placement::flat(),
+        placement: None,
     }
 }
 

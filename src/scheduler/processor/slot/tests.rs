@@ -31,7 +31,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_two_hold_an_incarnation_and_none_is_lost(steps in prop::collection::vec(step(), 1..60)) {
+    fn no_two_hold_an_instance_and_none_is_lost(steps in prop::collection::vec(step(), 1..60)) {
         let (slot, mut held) = ProcessorSlot::filled(3);
         let mut stuck: Vec<Box<Core>> = Vec::new();
         let (mut most, mut work) = (1, 0);
@@ -69,7 +69,7 @@ proptest! {
 
 /// Who looks at all instances may take long over each, and the monitor retakes meanwhile.
 #[test]
-fn a_long_look_at_the_incarnations_holds_up_no_retake() {
+fn a_long_look_at_the_instances_holds_up_no_retake() {
     let (slot, core) = ProcessorSlot::filled(0);
     let mut looks = 0;
     slot.each(|processor| {
@@ -109,7 +109,7 @@ fn of_two_who_fill_a_place_one_succeeds() {
 }
 
 #[test]
-fn incarnations_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
+fn instances_are_numbered_as_they_come_and_a_reset_takes_in_all_of_them() {
     let (slot, first) = ProcessorSlot::filled(0);
     let second = slot.replace();
     let (other_slot, stranger) = ProcessorSlot::filled(1);

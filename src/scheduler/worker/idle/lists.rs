@@ -204,7 +204,8 @@ impl<C: Indexed> Lists<C> {
         Some(core)
     }
 
-    /// All idle cores, those without a worker first, the one that came last at the end.
+    /// All idle cores: those without a worker first, in the order in which they came, and then the
+    /// others, in the order of their processors.
     pub(super) fn take_cores(&mut self) -> Vec<C> {
         let mut order = Vec::new();
         let mut next = self.chains[LONE as usize].oldest;

@@ -193,7 +193,7 @@ fn settings(processors: usize, room: usize) -> Settings {
         seed: Some(1),
         retakes: true,
         background_limit: Some(1),
-        placement: Placement::flat(),
+        placement: None,
     }
 }
 
