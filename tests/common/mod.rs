@@ -9,9 +9,11 @@ pub(crate) mod stuck;
 pub(crate) mod throwing;
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Poll, Waker};
@@ -19,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use executor::Runtime;
-use executor::runtime::Builder;
+use executor::runtime::{Builder, worker_index};
 
 /// After this something counts as hung. The tools that see every access make all of it ten to fifty times slower.
 pub(crate) const PATIENCE: Duration = match option_env!("EXECUTOR_TEST_SLOW") {
@@ -71,23 +73,43 @@ pub(crate) fn keep(value: impl Any + Send) {
     KEPT.lock().unwrap().push(Box::new(value));
 }
 
-/// As many tasks as there are processors meet, and as many jobs.
+/// As many tasks as there are processors are polled at the same time, each on another processor, and as many jobs meet.
+#[track_caller]
 pub(crate) fn assert_all_usable(runtime: &Runtime) {
     let count = runtime.handle().worker_threads();
-    let (tasks, jobs) = (Arc::new(Barrier::new(count)), Arc::new(Barrier::new(count)));
-    let mut handles = Vec::new();
-    for _ in 0..count {
-        let (tasks, jobs) = (tasks.clone(), jobs.clone());
-        handles.push(runtime.spawn(async move {
-            let _ = tasks.wait();
-        }));
-        handles.push(runtime.spawn_blocking(move || {
-            let _ = jobs.wait();
-        }));
+    // On a busy machine a poll may be taken for a stuck one, and then another one runs on its processor.
+    wait_until("a task on each processor", || {
+        used_at_once(runtime, count) == count
+    });
+    let all_here = Arc::new(Barrier::new(count));
+    let jobs = (0..count).map(|_| {
+        let all_here = all_here.clone();
+        runtime.spawn_blocking(move || _ = all_here.wait())
+    });
+    for job in jobs.collect::<Vec<_>>() {
+        runtime.block_on(job).unwrap();
     }
-    for handle in handles {
-        runtime.block_on(handle).unwrap();
-    }
+}
+
+/// On how many processors so many polls have begun that go on at the same time.
+fn used_at_once(runtime: &Runtime, count: usize) -> usize {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let tasks = (0..count).map(|_| {
+        let begun = begun.clone();
+        runtime.spawn(async move {
+            let index = worker_index();
+            begun.fetch_add(1, SeqCst);
+            while begun.load(SeqCst) < count {
+                thread::yield_now();
+            }
+            index
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let used = tasks
+        .into_iter()
+        .filter_map(|task| runtime.block_on(task).unwrap());
+    used.collect::<HashSet<_>>().len()
 }
 
 /// This test program, to be run once more.

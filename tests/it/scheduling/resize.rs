@@ -3,6 +3,7 @@
 //!
 //! A task that is forgotten is a hang; that is what the watch is for.
 
+use std::collections::HashSet;
 use std::future::{Future, pending};
 use std::hint::spin_loop;
 use std::io::ErrorKind;
@@ -290,11 +291,13 @@ fn processors_in_long_polls_retire() {
             wait_until("all but one retire", || {
                 runtime.metrics().retake_count() >= 3
             });
+            assert_eq!(runtime.metrics().retake_count(), 3);
             let (polls, tasks) = AtOnce::start(&runtime);
             polls.wait_for(1);
             assert_eq!(polls.during(500), (1, 0));
             assert_eq!(ends.get(), 0);
-            assert_eq!(runtime.metrics().retake_count(), 4);
+            // The last one, and on a busy machine perhaps a poll of the crowd.
+            assert!(runtime.metrics().retake_count() >= 4);
             drop(releases);
             join(&runtime, stuck);
             assert_eq!(polls.during(500), (1, 0));
@@ -419,9 +422,11 @@ fn timers_of_a_processor_that_retires_end_in_time() {
     });
 }
 
+/// And need not wait until the monitor finds that somebody is stuck, but for a busy machine now and then.
 #[test]
 fn a_new_processor_takes_what_waits() {
     within_patience(|| {
+        let mut at_once = 0;
         for _ in 0..20 {
             let runtime = processors(1);
             let arrived = Arc::new(AtomicUsize::new(0));
@@ -437,8 +442,11 @@ fn a_new_processor_takes_what_waits() {
             });
             let tasks: Vec<_> = tasks.collect();
             runtime.handle().set_worker_threads(4).unwrap();
-            join(&runtime, tasks);
+            let used = HashSet::<_>::from_iter(join(&runtime, tasks));
+            let is_each_its_own = (0..4).all(|index| used.contains(&Some(index)));
+            at_once += usize::from(is_each_its_own && runtime.metrics().retake_count() == 0);
         }
+        assert!(at_once > 0);
     });
 }
 
