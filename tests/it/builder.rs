@@ -392,7 +392,9 @@ fn a_hook_before_a_park_may_spawn_and_each_has_one_after_it() {
 
 /// The first of these calls from now on lasts until this goes.
 #[derive(Clone, Default)]
-struct Blocking(Arc<Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>>);
+struct Blocking(Arc<Mutex<Option<Ends>>>);
+
+type Ends = (mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl Blocking {
     fn call(&self) {
@@ -404,7 +406,7 @@ impl Blocking {
     }
 
     /// What ends it, and what tells that it has begun.
-    fn next(&self) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+    fn next(&self) -> Ends {
         let ((begun, has_begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
         *self.0.lock().unwrap() = Some((begun, ends));
         (end, has_begun)

@@ -16,9 +16,9 @@ use self::busy_time::BusyTime;
 use self::cluster::Cluster;
 use self::next_slot::NextSlot;
 use self::ownership::Ownership;
+use self::victim::Victim;
 use super::rng::Rng;
 use super::run_queues::marks::Mark;
-use super::run_queues::steal::Victim;
 use super::worker::idle::Indexed;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -33,6 +33,7 @@ pub(crate) mod ownership;
 pub(crate) mod slot;
 #[cfg(test)]
 pub(super) mod tests;
+pub(crate) mod victim;
 
 pub(crate) use slot::ProcessorRef;
 

@@ -28,6 +28,7 @@ use std::cell::RefMut;
 use crossbeam_deque::Steal;
 
 use super::RunQueues;
+use crate::scheduler::processor::victim::Victim;
 use crate::scheduler::processor::{Core, Processor};
 use crate::scheduler::rng::Rng;
 use crate::tasks::Runnable;
@@ -39,15 +40,6 @@ const PASSES: usize = 4;
 /// So many of them, the last ones, are over all victims: more than one, since the last takes from
 /// next slots, and a queue anywhere comes before those.
 const FAR_PASSES: usize = 2;
-
-/// A place that a search looks at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Victim {
-    /// The place's.
-    index: usize,
-    /// Of its processor, when the search began.
-    tick: u64,
-}
 
 impl RunQueues {
     /// One search: a runnable, and from whom. What it finds beyond that one is in the thief's queue

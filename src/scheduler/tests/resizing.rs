@@ -19,6 +19,10 @@ impl TestScheduler {
     }
 
     /// The cores of the processors with these indices, which somebody holds.
+    #[expect(
+        clippy::vec_box,
+        reason = "a core moves from thread to thread as a box"
+    )]
     fn hold(&self, indices: std::ops::Range<usize>) -> Vec<Box<Core>> {
         let cores = self.shared.workers.idle.take_cores().into_iter();
         let (held, others) = cores.partition(|core| indices.contains(&core.index));
@@ -29,6 +33,19 @@ impl TestScheduler {
 
 fn is_woken(workers: &[Arc<ParkedWorker<Box<Core>>>]) -> bool {
     workers.iter().any(|worker| worker.has_handed())
+}
+
+#[test]
+fn a_processor_that_comes_wakes_for_what_waits() {
+    let test = TestScheduler::resizable(2);
+    test.resize(1);
+    let held = test.hold(0..1);
+    let parked_worker = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
+    (test.shared.workers.idle).park_worker(None, &parked_worker, false, false);
+    test.shared.queues.global.push(token().1);
+    test.resize(2);
+    assert!(is_woken(&[parked_worker]));
+    drop(held);
 }
 
 /// Though no processor has become idle by it: those that come back are in long polls.

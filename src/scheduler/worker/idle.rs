@@ -357,8 +357,7 @@ impl<C: Indexed> Idle<C> {
         let change = change.wrapping_sub((IDLE + LIVE) * num_left as u64);
         self.counts.fetch_add(change, Ordering::SeqCst);
         drop(lists);
-        // Pairs with the fence in `after_submit`, as in `push_idle`; with the acquire of
-        // `Ownership::acknowledge`, where a holder is asked; and with the fence that
+        // Pairs with `after_submit`'s, as in `push_idle`, `Ownership::acknowledge`, and the one that
         // `Shared::acquire` has before it looks at `wanted`.
         fence(Ordering::SeqCst);
         num_back

@@ -1,6 +1,5 @@
 //! One wait of one worker: what ends it, and what the worker is afterwards.
 
-use std::sync::mpsc;
 use std::task::Wake;
 use std::time::Instant;
 
@@ -267,19 +266,26 @@ fn a_spare_ends_if_there_are_more_workers_than_processors() {
 fn of_two_workers_of_one_processor_one_ends() {
     spare(false, |shared, worker| {
         let _driver = worker.netpoll.try_driver();
-        let ((begun, has_begun), (first, first_has_left)) = (mpsc::channel(), mpsc::channel());
+        let stage = Arc::new(AtomicUsize::new(0));
+        let others = stage.clone();
+        let wait_for = |stage: &AtomicUsize, number| {
+            while stage.load(Ordering::SeqCst) != number {
+                thread::yield_now();
+            }
+        };
         let other = thread::spawn(move || {
             run_as(shared, None, false, |worker| {
-                begun.send(()).unwrap();
-                first_has_left.recv().unwrap();
+                others.store(1, Ordering::SeqCst);
+                wait_for(&others, 2);
                 let timers = Timers::new(shared, 1, SOON);
                 assert!(worker.wait());
                 timers.assert_fired();
             });
         });
-        has_begun.recv().unwrap();
-        assert!(!worker.wait());
-        first.send(()).unwrap();
+        wait_for(&stage, 1);
+        let ends = !worker.wait();
+        stage.store(2, Ordering::SeqCst);
+        assert!(ends);
         other.join().unwrap();
     });
 }
