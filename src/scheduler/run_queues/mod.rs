@@ -98,7 +98,8 @@ impl RunQueues {
         self.places.len()
     }
 
-    /// How many processors are wanted at present, and may run in parallel.
+    /// How many processors are wanted at present, and may run in parallel: a copy of what
+    /// [`Idle`](super::worker::idle::Idle) goes by, a moment ahead of it, for shares and limits.
     pub(super) fn num_processors(&self) -> usize {
         self.wanted.load(Ordering::Relaxed)
     }

@@ -73,12 +73,12 @@ impl Staying {
     /// Whether there are too many.
     fn is_surplus(&self) -> bool {
         let staying = self.shared.workers.staying.load(Ordering::Relaxed);
-        staying > self.shared.queues.num_processors()
+        staying > self.shared.workers.idle.num_wanted()
     }
 
     /// The worker ends, if there are too many. False: it stays.
     fn leave(&self) -> bool {
-        let enough = self.shared.queues.num_processors();
+        let enough = self.shared.workers.idle.num_wanted();
         let leave = |staying| (staying > enough).then(|| staying - 1);
         let staying = &self.shared.workers.staying;
         let has_left = staying.fetch_update(Ordering::Relaxed, Ordering::Relaxed, leave);
