@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use executor::runtime::{Builder, Histogram, RuntimeMetrics};
+use executor::task::Priority;
 use metrics::{Counter, Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 /// Keeps the last value of everything by its name and labels, and the kind and the unit of what is described.
@@ -130,7 +131,7 @@ fn whatever_is_published_is_described_once_and_as_what_it_is() {
             assert_eq!(published.insert(name, kind), None);
         }
     }
-    assert_eq!(published.len(), 25);
+    assert_eq!(published.len(), 27);
     assert_eq!(published, kinds.map(|(n, k)| (n.clone(), k)).collect());
     for (name, (kind, unit)) in described.iter() {
         // A name says its unit; Prometheus' conventions know no other for a time than the second.
@@ -195,8 +196,27 @@ fn what_is_published_is_what_the_snapshot_says() {
         assert_eq!(seconds, duration.as_secs_f64());
         2
     });
-    // Twelve of the runtime and five of each worker; the histograms, which are off, are not there.
-    let all = 12 + throttled.unwrap_or(0) + 2 * 5;
+    for class in [
+        Priority::Interactive,
+        Priority::Normal,
+        Priority::Background,
+    ] {
+        let of_class = format!(
+            "{{runtime=main,priority={}}}",
+            format!("{class:?}").to_lowercase()
+        );
+        let (depth, polls) = (
+            metrics.priority_queue_depth(class),
+            metrics.priority_poll_count(class),
+        );
+        assert_eq!(
+            gauge(&format!("priority_queue_depth{of_class}")),
+            depth as f64
+        );
+        assert_eq!(counter(&format!("priority_polls_total{of_class}")), polls);
+    }
+    // Twelve of the runtime, two of each class and five of each worker; the histograms, which are off, are not there.
+    let all = 12 + throttled.unwrap_or(0) + 3 * 2 + 2 * 5;
     assert_eq!(last.values.lock().unwrap().len(), all);
 }
 
