@@ -15,8 +15,9 @@
 //! processor that is held; who acquires one looks after a fence. What happens until a worker has
 //! looked:
 //!
-//! 1. The task's creator calls [`Shared::reclassed`] before the first push, and its own core knows
-//!    from then on. So the first push goes by class.
+//! 1. The task's creator calls [`Shared::use_classes`] before the first push, as does who gives it a
+//!    class later ([`Shared::reclassed`]), and its own core knows from then on. So the first push
+//!    goes by class.
 //! 2. A worker that has not looked yet may push such a task as a `Normal` one. It stays in that
 //!    queue, and who takes it out asks for its class.
 //! 3. What it does not take out of the queues of the classes is visible work to it
@@ -58,12 +59,8 @@ pub(super) const CLASSES: u8 = 1 << 7;
 const CALL_PERIOD: Duration = Duration::from_micros(500);
 
 impl Shared {
-    /// The class of the task with this tag has changed, or it was created with another one than
-    /// `Normal` and is about to be pushed. If it waits in the queue of class `Background`, it moves to
-    /// that of its class.
-    ///
-    /// A task that waits elsewhere keeps its place.
-    pub(crate) fn reclassed(&'static self, tag: u64) {
+    /// A task was created with another class than `Normal`, and is not pushed yet.
+    pub(crate) fn use_classes(&'static self) {
         if self.is_closed_by_fork() {
             return;
         }
@@ -72,6 +69,17 @@ impl Shared {
         }
         // Also if somebody else has turned it on: this thread may not have looked since.
         this_thread::with_core(self, Core::set_classed);
+    }
+
+    /// The class of the task with this tag has changed. If it waits in the queue of class
+    /// `Background`, it moves to that of its class.
+    ///
+    /// A task that waits elsewhere keeps its place.
+    pub(crate) fn reclassed(&'static self, tag: u64) {
+        if self.is_closed_by_fork() {
+            return;
+        }
+        self.use_classes();
         if let Some(runnable) = self.queues.by_class.extract(tag) {
             self.push_shared(runnable);
         }

@@ -44,6 +44,12 @@ impl<const IS_JOB: bool> Schedule for Scheduled<IS_JOB> {
 
     const BY_CLASS: bool = !IS_JOB;
 
+    fn spawned_with_class(meta: &Meta) {
+        if !IS_JOB {
+            scheduler_of(meta).use_classes();
+        }
+    }
+
     fn reclassed(meta: &Meta) {
         if !IS_JOB {
             scheduler_of(meta).reclassed(meta.tag());

@@ -45,8 +45,11 @@ pub(crate) trait Schedule: 'static {
     /// Called when the task becomes runnable.
     fn schedule(runnable: Runnable, info: ScheduleInfo);
 
-    /// Called when the class of a task has changed, on the thread that has changed it, and when a
-    /// task with a class is spawned, before it is queued. No lock is held.
+    /// Called when a task with a class is spawned, before it is queued. No lock is held.
+    fn spawned_with_class(_: &Meta) {}
+
+    /// Called when the class of a task has changed, on the thread that has changed it. No lock is
+    /// held.
     fn reclassed(_: &Meta) {}
 
     /// Called when a poll of the task has panicked, before the future is dropped.

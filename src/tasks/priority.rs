@@ -182,7 +182,7 @@ pub(super) fn inherit<H: Schedule>(runnable: Runnable, registry: &Registry) -> R
     if word != 0 {
         // Relaxed: the task is published later, by a push or with its handle.
         meta.registration.fetch_or(word, Ordering::Relaxed);
-        H::reclassed(meta);
+        H::spawned_with_class(meta);
         current::note_spawned(meta);
     }
     runnable

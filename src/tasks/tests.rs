@@ -25,6 +25,8 @@ std::thread_local! {
     pub(super) static ENDED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
     static PANICKED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
     static CANCELLED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    /// Tasks that were spawned with a class, and the class.
+    static SPAWNED_WITH_CLASS: RefCell<Vec<(Id, Priority)>> = const { RefCell::new(Vec::new()) };
     /// Tasks whose class has changed, and the class.
     static RECLASSED: RefCell<Vec<(Id, Priority)>> = const { RefCell::new(Vec::new()) };
 }
@@ -33,6 +35,12 @@ struct ByHand;
 
 impl Schedule for ByHand {
     const BY_CLASS: bool = true;
+
+    fn spawned_with_class(meta: &Meta) {
+        SPAWNED_WITH_CLASS.with_borrow_mut(|spawned| {
+            spawned.push((meta.id(), meta.class().effective));
+        });
+    }
 
     fn reclassed(meta: &Meta) {
         RECLASSED.with_borrow_mut(|reclassed| {

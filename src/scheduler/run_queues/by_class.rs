@@ -11,7 +11,7 @@
 //!
 //! # Which queue
 //!
-//! `RunQueues::push_by_class` decides by the class at the moment of the push. The class of a task
+//! [`ByClass::push`] decides by the class at the moment of the push. The class of a task
 //! can change at any time, so:
 //!
 //! 1. Who changes it to another one calls `Shared::reclassed` afterwards, which takes the task out of

@@ -27,7 +27,7 @@ impl TestScheduler {
         let test = TestScheduler::new(processors);
         test.shared.reset_classes();
         test.shared.queues.by_class.permits.set_limit(limit);
-        test.shared.reclassed(0);
+        test.shared.use_classes();
         test
     }
 
@@ -62,7 +62,7 @@ fn until_a_task_has_a_class_the_word_of_switches_is_plain() {
     let (id, runnable) = idle(Interactive);
     test.shared.submit(runnable, false);
     assert_eq!(test.take_global(), [id]);
-    test.shared.reclassed(0);
+    test.shared.use_classes();
     assert_eq!(
         (test.shared.switches(), test.shared.is_observed()),
         (0, false)

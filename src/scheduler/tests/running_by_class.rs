@@ -83,16 +83,12 @@ fn spawn<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<T> {
     let (runnable, handle) = create::<_, OnWorkers>(future, 0, shared.registry);
-    reclass(shared, &runnable, class);
-    shared.submit_new(runnable);
-    handle
-}
-
-fn reclass(shared: &'static Shared, runnable: &Runnable, class: Priority) {
     runnable.metadata().put_class(Class::of(class));
     if class != Normal {
-        shared.reclassed(runnable.metadata().tag());
+        shared.use_classes();
     }
+    shared.submit_new(runnable);
+    handle
 }
 
 /// Waits on a thread that is no worker.

@@ -100,13 +100,15 @@ fn a_poll_inside_of_a_poll_leaves_the_outer_class_as_it_was() {
 #[test]
 fn the_runtime_is_told_of_each_task_with_a_class_before_it_is_queued() {
     let registry = lease();
+    SPAWNED_WITH_CLASS.take();
     let all = [Background, Normal, Interactive].map(|class| of_class(class, registry, async {}));
-    let told: Vec<_> = RECLASSED
+    let told: Vec<_> = SPAWNED_WITH_CLASS
         .take()
         .into_iter()
         .map(|(_, class)| class)
         .collect();
     assert_eq!(told, [Background, Interactive]);
+    assert_eq!(RECLASSED.take(), [], "nobody looks for what is not queued");
     assert_eq!(registry.len(), 1, "the background task");
     for (runnable, handle) in all {
         run(runnable);

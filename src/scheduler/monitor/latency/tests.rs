@@ -42,7 +42,7 @@ impl Computes {
         shared.workers.idle.reopen();
         shared.closed.store(false, Ordering::SeqCst);
         shared.reset_classes();
-        shared.reclassed(0);
+        shared.use_classes();
         let core = shared.workers.idle.pop_idle(0).unwrap();
         let spare = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
         shared.workers.idle.park_worker(None, &spare, false, false);

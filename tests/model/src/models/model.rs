@@ -229,7 +229,7 @@ impl Model {
         let runnable = self.task(number, body);
         runnable.metadata().put_class(Class::of(class));
         if class != Priority::Normal {
-            self.shared.reclassed(runnable.metadata().tag());
+            self.shared.use_classes();
         }
         runnable
     }
