@@ -153,7 +153,7 @@
 //! | anything, behind a poll that blocks | after 0.1 ms of being blocked, once it is seen (1 ms) |
 //! | anything, behind a poll that computes | after 10 ms of its CPU time, if no processor is idle |
 //! | a task of a spawn site whose tasks compute | until fewer than P of those do ([`run_queues::compute_limit`]): polls that compute have 4 P threads; one that has computed for 200 ms counts no more, or later if many such go on |
-//! | a task of class `Interactive` | the polls that go on, and those of its class before it; if no processor is idle, until one has computed: of class `Background` after 0.2 ms of its CPU time, `Normal` after 1 ms, once it is seen (1 ms), while fewer than P polls compute |
+//! | a task of class `Interactive` | the polls that go on, and those of its class before it, and as the line above says if `Interactive` tasks of its spawn site compute; if no processor is idle, until one has computed: of class `Background` after 0.2 ms of its CPU time, `Normal` after 1 ms, once it is seen (1 ms), while fewer than P polls compute |
 //! | a task of class `Normal`, beside `Interactive` ones | as above, where one of nine polls is for it |
 //! | a task of class `Background` | one of them runs on each processor per 10 ms, or sooner if there is nothing else, at most as many at once as `Builder::background_limit` says. A poll that blocks, or has computed for 200 ms, counts no more |
 //! | a queue of another cluster | one search of a worker that has nothing: its last two passes are over all clusters |

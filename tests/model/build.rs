@@ -104,8 +104,8 @@ const SMALL: &[Edit] = &[
     ),
     (
         "scheduler/run_queues/compute_limit.rs",
-        "const SCORES: usize = 1024;",
-        "const SCORES: usize = 64;",
+        "const SITES: usize = 1024;",
+        "const SITES: usize = 64;",
     ),
 ];
 

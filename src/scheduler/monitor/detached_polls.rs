@@ -9,6 +9,7 @@ use crate::scheduler::monitor::watch::RUNNING;
 use crate::scheduler::processor::Processor;
 use crate::scheduler::run_queues::compute_limit::{SCORES, score_of};
 use crate::sync::atomic::Ordering;
+use crate::tasks::Priority;
 
 /// A poll that has used so much CPU time may be waiting in a loop for what is held back. So tasks
 /// that do wait for each other soon have as many threads as they are. Twice as much if [`MANY`] P
@@ -64,13 +65,13 @@ impl DetachedPolls {
         }
     }
 
-    /// A poll of this task has begun and ended between two rounds. Zero: none has, the worker looks
-    /// for one.
-    pub(crate) fn went_by(&mut self, shared: &'static Shared, task: u64) {
+    /// A poll of this task has begun and ended between two rounds, as of this class. Zero: none has,
+    /// the worker looks for one.
+    pub(crate) fn went_by(&mut self, shared: &'static Shared, task: u64, class: Priority) {
         if task == 0 {
             return;
         }
-        let index = score_of(task);
+        let index = score_of(task, class);
         self.scores[index] = (self.scores[index] - 1).max(LIGHTEST);
         self.weigh(shared, index);
     }
@@ -81,7 +82,7 @@ impl DetachedPolls {
     }
 
     fn raise(&mut self, shared: &'static Shared, processor: &Processor) {
-        let index = score_of(processor.task());
+        let index = score_of(processor.task(), processor.class());
         let heavy = HEAVY * shared.queues.num_processors() as i32;
         self.scores[index] = (self.scores[index] + COMPUTES).min(2 * heavy);
         self.weigh(shared, index);

@@ -340,7 +340,7 @@ impl Rounds {
             self.watches[index].set_patience(patience);
             match self.watches[index].look(processor, self.last, eager) {
                 Verdict::Moving if processor.is_held() => {
-                    self.detached.went_by(shared, processor.task())
+                    (self.detached).went_by(shared, processor.task(), processor.class())
                 }
                 Verdict::Moving => {}
                 Verdict::Running { left } => {

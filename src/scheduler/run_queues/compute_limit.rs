@@ -16,6 +16,9 @@
 //! once. All tasks of other sites are light: they run on the processors at once, however many
 //! others compute.
 //!
+//! Tasks of class `Interactive` have scores of their own: where a server spawns all its tasks in one
+//! line, and those of other classes compute, a short `Interactive` one need not queue up behind them.
+//!
 //! # Protocol
 //!
 //! `computing` counts detached polls that compute; P is the number of processors.
@@ -57,8 +60,9 @@
 //!   on, and all of them share the CPUs. A few take a second, fifteen on one processor ten.
 //! * Polls that block are not counted: each of them loses its processor, up to `max_threads`.
 
+use super::by_class::class_of;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::tasks::{self, Runnable};
+use crate::tasks::{self, Priority, Runnable};
 
 mod held_back;
 
@@ -68,8 +72,10 @@ pub(crate) use held_back::HeldBack;
 /// turn in between.
 const LIGHT_LOOKS: usize = 512;
 
-/// Scores. Sites that share one are heavy together.
-pub(crate) const SCORES: usize = 1024;
+/// Spawn sites with scores of their own. Those that share one are heavy together.
+const SITES: usize = 1024;
+/// For tasks of class `Interactive`, and for the others.
+pub(crate) const SCORES: usize = 2 * SITES;
 const WORDS: usize = SCORES / 64;
 
 /// See the module's documentation.
@@ -166,7 +172,7 @@ impl ComputeLimit {
     }
 
     fn is_heavy(&self, runnable: &Runnable) -> bool {
-        let (word, bit) = self.heavy_bit(score_of(runnable.metadata().tag()));
+        let (word, bit) = self.heavy_bit(score_of(runnable.metadata().tag(), class_of(runnable)));
         word.load(Ordering::Relaxed) & bit != 0
     }
 
@@ -181,7 +187,11 @@ impl ComputeLimit {
     }
 }
 
-/// Which score is that of the task with this tag.
-pub(crate) fn score_of(task: u64) -> usize {
-    tasks::site_number(task) % SCORES
+/// Which score is that of the task with this tag, when it is polled as this class.
+pub(crate) fn score_of(task: u64, class: Priority) -> usize {
+    let site = tasks::site_number(task) % SITES;
+    match class {
+        Priority::Interactive => SITES + site,
+        Priority::Normal | Priority::Background => site,
+    }
 }

@@ -4,7 +4,9 @@ use super::*;
 use crate::scheduler::run_queues::compute_limit::score_of;
 use crate::scheduler::tests::working::{Log, task, task_of};
 use crate::sync::atomic::AtomicBool;
-use crate::tasks::Meta;
+use crate::tasks::priority::Class;
+use crate::tasks::{Meta, Priority};
+use Priority::{Interactive, Normal};
 
 /// What is known of a poll that computes, and counts.
 type Counted = Arc<AtomicBool>;
@@ -28,9 +30,14 @@ impl TestScheduler {
             log.lock().push(name);
             shared.closed.store(is_last, Ordering::SeqCst);
         });
-        let score = score_of(runnable.metadata().tag());
-        shared.queues.compute_limit.set_heavy(score, true);
+        self.make_heavy(&runnable, Normal);
         runnable
+    }
+
+    /// Tasks of this class from where this one was spawned compute.
+    fn make_heavy(&self, runnable: &Runnable, class: Priority) {
+        let score = score_of(runnable.metadata().tag(), class);
+        self.shared.queues.compute_limit.set_heavy(score, true);
     }
 
     /// A task after which no poll computes any more.
@@ -76,4 +83,38 @@ fn a_busy_worker_takes_what_was_held_back_when_the_global_queue_has_its_turn() {
     test.run();
     let place = log.lock().iter().position(|name| *name == 1000);
     assert_eq!(place, Some(61));
+}
+
+/// A server spawns all its tasks in one line.
+#[test]
+fn an_interactive_task_is_not_held_back_for_others_of_its_site_that_compute() {
+    for heavy in [Normal, Interactive] {
+        let test = TestScheduler::new(1);
+        test.shared.reset_classes();
+        test.shared.use_classes();
+        let log = Log::default();
+        let counted = test.computes();
+        let named = |name| {
+            let log = log.clone();
+            let class = Class::of(Interactive).bits();
+            task_of(Meta::new(Id::next(), 5, class), move || {
+                log.lock().push(name)
+            })
+        };
+        let tasks = [1, 2, 3].map(named);
+        test.make_heavy(&tasks[0], heavy);
+        (tasks.into_iter()).for_each(|runnable| test.shared.submit(runnable, false));
+        test.shared
+            .queues
+            .global
+            .push(test.ends(&log, 100, &counted));
+        test.shared.queues.global.push(test.writes(&log, 101, true));
+        test.run();
+        let expected = match heavy {
+            Interactive => vec![100, 1, 2, 3, 101],
+            _ => vec![1, 2, 3, 100, 101],
+        };
+        assert_eq!(*log.lock(), expected, "{heavy:?}");
+        test.shared.reset_classes();
+    }
 }

@@ -180,7 +180,7 @@ fn an_early_retake_counts_among_those_that_compute_and_not_against_the_spawn_sit
     undisturbed(|| {
         let mut computes = Computes::new(Background, 1);
         let processor = computes.shared.queues.slots()[0].current();
-        let score = score_of(processor.task());
+        let score = score_of(processor.task(), Background);
         computes.round_after(MILLI / 5);
         assert_eq!(computes.retakes(), 1);
         let limit = &computes.shared.queues.compute_limit;
