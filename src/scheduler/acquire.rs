@@ -215,6 +215,11 @@ impl Drop for BlockingRegion {
         };
         if let Some(core) = shared.workers.idle.pop_idle(shared.cluster_here()) {
             shared.acquire(core, clock::now());
+            if shared.all_switches() != 0 {
+                // The core knows of them, but perhaps not the worker: one may have been turned on
+                // while it held none. So it looks before its next poll.
+                this_thread::with_core(shared, |core| core.processor.ownership.request_yield());
+            }
             if let Some(task) = tasks::current_tag() {
                 this_thread::with_core(shared, |core| {
                     core.processor.go_on(task);

@@ -31,7 +31,7 @@ mod resizing;
 mod running_by_class;
 mod stealing;
 mod submitting;
-mod working;
+pub(super) mod working;
 
 /// One that asks for everything.
 const SWITCH: u8 = 2;

@@ -430,3 +430,28 @@ fn a_push_by_class_asks_for_somebody() {
     );
     assert_eq!(test.free_permits(), 0);
 }
+
+/// It knows of no classes: its own queue would have come first for another 60 polls.
+#[test]
+fn a_worker_learns_of_classes_after_a_poll_in_which_it_gave_its_processor_away() {
+    let test = TestScheduler::new(1);
+    let shared = test.shared;
+    shared.reset_classes();
+    let log = Log::default();
+    let interactive = test.named(&log, Interactive, 0);
+    let blocks = task_of(meta(Normal), move || {
+        let away = enter_blocking();
+        shared.use_classes();
+        drop(away);
+        shared.submit(interactive, false);
+    });
+    let others = Vec::from_iter((1000..1003).map(|name| test.named(&log, Normal, name)));
+    test.queue(
+        [blocks]
+            .into_iter()
+            .chain(others)
+            .chain([test.last(Normal)]),
+    );
+    test.run();
+    assert_eq!(*log.lock(), [0, 1000, 1001, 1002]);
+}

@@ -8,7 +8,7 @@ pub(super) fn task(f: impl FnOnce() + Send + 'static) -> Runnable {
     task_of(Meta::new(Id::next(), 0, 0), f)
 }
 
-pub(super) fn task_of(meta: Meta, f: impl FnOnce() + Send + 'static) -> Runnable {
+pub(in crate::scheduler) fn task_of(meta: Meta, f: impl FnOnce() + Send + 'static) -> Runnable {
     let (runnable, task) = async_task::Builder::new()
         .metadata(meta)
         .spawn(|_| async { f() }, |_| ());

@@ -24,9 +24,11 @@
 //! 3. What is owed.
 //! 4. The own queues, next slot first; after a full streak also one of the global queue, and then
 //!    `Interactive` again.
-//! 5. As `Worker::find_in_order`: foreign wakers, the global queue, the network, timers, other
-//!    processors' queues. After wakers were called, `Interactive` is looked at again.
+//! 5. As without classes (`Worker::find_beyond`): foreign wakers, the global queue, the network,
+//!    timers, other processors' queues. After wakers were called, `Interactive` is looked at again.
 //! 6. `Background`.
+//!
+//! Before the poll, the class is read once more ([`Worker::decide`]).
 //!
 //! After a poll of class `Background`, step 5 is the global queue alone, unless [`FULL_LOOK`] has
 //! passed since the last look at everything: looking everywhere costs as much as a short poll, and
@@ -50,7 +52,6 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::wakers::Woken;
 use super::{CLASSED, OBSERVED, TIMER_TURNS, Worker};
 use crate::clock;
 use crate::scheduler::processor::{Core, GLOBAL_TURNS};
@@ -72,7 +73,7 @@ const MOVES: usize = 64;
 
 /// What a worker remembers of its polls. See the module's documentation.
 #[derive(Debug)]
-pub(super) struct ByClass {
+pub(super) struct Turns {
     /// Counts down to the look at everything, as `Core::turn` does without classes.
     turn: Cell<u32>,
     /// `Interactive` polls in a row.
@@ -84,17 +85,20 @@ pub(super) struct ByClass {
     full_look: Cell<Option<Instant>>,
     /// There is a permit for the runnable that was just found.
     reserved: Cell<bool>,
+    /// What the next poll counts as: see [`Worker::decide`].
+    decided: Cell<Option<Priority>>,
 }
 
-impl ByClass {
-    pub(super) fn new() -> ByClass {
-        ByClass {
+impl Turns {
+    pub(super) fn new() -> Turns {
+        Turns {
             turn: Cell::new(0),
             streak: Cell::new(0),
             owes_global: Cell::new(false),
             owes_background: Cell::new(false),
             full_look: Cell::new(None),
             reserved: Cell::new(false),
+            decided: Cell::new(None),
         }
     }
 
@@ -115,65 +119,40 @@ impl Worker {
         self.look_around(index, asked == Some(true)).ok()?;
         let found = self.find_in_turn()?;
         self.wake_for_the_rest();
-        if !self.has_processor() {
-            // The rest of what it found is in a detached processor's queue now.
-            self.shared.publish_detached();
-        }
+        self.publish_the_rest();
         Some(found)
     }
 
     /// Step 1. `Err`: this worker has lost its processor.
     fn look_around(&self, index: usize, asked: bool) -> Result<(), ()> {
-        let turn = self.by_class.turn.get();
+        let turn = self.turns.turn.get();
         let next = turn.checked_sub(1).unwrap_or(GLOBAL_TURNS - 1);
-        self.by_class.turn.set(next);
+        self.turns.turn.set(next);
         let everywhere = asked || turn == 0;
-        let timers = &self.shared.services.timers;
-        let own_timers = turn % TIMER_TURNS == 0 && timers.is_armed(index);
+        let own_timers = turn % TIMER_TURNS == 0 && self.shared.services.timers.is_armed(index);
         if !everywhere && !own_timers {
             return Ok(());
         }
-        self.last_poll_end.set(0);
         if everywhere {
-            self.by_class.owes_global.set(true);
+            self.turns.owes_global.set(true);
             if asked {
-                self.by_class.owes_background.set(true);
-                self.look_at_switches();
+                self.turns.owes_background.set(true);
             }
-            if self.call_foreign_wakers() && !self.has_processor() {
-                return Err(());
-            }
+            self.look_at_switches();
         }
-        let mut wakers = self.wakers.take();
-        if self.timers_have_their_turn() {
-            if timers.is_armed(index) {
-                timers.fire_own(index, clock::now(), &mut wakers);
-            }
-            if everywhere {
-                timers.fire_all(&mut wakers);
-            }
-            self.timers_brought(wakers.len());
-        }
-        if everywhere {
-            self.steal_detached();
-            self.poll_network(&mut wakers);
-        }
-        match self.wake_all(wakers) {
-            Woken::ProcessorLost => Err(()),
-            Woken::Nothing | Woken::Some => Ok(()),
-        }
+        self.do_what_is_due(index, everywhere)
     }
 
     /// Steps 2 to 6.
     fn find_in_turn(&self) -> Option<Runnable> {
-        let streak = self.by_class.streak.get();
+        let streak = self.turns.streak.get();
         if streak < STREAK {
             if let Some(found) = self.pop_interactive() {
-                self.by_class.streak.set(streak + 1);
+                self.turns.streak.set(streak + 1);
                 return Some(found);
             }
         }
-        self.by_class.streak.set(0);
+        self.turns.streak.set(0);
         let others = self.pop_owed().or_else(|| self.pop_own());
         if others.is_some() {
             return others;
@@ -184,7 +163,7 @@ impl Worker {
                 return others;
             }
             if let Some(found) = self.pop_interactive() {
-                self.by_class.streak.set(1);
+                self.turns.streak.set(1);
                 return Some(found);
             }
         }
@@ -198,13 +177,13 @@ impl Worker {
 
     /// Step 3.
     fn pop_owed(&self) -> Option<Runnable> {
-        if self.by_class.owes_global.take() {
+        if self.turns.owes_global.take() {
             let global = self.pop_fair();
             if global.is_some() {
                 return global;
             }
         }
-        match self.by_class.owes_background.take() {
+        match self.turns.owes_background.take() {
             true => self.pop_background(),
             false => None,
         }
@@ -216,47 +195,22 @@ impl Worker {
         if is_due {
             // After a poll of another class, nobody knows how long ago the last look was.
             let now = clock::now();
-            let last = self.by_class.full_look.get();
+            let last = self.turns.full_look.get();
             if last.is_some_and(|last| now.saturating_duration_since(last) < FULL_LOOK) {
                 return self.pop_shared();
             }
-            self.by_class.full_look.set(Some(now));
+            self.turns.full_look.set(Some(now));
         }
         self.last_poll_end.set(0);
-        if self.call_foreign_wakers() {
-            if !self.has_processor() {
-                return None;
-            }
-            let woken = self.pop_woken();
-            if woken.is_some() {
-                return woken;
-            }
-        }
-        let shared = self.pop_shared();
-        if shared.is_some() {
-            return shared;
-        }
-        let mut wakers = self.wakers.take();
-        self.poll_network(&mut wakers);
-        self.shared.services.timers.fire_all(&mut wakers);
-        match self.wake_all(wakers) {
-            Woken::ProcessorLost => return None,
-            Woken::Nothing => {}
-            Woken::Some => {
-                let woken = self.pop_woken();
-                if woken.is_some() {
-                    return woken;
-                }
-            }
-        }
-        match is_due {
+        let search = || match is_due {
             // Nobody waits for what others may push while there is something to do.
             true => self.steal_by_class(),
             false => self.search_for(|| {
                 let found = self.pop_interactive().or_else(|| self.steal_by_class());
                 found.or_else(|| self.pop_background())
             }),
-        }
+        };
+        self.find_beyond(|| self.pop_woken(), || self.pop_shared(), search)
     }
 
     fn steal_by_class(&self) -> Option<Runnable> {
@@ -268,7 +222,7 @@ impl Worker {
     fn pop_woken(&self) -> Option<Runnable> {
         let found = self.pop_interactive();
         if found.is_some() {
-            self.by_class.streak.set(1);
+            self.turns.streak.set(1);
         }
         found.or_else(|| self.pop_own())
     }
@@ -308,7 +262,7 @@ impl Worker {
     /// Step 6.
     fn pop_background(&self) -> Option<Runnable> {
         let popped = self.shared.queues.by_class.pop_background()?;
-        self.by_class.reserved.set(true);
+        self.turns.reserved.set(true);
         Some(popped)
     }
 
@@ -321,7 +275,7 @@ impl Worker {
         }
         let queues = &self.shared.queues.by_class;
         if queues.num_background() == 0 && queues.permits.reserve() {
-            self.by_class.reserved.set(true);
+            self.turns.reserved.set(true);
             return Some(runnable);
         }
         self.shared.push_shared(runnable);
@@ -340,21 +294,59 @@ impl Worker {
 
 /// Polling.
 impl Worker {
-    /// Polls while tasks of several classes exist. `Core::begin_poll` was called for it.
-    pub(super) fn poll_by_class(&self, runnable: Runnable) {
-        let class = class_of(&runnable);
-        let mut is_reserved = self.by_class.reserved.take();
-        if class == Priority::Background && !is_reserved {
-            // It was found before this worker knew of classes, or has fallen since.
-            is_reserved = self.shared.queues.by_class.permits.reserve();
-            if !is_reserved {
-                self.shared.push_shared(runnable);
-                return self.look_beyond_next();
-            }
+    /// A task was found by a worker that may not know yet which switches are on. Who has pushed it
+    /// may have turned one on first, while this worker searched. `None`: it has to wait.
+    #[cold]
+    pub(super) fn catch_up(&self, runnable: Runnable) -> Option<Runnable> {
+        if self.special.get() & (OBSERVED | CLASSED)
+            != super::special_of(self.shared.all_switches())
+        {
+            self.look_at_switches();
         }
+        match self.special.get() & CLASSED {
+            0 => Some(runnable),
+            _ => self.decide(runnable),
+        }
+    }
+
+    /// What the poll that begins next counts as, and whether it has a permit then. Between this and
+    /// the look that has found it the class may have changed; what changes from here on, changes
+    /// within the poll. `None`: it needs a permit, and there is none.
+    fn decide(&self, runnable: Runnable) -> Option<Runnable> {
+        let class = class_of(&runnable);
+        let permits = &self.shared.queues.by_class.permits;
+        match (class == Priority::Background, self.turns.reserved.get()) {
+            (true, false) => {
+                // It was found before this worker knew of classes, or has fallen since.
+                let is_reserved = permits.reserve();
+                self.turns.reserved.set(is_reserved);
+                if !is_reserved {
+                    self.shared.push_shared(runnable);
+                    self.look_beyond_next();
+                    return None;
+                }
+            }
+            (false, true) => {
+                // It has risen since. The monitor would leave such a poll its permit.
+                self.turns.reserved.set(false);
+                permits.give_back();
+                self.shared.wake_by_class();
+            }
+            (true, true) | (false, false) => {}
+        }
+        self.turns.decided.set(Some(class));
+        Some(runnable)
+    }
+
+    /// Polls while tasks of several classes exist, as [`Worker::decide`] has said.
+    /// `Core::begin_poll` was called for it.
+    pub(super) fn poll_by_class(&self, runnable: Runnable) {
+        // Each look is one beyond the own queues: so it was decided.
+        let class = self.turns.decided.take().unwrap_or_default();
+        let is_reserved = self.turns.reserved.take();
         let poll = PollByClass::begin(self.shared, class, is_reserved);
         if class != Priority::Background {
-            self.by_class.full_look.set(None);
+            self.turns.full_look.set(None);
         }
         match self.special.get() & OBSERVED {
             0 => self.poll_as::<false>(runnable),
@@ -366,17 +358,6 @@ impl Worker {
 
     fn look_beyond_next(&self) {
         this_thread::with_core(self.shared, Core::look_beyond_next);
-    }
-
-    /// A task was found by a worker that may not know yet which switches are on. Who has pushed it
-    /// may have turned one on first, while this worker searched.
-    #[cold]
-    pub(super) fn catch_up(&self) {
-        if self.special.get() & (OBSERVED | CLASSED)
-            != super::special_of(self.shared.all_switches())
-        {
-            self.look_at_switches();
-        }
     }
 }
 

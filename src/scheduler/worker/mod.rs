@@ -14,8 +14,8 @@
 //! 4. `search`, if not half of the busy processors search already: the global queue once more, then
 //!    other processors' queues ([`super::run_queues::steal`]). While the compute limit is reached,
 //!    3 leaves the queues out, and 4 takes one runnable at a time.
-//! 5. `wait`: everything once more, after it has released its processor ([`idle`]); then it waits,
-//!    with the driver if that is free, else parked ([`wait`]).
+//! 5. `wait`: it releases its processor, and if nobody searches any more, looks at all queues once
+//!    more ([`idle`]); then it waits, with the driver if that is free, else parked ([`wait`]).
 //!
 //! While tasks of several classes exist, [`by_class`] says the order.
 //!
@@ -25,7 +25,7 @@
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
-use self::by_class::ByClass;
+use self::by_class::Turns;
 use self::parked_worker::ParkedWorker;
 use self::wait::Staying;
 use self::wake_heuristics::WakeHeuristics;
@@ -92,7 +92,7 @@ pub(super) struct Worker {
     timers_at: Cell<(u64, u64)>,
     /// The last wait with the driver ended with several timers at once.
     timers_are_dense: Cell<bool>,
-    by_class: ByClass,
+    turns: Turns,
     park_hooks: Option<Arc<ParkHooks>>,
     staying: Staying,
 }
@@ -173,7 +173,7 @@ impl Drop for Held {
 /// relied on by each submission. Nor does it keep a permit.
 impl Drop for Worker {
     fn drop(&mut self) {
-        if self.by_class.has_reserved() {
+        if self.turns.has_reserved() {
             self.shared.queues.by_class.permits.give_back();
         }
         if self.is_searching() {
@@ -194,7 +194,7 @@ impl Worker {
             heuristics: WakeHeuristics::new(),
             timers_at: Cell::new((0, 0)),
             timers_are_dense: Cell::new(false),
-            by_class: ByClass::new(),
+            turns: Turns::new(),
             park_hooks: shared
                 .settings()
                 .ok()
@@ -256,15 +256,24 @@ impl Worker {
             Local::Nothing => self.find_remote(),
             Local::NoCore => None,
         };
-        let Some(runnable) = found else {
-            return Step::FoundNothing;
-        };
+        match found {
+            Some(runnable) => self.poll_found(runnable),
+            None => return Step::FoundNothing,
+        }
+        Step::Polled
+    }
+
+    /// Polls what was found beyond the own queues, unless it has to wait for others of its class.
+    #[inline]
+    fn poll_found(&self, mut runnable: Runnable) {
         if self.shared.all_switches() != 0 {
-            self.catch_up();
+            match self.catch_up(runnable) {
+                Some(caught_up) => runnable = caught_up,
+                None => return,
+            }
         }
         this_thread::with_core(self.shared, |core| core.begin_poll(&runnable));
         self.poll(runnable);
-        Step::Polled
     }
 
     /// Where nearly every runnable comes from: the own queues, in one visit to the core.
@@ -312,9 +321,25 @@ impl Worker {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         if everywhere {
             self.look_at_switches();
-            if self.call_foreign_wakers() && !self.has_processor() {
-                return None;
+            if self.special.get() & CLASSED != 0 {
+                return self.find_by_class(index);
             }
+        }
+        self.do_what_is_due(index, everywhere).ok()?;
+        let global = match everywhere {
+            true => self.shared.queues.pop_fair(),
+            false => None,
+        };
+        global
+            .or_else(|| this_thread::with_core(self.shared, Core::pop).flatten())
+            .or_else(|| self.find_remote())
+    }
+
+    /// Foreign wakers, timers, the network, and what stuck workers have queued. `Err`: this worker
+    /// has lost its processor.
+    fn do_what_is_due(&self, index: usize, everywhere: bool) -> Result<(), ()> {
+        if everywhere && self.call_foreign_wakers() && !self.has_processor() {
+            return Err(());
         }
         self.last_poll_end.set(0);
         let mut wakers = self.wakers.take();
@@ -335,16 +360,10 @@ impl Worker {
             self.poll_network(&mut wakers);
         }
         // Before a runnable is taken out of a queue: a foreign waker that blocks would keep it.
-        if self.wake_all(wakers) == Woken::ProcessorLost {
-            return None;
+        match self.wake_all(wakers) {
+            Woken::ProcessorLost => Err(()),
+            Woken::Nothing | Woken::Some => Ok(()),
         }
-        let global = match everywhere {
-            true => self.shared.queues.pop_fair(),
-            false => None,
-        };
-        global
-            .or_else(|| this_thread::with_core(self.shared, Core::pop).flatten())
-            .or_else(|| self.find_remote())
     }
 
     /// Step 5 of [`resize`](super::lifecycle::resize).
@@ -362,51 +381,6 @@ impl Worker {
     fn has_processor(&self) -> bool {
         this_thread::with_core(self.shared, |core| !core.processor.ownership.is_retaken())
             == Some(true)
-    }
-
-    /// Everything beyond the own queues: [`Worker::find_in_order`].
-    #[cold]
-    fn find_remote(&self) -> Option<Runnable> {
-        this_thread::with_core(self.shared, |core| core.processor.begin_look());
-        self.last_poll_end.set(0);
-        let found = self.find_in_order()?;
-        if !self.has_processor() {
-            // The rest of what it found is in a detached processor's queue now.
-            self.shared.publish_detached();
-        }
-        Some(found)
-    }
-
-    /// Foreign wakers, the global queue, the network and the timers, other processors' queues.
-    fn find_in_order(&self) -> Option<Runnable> {
-        if self.call_foreign_wakers() {
-            if !self.has_processor() {
-                return None;
-            }
-            // One of them may have woken a task of this runtime: it is in the next slot, and nobody
-            // parks on that.
-            let own = this_thread::with_core(self.shared, Core::pop).flatten();
-            if own.is_some() {
-                return own;
-            }
-        }
-        let pop = |core: &Core| self.shared.queues.pop_shared(core);
-        let found = this_thread::with_core(self.shared, pop).flatten();
-        if found.is_some() {
-            return found;
-        }
-        let mut wakers = self.wakers.take();
-        self.poll_network(&mut wakers);
-        self.shared.services.timers.fire_all(&mut wakers);
-        match self.wake_all(wakers) {
-            Woken::Nothing => self.search(),
-            Woken::ProcessorLost => None,
-            Woken::Some => {
-                // It may belong to others.
-                let own = this_thread::with_core(self.shared, Core::pop).flatten();
-                own.or_else(|| self.search())
-            }
-        }
     }
 
     #[inline]

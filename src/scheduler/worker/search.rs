@@ -1,6 +1,8 @@
-//! How a worker searches what is not its own, and for how long before it parks.
+//! How a worker looks beyond its own queues: in which order, how it searches, and for how long before
+//! it parks.
 
 use super::Worker;
+use super::wakers::Woken;
 use crate::scheduler::processor::Core;
 use crate::scheduler::this_thread;
 use crate::scheduler::worker::idle::Look;
@@ -28,6 +30,68 @@ const WOKEN_TOO_SOON_PAUSES: u32 = 640;
 const JOB_LOOKS: u32 = 48;
 
 impl Worker {
+    /// Everything beyond the own queues: [`Worker::find_in_order`].
+    #[cold]
+    pub(super) fn find_remote(&self) -> Option<Runnable> {
+        this_thread::with_core(self.shared, |core| core.processor.begin_look());
+        self.last_poll_end.set(0);
+        let found = self.find_in_order()?;
+        self.publish_the_rest();
+        Some(found)
+    }
+
+    /// Something was found, perhaps with more. If the processor was lost meanwhile, the rest is in a
+    /// detached one's queue now.
+    pub(super) fn publish_the_rest(&self) {
+        if !self.has_processor() {
+            self.shared.publish_detached();
+        }
+    }
+
+    fn find_in_order(&self) -> Option<Runnable> {
+        let pop = |core: &Core| self.shared.queues.pop_shared(core);
+        self.find_beyond(
+            || this_thread::with_core(self.shared, Core::pop).flatten(),
+            || this_thread::with_core(self.shared, pop).flatten(),
+            || self.search(),
+        )
+    }
+
+    /// Foreign wakers, the global queue, the network and the timers, other processors' queues. By
+    /// `pop_woken` it takes what wakers have woken for this worker.
+    #[inline]
+    pub(super) fn find_beyond(
+        &self,
+        pop_woken: impl Fn() -> Option<Runnable>,
+        pop_shared: impl Fn() -> Option<Runnable>,
+        search: impl Fn() -> Option<Runnable>,
+    ) -> Option<Runnable> {
+        if self.call_foreign_wakers() {
+            if !self.has_processor() {
+                return None;
+            }
+            // One of them may have woken a task of this runtime: it is in the next slot, and nobody
+            // parks on that.
+            let woken = pop_woken();
+            if woken.is_some() {
+                return woken;
+            }
+        }
+        let found = pop_shared();
+        if found.is_some() {
+            return found;
+        }
+        let mut wakers = self.wakers.take();
+        self.poll_network(&mut wakers);
+        self.shared.services.timers.fire_all(&mut wakers);
+        match self.wake_all(wakers) {
+            Woken::Nothing => search(),
+            Woken::ProcessorLost => None,
+            // It may belong to others.
+            Woken::Some => pop_woken().or_else(search),
+        }
+    }
+
     pub(super) fn search(&self) -> Option<Runnable> {
         self.search_for(|| self.search_once())
     }

@@ -6,7 +6,11 @@ use super::idle::Next;
 use super::*;
 use crate::scheduler::observer::{NoObserver, Observer, WITHOUT_YIELDS};
 use crate::scheduler::processor::tests::token;
+use crate::scheduler::tests::working::task_of;
+use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
+use crate::tasks::priority::Class;
+use crate::tasks::{Id, Meta, Priority};
 
 /// Runs a worker that panics, and looks what it has left.
 fn panics(searching: bool, work: impl FnOnce(&Worker)) {
@@ -202,5 +206,74 @@ fn a_poll_is_observed_if_a_switch_is_on_and_not_because_the_worker_searched() {
             assert!(!worker.is_searching());
         });
         assert_eq!(shared.workers.idle.num_searching(), 0);
+    }
+}
+
+/// A worker of a scheduler on which tasks of several classes exist, with one permit.
+fn works_by_class(work: impl FnOnce(&'static Shared, &Worker)) {
+    works(1, |shared, worker| {
+        shared.use_classes();
+        shared.queues.by_class.permits.set_limit(1);
+        worker.look_at_switches();
+        work(shared, worker);
+        shared.reset_classes();
+    });
+}
+
+/// A task of this class, and what its poll sees: its processor's class, and how many permits are free.
+fn looks(
+    shared: &'static Shared,
+    class: Priority,
+) -> (Runnable, Arc<Mutex<Vec<(Priority, usize)>>>) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let tell = seen.clone();
+    let meta = Meta::new(Id::next(), 0, Class::of(class).bits());
+    let runnable = task_of(meta, move || {
+        let class = this_thread::with_core(shared, |core| core.processor.class());
+        let free = shared.queues.by_class.permits.num_free();
+        tell.lock().push((class.unwrap(), free));
+    });
+    (runnable, seen)
+}
+
+/// It would keep the others from running, and the monitor does not look at it.
+#[test]
+fn a_poll_whose_class_has_risen_since_it_was_found_needs_no_permit() {
+    works_by_class(|shared, worker| {
+        let (runnable, seen) = looks(shared, Priority::Background);
+        shared.submit(runnable, false);
+        let found = worker.maintenance(0, true).unwrap();
+        assert_eq!(shared.queues.by_class.permits.num_free(), 0);
+        found.metadata().put_class(Class::of(Priority::Normal));
+        worker.poll_found(found);
+        assert_eq!(*seen.lock(), [(Priority::Normal, 1)]);
+    });
+}
+
+#[test]
+fn a_poll_whose_class_has_fallen_since_it_was_found_has_a_permit_or_does_not_begin() {
+    for is_free in [true, false] {
+        works_by_class(|shared, worker| {
+            let (runnable, seen) = looks(shared, Priority::Normal);
+            shared.submit(runnable, false);
+            let found = worker.maintenance(0, true).unwrap();
+            found.metadata().put_class(Class::of(Priority::Background));
+            let permits = &shared.queues.by_class.permits;
+            assert!(is_free || permits.reserve());
+            worker.poll_found(found);
+            let processor = shared.queues.slots()[0].current();
+            let expected = is_free.then_some((Priority::Background, 0));
+            assert_eq!(*seen.lock(), Vec::from_iter(expected));
+            assert_eq!(processor.tick.get(), u64::from(is_free));
+            assert_eq!(
+                shared.queues.by_class.num_background(),
+                usize::from(!is_free)
+            );
+            drop(shared.queues.by_class.pop_any());
+            if !is_free {
+                permits.give_back();
+            }
+            assert_eq!(permits.num_free(), 1);
+        });
     }
 }
