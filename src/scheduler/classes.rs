@@ -32,7 +32,9 @@
 //!   pushes within an `Interactive` poll, if that is alone in the queue; what it pushes in a batch of
 //!   wakers; a task that yields. If the worker's processor was retaken, it does not look, and
 //!   somebody is woken. Between the push and that question lies a fence, as between the retake and
-//!   the look of `Shared::pass_on`; so one of the two sees the other.
+//!   the look of `Shared::pass_on`; so one of the two sees the other. If the poll lasts after such a
+//!   push, what it has pushed waits beside processors that may be idle: for the monitor's round, within
+//!   a millisecond, as its doze ends with the push (`Monitor::end_doze`: a wake per 20 ms at most).
 //! * If there is more, the worker that takes the first one wakes the next
 //!   (`Worker::wake_for_the_rest`), and so on.
 //! * If no processor is idle and nobody searches, the monitor is called for an `Interactive` task, at
@@ -148,8 +150,14 @@ impl Shared {
             && core.processor.class() == Priority::Interactive;
         // Before the question whether it was retaken: see the module's documentation.
         fence(Ordering::SeqCst);
-        match core.is_in_batch() || yielded || is_next {
-            true if !core.processor.ownership.is_retaken() => Submitted::NoWake,
+        let looks_soon = core.is_in_batch() || yielded;
+        match looks_soon || is_next {
+            true if !core.processor.ownership.is_retaken() => {
+                if !looks_soon {
+                    self.workers.monitor.end_doze();
+                }
+                Submitted::NoWake
+            }
             _ => Submitted::Elsewhere,
         }
     }
@@ -179,7 +187,8 @@ impl Shared {
             Next::Nothing => {
                 let idle = &self.workers.idle;
                 let nobody_comes = idle.num_idle() == 0 && idle.num_searching() == 0;
-                if nobody_comes && queues.num_interactive() != 0 {
+                let may_help = !self.queues.compute_limit.is_reached();
+                if nobody_comes && may_help && queues.num_interactive() != 0 {
                     self.workers
                         .monitor
                         .call_for_latency(clock::now(), CALL_PERIOD);

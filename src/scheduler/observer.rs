@@ -355,12 +355,13 @@ impl Shared {
         }
     }
 
-    /// No more threads may be started. Who has allowed no more than there are processors knows.
+    /// No more threads may be started. Who has allowed no more than there are processors at present
+    /// knows.
     #[cold]
     pub(super) fn tell_no_more_threads(&'static self) {
         if let Ok(settings) = self.settings() {
             let limit = settings.max_threads;
-            if limit != settings.worker_threads {
+            if limit != self.workers.idle.num_wanted() {
                 self.observer
                     .incident(self, Incident::NoMoreThreads { limit });
             }

@@ -5,8 +5,9 @@
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use super::lifecycle::settings::Settings;
 use super::netpoll::Netpoll;
-use super::observer::NoObserver;
+use super::observer::{Incident, NoObserver, Observer};
 use super::processor::slot::ProcessorSlot;
 use super::processor::tests::token;
 use super::processor::{Core, Processor};
@@ -32,6 +33,28 @@ mod running_by_class;
 mod stealing;
 mod submitting;
 pub(super) mod working;
+
+/// Those of a runtime with so many processors and threads.
+fn settings(processors: usize, max_threads: usize) -> Settings {
+    Settings {
+        worker_threads: processors,
+        max_worker_threads: processors,
+        max_threads,
+        max_blocking_threads: 1,
+        thread_keep_alive: Duration::from_secs(1),
+        thread_name: "test".to_owned(),
+        name_thread: None,
+        thread_stack_size: None,
+        wrap_thread: Box::new(|_, body| body()),
+        has_start_hook: false,
+        park_hooks: None,
+        stall_threshold: Duration::from_secs(60),
+        seed: Some(1),
+        retakes: true,
+        background_limit: None,
+        placement: None,
+    }
+}
 
 /// One that asks for everything.
 const SWITCH: u8 = 2;
@@ -97,15 +120,7 @@ impl TestScheduler {
 
     /// Whether the shutdown thread has been called since this was asked last.
     fn takes_call(&self) -> bool {
-        const TIME: Duration = Duration::from_millis(20);
-        let epoch = self.shared.workers.monitor.begin_epoch();
-        let begin = Instant::now();
-        self.shared
-            .workers
-            .monitor
-            .wait_for_notification(epoch, TIME);
-        self.shared.workers.monitor.clear_notification();
-        begin.elapsed() < TIME
+        self.shared.workers.monitor.clear_notification()
     }
 }
 
@@ -184,4 +199,32 @@ fn a_core_is_put_back_unmarked_unless_its_queue_has_something() {
     assert_eq!(marked(), [0; 0]);
     assert_eq!(lately(), [first], "once more");
     assert_eq!(lately(), [0; 0]);
+}
+
+/// Those who have as many threads as processors at the moment chose so.
+#[test]
+fn who_has_more_threads_than_processors_is_told_when_there_are_no_more() {
+    #[derive(Debug, Default)]
+    struct Hears(Arc<Mutex<Vec<usize>>>);
+    impl Observer for Hears {
+        fn incident(&self, _: &'static Shared, incident: Incident) {
+            if let Incident::NoMoreThreads { limit } = incident {
+                self.0.lock().push(limit);
+            }
+        }
+    }
+
+    for (processors, wanted, is_told) in [(3, 3, false), (3, 2, true), (2, 3, false)] {
+        let heard = Hears::default().0;
+        let shared = Shared::with_processors(processors, Box::new(Hears(heard.clone()))).unwrap();
+        shared.services.leased.lock().settings = Some(Arc::new(settings(processors, 3)));
+        shared.workers.idle.set_wanted(wanted);
+        shared.tell_no_more_threads();
+        let expected = is_told.then_some(3);
+        assert_eq!(
+            *heard.lock(),
+            Vec::from_iter(expected),
+            "{processors} {wanted}"
+        );
+    }
 }

@@ -30,10 +30,12 @@
 //! dozes for [`DOZE`] and, if all is still quiet, sleeps until work begins. So a program that ticks
 //! every millisecond neither wakes it each time (12 µs) nor has a thousand rounds a second. A
 //! dozing monitor is woken when the last idle processor gets to work: from then on, a stuck poll
-//! keeps others waiting. If that happens it does not doze again for [`AWAKE_TIME`].
+//! keeps others waiting. So is one when an `Interactive` poll pushes another task of its class and
+//! leaves it to its own worker ([`super::classes`]): if that poll lasts, the idle ones have to hear of
+//! it. If either happens it does not doze again for [`AWAKE_TIME`].
 //!
 //! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some
-//!    processor is idle; for sleeping, that all is quiet. Only then it parks.
+//!    processor is idle, and that no `Interactive` task waits; for sleeping, that all is quiet. Only then it parks.
 //! 2. A processor is taken from the idle ones (`Idle::taken`, a read-modify-write on the
 //!    counts, by its worker or by whoever hands it to that worker). Then the worker acquires it
 //!    (`Shared::acquire`), fences, reads `sleep_state`, and if it is [`DOZING`], the counts.
@@ -96,7 +98,8 @@ pub(super) struct Monitor {
     called: AtomicBool,
     /// Counts shutdown threads; the last one is current. Written under the lock of `thread`.
     epoch: AtomicU64,
-    /// When somebody called for an `Interactive` task last: see [`latency`]. Zero: never.
+    /// When somebody called for an `Interactive` task last: see [`latency`]. Zero: never. `NO_CALLS`:
+    /// nobody is to call.
     called_for_latency: AtomicU64,
 }
 
@@ -123,6 +126,15 @@ impl Monitor {
         // Acquire pairs with the release in `doze` and `sleep`: who sees it at rest sees what it
         // did before.
         self.sleep_state.load(Ordering::Acquire) != AWAKE
+    }
+
+    /// This thread has pushed something that another processor, which is idle, could take, and wakes
+    /// nobody for it. It has fenced since: so either it sees the monitor doze, or the monitor sees what
+    /// it has pushed.
+    pub(super) fn end_doze(&self) {
+        if self.sleep_state.load(Ordering::Relaxed) == DOZING {
+            self.wake();
+        }
     }
 
     /// Another round is to come soon.
@@ -170,9 +182,9 @@ impl Monitor {
         is_current
     }
 
-    /// A round begins: what was called for before is seen by it.
-    pub(super) fn clear_notification(&self) {
-        self.called.swap(false, Ordering::AcqRel);
+    /// A round begins: what was called for before is seen by it. True: something was.
+    pub(super) fn clear_notification(&self) -> bool {
+        self.called.swap(false, Ordering::AcqRel)
     }
 
     /// Sleeps until there is a call that no round has answered, or for `time`. A flag and not the
@@ -212,6 +224,8 @@ struct Rounds {
     foreign_rounds: u32,
     /// For so many runnables a processor may be retaken early in this round: see [`latency`].
     urgent: usize,
+    /// `Background` polls are looked at often until then: see [`latency`].
+    attentive_until: Instant,
     /// The beginning of the last round, and how long after it the next was to come.
     last: Instant,
     period: Duration,
@@ -246,9 +260,11 @@ impl Rounds {
         let threshold = settings
             .as_ref()
             .map_or(Duration::MAX, |settings| settings.stall_threshold);
+        let retakes = settings.is_some_and(|settings| settings.retakes);
+        shared.workers.monitor.take_calls_for_latency(retakes);
         Rounds {
             shared,
-            retakes: settings.is_some_and(|settings| settings.retakes),
+            retakes,
             polls: 0,
             ticks: Vec::new(),
             watches: Vec::new(),
@@ -261,6 +277,7 @@ impl Rounds {
             timer_looks: Vec::new(),
             foreign_rounds: 0,
             urgent: 0,
+            attentive_until: now,
             last: now,
             period: PERIOD,
         }
@@ -327,8 +344,7 @@ impl Rounds {
         // With somebody waiting, not a round is lost on a poll that is seen for the first time.
         let eager = shared.workers.idle.num_idle() == 0 && shared.queues.has_visible_work();
         self.period = PERIOD;
-        self.urgent = self.num_urgent();
-        self.hurry();
+        self.count_urgent();
         let mut waiting = None;
         // Others are idle, and were so a round ago.
         let mut watched = std::mem::take(&mut self.watched);
@@ -340,7 +356,8 @@ impl Rounds {
             self.watches[index].set_patience(patience);
             match self.watches[index].look(processor, self.last, eager) {
                 Verdict::Moving if processor.is_held() => {
-                    (self.detached).went_by(shared, processor.task(), processor.class())
+                    self.look_again_in(patience);
+                    (self.detached).went_by(shared, processor.task(), processor.class());
                 }
                 Verdict::Moving => {}
                 Verdict::Running { left } => {
@@ -376,14 +393,17 @@ impl Rounds {
         let watch = &mut self.watches[index];
         let is_to_retire = index >= self.shared.workers.idle.num_wanted();
         let is_early = !for_long && !watch.is_blocked();
-        if is_early && (self.urgent == 0 || !self.shared.can_replace_worker()) {
+        // Asked for each of them: what was retaken in this round counts.
+        let is_limit_reached = self.shared.queues.compute_limit.is_reached();
+        if is_early && (is_to_retire || is_limit_reached || !self.shared.can_replace_worker()) {
             return;
         }
         let needed =
             *waiting > 0 && has_no_idle || !watch.is_blocked() && is_held_back || is_to_retire;
         if needed || for_long && watch.is_blocked() {
             let stuck = watch.stuck().filter(|_| self.retakes);
-            if stuck.is_some() && !self.shared.can_replace_worker() {
+            // Nobody replaces who holds a processor that is to retire.
+            if stuck.is_some() && !is_to_retire && !self.shared.can_replace_worker() {
                 return self.shared.tell_no_more_threads();
             }
             if let Some(stuck) = stuck {

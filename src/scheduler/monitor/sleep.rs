@@ -19,9 +19,10 @@ impl Rounds {
     pub(super) fn doze(&mut self) -> bool {
         let sleep_state = &self.shared.workers.monitor.sleep_state;
         sleep_state.store(DOZING, Ordering::Release);
-        // Pairs with the fence in `end_monitor_sleep`.
+        // Pairs with the fence in `end_monitor_sleep`, and with the one in `place_by_class`.
         fence(Ordering::SeqCst);
-        if self.shared.workers.idle.num_idle() > 0 {
+        let waiting = self.shared.queues.by_class.num_interactive();
+        if self.shared.workers.idle.num_idle() > 0 && waiting == 0 {
             thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
         }
         let was_woken = sleep_state.swap(AWAKE, Ordering::AcqRel) == AWAKE

@@ -1,6 +1,5 @@
 //! Another number of processors: who is woken for what that makes possible.
 
-use super::running_by_class::settings;
 use super::working::task_of;
 use super::*;
 use crate::tasks::priority::Class;
@@ -10,7 +9,7 @@ impl TestScheduler {
     /// One whose number of processors may change, up to so many.
     fn resizable(processors: usize) -> TestScheduler {
         let test = TestScheduler::new(processors);
-        test.shared.services.leased.lock().settings = Some(Arc::new(settings(processors, None)));
+        test.shared.services.leased.lock().settings = Some(Arc::new(settings(processors, 64)));
         test
     }
 

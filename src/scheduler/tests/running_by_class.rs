@@ -14,33 +14,15 @@ use Priority::{Background, Interactive, Normal};
 
 static KEPT: Mutex<Vec<Arc<Lease>>> = Mutex::new(Vec::new());
 
-pub(super) fn settings(processors: usize, background_limit: Option<usize>) -> Settings {
-    Settings {
-        worker_threads: processors,
-        max_worker_threads: processors,
-        max_threads: 64,
-        max_blocking_threads: 1,
-        thread_keep_alive: Duration::from_secs(1),
-        thread_name: "classes".to_owned(),
-        name_thread: None,
-        thread_stack_size: None,
-        wrap_thread: Box::new(|_, body| body()),
-        has_start_hook: false,
-        park_hooks: None,
-        stall_threshold: Duration::from_secs(60),
-        seed: Some(1),
-        retakes: true,
-        background_limit,
-        placement: None,
-    }
-}
-
 /// A scheduler that runs until this goes.
 struct Running(Arc<Lease>);
 
 impl Running {
     fn new(processors: usize, background_limit: usize) -> Running {
-        let settings = settings(processors, Some(background_limit));
+        let settings = Settings {
+            background_limit: Some(background_limit),
+            ..settings(processors, 64)
+        };
         Running(Lease::open(settings, || Box::new(NoObserver), |_| ()).unwrap())
     }
 

@@ -6,6 +6,7 @@ use crate::scheduler::netpoll::Netpoll;
 use crate::scheduler::observer::NoObserver;
 use crate::scheduler::processor::tests::token;
 use crate::scheduler::run_queues::compute_limit::score_of;
+use crate::scheduler::tests::working::task_of;
 use crate::scheduler::this_thread;
 use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
@@ -16,11 +17,15 @@ use Priority::{Background, Interactive, Normal};
 
 const MILLI: Duration = Duration::from_millis(1);
 
-/// A poll of this class on the only processor, and somebody who could take that over.
+/// A poll of this class on each processor, and for each somebody who could take that over.
 struct Computes {
     shared: &'static Shared,
     rounds: Rounds,
     stop: Arc<AtomicBool>,
+    polls: Vec<Poll>,
+}
+
+struct Poll {
     worker: Option<thread::JoinHandle<()>>,
     thread: u64,
     /// The CPU time that the thread had used before the first round began, and when it had ended.
@@ -28,29 +33,9 @@ struct Computes {
     after: Duration,
 }
 
-fn interactive() -> Runnable {
-    let (runnable, task) = async_task::Builder::new()
-        .metadata(Meta::new(Id::next(), 0, Class::of(Interactive).bits()))
-        .spawn(|_| std::future::ready(()), |_| ());
-    task.detach();
-    Runnable::new(runnable)
-}
-
-impl Computes {
-    fn new(class: Priority, waiting: usize) -> Computes {
-        let shared = Shared::with_processors(1, Box::new(NoObserver)).unwrap();
-        shared.workers.idle.reopen();
-        shared.closed.store(false, Ordering::SeqCst);
-        shared.reset_classes();
-        shared.use_classes();
+impl Poll {
+    fn begin(shared: &'static Shared, class: Priority, until: Arc<AtomicBool>) -> Poll {
         let core = shared.workers.idle.pop_idle(0).unwrap();
-        let spare = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
-        shared.workers.idle.park_worker(None, &spare, false, false);
-        for _ in 0..waiting {
-            assert!(shared.queues.by_class.push(interactive()).is_ok());
-        }
-        let stop = Arc::new(AtomicBool::new(false));
-        let until = stop.clone();
         let thread = Arc::new(AtomicU64::new(0));
         let tell = thread.clone();
         let worker = thread::spawn(move || {
@@ -71,44 +56,98 @@ impl Computes {
         while thread.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
-        let thread = thread.load(Ordering::Acquire);
-        let mut rounds = Rounds::new(shared);
-        rounds.retakes = true;
-        let mut computes = Computes {
-            shared,
-            rounds,
-            stop,
+        Poll {
             worker: Some(worker),
-            thread,
+            thread: thread.load(Ordering::Acquire),
             before: Duration::ZERO,
             after: Duration::ZERO,
-        };
-        computes.before = computes.cpu();
-        computes.round();
-        computes.after = computes.cpu();
-        computes
+        }
     }
 
     fn cpu(&self) -> Duration {
         probe::cpu_time(self.thread).unwrap()
     }
+}
+
+fn interactive() -> Runnable {
+    task_of(
+        Meta::new(Id::next(), 0, Class::of(Interactive).bits()),
+        || (),
+    )
+}
+
+fn open(processors: usize) -> &'static Shared {
+    let shared = Shared::with_processors(processors, Box::new(NoObserver)).unwrap();
+    shared.workers.idle.reopen();
+    shared.closed.store(false, Ordering::SeqCst);
+    shared.reset_classes();
+    shared.use_classes();
+    shared
+}
+
+impl Computes {
+    fn new(class: Priority, waiting: usize) -> Computes {
+        Computes::of([class], waiting)
+    }
+
+    fn of<const P: usize>(classes: [Priority; P], waiting: usize) -> Computes {
+        let shared = open(P);
+        for _ in 0..P {
+            let spare = Arc::new(ParkedWorker::of_this_thread(Netpoll::new().unwrap()));
+            shared.workers.idle.park_worker(None, &spare, false, false);
+        }
+        for _ in 0..waiting {
+            assert!(shared.queues.by_class.push(interactive()).is_ok());
+        }
+        Computes::begin(shared, classes)
+    }
+
+    fn begin<const P: usize>(shared: &'static Shared, classes: [Priority; P]) -> Computes {
+        let stop = Arc::new(AtomicBool::new(false));
+        let polls = classes.map(|class| Poll::begin(shared, class, stop.clone()));
+        let mut rounds = Rounds::new(shared);
+        rounds.retakes = true;
+        let polls = Vec::from(polls);
+        let mut computes = Computes {
+            shared,
+            rounds,
+            stop,
+            polls,
+        };
+        computes
+            .polls
+            .iter_mut()
+            .for_each(|poll| poll.before = poll.cpu());
+        computes.round();
+        computes
+            .polls
+            .iter_mut()
+            .for_each(|poll| poll.after = poll.cpu());
+        computes
+    }
 
     fn round(&mut self) {
-        self.rounds.last = clock::now();
+        self.round_at(clock::now());
+    }
+
+    fn round_at(&mut self, time: Instant) {
+        self.rounds.last = time;
         self.rounds.look_at_processors();
     }
 
-    /// A round once the poll has used so much CPU time since it was seen.
+    /// A round once the polls have used so much CPU time since they were seen.
     fn round_after(&mut self, time: Duration) {
-        while self.cpu() < self.after + time {
+        while self.polls.iter().any(|poll| poll.cpu() < poll.after + time) {
             thread::yield_now();
         }
         self.round();
     }
 
-    /// Whether it is certain that in the last round it had used less.
+    /// Whether it is certain that in the last round they had used less.
     fn has_used_less_than(&self, time: Duration) -> bool {
-        self.cpu() < self.before + time
+        self.polls
+            .iter()
+            .all(|poll| poll.cpu() < poll.before + time)
     }
 
     fn retakes(&self) -> u64 {
@@ -119,8 +158,10 @@ impl Computes {
 impl Drop for Computes {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let worker = self.worker.take().unwrap();
-        let _ = worker.join();
+        for poll in &mut self.polls {
+            let worker = poll.worker.take().unwrap();
+            let _ = worker.join();
+        }
         while let Some(runnable) = self.shared.queues.by_class.pop_any() {
             drop(runnable);
         }
@@ -194,16 +235,99 @@ fn an_early_retake_counts_among_those_that_compute_and_not_against_the_spawn_sit
 }
 
 #[test]
-fn rounds_come_quickly_while_somebody_is_in_the_way() {
+fn when_as_many_are_retaken_in_one_round_as_may_compute_the_others_stay() {
+    undisturbed(|| {
+        let counted = AtomicBool::new(false);
+        let mut computes = Computes::of([Background, Background], 2);
+        let limit = &computes.shared.queues.compute_limit;
+        limit.begin_computing(&counted);
+        computes.round_after(MILLI / 5);
+        let is_certain = computes.has_used_less_than(RUNNING);
+        assert!(!is_certain || computes.retakes() == 1);
+        is_certain
+    });
+}
+
+/// So soon as the poll that was seen may be retaken, and no sooner; never while all are of its class.
+#[test]
+fn the_next_round_comes_when_a_poll_that_was_seen_may_be_retaken() {
     for (class, waiting, period) in [
-        (Background, 1, EAGER_PERIOD),
-        (Normal, 1, EAGER_PERIOD),
-        (Background, 0, ATTENTIVE_PERIOD),
+        (Background, 1, MILLI / 5),
+        (Normal, 1, MILLI),
+        (Interactive, 1, MILLI),
+        (Background, 0, MILLI),
         (Normal, 0, MILLI),
     ] {
-        let mut computes = Computes::new(class, waiting);
-        computes.round();
-        assert_eq!(computes.rounds.period, period, "{class:?} {waiting}");
+        undisturbed(|| {
+            let mut computes = Computes::new(class, waiting);
+            assert_eq!(computes.rounds.period, period, "{class:?} {waiting}");
+            computes.round();
+            let again = computes.rounds.period;
+            let is_certain = computes.has_used_less_than(RUNNING - MILLI);
+            let is_in_the_way = waiting != 0 && class != Interactive;
+            let is_as_before = again == period || is_in_the_way && again < period;
+            assert!(!is_certain || is_as_before, "{class:?} {waiting}");
+            is_certain
+        });
+    }
+}
+
+#[test]
+fn background_polls_are_attended_to_for_a_while_after_somebody_has_waited() {
+    for (waiting, after, computing, period) in [
+        (1, 99, false, MILLI / 5),
+        (1, 99, true, MILLI),
+        (1, 101, false, MILLI),
+        (0, 1, false, MILLI),
+    ] {
+        undisturbed(|| {
+            let counted = AtomicBool::new(false);
+            let mut computes = Computes::new(Background, waiting);
+            let queues = &computes.shared.queues;
+            drop(queues.by_class.pop_interactive());
+            if computing {
+                queues.compute_limit.begin_computing(&counted);
+            }
+            computes.round_at(computes.rounds.last + after * MILLI);
+            let seen = computes.rounds.period;
+            let is_certain = computes.has_used_less_than(RUNNING - MILLI);
+            let case = (waiting, after, computing);
+            assert!(!is_certain || seen == period, "{case:?}");
+            is_certain
+        });
+    }
+}
+
+/// Nobody comes in its place.
+#[test]
+fn a_processor_that_is_to_retire_is_retaken_also_if_there_may_be_no_more_threads() {
+    let shared = open(2);
+    let mut computes = Computes::begin(shared, [Normal, Normal]);
+    assert!(!shared.can_replace_worker());
+    shared.workers.idle.set_wanted(1);
+    computes.round_after(RUNNING);
+    assert_eq!(computes.retakes(), 1);
+}
+
+/// It is next for the worker that has pushed it, if its poll ends soon.
+#[test]
+fn what_an_interactive_poll_hides_beside_an_idle_processor_ends_a_doze() {
+    for (class, yielded) in [(Interactive, false), (Interactive, true)] {
+        let shared = open(2);
+        let monitor = &shared.workers.monitor;
+        let core = shared.workers.idle.pop_idle(0).unwrap();
+        let processor = core.processor;
+        this_thread::set_worker_of(Some(shared));
+        shared.acquire(core, clock::now());
+        processor.set_class(class);
+        monitor
+            .sleep_state
+            .store(super::super::DOZING, Ordering::SeqCst);
+        shared.submit(interactive(), yielded);
+        assert_eq!(monitor.is_sleeping(), yielded, "it goes to sleep over it");
+        drop(this_thread::take_core());
+        this_thread::set_worker_of(None);
+        drop(shared.queues.by_class.pop_any());
     }
 }
 
@@ -220,4 +344,11 @@ fn the_monitor_is_called_at_most_once_per_period() {
     assert_eq!(last(), first);
     monitor.call_for_latency(now + period, period);
     assert_eq!(last(), clock::nanos(now + period));
+    let shared = open(1);
+    assert!(!Rounds::new(shared).retakes, "it has no settings");
+    let monitor = &shared.workers.monitor;
+    let before = monitor.called_for_latency.load(Ordering::Relaxed);
+    monitor.call_for_latency(now + period, period);
+    let after = monitor.called_for_latency.load(Ordering::Relaxed);
+    assert_eq!(before, after, "it would be in vain");
 }
