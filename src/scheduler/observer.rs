@@ -8,8 +8,9 @@
 //!
 //! Before each poll a worker looks whether it is searching, and at each push a core whether it
 //! collects a batch. Both are nearly always no, and both words have room for more bits: *observed*,
-//! and *classed*, which is the scheduler's own ([`super::classes`]) and none of the observer's. So the way of a task has the same instructions with an observer as without, until a
-//! switch is on. Then polls and pushes take the cold branch.
+//! and *classed*, which is the scheduler's own ([`super::classes`]) and none of the observer's. So
+//! the way of a task has the same instructions with an observer as without, until a switch is on.
+//! Then polls and pushes take the cold branch.
 //!
 //! # Protocol
 //!

@@ -45,9 +45,10 @@ pub(crate) struct Shared {
     pub(super) workers: Workers,
     /// What wakes them.
     pub(super) services: Services,
-    /// Who is told what happens, and which of it: see [`super::observer`]. A thread that pushes
-    /// reads the switches; they are written when one is turned.
+    /// Who is told what happens: see [`super::observer`].
     pub(super) observer: Box<dyn Observer>,
+    /// Which of it is told, and whether tasks have classes ([`super::classes`]). A thread that pushes
+    /// reads it; it is written when a switch is turned.
     pub(super) switches: CachePadded<AtomicU8>,
     pub(super) counters: CachePadded<Counters>,
     pub(super) remote_tasks: [CachePadded<RemoteTasks>; SHARDS],

@@ -204,7 +204,8 @@ impl DetachedPoll {
 
     /// Neither among those that compute, nor among those of class `Background`.
     fn counts_no_more(&self, shared: &'static Shared) {
-        // A detached processor begins no other poll, so the tick is that of this one.
+        // The tick may be that of one more poll, which a worker begins that has just missed the retake
+        // (`processor::ownership`). If that has a permit, it ends too soon: by one poll per retake.
         shared.end_permit(self.processor, Some(self.processor.tick.get()));
         shared.ends_computing(self.processor);
     }

@@ -146,16 +146,16 @@ fn a_background_poll_that_blocks_gives_its_permit_up() {
     for announced in [false, true] {
         let running = Running::new(2, 1);
         let latch = Arc::new(Latch::default());
+        let begun = Arc::new(AtomicBool::new(false));
         let waits = {
-            let latch = latch.clone();
+            let (latch, begun) = (latch.clone(), begun.clone());
             running.spawn(Background, async move {
+                begun.store(true, Ordering::Release);
                 let _region = announced.then(enter_blocking);
                 latch.wait();
             })
         };
-        while running.shared().queues.by_class.permits.num_running() == 0 && !announced {
-            thread::yield_now();
-        }
+        spin_until(&begun);
         let opens = running.spawn(Background, async move { latch.open() });
         join(waits);
         join(opens);

@@ -60,6 +60,11 @@ impl Permits {
 
     /// Step 3, by the thread of the poll. False: it has ended before.
     pub(crate) fn end(&self, permit: &AtomicU64) -> bool {
+        // Only this thread sets it, and the monitor only takes it away. So zero it stays, and most
+        // polls pay for no locked operation. Relaxed: then nothing is handed on.
+        if permit.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
         let had_one = permit.swap(0, Ordering::AcqRel) != 0;
         if had_one {
             self.give_back();
@@ -84,7 +89,7 @@ impl Permits {
     }
 
     /// Step 3 for what was reserved and not marked. The caller looks afterwards whether anybody
-    /// waits.
+    /// waits; but for a worker that ends by a panic of its own code, whose part the monitor takes.
     pub(crate) fn give_back(&self) {
         // Relaxed: the fence orders it before the caller's look.
         let before = self.running.fetch_sub(1, Ordering::Relaxed);
