@@ -43,7 +43,6 @@
 
 use std::time::Duration;
 
-use super::observer::Push;
 use super::processor::{Core, Submitted};
 use super::run_queues::by_class::default_limit;
 use super::worker::idle::Next;
@@ -110,21 +109,9 @@ impl Shared {
         }
     }
 
-    fn push_to_all(&'static self, runnable: Runnable) {
+    pub(super) fn push_to_all(&'static self, runnable: Runnable) {
         self.queues.push_global(runnable);
         self.wake_for_shared_queue();
-    }
-
-    /// Of a thread without a core, while any switch is on.
-    #[cold]
-    pub(super) fn submit_global_specially(&'static self, runnable: Runnable, push: Push) {
-        if self.is_observed() {
-            self.tell_push(None, runnable.metadata().tag(), push);
-        }
-        match self.all_switches() & CLASSES {
-            0 => self.push_to_all(runnable),
-            _ => self.push_shared(runnable),
-        }
     }
 
     /// A push by a worker while tasks of several classes exist.

@@ -11,6 +11,7 @@ use std::ptr;
 
 use async_task::ScheduleInfo;
 
+use super::classes::CLASSES;
 use super::observer::Push;
 use super::processor::{Core, Submitted};
 use super::worker::idle::{Claim, Look, Next};
@@ -190,6 +191,11 @@ impl Shared {
             let (tag, push) = (runnable.metadata().tag(), Push::woken(yielded));
             self.tell_push(Some(&core.processor.records), tag, push);
         }
+        self.place_specially(core, runnable, yielded)
+    }
+
+    #[inline]
+    fn place_specially(&'static self, core: &Core, runnable: Runnable, yielded: bool) -> Submitted {
         match core.is_classed() {
             true => self.place_by_class(core, runnable, yielded),
             false => core.push(runnable, yielded),
@@ -211,10 +217,7 @@ impl Shared {
                 self.tell_push(Some(&core.processor.records), tag, Push::New);
             }
             let runnable = runnable.take()?;
-            Some(match core.is_classed() {
-                true => self.place_by_class(core, runnable, false),
-                false => core.push(runnable, false),
-            })
+            Some(self.place_specially(core, runnable, false))
         });
         match (submitted.flatten(), runnable) {
             (Some(submitted), _) => self.follow_push(submitted),
@@ -269,6 +272,18 @@ impl Shared {
         }
         self.queues.push_global(runnable);
         self.wake_for_shared_queue();
+    }
+
+    /// Of a thread without a core, while any switch is on.
+    #[cold]
+    fn submit_global_specially(&'static self, runnable: Runnable, push: Push) {
+        if self.is_observed() {
+            self.tell_push(None, runnable.metadata().tag(), push);
+        }
+        match self.all_switches() & CLASSES {
+            0 => self.push_to_all(runnable),
+            _ => self.push_shared(runnable),
+        }
     }
 
     /// Steps 2 and 3 of submitting, for what is in a queue that no worker looks into after its

@@ -167,7 +167,7 @@ impl ByClass {
     }
 }
 
-fn is_due<T>(permits: &Permits, queue: &BackgroundQueue<T>) -> bool {
+pub(crate) fn is_due<T>(permits: &Permits, queue: &BackgroundQueue<T>) -> bool {
     queue.len() != 0 && permits.num_free() != 0
 }
 

@@ -220,11 +220,11 @@ fn works_by_class(work: impl FnOnce(&'static Shared, &Worker)) {
     });
 }
 
-/// A task of this class, and what its poll sees: its processor's class, and how many permits are free.
-fn looks(
-    shared: &'static Shared,
-    class: Priority,
-) -> (Runnable, Arc<Mutex<Vec<(Priority, usize)>>>) {
+/// What a poll sees: its processor's class, and how many permits are free.
+type Seen = (Priority, usize);
+
+/// A task of this class, and what its polls see.
+fn looks(shared: &'static Shared, class: Priority) -> (Runnable, Arc<Mutex<Vec<Seen>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let tell = seen.clone();
     let meta = Meta::new(Id::next(), 0, Class::of(class).bits());

@@ -6,7 +6,7 @@ use crate::checker::{explore, explore_at_length};
 use crate::runner::Check;
 use crate::scheduler::enter_blocking;
 use crate::scheduler::netpoll::Netpoll;
-use crate::scheduler::run_queues::by_class::{BackgroundQueue, Permits, take_with};
+use crate::scheduler::run_queues::by_class::{BackgroundQueue, Permits, is_due, take_with};
 use crate::scheduler::worker::idle::{Claim, Idle};
 use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -25,7 +25,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::twin("classes-retake/pusher-asks-not", DEADLOCK, || {
         retaken(Some("classed-push-asks-not"))
     }),
-    Check::model("classes-rest", || rest()),
+    Check::model("classes-rest", || rest(true, None)),
+    Check::model("classes-rest-idle", || rest(false, None)),
+    Check::twin("classes-rest-idle/finder-wakes-nobody", DEADLOCK, || {
+        rest(false, Some("classed-finder-wakes-nobody"))
+    }),
     Check::model("permit", || permit(None, None, None)),
     Check::twin("permit/poll-has-no-fence", DEADLOCK, || {
         permit(Some(Hole::NoFence), None, None)
@@ -149,15 +153,19 @@ fn retaken(twin: Option<&'static str>) -> usize {
 }
 
 /// The only permit ends with a poll after which its worker finds another task first. That one waits for the task that
-/// wants the permit, which wakes nobody, as it was pushed before the permit ended.
-fn rest() -> usize {
+/// wants the permit, which wakes nobody, as it was pushed before the permit ended. Another worker parks meanwhile and takes
+/// it, or is woken; or the other processor is idle from the beginning, and somebody has to be woken.
+fn rest(parks: bool, twin: Option<&'static str>) -> usize {
     explore(1, move || {
-        run(Plan::new(2, 3, None), |model| {
+        run(Plan::new(2, 3, twin), |model| {
             model.start_worker_as(Background, 0, |model| {
                 model.spawn_as(Background, 1, |_| ());
-                model.spawn_with(2, Model::wait_ended);
+                // It would inherit its class.
+                model.spawn_as(Normal, 2, Model::wait_ended);
             });
-            model.start_worker();
+            if parks {
+                model.start_worker();
+            }
         });
     })
 }
@@ -190,7 +198,7 @@ struct Shared {
 
 impl Shared {
     fn is_due(&self) -> bool {
-        self.queue.len() != 0 && self.permits.num_free() != 0
+        is_due(&self.permits, &self.queue)
     }
 }
 
