@@ -44,7 +44,8 @@ impl Builder {
     /// processors to the others.
     ///
     /// Default: one less than the number of processors, at least 1. Zero is an error. A poll that
-    /// blocks, or has computed for 200 ms, counts no more.
+    /// blocks, or has computed for 200 ms, counts no more. Where the system does not say how long a
+    /// thread has computed, one that lasts for 10 ms while others wait counts no more.
     ///
     /// # Examples
     ///

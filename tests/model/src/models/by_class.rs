@@ -16,7 +16,11 @@ use crate::twin;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("classes-house", house).shuttle_only(),
-    Check::model("classes-closing", closing).shuttle_only(),
+    Check::model("classes-closing", || closing(None)).shuttle_only(),
+    Check::twin("classes-closing/shutdown-forgets-them", DEADLOCK, || {
+        closing(Some("shutdown-forgets-classes"))
+    })
+    .shuttle_only(),
     Check::model("classes-on", || on(None)),
     Check::twin("classes-on/is-invisible", DEADLOCK, || {
         on(Some("classes-are-invisible"))
@@ -118,11 +122,11 @@ fn on(twin: Option<&'static str>) -> usize {
 }
 
 /// Closing while they come: each has run, or was cancelled.
-fn closing() -> usize {
-    explore(1, || {
+fn closing(twin: Option<&'static str>) -> usize {
+    explore(1, move || {
         let plan = Plan {
             stays_open: true,
-            ..Plan::new(1, 2, None)
+            ..Plan::new(1, 2, twin)
         };
         run(plan, |model| {
             model.start_monitor_after(|_| ());
