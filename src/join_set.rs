@@ -256,7 +256,7 @@ impl<T> JoinSet<T> {
     /// });
     /// ```
     pub fn abort_all(&mut self) {
-        self.group.abort(Entry::wake);
+        self.group.abort(Entry::abort);
         self.place = self.group.place();
     }
 

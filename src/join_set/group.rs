@@ -10,10 +10,11 @@
 //!    which it is woken (not its waker: see [`Entry`](crate::tasks::Entry)), in a critical section
 //!    in which it sees that the set has not been aborted since the task was spawned. If the set has
 //!    been aborted, the task ends at once.
-//! 4. The set is aborted: [`Group::abort`] increments `aborts`, and then wakes all tasks that wait.
-//!    So a task either sees the new number in step 3, or is woken and sees it at the beginning of
-//!    the next poll. A task in a queue sees it there, too. Tasks spawned later begin with the new
-//!    number.
+//! 4. The set is aborted: [`Group::abort`] increments `aborts`, and then aborts all tasks that wait,
+//!    by their entries, which wakes them. So a task either sees the new number in step 3, or is woken
+//!    and sees it at the beginning of the next poll. A task in a queue sees it there, too. Tasks
+//!    spawned later begin with the new number. A background task may lie in its queue for long: it
+//!    has an entry from the beginning ([`Group::list`]), and leaves the queue when it is aborted.
 //! 5. The set is dropped or detaches its tasks: [`Group::close`] takes everything out of the group.
 //!    The task of a later completion drops it, and no task stores an entry any more. `close` drops
 //!    the completions that came before, since nothing else can take them.
@@ -28,7 +29,7 @@ use std::task::{Context, Waker};
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::tasks::{Priority, catch_panic, drop_catching};
+use crate::tasks::{NO_LIFT, Priority, catch_panic, drop_catching};
 
 /// `C` is a completion; dropping it must not panic. By an `E` a task is woken; it is a plain value.
 pub(super) struct Group<C, E> {
@@ -88,7 +89,7 @@ impl<C, E: Clone> Group<C, E> {
                 waiting: Waiting::new(),
                 background: Vec::new(),
                 many: 16,
-                level: Priority::Background,
+                level: NO_LIFT,
                 is_closed: false,
             }),
         }
@@ -155,7 +156,7 @@ impl<C, E: Clone> Group<C, E> {
             }
             state.level
         };
-        let mut lifted_to = Priority::Background;
+        let mut lifted_to = NO_LIFT;
         while level != lifted_to {
             lift(level);
             lifted_to = level;
@@ -167,13 +168,12 @@ impl<C, E: Clone> Group<C, E> {
     /// Lifts the tasks that wait, by their entries: see [`super::lift`]. Those that will wait lift
     /// themselves.
     pub(super) fn lift(&self, level: Priority, lift: impl Fn(E)) {
-        let waiting: Vec<E> = {
+        let entered = {
             let mut state = self.state.lock();
             state.level = level;
-            let waiting = state.waiting.entries.iter().flatten();
-            waiting.chain(&state.background).cloned().collect()
+            state.entered()
         };
-        waiting.into_iter().for_each(lift);
+        entered.into_iter().for_each(lift);
     }
 
     /// Whether [`begin_classes`](Group::begin_classes) was called.
@@ -237,21 +237,21 @@ impl<C, E: Clone> Group<C, E> {
         false
     }
 
-    /// Step 4.
-    pub(super) fn abort(&self, wake: impl Fn(E)) {
-        let waiting: Vec<E> = {
+    /// Step 4. `abort` has a task end at its next poll, and wakes it. It may be called twice for one.
+    pub(super) fn abort(&self, abort: impl Fn(E)) {
+        let entered = {
             let state = self.state.lock();
             self.aborts.fetch_add(1, Ordering::Relaxed);
-            state.waiting.entries.iter().flatten().cloned().collect()
+            state.entered()
         };
-        waiting.into_iter().for_each(wake);
+        entered.into_iter().for_each(abort);
     }
 
     /// Step 5.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.is_closed = true;
-        state.level = Priority::Background;
+        state.level = NO_LIFT;
         let unused = (
             mem::take(&mut state.completions),
             state.waiter.take(),
@@ -261,6 +261,14 @@ impl<C, E: Clone> Group<C, E> {
         // The waiter may be the task that owns the set: if it stayed, each would keep the other
         // alive.
         drop_catching(unused);
+    }
+}
+
+impl<C, E: Clone> State<C, E> {
+    /// The entries of the tasks that wait, and of background tasks wherever they are.
+    fn entered(&self) -> Vec<E> {
+        let waiting = self.waiting.entries.iter().flatten();
+        waiting.chain(&self.background).cloned().collect()
     }
 }
 

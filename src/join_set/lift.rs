@@ -18,21 +18,18 @@
 //!    has no level any more. Tasks of a set that is dropped end soon, and stay lifted.
 
 use super::group::Group;
-use crate::tasks::{self, Entry, Priority, lift};
+use crate::tasks::{self, Entry, NO_LIFT, Priority, lift};
 
 /// What a set has lifted its tasks to.
 pub(super) struct Level(Priority);
 
 impl Level {
-    pub(super) const NONE: Level = Level(Priority::Background);
+    pub(super) const NONE: Level = Level(NO_LIFT);
 
     /// Whether a set that waits has to look at the classes.
     #[inline]
     pub(super) fn is_in_play<C>(&self, group: &Group<C, Entry>) -> bool {
-        tasks::class() != 0
-            || self.0 != Priority::Background
-            || group.has_classes()
-            || lift::is_set_by_handle()
+        tasks::class() != 0 || self.0 != NO_LIFT || group.has_classes() || lift::is_set_by_handle()
     }
 
     /// Steps 1 and 2.
@@ -52,6 +49,6 @@ impl Level {
 
     /// Step 5, before the group is closed.
     pub(super) fn detach<C>(&mut self, group: &Group<C, Entry>) {
-        self.lift(group, Priority::Background);
+        self.lift(group, NO_LIFT);
     }
 }

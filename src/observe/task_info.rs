@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::details::{Detail, Doing};
 use super::futurelock::Futurelock;
 use crate::stacks::TaskStack;
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{self, Id, Priority};
 
 /// What a task is doing.

@@ -44,11 +44,12 @@
 use std::time::Duration;
 
 use super::processor::{Core, Submitted};
-use super::run_queues::by_class::default_limit;
+use super::run_queues::by_class::{class_of, default_limit};
 use super::worker::idle::Next;
 use super::{Shared, this_thread};
 use crate::clock;
 use crate::sync::atomic::{Ordering, fence};
+use crate::tasks::register::register_queued;
 use crate::tasks::{Priority, Runnable};
 
 /// Of [`Shared::all_switches`]: a task of another class than `Normal` exists, or did. The observer
@@ -103,6 +104,10 @@ impl Shared {
 
     /// By class into a queue that all share, and wakes for it.
     pub(super) fn push_shared(&'static self, runnable: Runnable) {
+        if class_of(&runnable) == Priority::Background {
+            // It may have become that before its first poll.
+            register_queued(&runnable);
+        }
         match self.queues.by_class.push(runnable) {
             Ok(_) => self.wake_by_class(),
             Err(runnable) => self.push_to_all(runnable),

@@ -30,8 +30,8 @@ use super::control::{self, Control};
 use super::observe::{Kind, Observed, observed};
 use super::registry::{NotRegistered, Registry};
 use super::{
-    Id, JoinError, JoinHandle, Meta, Outcome, Runnable, capture, current, layout, lift, priority,
-    registration, spawn_site, wakers,
+    Id, JoinError, JoinHandle, Meta, Outcome, Runnable, capture, current, lift, priority, register,
+    registration, spawn_site,
 };
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -108,19 +108,16 @@ where
         move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(schedule::<H>),
     );
-    (classed::<H>(runnable, registry), JoinHandle::new(task))
+    (classed::<H>(runnable), JoinHandle::new(task))
 }
 
 /// The runnable of a new task, which has the class that its spawner gives on.
 #[inline]
-pub(super) fn classed<H: Schedule>(
-    runnable: async_task::Runnable<Meta>,
-    registry: &Registry,
-) -> Runnable {
+pub(super) fn classed<H: Schedule>(runnable: async_task::Runnable<Meta>) -> Runnable {
     let runnable = Runnable::new(runnable);
     match current::class() {
         0 => runnable,
-        _ => priority::inherit::<H>(runnable, registry),
+        _ => priority::inherit::<H>(runnable),
     }
 }
 
@@ -152,7 +149,7 @@ where
         move |_| Contained::<Observed<F>, H>::new(future),
         WithInfo(schedule::<H>),
     );
-    (classed::<H>(runnable, registry), JoinHandle::new(task))
+    (classed::<H>(runnable), JoinHandle::new(task))
 }
 
 /// A task that calls a closure at its first poll, and completes.
@@ -365,7 +362,8 @@ pub(super) fn this_id() -> Id {
 /// end.
 #[cold]
 fn look_closer(seen: u32) -> u32 {
-    let asked = seen & registration::CONTROLLED != 0 && control::requests_outstanding();
+    let has_requests = || current::current_id().is_some_and(control::requests_outstanding);
+    let asked = seen & registration::CONTROLLED != 0 && has_requests();
     let seen = if asked { asked_by_control(seen) } else { seen };
     if seen & registration::CLASS != 0 {
         current::begin_class(seen);
@@ -411,30 +409,19 @@ fn register(waker: &Waker, begun: u32) -> bool {
 
 /// The task waits for the first time.
 fn register_first(meta: &Meta, waker: &Waker, begun: u32) -> bool {
-    layout::assert_offset(waker, meta);
-    wakers::note_own(waker);
-    let key = match meta.registry().insert(waker) {
-        Ok(key) => key,
-        Err(NotRegistered::Closed) => return false,
+    match register::enter_registry(meta, waker) {
+        Ok((seen, stays)) => {
+            if seen & registration::CLASS != 0 {
+                lift::waits_first(begun, seen, waker);
+            }
+            stays
+        }
+        Err(NotRegistered::Closed) => false,
         Err(NotRegistered::Full) => {
             current::refuse(io::ErrorKind::OutOfMemory);
-            return false;
-        }
-    };
-    let seen = meta.registration.fetch_or(key, Ordering::AcqRel);
-    if seen & registration::CLASS != 0 {
-        lift::waits_first(begun, seen, waker);
-    }
-    if seen & registration::CONTROLLED != 0 {
-        if let Some(control) = Control::find(meta.id()) {
-            // An abort through the control and one through the join handle may both have come
-            // before.
-            let stays = control.attach(waker.clone()) && seen & registration::ABORTED == 0;
-            control.settle(meta);
-            return stays;
+            false
         }
     }
-    seen & registration::ABORTED == 0
 }
 
 /// Undoes [`register`] after the future was dropped. Returns the task's control, if it has one: the

@@ -9,24 +9,34 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
 use super::layout::meta_of;
-use super::{Id, Meta, Priority, lift};
+use super::lift::{self, Changed};
+use super::{Id, Meta, Priority};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 const SHARDS: usize = 16;
 
 static TABLE: [Mutex<BTreeMap<Id, Arc<Control>>>; SHARDS] =
     [const { Mutex::new(BTreeMap::new()) }; SHARDS];
 
+/// One for each of some ids, so that a request for one task makes few others look.
+const COUNTS: usize = 256;
+
 /// Aborts requested through a control whose tasks have not ended yet, and classes that a control
-/// keeps for its task. [`Control::abort`] and [`Control::set_priority`] add one, [`Control::finish`]
-/// and [`Control::settle`] subtract it, and [`requests_outstanding`] reads it at the start of a
-/// controlled task's poll: while it is zero, the poll need not look into [`TABLE`].
+/// keeps for its task, by the task's id. [`Control::abort`] and [`Control::set_priority`] add one,
+/// [`Control::finish`] and [`Control::write_class`] subtract it, and [`requests_outstanding`] reads
+/// it at the start of a controlled task's poll: while it is zero, the poll need not look into
+/// [`TABLE`].
 ///
 /// `Relaxed`: `Control::abort` adds before it wakes the task, and the task's own state in
 /// async-task orders that wake before the poll that it causes. A class that a poll does not see is
 /// found when the task waits.
-static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+static REQUESTS: [AtomicUsize; COUNTS] = [const { AtomicUsize::new(0) }; COUNTS];
+
+/// See [`REQUESTS`].
+fn requests(id: Id) -> &'static AtomicUsize {
+    &REQUESTS[id.0.get() as usize % COUNTS]
+}
 
 /// A copy of [`Ended::keepers`]. [`keep_names`] writes it under the lock of [`ENDED`].
 /// [`Control::remove`] reads it without the lock, to skip the lock when no names are kept.
@@ -98,6 +108,7 @@ pub(crate) fn ended_names() -> HashMap<Id, Arc<str>> {
 
 #[derive(Debug)]
 pub(crate) struct Control {
+    id: Id,
     name: Option<Arc<str>>,
     state: Mutex<State>,
 }
@@ -106,7 +117,7 @@ pub(crate) struct Control {
 struct State {
     aborted: bool,
     finished: bool,
-    /// Set by [`Control::attach`] once the task is registered.
+    /// Set by [`Control::attach`] once the task is registered, or about to be.
     waker: Option<Waker>,
     /// A class for the task, which was not registered when the class was set.
     priority: Option<Priority>,
@@ -123,8 +134,8 @@ fn shard(id: Id) -> &'static Mutex<BTreeMap<Id, Arc<Control>>> {
 }
 
 #[inline]
-pub(super) fn requests_outstanding() -> bool {
-    REQUESTS.load(Ordering::Relaxed) != 0
+pub(super) fn requests_outstanding(id: Id) -> bool {
+    requests(id).load(Ordering::Relaxed) != 0
 }
 
 impl Control {
@@ -135,6 +146,7 @@ impl Control {
             .entry(id)
             .or_insert_with(|| {
                 Arc::new(Control {
+                    id,
                     name,
                     state: Mutex::default(),
                 })
@@ -156,6 +168,10 @@ impl Control {
         Some(control)
     }
 
+    fn requests(&self) -> &'static AtomicUsize {
+        requests(self.id)
+    }
+
     pub(crate) fn name(&self) -> Option<Arc<str>> {
         self.name.clone()
     }
@@ -175,40 +191,63 @@ impl Control {
                 return;
             }
             state.aborted = true;
-            REQUESTS.fetch_add(1, Ordering::Relaxed);
+            self.requests().fetch_add(1, Ordering::Relaxed);
             state.waker.clone()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            lift::abort(meta_of(&waker));
         }
     }
 
     /// Gives the task a class: now, if it is registered. Else [`Control::settle`] does that.
     pub(super) fn set_priority(&self, priority: Priority) {
-        let waker = {
-            let mut state = self.state.lock();
-            if state.finished {
-                return;
-            }
-            let waker = state.waker.clone();
-            if waker.is_none() && state.priority.replace(priority).is_none() {
-                REQUESTS.fetch_add(1, Ordering::Relaxed);
-            }
-            waker
-        };
-        if let Some(waker) = waker {
-            lift::set_own(meta_of(&waker), priority);
+        let mut state = self.state.lock();
+        if state.finished {
+            return;
         }
+        match state.waker.clone() {
+            Some(waker) => {
+                let meta = meta_of(&waker);
+                let changed = self.write_class(state, meta, priority);
+                lift::tell(changed, meta);
+            }
+            None => {
+                let before = state.priority.replace(priority);
+                if before.is_none() {
+                    self.requests().fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Gives this task, which the caller has, a class now.
+    pub(super) fn set_priority_of(&self, meta: &Meta, priority: Priority) {
+        let changed = self.write_class(self.state.lock(), meta, priority);
+        lift::tell(changed, meta);
     }
 
     /// Gives its task, whose poll calls this, the class that was set before the task was registered.
     /// Called when a poll begins, and when the task has attached its waker.
     pub(super) fn settle(&self, meta: &Meta) {
-        let priority = self.state.lock().priority.take();
-        if let Some(priority) = priority {
-            REQUESTS.fetch_sub(1, Ordering::Relaxed);
-            lift::set_own(meta, priority);
+        let state = self.state.lock();
+        if let Some(priority) = state.priority {
+            let changed = self.write_class(state, meta, priority);
+            lift::tell(changed, meta);
         }
+    }
+
+    /// Writes under the lock, so that the class that is set last is the one that stays. One that is
+    /// kept is older.
+    fn write_class(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        meta: &Meta,
+        priority: Priority,
+    ) -> Option<Changed> {
+        if state.priority.take().is_some() {
+            self.requests().fetch_sub(1, Ordering::Relaxed);
+        }
+        lift::set_own(meta, priority)
     }
 
     /// Gives the control a waker of its task. `false` if the task was aborted before.
@@ -228,10 +267,10 @@ impl Control {
     pub(super) fn finish(&self) {
         let mut state = self.state.lock();
         if state.aborted && !state.finished {
-            REQUESTS.fetch_sub(1, Ordering::Relaxed);
+            self.requests().fetch_sub(1, Ordering::Relaxed);
         }
         if state.priority.take().is_some() {
-            REQUESTS.fetch_sub(1, Ordering::Relaxed);
+            self.requests().fetch_sub(1, Ordering::Relaxed);
         }
         state.finished = true;
         let waker = state.waker.take();
@@ -262,6 +301,9 @@ pub fn name() -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::registry::Registry;
+    use crate::tasks::run;
+    use crate::tasks::tests::{ENDED, by_hand, woken};
 
     #[test]
     fn no_name_is_kept_that_nobody_will_clear() {
@@ -298,36 +340,49 @@ mod tests {
         keep_names(false);
     }
 
+    fn all_requests() -> usize {
+        (REQUESTS.iter())
+            .map(|count| count.load(Ordering::SeqCst))
+            .sum()
+    }
+
     #[test]
     fn a_task_is_aborted_once_and_aborts_do_not_pile_up() {
-        struct Count(AtomicUsize);
-        impl std::task::Wake for Count {
-            fn wake(self: Arc<Self>) {
-                self.0.fetch_add(1, Ordering::SeqCst);
-            }
+        let registry = Registry::lease().unwrap();
+        for _ in 0..1000 {
+            let (runnable, handle) = by_hand(registry, std::future::pending::<()>());
+            let abort = handle.abort_handle();
+            let control = Control::find(handle.id()).unwrap();
+            run(runnable);
+            abort.abort();
+            let runnable = woken().expect("it is woken");
+            abort.abort();
+            assert!(control.is_aborted() && !control.attach(Waker::noop().clone()));
+            assert!(woken().is_none());
+            assert!(run(runnable).has_ended && abort.is_finished());
+            abort.abort();
+            control.finish();
+            assert!(woken().is_none());
         }
-        let count = Arc::new(Count(AtomicUsize::new(0)));
-        let id = Id::next();
-        for round in 0..1000 {
-            let aborted = Control::insert(id, None);
-            assert!(aborted.attach(Waker::from(count.clone())));
-            aborted.abort();
-            aborted.abort();
-            assert!(aborted.is_aborted() && !aborted.attach(Waker::noop().clone()));
-            aborted.finish();
-            aborted.abort();
-            if round % 2 == 0 {
-                aborted.finish();
-            }
-            Control::remove(id);
-            let other = Control::insert(id, None);
-            other.finish();
-            other.abort();
-            assert!(other.is_finished() && !other.is_aborted());
-            Control::remove(id);
-        }
-        assert_eq!(count.0.load(Ordering::SeqCst), 1000);
+        ENDED.take();
         // Other tests abort tasks, too.
-        assert!(REQUESTS.load(Ordering::SeqCst) < 250);
+        assert!(all_requests() < 250);
+        registry.release();
+    }
+
+    #[test]
+    fn what_is_asked_of_a_task_that_has_finished_does_not_pile_up() {
+        let id = Id::next();
+        for _ in 0..1000 {
+            let control = Control::insert(id, None);
+            control.set_priority(Priority::Background);
+            control.set_priority(Priority::Interactive);
+            control.finish();
+            control.abort();
+            control.set_priority(Priority::Background);
+            assert!(control.is_finished() && !control.is_aborted());
+            Control::remove(id);
+        }
+        assert!(all_requests() < 250);
     }
 }

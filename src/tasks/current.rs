@@ -6,8 +6,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 
-use super::lift::Lift;
-use super::priority::{Class, Priority};
+use super::class::{Class, Lift, NO_LIFT, Priority};
 use super::{Id, Meta, budget, registration};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,8 +92,8 @@ struct Current {
     purpose: Cell<Purpose>,
     /// Ids that this thread may hand out: the next one, and the end of its block.
     ids: Cell<(u64, u64)>,
-    /// The class bits of what runs here, and [`BEGINS_LIFTED`]: see [`super::priority`]. Zero, or out
-    /// of date, in a normal task.
+    /// The class bits of what runs here, with [`BEGINS_LIFTED`] or [`OWN`]: see [`super::priority`].
+    /// Zero, or out of date, in a normal task.
     class: Cell<u32>,
     /// Tag of the task that [`Current::class`] is of; zero: it is of the thread, outside of tasks. If
     /// another one runs here, the class is out of date.
@@ -105,6 +104,10 @@ struct Current {
 
 /// In [`Current::class`] beside a [`Lift`]: what is spawned begins with that lift.
 const BEGINS_LIFTED: u32 = 1;
+
+/// In [`Current::class`] beside the class bits: they are those of the task's word, which may have
+/// changed since.
+const OWN: u32 = 2;
 
 /// What a poll is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,22 +254,31 @@ pub(crate) fn class_here() -> u32 {
     if of != current_tag().unwrap_or(0) {
         // The next one need not ask.
         set_class((0, 0));
+    } else if class() & OWN != 0 {
+        // A poll of a task that has become normal does not come to `begin_class`.
+        enter_class(None);
     }
     class()
 }
 
 /// The poll of a task with this word begins.
 pub(super) fn begin_class(word: u32) {
-    set_class((word & registration::CLASS, current_tag().unwrap_or(0)));
+    let bits = match word & registration::CLASS {
+        0 => 0,
+        class => class | OWN,
+    };
+    set_class((bits, current_tag().unwrap_or(0)));
 }
 
 /// From now on this is the class of what runs here. `None`: its own; a thread has none.
 pub(crate) fn enter_class(class: Option<Priority>) {
-    let own = || with_meta(|meta| meta.registration.load(Ordering::Relaxed));
-    begin_class(match class {
-        Some(class) => Class::of(class).bits(),
-        None => own().unwrap_or(0),
-    });
+    match class {
+        Some(class) => set_class((Class::of(class).bits(), current_tag().unwrap_or(0))),
+        None => {
+            let own = with_meta(|meta| meta.registration.load(Ordering::Relaxed));
+            begin_class(own.unwrap_or(0));
+        }
+    }
 }
 
 /// While it exists, what this thread spawns has a class.
@@ -304,7 +316,7 @@ pub(super) fn spawn_lift() -> Lift {
     let lift = Lift::in_word(class);
     match class & BEGINS_LIFTED {
         0 => Lift {
-            to: Priority::Background,
+            to: NO_LIFT,
             ..lift
         },
         _ => lift,
@@ -331,6 +343,14 @@ pub(super) fn task_is_gone() {
 /// The tag of the current task: see [`Meta::tag`].
 pub(crate) fn current_tag() -> Option<u64> {
     with_meta(Meta::tag)
+}
+
+/// Gives the task that is polled here another class, for tests of the scheduler.
+#[cfg(test)]
+impl Meta {
+    pub(crate) fn put_class_here(class: Class) {
+        with_meta(|meta| meta.put_class(class));
+    }
 }
 
 /// The class of the current task. Outside a task: as of any.

@@ -68,20 +68,12 @@ impl<T> JoinHandle<T> {
     /// assert!(executor::block_on(handle).unwrap_err().is_cancelled());
     /// ```
     pub fn abort(&self) {
-        let meta = self.task().metadata();
-        let seen = meta
-            .registration
-            .fetch_or(registration::ABORTED, Ordering::AcqRel);
-        if seen & registration::ABORTED == 0 {
-            if let Some(entry) = Entry::in_word(meta, seen) {
-                entry.wake();
-            }
-        }
+        lift::abort(self.task().metadata());
     }
 
     /// Gives the task another class.
     ///
-    /// What the task spawns from its next poll on inherits it. If the class rises, a task that waits
+    /// What the task spawns from its next poll on, or earlier, inherits it. If the class rises, a task that waits
     /// is polled once more, as it lifts what it awaits. A task that lies in the queue of the
     /// background tasks moves to that of its new class; one in another queue stays there until its
     /// next poll. While the task is [lifted](Priority), it is polled by the higher of the two
@@ -97,7 +89,17 @@ impl<T> JoinHandle<T> {
     /// assert_eq!(executor::block_on(handle).unwrap(), "compacted");
     /// ```
     pub fn set_priority(&self, priority: Priority) {
-        lift::set_own(self.task().metadata(), priority);
+        let meta = self.task().metadata();
+        // Relaxed: an abort handle that is made meanwhile sets its class after this one, or before.
+        let seen = meta.registration.load(Ordering::Relaxed);
+        let control = match seen & registration::CONTROLLED {
+            0 => None,
+            _ => Control::find(meta.id()),
+        };
+        match control {
+            Some(control) => control.set_priority_of(meta, priority),
+            None => lift::tell(lift::set_own(meta, priority), meta),
+        }
     }
 
     /// A handle that can abort the task but not wait for it.
@@ -106,6 +108,16 @@ impl<T> JoinHandle<T> {
     }
 
     fn controlled(&self) -> Aborts {
+        Aborts::Controlled(self.id(), self.control())
+    }
+
+    /// Whether the task has a place in its registry.
+    fn is_registered(&self) -> bool {
+        Entry::of(self.task().metadata()).is_some()
+    }
+
+    /// The task's control, which is made if there is none.
+    fn control(&self) -> Arc<Control> {
         let meta = self.task().metadata();
         let id = meta.id();
         let control = Control::insert(id, None);
@@ -136,7 +148,7 @@ impl<T> JoinHandle<T> {
             Control::remove(id);
             control.finish();
         }
-        Aborts::Controlled(id, control)
+        control
     }
 
     /// Whether the task has finished: its output or its error can be taken without waiting.
@@ -272,9 +284,10 @@ impl AbortHandle {
     /// });
     /// ```
     pub fn set_priority(&self, priority: Priority) {
-        lift::set_by_handle();
+        lift::note_set_by_handle();
         match &self.0 {
-            Aborts::Handle(handle) => handle.set_priority(priority),
+            Aborts::Handle(handle) if handle.is_registered() => handle.set_priority(priority),
+            Aborts::Handle(handle) => handle.control().set_priority(priority),
             Aborts::Controlled(_, control) => control.set_priority(priority),
         }
     }

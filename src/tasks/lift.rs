@@ -56,63 +56,18 @@
 
 use std::task::Waker;
 
-use super::priority::{Class, Priority};
+use super::class::{Class, Lift, NO_LIFT, Priority};
+use super::layout::meta_of;
 use super::registry::Entry;
 use super::{Meta, current, registration};
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-use Priority::{Background, Interactive, Normal};
-
-/// The class that a task was given, and the one that it is lifted to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lift {
-    pub(crate) own: Priority,
-    /// [`Background`]: to none.
-    pub(crate) to: Priority,
-}
-
-/// By the number in [`registration::CLASS`]. A [`Class`] is what these come to.
-const LIFTS: [Lift; 8] = {
-    const fn lift(own: Priority, to: Priority) -> Lift {
-        Lift { own, to }
-    }
-    [
-        lift(Normal, Background),
-        lift(Normal, Interactive),
-        lift(Interactive, Background),
-        lift(Interactive, Interactive),
-        lift(Background, Background),
-        lift(Background, Normal),
-        lift(Background, Interactive),
-        lift(Interactive, Normal),
-    ]
-};
+use Priority::Background;
 
 impl Lift {
-    /// What a [`Meta::registration`] says.
-    pub(crate) fn in_word(word: u32) -> Lift {
-        LIFTS[((word & registration::CLASS) >> registration::CLASS_SHIFT) as usize]
-    }
-
-    /// Its bits in a [`Meta::registration`].
-    pub(crate) const fn bits(self) -> u32 {
-        let number = match (self.own, self.to) {
-            // See "What is kept of a lift".
-            (Normal, Background | Normal) => 0,
-            (Normal, Interactive) => 1,
-            (Interactive, Background) => 2,
-            (Interactive, Interactive) => 3,
-            (Background, Background) => 4,
-            (Background, Normal) => 5,
-            (Background, Interactive) => 6,
-            (Interactive, Normal) => 7,
-        };
-        number << registration::CLASS_SHIFT
-    }
-
     /// With this lift, as far as it is kept.
     fn lifted(self, to: Priority) -> Lift {
-        match to <= self.own && self.to == Background {
+        match to <= self.own && self.to == NO_LIFT {
             true => self,
             false => Lift { to, ..self },
         }
@@ -120,7 +75,7 @@ impl Lift {
 }
 
 /// Whether an abort handle has ever set a class. Then a set cannot tell from what it has spawned
-/// whether it has tasks of a low class. [`set_by_handle`] sets it; sets read it when they wait.
+/// whether it has tasks of a low class. [`note_set_by_handle`] sets it; sets read it when they wait.
 /// Relaxed: a set that sees it late looks again when it is polled.
 static SET_BY_HANDLE: AtomicBool = AtomicBool::new(false);
 
@@ -130,18 +85,31 @@ pub(crate) fn is_set_by_handle() -> bool {
     SET_BY_HANDLE.load(Ordering::Relaxed)
 }
 
+/// The class by which a task is polled has changed.
+#[must_use = "steps 2 and 3 are still to be done"]
+pub(super) struct Changed {
+    /// The word of the task before.
+    seen: u32,
+    has_risen: bool,
+}
+
 /// Changes the class of a task that has not ended, and does steps 2 and 3. The caller keeps the task's
 /// memory.
 fn change(meta: &Meta, to: impl Fn(Lift) -> Lift) {
+    tell(exchange(meta, to), meta);
+}
+
+/// `None`: the class by which it is polled is the same.
+fn exchange(meta: &Meta, to: impl Fn(Lift) -> Lift) -> Option<Changed> {
     // Relaxed: the exchange checks it.
     let mut seen = meta.registration.load(Ordering::Relaxed);
     loop {
         if seen & registration::FINISHED != 0 {
-            return;
+            return None;
         }
         let word = seen & !registration::CLASS | to(Lift::in_word(seen)).bits();
         if word == seen {
-            return;
+            return None;
         }
         // AcqRel: pairs with the exchange of the key in `register_first`, after which the entry is
         // in the registry; and with that of the next change.
@@ -150,18 +118,19 @@ fn change(meta: &Meta, to: impl Fn(Lift) -> Lift) {
             Ok(_) => {
                 let before = Class::in_word(seen).effective;
                 let after = Class::in_word(word).effective;
-                if before != after {
-                    has_changed(meta, seen, after > before);
-                }
-                return;
+                let has_risen = after > before;
+                return (before != after).then_some(Changed { seen, has_risen });
             }
             Err(changed) => seen = changed,
         }
     }
 }
 
-/// Steps 2 and 3.
-fn has_changed(meta: &Meta, seen: u32, has_risen: bool) {
+/// Steps 2 and 3, without a lock.
+pub(super) fn tell(changed: Option<Changed>, meta: &Meta) {
+    let Some(Changed { seen, has_risen }) = changed else {
+        return;
+    };
     // First: the wake must find the runtime ready for the class.
     meta.registry().tell_reclassed(meta);
     if has_risen {
@@ -171,9 +140,9 @@ fn has_changed(meta: &Meta, seen: u32, has_risen: bool) {
     }
 }
 
-/// The class that what is awaited here is lifted to. [`Background`]: to none.
+/// The class that what is awaited here is lifted to.
 pub(crate) fn class_of_awaiter() -> Priority {
-    current::with_meta(|meta| meta.class().effective).unwrap_or(Background)
+    current::with_meta(|meta| meta.class().effective).unwrap_or(NO_LIFT)
 }
 
 /// Step 1: this task was found unfinished by its handle.
@@ -182,6 +151,22 @@ pub(super) fn awaited(meta: &Meta) {
     // So that a class that is out of date leads here once.
     current::class_here();
     lift_to(meta, class_of_awaiter());
+}
+
+impl Entry {
+    /// Asks the task to end, if it is still registered.
+    pub(crate) fn abort(self) {
+        if let Some(waker) = self.waker() {
+            abort(meta_of(&waker));
+        }
+    }
+
+    /// Lifts the task to a class, if it is still registered.
+    pub(crate) fn lift_to(self, class: Priority) {
+        if let Some(waker) = self.waker() {
+            lift_to(meta_of(&waker), class);
+        }
+    }
 }
 
 /// Lifts a task to this class, and no more to another one.
@@ -193,18 +178,36 @@ pub(super) fn lift_to(meta: &Meta, class: Priority) {
 #[cold]
 pub(super) fn fall_back(meta: &Meta) {
     change(meta, |lift| Lift {
-        to: Background,
+        to: NO_LIFT,
         ..lift
     });
 }
 
 /// The task is given another class of its own.
-pub(super) fn set_own(meta: &Meta, own: Priority) {
-    change(meta, |lift| Lift { own, ..lift });
+pub(super) fn set_own(meta: &Meta, own: Priority) -> Option<Changed> {
+    exchange(meta, |lift| Lift { own, ..lift })
 }
 
-/// [`set_own`], by a handle that may be of a task of a set.
-pub(super) fn set_by_handle() {
+/// Asks the task to end. One that lies in the queue of the background tasks leaves it:
+/// see [`Meta::polled_as`].
+pub(super) fn abort(meta: &Meta) {
+    // AcqRel: pairs with the exchange of the key in `enter_registry`: of two, the later one sees the
+    // other.
+    let aborted = registration::ABORTED;
+    let seen = meta.registration.fetch_or(aborted, Ordering::AcqRel);
+    if seen & (aborted | registration::FINISHED) != 0 {
+        return;
+    }
+    if Class::in_word(seen).effective == Background {
+        meta.registry().tell_reclassed(meta);
+    }
+    if let Some(entry) = Entry::in_word(meta, seen) {
+        entry.wake();
+    }
+}
+
+/// A handle that may be of a task of a set sets a class.
+pub(super) fn note_set_by_handle() {
     SET_BY_HANDLE.store(true, Ordering::Relaxed);
 }
 
@@ -220,27 +223,11 @@ pub(super) fn waits_first(begun: u32, seen: u32, waker: &Waker) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_lift_comes_back_from_its_bits() {
-        let all = [Background, Normal, Interactive];
-        for (own, to) in all.into_iter().flat_map(|own| all.map(|to| (own, to))) {
-            let word = Lift { own, to }.bits();
-            assert_eq!(word & !registration::CLASS, 0);
-            let kept = Lift::in_word(!registration::CLASS | word);
-            assert_eq!(kept.own, own);
-            assert!(kept.to == to || (own, to, kept.to) == (Normal, Normal, Background));
-            let class = Class::in_word(word);
-            assert_eq!((class.own, class.effective), (own, own.max(to)));
-        }
-    }
+    use Priority::{Interactive, Normal};
 
     #[test]
     fn a_lift_that_changes_nothing_is_not_kept() {
-        let task = |own| Lift {
-            own,
-            to: Background,
-        };
+        let task = |own| Lift { own, to: NO_LIFT };
         assert_eq!(
             task(Interactive).lifted(Interactive),
             task(Interactive),
@@ -249,6 +236,6 @@ mod tests {
         let lifted = task(Normal).lifted(Interactive);
         assert_eq!(lifted.to, Interactive);
         assert_eq!(lifted.lifted(Normal).to, Normal, "the last one counts");
-        assert_eq!(lifted.lifted(Background), task(Normal));
+        assert_eq!(lifted.lifted(NO_LIFT), task(Normal));
     }
 }

@@ -21,8 +21,8 @@ use super::observe::{Kind, Observed, observed};
 use super::outcome::Outcome;
 use super::registry::{Entry, Registry};
 use super::{
-    AbortHandle, Id, JoinHandle, Meta, Priority, Runnable, SpawnsAs, current, lift, priority,
-    registration,
+    AbortHandle, Id, JoinHandle, Meta, NO_LIFT, Priority, Runnable, SpawnsAs, current, lift,
+    priority, registration,
 };
 use crate::sync::atomic::Ordering;
 
@@ -45,7 +45,7 @@ pub(crate) trait Membership<T>: Send + 'static {
 
 /// What a group wants of a task that is spawned with a class.
 pub(crate) struct Listing {
-    /// What the task is lifted to from the beginning; [`Priority::Background`]: nothing.
+    /// What the task is lifted to from the beginning.
     pub(crate) level: Priority,
     /// Takes the entry of a task that is registered from the beginning.
     pub(crate) list: Box<dyn FnOnce(Entry)>,
@@ -118,7 +118,7 @@ where
     let runnable = Runnable::new(runnable);
     let runnable = match current::class() {
         0 => runnable,
-        _ => end_classed::<H>(runnable, registry),
+        _ => end_classed::<H>(runnable),
     };
     (runnable, abort)
 }
@@ -139,13 +139,13 @@ fn begin_classed<T>(membership: &impl Membership<T>) {
 
 /// The task was created, and nobody else has it yet.
 #[cold]
-fn end_classed<H: Schedule>(runnable: Runnable, registry: &Registry) -> Runnable {
+fn end_classed<H: Schedule>(runnable: Runnable) -> Runnable {
     // `None`: the thread ends.
     let Some(Listing { level, list }) = LISTING.try_with(Cell::take).ok().flatten() else {
-        return priority::inherit::<H>(runnable, registry);
+        return priority::inherit::<H>(runnable);
     };
-    let _lifted = (level != Priority::Background).then(|| SpawnsAs::lifted(level));
-    let runnable = priority::inherit::<H>(runnable, registry);
+    let _lifted = (level != NO_LIFT).then(|| SpawnsAs::lifted(level));
+    let runnable = priority::inherit::<H>(runnable);
     if let Some(entry) = Entry::of(runnable.metadata()) {
         list(entry);
     }

@@ -33,6 +33,7 @@ use crate::sync::atomic::AtomicU32;
 
 pub(crate) mod budget;
 pub(crate) mod capture;
+pub(crate) mod class;
 pub(crate) mod collector;
 mod contain;
 pub(crate) mod control;
@@ -48,12 +49,15 @@ pub(crate) mod observe;
 mod outcome;
 pub(crate) mod priority;
 pub(crate) mod queue;
+pub(crate) mod register;
 pub(crate) mod registry;
 mod reject;
 pub(crate) mod spawn_site;
 pub(crate) mod wakers;
 mod yield_now;
 
+pub(crate) use class::NO_LIFT;
+pub use class::Priority;
 pub(crate) use contain::{
     Schedule, catch_panic, create, create_named, create_ready, drop_catching,
 };
@@ -65,7 +69,7 @@ pub(crate) use current::{
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use member::{Listing, Membership, create_member, create_ready_member};
 pub(crate) use outcome::Outcome;
-pub use priority::{Priority, priority};
+pub use priority::priority;
 pub(crate) use registry::Entry;
 pub(crate) use reject::{reject, reject_next};
 pub use yield_now::{YieldNow, yield_now};
@@ -166,7 +170,7 @@ pub(crate) mod registration {
     pub(crate) const STACK_WANTED: u32 = 1 << 28;
     /// The flags above: what each poll looks for.
     pub(crate) const FLAGS: u32 = ABORTED | CONTROLLED | FINISHED | STACK_WANTED;
-    /// The task's class: see [`super::priority`]. Zero for a normal task. Set at its creation;
+    /// The task's class: see [`super::class`]. Zero for a normal task. Set at its creation;
     /// changed by its handles and by who awaits them ([`super::lift`]); read at the start of each
     /// poll, with the flags.
     pub(crate) const CLASS: u32 = 0b111 << CLASS_SHIFT;

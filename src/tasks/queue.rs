@@ -350,7 +350,7 @@ where
         move |_| Contained::<Observed<F>, Queued>::new(future),
         schedule_with(schedule),
     );
-    (classed::<Queued>(runnable, registry), JoinHandle::new(task))
+    (classed::<Queued>(runnable), JoinHandle::new(task))
 }
 
 /// A task that must be polled and dropped on the thread that creates it, and that `schedule`
@@ -373,7 +373,7 @@ where
         move |_| Contained::<Observed<F>, Queued>::new(future),
         schedule_with(schedule),
     );
-    (classed::<Queued>(runnable, registry), JoinHandle::new(task))
+    (classed::<Queued>(runnable), JoinHandle::new(task))
 }
 
 pin_project! {

@@ -18,6 +18,7 @@ mod captures;
 mod leaves;
 mod members;
 mod priorities;
+mod set_priority;
 
 std::thread_local! {
     static QUEUE: RefCell<Vec<Runnable>> = const { RefCell::new(Vec::new()) };

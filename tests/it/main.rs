@@ -21,6 +21,7 @@ mod context;
 mod durations;
 
 // Tasks and those who wait for them.
+mod background;
 mod block_on;
 mod blocking;
 mod join_set;

@@ -27,6 +27,7 @@ const TAKEN: &[&str] = &[
     "machine/pinned.rs",
     "machine/topology.rs",
     "blocking",
+    "join_set/group.rs",
     "reactor",
     "scheduler",
     "stacks",
@@ -81,6 +82,11 @@ const SMALL: &[Edit] = &[
         "tasks/control.rs",
         "const SHARDS: usize = 16;",
         "const SHARDS: usize = 1;",
+    ),
+    (
+        "tasks/control.rs",
+        "const COUNTS: usize = 256;",
+        "const COUNTS: usize = 1;",
     ),
     (
         "scheduler/worker/search.rs",
@@ -162,11 +168,7 @@ const OPENED: &[Edit] = &[
         "    pub(crate) fn stuck(",
     ),
     ("tasks/mod.rs", "mod layout;", "pub(crate) mod layout;"),
-    (
-        "tasks/priority.rs",
-        "#[cfg(test)]\nimpl Meta {",
-        "impl Meta {",
-    ),
+    ("tasks/class.rs", "#[cfg(test)]\nimpl Meta {", "impl Meta {"),
     (
         "tasks/layout.rs",
         "pub(super) fn meta_of(",
@@ -341,6 +343,7 @@ fn root(copy: &Path, here: &Path) -> String {
         module(unused, "blocking/mod.rs", "mod blocking;"),
         module(&with_net, "reactor/mod.rs", "mod reactor;"),
         module(unused, "tasks/mod.rs", "mod tasks;"),
+        module(unused, "join_set/group.rs", "mod group;"),
         module(unused, "scheduler/mod.rs", "mod scheduler;"),
     ]
     .concat()

@@ -7,7 +7,8 @@
 //! * `Background`: one shared queue, first in first out, and at most as many polls at once as
 //!   [`Builder::background_limit`](crate::Builder::background_limit) says, except those that have
 //!   given their permit up. A task whose class changes while it waits here is taken out.
-//! * A runnable is polled as the class that its task has by then, wherever it was queued.
+//! * A runnable is polled as the class that its task has by then, wherever it was queued. A
+//!   `Background` task that was aborted counts as `Normal` ([`Meta::polled_as`](crate::tasks::Meta)).
 //!
 //! # Which queue
 //!
@@ -190,5 +191,5 @@ pub(crate) fn default_limit(processors: usize) -> usize {
 
 /// What it is polled as.
 pub(crate) fn class_of(runnable: &Runnable) -> Priority {
-    runnable.metadata().class().effective
+    runnable.metadata().polled_as()
 }

@@ -7,7 +7,7 @@ use super::working::{Log, task_of};
 use super::*;
 use crate::scheduler::processor::Submitted;
 use crate::scheduler::run_queues::by_class::class_of;
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{Meta, Priority};
 use Priority::{Background, Interactive, Normal};
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::scheduler::run_queues::compute_limit::score_of;
 use crate::scheduler::tests::working::{Log, task, task_of};
 use crate::sync::atomic::AtomicBool;
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{Meta, Priority};
 use Priority::{Interactive, Normal};
 

@@ -2,7 +2,7 @@
 
 use super::working::task_of;
 use super::*;
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{Meta, Priority};
 
 impl TestScheduler {

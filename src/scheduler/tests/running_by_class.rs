@@ -8,7 +8,7 @@ use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::submit::OnWorkers;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Condvar, thread};
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{JoinHandle, Meta, Priority, create, current_tag, yield_now};
 use Priority::{Background, Interactive, Normal};
 

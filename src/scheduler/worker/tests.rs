@@ -9,7 +9,7 @@ use crate::scheduler::processor::tests::token;
 use crate::scheduler::tests::working::task_of;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{Id, Meta, Priority};
 
 /// Runs a worker that panics, and looks what it has left.

@@ -5,9 +5,9 @@ use std::task::Waker;
 
 use super::Registry;
 use crate::sync::atomic::Ordering;
+use crate::tasks::class::Class;
 use crate::tasks::layout::{REFERENCE, RUNNING, SCHEDULED, meta_of, state_of, tag_of};
-use crate::tasks::priority::{Class, Priority};
-use crate::tasks::{Meta, lift, registration, site_number, spawn_site};
+use crate::tasks::{Meta, registration, site_number, spawn_site};
 
 /// A task's place in its registry, by which it can be woken while it is registered.
 ///
@@ -41,13 +41,6 @@ impl Entry {
         let registry = Registry::at(spawn_site::runtime_of(site_number(self.tag)));
         let waker = registry.waker(self.key.get());
         waker.filter(|waker| tag_of(waker) == self.tag)
-    }
-
-    /// Lifts the task to a class, if it is still registered; [`Priority::Background`]: to none.
-    pub(crate) fn lift_to(self, class: Priority) {
-        if let Some(waker) = self.waker() {
-            lift::lift_to(meta_of(&waker), class);
-        }
     }
 
     /// Whether the task is still registered.

@@ -29,7 +29,7 @@ impl Membership<u32> for Group {
 
     fn classed(&self) -> Listing {
         Listing {
-            level: Priority::Background,
+            level: NO_LIFT,
             list: Box::new(drop),
         }
     }
@@ -47,6 +47,14 @@ impl Group {
     ) -> (Runnable, AbortHandle) {
         create_member::<_, ByHand, _>(future, 0, registry, self.clone())
     }
+}
+
+/// A task of a group that only it knows.
+pub(super) fn spawn(
+    registry: &Registry,
+    future: impl Future<Output = u32> + Send + 'static,
+) -> (Runnable, AbortHandle) {
+    Group::default().spawn(registry, future)
 }
 
 #[test]

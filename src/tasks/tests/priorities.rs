@@ -1,13 +1,17 @@
 //! Classes: what inherits them, what is lifted, and by how many polls.
 
 use super::*;
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::registry::SHARDS;
 
 use Priority::{Background, Interactive, Normal};
 
 /// Spawns a task of this class.
-fn of_class<F>(class: Priority, registry: &Registry, future: F) -> (Runnable, JoinHandle<F::Output>)
+pub(super) fn of_class<F>(
+    class: Priority,
+    registry: &Registry,
+    future: F,
+) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -16,12 +20,12 @@ where
     by_hand(registry, future)
 }
 
-fn class_of<T>(handle: &JoinHandle<T>) -> (Priority, Priority) {
+pub(super) fn class_of<T>(handle: &JoinHandle<T>) -> (Priority, Priority) {
     let Class { own, effective } = handle.task().metadata().class();
     (own, effective)
 }
 
-fn ends_of<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
+pub(super) fn ends_of<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
     let result = result(handle);
     ENDED.take();
     CANCELLED.take();
@@ -29,7 +33,7 @@ fn ends_of<T>(handle: JoinHandle<T>) -> Result<T, JoinError> {
     result
 }
 
-fn lease() -> &'static Registry {
+pub(super) fn lease() -> &'static Registry {
     Registry::lease_of::<ByHand>().unwrap()
 }
 

@@ -1,22 +1,16 @@
 //! What a `JoinSet` and its tasks share, and its models: tasks finish or wait while the set looks, is aborted, or ends.
 
-#[path = "../../../src/join_set/group.rs"]
-#[rustfmt::skip]
-// Spawning, which lists tasks of several classes, is left out.
-#[allow(dead_code)]
-mod group;
-
 use std::collections::VecDeque;
 use std::sync::Arc as PlainArc;
 use std::task::{Context, Wake, Waker};
 
-use group::Group;
-
 use crate::checker::explore;
+use crate::group::Group;
 use crate::runner::Check;
 use crate::scheduler::models::DEADLOCK;
 use crate::sync::{Arc, atomic::AtomicUsize, atomic::Ordering, thread};
 use crate::tasks::Priority;
+use crate::twin;
 
 pub(crate) const CHECKS: &[Check] = &[
     Check::model("join-set", || explore(3, || joining(None))),
@@ -30,7 +24,21 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::twin("join-set-aborted/after-its-end", DEADLOCK, || {
         explore(3, || aborting(true))
     }),
-    Check::model("join-set-lifted", || explore(3, lifting)),
+    Check::model("join-set-aborted-in-a-queue", || {
+        explore(3, || queued(None))
+    }),
+    Check::twin("join-set-aborted-in-a-queue/forgets-it", DEADLOCK, || {
+        explore(3, || queued(Some("group-lists-nothing")))
+    }),
+    Check::model("join-set-lifted", || explore(3, || lifting(None))),
+    Check::twin(
+        "join-set-lifted/forgets-what-is-queued",
+        OTHER_CLASS,
+        || explore(3, || lifting(Some("group-lists-nothing"))),
+    ),
+    Check::twin("join-set-lifted/reads-the-level-once", OTHER_CLASS, || {
+        explore(3, || lifting(Some("group-reads-the-level-once")))
+    }),
     Check::model("join-set-ends", || explore(3, || ending(false))),
     Check::twin("join-set-ends/closes-not", KEPT, || {
         explore(3, || ending(true))
@@ -38,6 +46,8 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 const KEPT: &str = "an outcome that nobody will take is kept";
+
+const OTHER_CLASS: &str = "a task has another class than its set";
 
 const TASKS: usize = 2;
 
@@ -123,13 +133,33 @@ fn aborting(late: bool) {
     }
 }
 
-/// Two tasks are pending while their set is awaited by one task, and then by another: both have the class of the second.
-fn lifting() {
+/// A background task lies in its queue when its set is aborted: it leaves the queue, and finds that.
+fn queued(flaw: Option<&'static str>) {
+    twin::set(flaw);
+    let group = Arc::new(Group::<(), Waker>::new());
+    let place = group.place();
+    group.list(unpark_me(), |_| true);
+    let owner = {
+        let group = group.clone();
+        thread::spawn(move || group.abort(Waker::wake))
+    };
+    while !group.is_aborted(place) {
+        thread::park();
+    }
+    group.complete(place, ());
+    owner.join().expect("it ends");
+}
+
+/// Two tasks are pending, and one lies in a queue, while their set is awaited by one task, and then by another: all have the class
+/// of the second.
+fn lifting(flaw: Option<&'static str>) {
+    twin::set(flaw);
     let group = Arc::new(Group::<(), usize>::new());
-    let levels: Arc<[AtomicUsize; TASKS]> = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-    let set_level = |levels: &[AtomicUsize; TASKS], number: usize, class: Priority| {
+    let levels: Arc<[AtomicUsize; TASKS + 1]> = Arc::new([0; TASKS + 1].map(AtomicUsize::new));
+    let set_level = |levels: &[AtomicUsize; TASKS + 1], number: usize, class: Priority| {
         levels[number].store(class as usize, Ordering::Release);
     };
+    group.list(TASKS, |_| true);
     let tasks: Vec<_> = (0..TASKS)
         .map(|number| {
             let (group, levels, mut place) = (group.clone(), levels.clone(), group.place());
@@ -145,11 +175,7 @@ fn lifting() {
     }
     for level in levels.iter() {
         let level = level.load(Ordering::Relaxed);
-        assert_eq!(
-            level,
-            Priority::Normal as usize,
-            "a task has another class than its set"
-        );
+        assert_eq!(level, Priority::Normal as usize, "{OTHER_CLASS}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::scheduler::this_thread;
 use crate::scheduler::worker::parked_worker::ParkedWorker;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Arc, thread};
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{Id, Meta, Runnable};
 use Priority::{Background, Interactive, Normal};
 

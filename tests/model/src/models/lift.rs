@@ -26,6 +26,10 @@ pub(super) const CHECKS: &[Check] = &[
         lift(Some("lift-wakes-nobody"))
     })
     .loom_only(),
+    Check::model("class-set-twice", || set_twice(None)),
+    Check::twin("class-set-twice/settled-late", DEADLOCK, || {
+        set_twice(Some("class-is-settled-late"))
+    }),
     // Of shuttle only: the state of a task orders its wakes and its polls, and loom does not know of that.
     Check::model("lift-chain", || chain(None)).shuttle_only(),
     Check::twin("lift-chain/first-wait-overlooks-it", DEADLOCK, || {
@@ -84,6 +88,21 @@ fn lift(twin: Option<&'static str>) -> usize {
         run(Plan::new(1, 1, twin), |model| {
             model.start_workers();
             let handle = spawn(model, IsLifted(model.future(0)));
+            handle.set_priority(Priority::Interactive);
+        });
+    })
+}
+
+/// A class that was set before the first poll is settled by it, while another one is set: that one stays.
+fn set_twice(twin: Option<&'static str>) -> usize {
+    explore(2, move || {
+        run(Plan::new(1, 1, twin), |model| {
+            let future = IsLifted(model.future(0));
+            let (runnable, handle) =
+                tasks::create::<_, OnWorkers>(future, 0, model.shared.registry);
+            handle.abort_handle().set_priority(Priority::Background);
+            model.shared.submit_new(runnable);
+            model.start_workers();
             handle.set_priority(Priority::Interactive);
         });
     })

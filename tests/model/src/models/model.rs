@@ -20,7 +20,7 @@ use crate::scheduler::submit::{OnPool, OnWorkers};
 use crate::scheduler::{Placement, Shared, monitor, this_thread, worker};
 use crate::sync::thread;
 use crate::sync::{self, Arc, Condvar, Mutex};
-use crate::tasks::priority::Class;
+use crate::tasks::class::Class;
 use crate::tasks::{self, JoinHandle, Priority, Purpose, Runnable, Schedule};
 use crate::twin;
 
