@@ -21,6 +21,7 @@ use crate::clock;
 use crate::scheduler::Shared;
 use crate::stacks;
 use crate::sync::{Arc, thread};
+use crate::tasks::Priority;
 use crate::tasks::capture::ask;
 use crate::tasks::collector::{Answer, Collector};
 use crate::tasks::registry::{Member, Registered, Registry};
@@ -112,9 +113,10 @@ fn key_of(block_on: usize) -> u64 {
     u64::MAX - block_on as u64
 }
 
-/// Asks each task that waits. Those that are being polled are asked at the end, if they wait then.
-/// Tasks of local sets come last, as their threads may not come to them. Gives the keys of the
-/// `block_on`s that do not wait: they are being polled.
+/// Asks each task that waits. Those that are being polled are asked later, if they wait then. Tasks
+/// of local sets come late, as their threads may not come to them. Background tasks come last, as
+/// they answer when they have had their turn; those that are queued are not asked. Gives the keys
+/// of the `block_on`s that do not wait: they are being polled.
 fn ask_all(
     registries: &[&'static Registry],
     block_ons: &[Arc<dyn Waits>],
@@ -122,8 +124,18 @@ fn ask_all(
     deadline: Option<Instant>,
 ) -> HashSet<u64> {
     let (scheduler, local) = registries.split_at(1);
-    let mut polled = Vec::new();
-    let mut is_in_time = ask_tasks(scheduler, collector, deadline, &mut polled);
+    let (mut polled, mut background) = (Vec::new(), Vec::new());
+    let mut later = |member: Member| {
+        let task = member.look();
+        let is_background = task.class.effective == Priority::Background;
+        if is_background && !task.is_queued {
+            background.push(member);
+            return None;
+        }
+        (!is_background).then_some(member)
+    };
+    let members = members_of(scheduler).filter_map(&mut later);
+    let mut is_in_time = ask_tasks(members, collector, deadline, &mut polled);
     let mut in_poll = HashSet::new();
     for (number, waits) in block_ons.iter().enumerate() {
         let key = key_of(number);
@@ -135,10 +147,25 @@ fn ask_all(
             is_asked
         });
     }
-    is_in_time = is_in_time && ask_tasks(local, collector, deadline, &mut polled);
+    is_in_time = is_in_time && ask_tasks(members_of(local), collector, deadline, &mut polled);
     if !is_in_time {
         return in_poll;
     }
+    ask_polled(polled, collector, deadline);
+    let mut polled = Vec::new();
+    if ask_tasks(background, collector, deadline, &mut polled) {
+        ask_polled(polled, collector, deadline);
+        collector.wait(0, deadline);
+    }
+    in_poll
+}
+
+fn members_of(registries: &[&'static Registry]) -> impl Iterator<Item = Member> {
+    registries.iter().flat_map(|registry| registry.members())
+}
+
+/// Asks those that were being polled, if they soon wait.
+fn ask_polled(mut polled: Vec<Member>, collector: &Collector, deadline: Option<Instant>) {
     let begin = clock::now();
     while !is_late(deadline) && !polled.is_empty() {
         polled = ask_again(polled, collector, deadline);
@@ -147,18 +174,16 @@ fn ask_all(
         }
         thread::sleep(BETWEEN_LOOKS);
     }
-    collector.wait(0, deadline);
-    in_poll
 }
 
 /// `false`: not all were reached in time.
 fn ask_tasks(
-    registries: &[&'static Registry],
+    members: impl IntoIterator<Item = Member>,
     collector: &Collector,
     deadline: Option<Instant>,
     polled: &mut Vec<Member>,
 ) -> bool {
-    for member in registries.iter().flat_map(|registry| registry.members()) {
+    for member in members {
         if is_late(deadline) || !collector.wait(AT_ONCE - 1, deadline) {
             return false;
         }
@@ -205,12 +230,13 @@ fn add(
         }
         match registered.get(&task.tag()) {
             Some(now) => {
-                let just_runs = now.is_polled && !collector.awaits(task.tag());
+                let goes_unasked = now.is_polled || now.waits_for_turn();
+                let just_runs = goes_unasked && !collector.awaits(task.tag());
                 unreached += usize::from(task.is_asked() && !just_runs);
                 true
             }
-            // It was there, and has ended meanwhile. Or it was never polled, and nobody asks it.
-            None => !(task.is_registered && task.is_asked()),
+            // It was there, and has ended meanwhile. Or it is not registered, and nobody asks it.
+            None => !task.is_idle(),
         }
     });
     sort(&mut dump.tasks);

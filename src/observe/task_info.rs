@@ -53,11 +53,19 @@ impl TaskInfo {
         self.task.tag
     }
 
-    /// Whether it is one of those that a dump asks where they wait.
-    pub(super) fn is_asked(&self) -> bool {
+    /// Whether it is registered, and neither polled nor a job.
+    pub(super) fn is_idle(&self) -> bool {
         self.is_registered
             && !self.is_job
             && matches!(self.state, TaskState::Waiting | TaskState::Queued)
+    }
+
+    /// Whether it is one of those that a dump asks where they wait: not one that lies in the queue of
+    /// the background tasks.
+    pub(super) fn is_asked(&self) -> bool {
+        let class = self.class.unwrap_or_default().effective;
+        let waits_for_turn = self.state == TaskState::Queued && class == Priority::Background;
+        self.is_idle() && !waits_for_turn
     }
 
     /// The task.

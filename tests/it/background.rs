@@ -69,13 +69,22 @@ fn spin_until(is_over: &AtomicBool) {
 }
 
 /// One processor computes for the crowd, the other one is free for the rest.
-fn with_crowd(body: fn(&Runtime, &Crowd)) {
+fn with_crowd(body: fn(&Runtime)) {
+    with_crowd_after(|_| (), move |runtime, ()| body(runtime));
+}
+
+/// The first body is called before the crowd comes.
+fn with_crowd_after<T>(
+    first: impl FnOnce(&Runtime) -> T + Send + 'static,
+    body: impl FnOnce(&Runtime, T) + Send + 'static,
+) {
     within_patience(move || {
         let builder = Builder::new().worker_threads(2).background_limit(1);
         let builder = builder.stall_threshold(Duration::MAX);
         let runtime = builder.build().unwrap();
+        let before = first(&runtime);
         let crowd = Crowd::begin(&runtime);
-        body(&runtime, &crowd);
+        body(&runtime, before);
         crowd.is_waiting();
     });
 }
@@ -86,7 +95,7 @@ async fn here() -> Priority {
 
 #[test]
 fn an_abort_does_not_wait_for_the_turn_of_its_task() {
-    with_crowd(|runtime, _| {
+    with_crowd(|runtime| {
         let background = runtime.handle().with_priority(Background);
         let (by_itself, by_other) = (background.spawn(here()), background.spawn(here()));
         by_itself.abort();
@@ -98,7 +107,7 @@ fn an_abort_does_not_wait_for_the_turn_of_its_task() {
 
 #[test]
 fn the_end_of_a_set_does_not_wait_for_the_turns_of_its_tasks() {
-    with_crowd(|runtime, _| {
+    with_crowd(|runtime| {
         let _guard = runtime.handle().with_priority(Background).enter();
         let buffer = Arc::new(());
         let spawn_two = || {
@@ -119,7 +128,7 @@ fn the_end_of_a_set_does_not_wait_for_the_turns_of_its_tasks() {
 
 #[test]
 fn a_set_that_is_awaited_lifts_its_tasks_out_of_their_queue() {
-    with_crowd(|runtime, _| {
+    with_crowd(|runtime| {
         let background = runtime.handle().with_priority(Background);
         let owner = runtime.spawn(async move {
             let mut set = JoinSet::new();
@@ -142,7 +151,7 @@ fn a_set_that_is_awaited_lifts_its_tasks_out_of_their_queue() {
 /// Whether its class falls before its first poll, or with it.
 #[test]
 fn a_set_that_is_awaited_lifts_a_task_whose_handle_has_lowered_it() {
-    with_crowd(|runtime, _| {
+    with_crowd(|runtime| {
         let owner = runtime.handle().with_priority(Interactive).spawn(async {
             let mut set = JoinSet::new();
             for waits in [false, true] {
@@ -161,7 +170,7 @@ fn a_set_that_is_awaited_lifts_a_task_whose_handle_has_lowered_it() {
 
 #[test]
 fn an_abort_handle_raises_a_task_that_was_lowered_before_its_first_poll() {
-    with_crowd(|runtime, _| {
+    with_crowd(|runtime| {
         let is_over = Arc::new(AtomicBool::new(false));
         let (is_busy, ends) = (Arc::new(AtomicBool::new(false)), is_over.clone());
         let tells = is_busy.clone();
@@ -182,4 +191,47 @@ fn an_abort_handle_raises_a_task_that_was_lowered_before_its_first_poll() {
         raises.set_priority(Interactive);
         assert_eq!(block_on(lowered).unwrap(), Interactive);
     });
+}
+
+/// A dump asks neither the crowd, which was never polled, nor first those that would be polled after it.
+#[test]
+#[cfg(feature = "stacks")]
+fn a_dump_does_not_wait_for_the_queue() {
+    use executor::runtime::TaskState;
+    use std::future::pending;
+
+    let waiting = |runtime: &Runtime| {
+        let waits: Vec<_> = (0..40)
+            .map(|_| {
+                let background = runtime.handle().with_priority(Background);
+                background.spawn(async { pending::<()>().await })
+            })
+            .collect();
+        wait_until("all wait", || {
+            let dump = runtime.handle().dump_tasks();
+            let mut states = dump.tasks().iter().map(|task| task.state());
+            states.len() == 40 && states.all(|state| state == TaskState::Waiting)
+        });
+        waits
+    };
+    for raised in [1, 40] {
+        with_crowd_after(waiting, move |runtime, waits| {
+            // Those that came last, so that a dump that knows no classes comes to them last.
+            let raised = &waits[40 - raised..];
+            for task in raised {
+                task.set_priority(Interactive);
+            }
+            let within = match raised.len() {
+                40 => Duration::from_secs(15),
+                _ => Duration::from_secs(2),
+            };
+            let dump = runtime.handle().dump_stacks(within);
+            for task in dump.tasks() {
+                if raised.iter().any(|raised| raised.id() == task.id()) {
+                    assert!(task.future().is_some(), "{task}");
+                }
+            }
+            assert!(dump.num_unreached() <= 40 - raised.len(), "{dump}");
+        });
+    }
 }

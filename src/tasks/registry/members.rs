@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use super::Registry;
 use crate::sync::atomic::Ordering;
-use crate::tasks::class::Class;
+use crate::tasks::class::{Class, Priority};
 use crate::tasks::layout::{REFERENCE, RUNNING, SCHEDULED, meta_of, state_of, tag_of};
 use crate::tasks::{Meta, registration, site_number, spawn_site};
 
@@ -71,6 +71,11 @@ impl Member {
         state & (RUNNING | SCHEDULED) == RUNNING
     }
 
+    /// What its task is doing.
+    pub(crate) fn look(&self) -> Registered {
+        Registered::look(&self.0)
+    }
+
     /// Sets the flag, unless the task has finished.
     pub(in crate::tasks) fn want_stack(&self) -> bool {
         let want = |seen: u32| {
@@ -106,6 +111,12 @@ pub(crate) struct Registered {
 }
 
 impl Registered {
+    /// It lies in the queue of the background tasks, so it waits for nothing but its turn, and may
+    /// never have been polled.
+    pub(crate) fn waits_for_turn(&self) -> bool {
+        self.is_queued && self.class.effective == Priority::Background
+    }
+
     pub(super) fn look(waker: &Waker) -> Registered {
         // Acquire: pairs with the AcqRel exchange by which `JoinHandle::controlled` sets CONTROLLED,
         // so `state_of` counts the control's waker. A control attached after the load only adds a
