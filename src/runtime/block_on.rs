@@ -22,8 +22,9 @@ use crate::scheduler::{Shared, enter_blocking};
 use crate::sync::Arc;
 use crate::tasks::capture::Capturing;
 use crate::tasks::large::boxing;
+use crate::tasks::nested::Nested;
 use crate::tasks::observe::{Kind, observed};
-use crate::tasks::{self, budget, wakers};
+use crate::tasks::{self, Priority, budget, wakers};
 
 /// Runs a future to completion on the calling thread.
 ///
@@ -58,6 +59,10 @@ struct Lookout {
     listed: Option<Arc<Signal>>,
     /// Who has asked in a park since the last poll. The next poll answers, or the drop of this.
     asked: Option<Asker>,
+    /// The class of the task that this is in, when it began.
+    begun: Priority,
+    /// Of a `block_on` in a task, from its first park on.
+    nested: Option<Nested>,
 }
 
 impl Lookout {
@@ -77,6 +82,7 @@ impl Lookout {
         if self.listed.is_none() {
             observe::list_block_on(self.shared, signal.clone());
             self.listed = Some(signal.clone());
+            self.nested = Nested::enter(&Waker::from(signal.clone()), self.begun);
         }
         signal.set_parked(true);
         let verdict = self.park_looking(signal, frame);
@@ -154,9 +160,15 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
         waiting: None,
         listed: None,
         asked: None,
+        begun: tasks::priority(),
+        nested: None,
     };
     let mut future = pin!(observed(future, Kind::BlockOn, bytes, None, None));
     loop {
+        if lookout.nested.is_some() {
+            // The class of the task may have changed.
+            context::tell_class();
+        }
         let asked = lookout.asked.take();
         let capturing =
             asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &waker));

@@ -45,8 +45,14 @@ impl Stack {
         let task = tasks::current_tag().unwrap_or(0);
         let entered_here = self.entries.iter().filter(|entry| entry.task == task);
         let class = entered_here.rev().find_map(|entry| entry.handle.class);
-        tasks::enter_class(class);
+        tasks::enter_class(class, tell_class);
     }
+}
+
+/// What runs here has this class from now on: that of the handle entered last, or its own.
+pub(super) fn tell_class() {
+    // An error: the thread ends.
+    let _ = STACK.try_with(|stack| stack.borrow().tell_class());
 }
 
 /// The scheduler of the runtime that this thread is in.

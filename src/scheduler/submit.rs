@@ -43,7 +43,9 @@ impl<const IS_JOB: bool> Schedule for Scheduled<IS_JOB> {
         }
     }
 
-    const BY_CLASS: bool = !IS_JOB;
+    fn is_queued_by_class(meta: &Meta) -> bool {
+        !IS_JOB && !scheduler_of(meta).is_closed_by_fork()
+    }
 
     fn spawned_with_class(meta: &Meta) {
         if !IS_JOB {

@@ -39,8 +39,11 @@ use crate::sync::atomic::Ordering;
 /// What schedules a kind of task. Implemented by types without values: see "Why the schedule
 /// function captures nothing" in [`super`].
 pub(crate) trait Schedule: 'static {
-    /// Whether its tasks are queued by their class.
-    const BY_CLASS: bool = false;
+    /// Whether this task, which is about to be spawned, is queued by its class. Not in a child made by
+    /// `fork`, where the locks of its runtime may be held for ever.
+    fn is_queued_by_class(_: &Meta) -> bool {
+        false
+    }
 
     /// Called when the task becomes runnable.
     fn schedule(runnable: Runnable, info: ScheduleInfo);

@@ -98,6 +98,9 @@ struct Current {
     /// Tag of the task that [`Current::class`] is of; zero: it is of the thread, outside of tasks. If
     /// another one runs here, the class is out of date.
     class_of: Cell<u64>,
+    /// Set by [`enter_class`], and taken by [`Purpose::poll_within`]: says the class of what runs here
+    /// anew.
+    entered: Cell<Option<fn()>>,
     /// The last task with a class that this thread has spawned, and its word then.
     spawned: Cell<(u64, u32)>,
 }
@@ -127,6 +130,7 @@ std::thread_local! {
             ids: Cell::new((0, 0)),
             class: Cell::new(0),
             class_of: Cell::new(0),
+            entered: Cell::new(None),
             spawned: Cell::new((0, 0)),
         }
     };
@@ -174,9 +178,20 @@ impl Purpose {
     /// For a poll that may be in the middle of another one: keeps what that one knows.
     #[inline(never)]
     fn poll_within(self, runnable: Runnable) -> Polled {
-        let outer = CURRENT.with(|current| (current.class.get(), current.class_of.get()));
+        let (outer, before) = CURRENT.with(|current| {
+            let outer = (current.class.get(), current.class_of.get());
+            (outer, current.entered.take())
+        });
         let polled = self.poll_here(runnable);
-        set_class(outer);
+        match CURRENT.with(|current| current.entered.get()) {
+            // The poll has entered or left a handle, which may be the outer one's. Whoever is around
+            // that one finds this, too.
+            Some(tell_class) => tell_class(),
+            None => {
+                CURRENT.with(|current| current.entered.set(before));
+                set_class(outer);
+            }
+        }
         polled
     }
 
@@ -256,7 +271,7 @@ pub(crate) fn class_here() -> u32 {
         set_class((0, 0));
     } else if class() & OWN != 0 {
         // A poll of a task that has become normal does not come to `begin_class`.
-        enter_class(None);
+        begin_class(own_word());
     }
     class()
 }
@@ -270,15 +285,27 @@ pub(super) fn begin_class(word: u32) {
     set_class((bits, current_tag().unwrap_or(0)));
 }
 
-/// From now on this is the class of what runs here. `None`: its own; a thread has none.
-pub(crate) fn enter_class(class: Option<Priority>) {
-    match class {
-        Some(class) => set_class((Class::of(class).bits(), current_tag().unwrap_or(0))),
-        None => {
-            let own = with_meta(|meta| meta.registration.load(Ordering::Relaxed));
-            begin_class(own.unwrap_or(0));
+/// The word of the task that runs here; zero outside of tasks.
+fn own_word() -> u32 {
+    with_meta(|meta| meta.registration.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// A handle was entered or left: from now on this is the class of what runs here. `None`: its own; a
+/// thread has none. `tell_class` says that anew when the poll is over that runs here.
+pub(crate) fn enter_class(class: Option<Priority>, tell_class: fn()) {
+    CURRENT.with(|current| current.entered.set(Some(tell_class)));
+    let own = own_word();
+    let bits = match class {
+        None => return begin_class(own),
+        // Not zero, so that what is awaited is lifted to the class of the task.
+        Some(Priority::Normal) if own & registration::CLASS != 0 => Lift {
+            own: Priority::Normal,
+            to: Priority::Interactive,
         }
-    }
+        .bits(),
+        Some(class) => Class::of(class).bits(),
+    };
+    set_class((bits, current_tag().unwrap_or(0)));
 }
 
 /// While it exists, what this thread spawns has a class.

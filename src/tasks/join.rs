@@ -341,7 +341,8 @@ struct Inner {
 
 enum Kind {
     Cancelled,
-    /// The task never began, because of this error.
+    /// Because of this error: the task never began, as no thread could be created for it, or it could
+    /// not wait, as its runtime had no room for one more task that does.
     Refused(io::Error),
     /// The lock makes the payload `Sync`; no two threads ever contend for it.
     Panic(Mutex<Box<dyn Any + Send>>),
@@ -372,9 +373,9 @@ impl JoinError {
         }))
     }
 
-    /// Whether the task was cancelled: it was aborted, or its runtime shut down, or it never began
-    /// because no thread could be created for it. In the last case
-    /// [`source`](std::error::Error::source) says why.
+    /// Whether the task was cancelled: it was aborted, or its runtime shut down, or it could not go
+    /// on, as no thread could be created for it, or as its runtime had no room for one more task that
+    /// waits. In the last two cases [`source`](std::error::Error::source) says why.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
@@ -435,7 +436,7 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.0.kind, self.message()) {
             (Kind::Cancelled, _) => write!(f, "task {} was cancelled", self.0.id),
-            (Kind::Refused(error), _) => write!(f, "task {} could not begin: {error}", self.0.id),
+            (Kind::Refused(error), _) => write!(f, "task {} could not go on: {error}", self.0.id),
             (Kind::Panic(_), Some(message)) => {
                 write!(f, "task {} panicked with message {message:?}", self.0.id)
             }

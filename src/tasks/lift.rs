@@ -33,6 +33,7 @@
 //! | waits | the wake of step 3 makes it runnable |
 //! | is queued, and has waited before | the wake of step 3 changes nothing. The poll to come reads the class, as the wake orders step 3 before it |
 //! | is polled, and has waited before | the wake marks it runnable: it is polled again after this poll |
+//! | waits in a `block_on` of its own | the wake of step 3 marks it; the `block_on` is woken, too, and polls its future: see [`super::nested`] |
 //! | is queued or polled for the first time | there is no key. Step 4 is an exchange of the same word, and comes after: it sees the class, and B polls once more, unless this poll began with the class |
 //!
 //! If step 4 came before the exchange of step 1, that would have seen the key. So one of the two sees
@@ -59,7 +60,7 @@ use std::task::Waker;
 use super::class::{Class, Lift, NO_LIFT, Priority};
 use super::layout::meta_of;
 use super::registry::Entry;
-use super::{Meta, current, registration};
+use super::{Meta, current, nested, registration};
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 use Priority::Background;
@@ -137,6 +138,7 @@ pub(super) fn tell(changed: Option<Changed>, meta: &Meta) {
         if let Some(entry) = Entry::in_word(meta, seen) {
             entry.wake();
         }
+        nested::wake(meta.tag());
     }
 }
 

@@ -45,6 +45,7 @@ mod layout;
 pub(crate) mod leaves;
 pub(crate) mod lift;
 mod member;
+pub(crate) mod nested;
 pub(crate) mod observe;
 mod outcome;
 pub(crate) mod priority;
@@ -77,7 +78,12 @@ pub use yield_now::{YieldNow, yield_now};
 /// Takes every lock that the tasks of all runtimes share, for a fork. No other lock is taken under
 /// them.
 pub(crate) fn hold() -> impl Sized + 'static {
-    (registry::hold(), spawn_site::hold(), control::hold())
+    (
+        registry::hold(),
+        spawn_site::hold(),
+        control::hold(),
+        nested::hold(),
+    )
 }
 
 use registry::Registry;

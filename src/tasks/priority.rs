@@ -61,7 +61,7 @@ pub(super) fn inherit<H: Schedule>(runnable: Runnable) -> Runnable {
     if word != 0 {
         // Relaxed: the task is published later, by a push or with its handle.
         meta.registration.fetch_or(word, Ordering::Relaxed);
-        if lift.own == Priority::Background && H::BY_CLASS {
+        if lift.own == Priority::Background && H::is_queued_by_class(meta) {
             register_queued(&runnable);
         }
         H::spawned_with_class(meta);

@@ -1,7 +1,7 @@
 //! The live tasks of one runtime or local set, so that shutdown can end them all.
 //!
-//! A task is added when it returns `Pending` for the first time, and removed when its future is
-//! dropped. The registry keeps the task's waker. Shutdown and abort only have to wake the task; it
+//! A task is added when it returns `Pending` for the first time, or when it comes into the queue of
+//! the background tasks, and removed when its future is dropped. The registry keeps the task's waker. Shutdown and abort only have to wake the task; it
 //! then ends itself on its own executor.
 //!
 //! # Closing
@@ -74,13 +74,14 @@ pub(crate) struct Registry {
     owner: AtomicU32,
     /// Who asks the tasks where they wait: see [`super::capture`].
     collector: Mutex<Option<Arc<Collector>>>,
-    /// Who is told when a task's class has changed: see [`Schedule::reclassed`]. Written when the
-    /// registry is leased and released; read by who changes a class.
-    reclassed: AtomicCell<Option<Reclassed>>,
     /// There is one. Written under the lock of `collector`; read without it, so that polls that are
     /// recorded share no lock. Relaxed: who has to see it acquires what `Member::want_stack` has
     /// released, see [`super::capture`].
     is_collecting: AtomicBool,
+    /// Who is told when a task's class has changed: see [`Schedule::reclassed`]. Written when the
+    /// registry is leased and released; read by who changes the class of a task that exists, so never
+    /// beside a write. An atomic cell, as there is no atomic pointer to a function.
+    reclassed: AtomicCell<Option<Reclassed>>,
     /// Polls of its tasks that a dump has caused. Relaxed: a figure.
     captured: AtomicU64,
     /// What is recorded of the tasks' wakers. Made when it is wanted for the first time.
@@ -394,6 +395,10 @@ impl Registry {
     }
 }
 
+/// The last key fits.
+const _: () =
+    assert!(Shard::SLOTS << SHARD_BITS | (SHARDS - 1) <= super::registration::KEY as usize);
+
 impl Shard {
     const EMPTY: Shard = Shard {
         closed: false,
@@ -410,7 +415,7 @@ impl Shard {
     const SLOTS: usize = (super::registration::KEY >> SHARD_BITS) as usize;
     /// So few that a test can fill them.
     #[cfg(test)]
-    pub(super) const SLOTS: usize = 1 << 14;
+    const SLOTS: usize = 1 << 14;
 
     fn has_room(&self) -> bool {
         self.free != 0 || self.slots.len() < Self::SLOTS

@@ -35,7 +35,9 @@ std::thread_local! {
 struct ByHand;
 
 impl Schedule for ByHand {
-    const BY_CLASS: bool = true;
+    fn is_queued_by_class(_: &Meta) -> bool {
+        true
+    }
 
     fn spawned_with_class(meta: &Meta) {
         SPAWNED_WITH_CLASS.with_borrow_mut(|spawned| {
@@ -315,7 +317,7 @@ fn errors_say_what_they_are() {
     assert!(
         refused()
             .to_string()
-            .starts_with("task 5 could not begin: ")
+            .starts_with("task 5 could not go on: ")
     );
     let told = std::io::Error::from(refused());
     assert_eq!(told.kind(), std::io::ErrorKind::OutOfMemory);

@@ -25,6 +25,7 @@ mod background;
 mod block_on;
 mod blocking;
 mod join_set;
+mod nested_classes;
 mod priorities;
 mod tasks;
 #[cfg(feature = "time")]

@@ -4,6 +4,8 @@ use super::Registry;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::tasks::collector::Collector;
+#[cfg(doc)]
+use crate::tasks::registry::Member;
 
 impl Registry {
     /// Who asks the tasks where they wait. Never missed by who has taken the flag of a task from

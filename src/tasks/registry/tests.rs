@@ -2,6 +2,11 @@
 
 use super::*;
 
+impl Registry {
+    /// How many tasks can be registered.
+    pub(in crate::tasks) const ROOM: usize = SHARDS * Shard::SLOTS;
+}
+
 #[test]
 fn a_slot_takes_16_bytes() {
     assert_eq!(std::mem::size_of::<Slot>(), 16);

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::tasks::class::Class;
-use crate::tasks::registry::SHARDS;
 
 use Priority::{Background, Interactive, Normal};
 
@@ -467,8 +466,7 @@ fn a_circle_is_lifted_once() {
 #[test]
 fn a_task_that_finds_no_room_to_wait_ends_and_says_so() {
     let registry = lease();
-    let all = SHARDS * 16_384;
-    let keys: Vec<_> = (0..all)
+    let keys: Vec<_> = (0..Registry::ROOM)
         .map(|_| registry.insert(Waker::noop()).unwrap())
         .collect();
     let (runnable, handle) = by_hand(registry, pending::<()>());
