@@ -206,11 +206,32 @@ fn tasks_of_a_queue_have_the_class_of_their_spawner() {
     });
 }
 
-/// A task that waits for ever and counts its polls.
-fn waits(polls: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + use<> {
+/// The class of a task in each of its polls.
+#[derive(Clone, Default)]
+struct Polls(Arc<Mutex<Vec<Priority>>>);
+
+impl Polls {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    fn note(&self) {
+        self.0.lock().unwrap().push(task::priority());
+    }
+
+    #[track_caller]
+    fn wait_for_last(&self, class: Priority) {
+        wait_until(&format!("a poll that is {class:?}"), || {
+            self.0.lock().unwrap().last() == Some(&class)
+        });
+    }
+}
+
+/// A task that waits for ever.
+fn waits(polls: &Polls) -> impl Future<Output = ()> + Send + use<> {
     let polls = polls.clone();
     poll_fn(move |_| {
-        polls.fetch_add(1, Ordering::SeqCst);
+        polls.note();
         Poll::Pending
     })
 }
@@ -219,22 +240,20 @@ fn waits(polls: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + use<> {
 fn awaiting_a_handle_lifts_a_chain_and_its_drop_lets_it_fall() {
     on_runtimes(|runtime| {
         let handle = runtime.handle().clone();
-        let (c_polls, b_polls) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (c_polls, b_polls) = (Polls::default(), Polls::default());
         let c = handle.with_priority(Background).spawn(waits(&c_polls));
         let c_id = c.id();
         let mut c = c;
         let counted = b_polls.clone();
         let b = runtime.spawn(poll_fn(move |cx| {
-            counted.fetch_add(1, Ordering::SeqCst);
+            counted.note();
             Pin::new(&mut c).poll(cx)
         }));
         let b_id = b.id();
         // By B alone.
         wait_for_class(&handle, c_id, (Background, Normal));
-        wait_until("both wait", || {
-            b_polls.load(Ordering::SeqCst) == 1 && c_polls.load(Ordering::SeqCst) >= 1
-        });
-        let before = c_polls.load(Ordering::SeqCst);
+        c_polls.wait_for_last(Normal);
+        b_polls.wait_for_last(Normal);
         let (let_go, gone) = async_channel::bounded::<()>(1);
         let a = handle.with_priority(Interactive).spawn(async move {
             let mut b = Some(b);
@@ -251,9 +270,8 @@ fn awaiting_a_handle_lifts_a_chain_and_its_drop_lets_it_fall() {
         });
         wait_for_class(&handle, b_id, (Normal, Interactive));
         wait_for_class(&handle, c_id, (Background, Interactive));
-        wait_until("both were polled once more", || {
-            b_polls.load(Ordering::SeqCst) == 2 && c_polls.load(Ordering::SeqCst) == before + 1
-        });
+        b_polls.wait_for_last(Interactive);
+        c_polls.wait_for_last(Interactive);
         block_on(let_go.send(())).unwrap();
         block_on(a).unwrap();
         wait_for_class(&handle, b_id, (Normal, Normal));
@@ -262,7 +280,7 @@ fn awaiting_a_handle_lifts_a_chain_and_its_drop_lets_it_fall() {
             text.contains(", background, lifted to interactive: waiting"),
             "{text}"
         );
-        assert_eq!(b_polls.load(Ordering::SeqCst), 2, "a fall wakes nobody");
+        assert_eq!(b_polls.count(), 2, "a fall wakes nobody");
     });
 }
 
@@ -278,12 +296,12 @@ fn a_thread_that_waits_lifts_nothing() {
     });
 }
 
-/// The tasks wait, lie in a queue, or are spawned when the set is lifted already.
+/// The tasks wait, or are spawned when the set is lifted already. Those in a queue: see `background.rs`.
 #[test]
 fn awaiting_a_set_lifts_its_tasks_once_for_each_level() {
     on_runtimes(|runtime| {
         let handle = runtime.handle().clone();
-        let polls = Arc::<AtomicUsize>::default();
+        let polls: [Polls; 5] = Default::default();
         let counted = polls.clone();
         let (ids, told) = mpsc::channel();
         let (more, asked) = async_channel::bounded::<()>(1);
@@ -291,11 +309,11 @@ fn awaiting_a_set_lifts_its_tasks_once_for_each_level() {
             let mut set = JoinSet::new();
             let guard = Handle::current().with_priority(Background);
             let entered = guard.enter();
-            for _ in 0..3 {
-                ids.send(set.spawn(waits(&counted)).id()).unwrap();
+            for polls in &counted[..3] {
+                ids.send(set.spawn(waits(polls)).id()).unwrap();
             }
             drop(entered);
-            let by_hand = set.spawn(waits(&counted));
+            let by_hand = set.spawn(waits(&counted[3]));
             by_hand.set_priority(Background);
             ids.send(by_hand.id()).unwrap();
             let mut asked = std::pin::pin!(asked.recv());
@@ -304,28 +322,34 @@ fn awaiting_a_set_lifts_its_tasks_once_for_each_level() {
                 asked.as_mut().poll(cx).map(drop)
             })
             .await;
-            ids.send(set.spawn(waits(&counted)).id()).unwrap();
+            ids.send(set.spawn(waits(&counted[4])).id()).unwrap();
             set.join_next().await
         });
         let first: Vec<_> = (0..4).map(|_| told.recv().unwrap()).collect();
         for &id in &first {
             wait_for_class(&handle, id, (Background, Normal));
         }
-        wait_until("all wait", || polls.load(Ordering::SeqCst) >= 4);
+        let [first_polls @ .., later_polls] = &polls;
+        for polls in first_polls {
+            polls.wait_for_last(Normal);
+        }
         owner.set_priority(Interactive);
         for &id in &first {
             wait_for_class(&handle, id, (Background, Interactive));
         }
-        let before = polls.load(Ordering::SeqCst);
+        for polls in first_polls {
+            polls.wait_for_last(Interactive);
+        }
         block_on(more.send(())).unwrap();
         let later = told.recv().unwrap();
         wait_for_class(&handle, later, (Interactive, Interactive));
-        wait_until("it waits", || polls.load(Ordering::SeqCst) == before + 1);
+        later_polls.wait_for_last(Interactive);
         owner.abort();
         assert!(block_on(owner).unwrap_err().is_cancelled());
         wait_until("all have ended", || {
             runtime.metrics().num_alive_tasks() == 0
         });
+        assert_eq!(later_polls.count(), 1, "it began with the level");
     });
 }
 
