@@ -1,8 +1,8 @@
 //! Which tasks are there, and what are they doing?
 //!
-//! A task that has waited is in the registry; one that is being polled is named by the processor or
-//! thread that polls it. One that has been spawned and was never polled lies in a queue, where
-//! nobody can look: such tasks are counted. While [details](super::details) are on, all are known.
+//! A task that has waited is in the registry, and so is a background task from its spawn on; one
+//! that is being polled is named by the processor or thread that polls it. Another one that has been
+//! spawned and was never polled lies in a queue, where nobody can look: such tasks are counted. While [details](super::details) are on, all are known.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

@@ -19,7 +19,8 @@ impl TaskDump {
         &self.tasks
     }
 
-    /// How many more there are, about which nothing is known: spawned and never polled, unless
+    /// How many more there are, about which nothing is known: spawned and never polled. Background
+    /// tasks are known, and all are while
     /// [`Builder::task_details`](crate::Builder::task_details) is on.
     pub fn num_unlisted(&self) -> usize {
         (self.alive as usize).saturating_sub(self.tasks.len())

@@ -19,8 +19,8 @@ pub enum TaskState {
     Blocked,
     /// It is being polled, or its job runs.
     Running,
-    /// It was woken and lies in a queue. Of tasks that were never polled known only while
-    /// [`Builder::task_details`](crate::Builder::task_details) is on.
+    /// It was spawned or woken and lies in a queue. Of tasks that were never polled known only of
+    /// background tasks, and while [`Builder::task_details`](crate::Builder::task_details) is on.
     Queued,
     /// It waits to be woken.
     Waiting,
@@ -37,7 +37,7 @@ pub struct TaskInfo {
     pub(super) detail: Option<Detail>,
     pub(super) now: Instant,
     pub(super) has_no_waker: bool,
-    /// It has waited, and could be asked where.
+    /// It has waited, and could be asked where; or it is a background task.
     pub(super) is_registered: bool,
     pub(super) class: Option<Class>,
     pub(super) future: Option<&'static str>,
@@ -104,7 +104,8 @@ impl TaskInfo {
         self.class.map(|class| class.own)
     }
 
-    /// `, background, lifted to interactive`; nothing for a normal task.
+    /// `, background, lifted to interactive`; nothing for a normal task, and for one whose class is not
+    /// known.
     pub(super) fn class_text(&self) -> ClassText {
         ClassText(self.class.unwrap_or_default())
     }

@@ -99,10 +99,10 @@ pub(super) fn hold() {}
 
 #[cfg(feature = "tokio-compat")]
 fn tokio_of_process() -> io::Result<tokio::runtime::Handle> {
-    use crate::observe::{CpusReader, CpusSource};
     use tokio::runtime::Builder;
 
     use crate::machine::{affinity, pinned};
+    use crate::observe::{CpusReader, CpusSource};
 
     if let Some(runtime) = PROCESS.get() {
         return Ok(runtime.handle().clone());

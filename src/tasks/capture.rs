@@ -22,9 +22,9 @@
 //!    ([`Collector::wait`]), so that the queues stay short for others. At its deadline it takes the
 //!    collector out of the registry. A flag that remains is cleared by the next poll, which then has
 //!    nobody to answer, unless the next asker has come meanwhile. The next asker may call
-//!    `want_stack` during that poll, and [`end`] clears that flag, too. So a poll that was captured answers whoever
-//!    asks when it ends; after one that was not, the flag is set again, for the poll that the asker's
-//!    wake causes.
+//!    `want_stack` during that poll, and [`end`] clears that flag, too. So a poll that was captured
+//!    answers whoever asks when it ends; after one that was not, the flag is set again, for the poll
+//!    that the asker's wake causes.
 //!
 //! The flag is one of those that a poll tests together, so a task that is not asked pays nothing.
 //! A poll that is recorded has the flag, too, and only looks whether there is a collector at all

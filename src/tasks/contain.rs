@@ -6,9 +6,9 @@
 //!    "cancelled".
 //! 2. Otherwise poll the future inside `catch_unwind`. If it returns `Ready` or panics: drop it,
 //!    again inside `catch_unwind`, and complete. The future is dropped before the handle resolves.
-//! 3. If it returns `Pending` for the first time: [`register`] the task. If the runtime is closed,
-//!    or an abort arrived during the poll, nothing would wake the task later, so end it as in step
-//!    1.
+//! 3. If it returns `Pending` for the first time: [`register`] the task, unless it is a background
+//!    task, which was registered when it was queued. If the runtime is closed, or an abort arrived
+//!    during the poll, nothing would wake the task later, so end it as in step 1.
 //!
 //! `register` and a handle's `abort` both change `Meta::registration` with a read-modify-write, so
 //! the later of the two sees the earlier one. If `register` is later, it sees the abort bit and

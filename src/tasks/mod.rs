@@ -9,7 +9,7 @@
 //! * **Registration** ([`registry`]): a task that returns `Pending` for the first time puts its
 //!   waker into the registry of its runtime, so that shutdown and `abort` can reach it. A task that
 //!   finishes at its first poll never touches the registry. It was always in a queue, and shutdown
-//!   drains the queues.
+//!   drains the queues. Background tasks are registered before they are queued: see [`priority`].
 //! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one.
 //!   A runnable that is dropped ends its task in the same way.
 //!
@@ -141,8 +141,8 @@ pub(crate) struct Meta {
     high: u32,
     /// Flags and registry key, see [`registration`]. Written by the task's own polls (`register`,
     /// `leave`, `Contained::end`, `abort_current`, `capture::poll_recorded`, `capture::end`), by who
-    /// spawns it (`priority::inherit`), by its handles and its set (`abort`, `controlled`,
-    /// `lift::change`) and by who asks where it waits (`Member::want_stack`); read by all of them, and
+    /// spawns it (`priority::inherit`) or queues it (`register_queued`), by its handles and its set
+    /// (`lift::abort`, `JoinHandle::control`, `lift::exchange`) and by who asks where it waits (`Member::want_stack`); read by all of them, and
     /// by who looks at it (`Registered::look`, `Meta::class`).
     registration: AtomicU32,
 }
@@ -163,11 +163,12 @@ const ID_BITS: u32 = 64 - SPAWN_SITE_BITS;
 /// `Contained::end`. It may overwrite a bit that a handle has set meanwhile, but that handle saw
 /// [`FINISHED`](registration::FINISHED), which `leave` had set, and relies on no other bit.
 pub(crate) mod registration {
-    /// The task was asked to stop. Set by its handles, and by the task's poll for its group
-    /// (`abort_current`). Read at the start of each poll and by `register`.
+    /// The task was asked to stop. Set by its handles and its group (`lift::abort`), and by the task's
+    /// poll for its group (`abort_current`). Read at the start of each poll, by `enter_registry`, and
+    /// by who queues it ([`Meta::polled_as`](super::Meta::polled_as)).
     pub(crate) const ABORTED: u32 = 1 << 31;
     /// A [`super::control::Control`] exists for this task. Set at its creation (`create_named`) or
-    /// by `JoinHandle::controlled`; remains until the task has finished.
+    /// by `JoinHandle::control`; remains until the task has finished.
     pub(crate) const CONTROLLED: u32 = 1 << 30;
     /// The future has been dropped. Set by `leave`, which clears all other bits; never cleared.
     pub(crate) const FINISHED: u32 = 1 << 29;
@@ -181,8 +182,9 @@ pub(crate) mod registration {
     /// poll, with the flags.
     pub(crate) const CLASS: u32 = 0b111 << CLASS_SHIFT;
     pub(crate) const CLASS_SHIFT: u32 = 25;
-    /// The task's key in the registry of its runtime; 0 while the task has never been pending. Set
-    /// by `register`, or by `priority::inherit`. 33,554,424 tasks of a runtime can wait at once.
+    /// The task's key in the registry of its runtime; 0 while the task is not registered. Set by
+    /// `register::enter_registry`: when the task is pending for the first time, or comes into the
+    /// queue of the background tasks. 33,554,424 tasks of a runtime can be registered at once.
     pub(crate) const KEY: u32 = (1 << CLASS_SHIFT) - 1;
     /// The whole word once the end of the task has been counted, too. Stored last, by
     /// `Contained::end`; read by `AbortHandle::is_finished`. [`FINISHED`] alone means that the

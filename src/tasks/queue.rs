@@ -331,6 +331,19 @@ fn schedule_with<S: Fn(Runnable)>(
     })
 }
 
+/// For [`create_queued`] and [`create_local`].
+macro_rules! create_with {
+    ($spawn:ident, $kind:expr, $future:expr, $bytes:expr, $registry:expr, $schedule:expr) => {{
+        let meta = Meta::new(Id::next(), spawn_site_of($registry), 0);
+        let future = observed($future, $kind, $bytes, Some(meta.id()), None);
+        let (runnable, task) = Builder::new().metadata(meta).$spawn(
+            move |_| Contained::<Observed<F>, Queued>::new(future),
+            schedule_with($schedule),
+        );
+        (classed::<Queued>(runnable), JoinHandle::new(task))
+    }};
+}
+
 /// A task that any thread may poll, and that `schedule` queues.
 #[track_caller]
 fn create_queued<F, S>(
@@ -344,13 +357,7 @@ where
     F::Output: Send + 'static,
     S: Fn(Runnable) + Send + Sync + 'static,
 {
-    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
-    let future = observed(future, Kind::Task, bytes, Some(meta.id()), None);
-    let (runnable, task) = Builder::new().metadata(meta).spawn(
-        move |_| Contained::<Observed<F>, Queued>::new(future),
-        schedule_with(schedule),
-    );
-    (classed::<Queued>(runnable), JoinHandle::new(task))
+    create_with!(spawn, Kind::Task, future, bytes, registry, schedule)
 }
 
 /// A task that must be polled and dropped on the thread that creates it, and that `schedule`
@@ -367,13 +374,7 @@ where
     F::Output: 'static,
     S: Fn(Runnable) + Send + Sync + 'static,
 {
-    let meta = Meta::new(Id::next(), spawn_site_of(registry), 0);
-    let future = observed(future, Kind::Local, bytes, Some(meta.id()), None);
-    let (runnable, task) = Builder::new().metadata(meta).spawn_local(
-        move |_| Contained::<Observed<F>, Queued>::new(future),
-        schedule_with(schedule),
-    );
-    (classed::<Queued>(runnable), JoinHandle::new(task))
+    create_with!(spawn_local, Kind::Local, future, bytes, registry, schedule)
 }
 
 pin_project! {

@@ -118,7 +118,7 @@ impl Registered {
     }
 
     pub(super) fn look(waker: &Waker) -> Registered {
-        // Acquire: pairs with the AcqRel exchange by which `JoinHandle::controlled` sets CONTROLLED,
+        // Acquire: pairs with the AcqRel exchange by which `JoinHandle::control` sets CONTROLLED,
         // so `state_of` counts the control's waker. A control attached after the load only adds a
         // reference.
         let registration = meta_of(waker).registration.load(Ordering::Acquire);
