@@ -1,7 +1,7 @@
 //! How a task keeps its class and the one that it is lifted to.
 //!
 //! Both are in three bits of the word `Meta::registration`, so that a task costs no memory for
-//! them, and zero means [`Normal`](Priority::Normal), not lifted: nearly all tasks.
+//! them, and zero means [`Normal`], not lifted: nearly all tasks.
 
 use super::{Meta, registration};
 use crate::sync::atomic::Ordering;

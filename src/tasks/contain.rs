@@ -6,7 +6,7 @@
 //!    "cancelled".
 //! 2. Otherwise poll the future inside `catch_unwind`. If it returns `Ready` or panics: drop it,
 //!    again inside `catch_unwind`, and complete. The future is dropped before the handle resolves.
-//! 3. If it returns `Pending` for the first time: [`register`] the task, unless it is a background
+//! 3. If it returns `Pending` for the first time: [`fn@register`] the task, unless it is a background
 //!    task, which was registered when it was queued. If the runtime is closed, or an abort arrived
 //!    during the poll, nothing would wake the task later, so end it as in step 1.
 //!
@@ -427,7 +427,7 @@ fn register_first(meta: &Meta, waker: &Waker, begun: u32) -> bool {
     }
 }
 
-/// Undoes [`register`] after the future was dropped. Returns the task's control, if it has one: the
+/// Undoes [`fn@register`] after the future was dropped. Returns the task's control, if it has one: the
 /// caller must call its `finish`.
 #[inline]
 fn leave(meta: &Meta) -> Option<Arc<Control>> {

@@ -92,7 +92,7 @@ struct Current {
     purpose: Cell<Purpose>,
     /// Ids that this thread may hand out: the next one, and the end of its block.
     ids: Cell<(u64, u64)>,
-    /// The class bits of what runs here, with [`BEGINS_LIFTED`] or [`OWN`]: see [`super::priority`].
+    /// The class bits of what runs here, with [`BEGINS_LIFTED`] or [`OWN`]: see [`mod@super::priority`].
     /// Zero, or out of date, in a normal task.
     class: Cell<u32>,
     /// Tag of the task that [`Current::class`] is of; zero: it is of the thread, outside of tasks. If

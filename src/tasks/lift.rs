@@ -13,17 +13,19 @@
 //! # Protocol
 //!
 //! A is interactive and awaits B; B awaits C; both are normal. Each class is in the word
-//! `Meta::registration` of its task, and changes by an exchange ([`change`]).
+//! `Meta::registration` of its task, and changes by an exchange ([`exchange`]).
 //!
 //! 1. `JoinHandle::poll` finds B unfinished, in a poll of A. If the bits of B, or those of what runs
 //!    here ([`current::class`]), are not zero, it calls [`awaited`]. This reads the class of A from
 //!    A's word, as A may have been lifted since its poll began, and exchanges the bits of B.
-//! 2. If that has changed the class of B, the scheduler is told ([`Schedule::reclassed`]): if B lies
-//!    in the queue of the background tasks, it moves.
+//! 2. If that has changed the class of B, the scheduler is told
+//!    ([`Schedule::reclassed`](super::Schedule::reclassed)): if B lies in the queue of the background
+//!    tasks, it moves.
 //! 3. If B's class has risen, B is woken by its entry in the registry, whose key the exchange has
-//!    read beside the class. B polls the handle of C again, and lifts it by step 1.
+//!    read beside the class. B polls the handle of C again, and lifts it by step 1. A `block_on` that
+//!    B waits in is woken, too ([`super::nested`]).
 //! 4. B's own steps are the other side. It reads its class in step 1 for C. When it waits for the
-//!    first time, it sets its key (`register_first`), also by an exchange, and reads the class
+//!    first time, it sets its key (`enter_registry`), also by an exchange, and reads the class
 //!    beside it. If that is higher than when this poll began, B wakes itself ([`waits_first`]).
 //!
 //! B may be anywhere when it is lifted:
@@ -33,7 +35,7 @@
 //! | waits | the wake of step 3 makes it runnable |
 //! | is queued, and has waited before | the wake of step 3 changes nothing. The poll to come reads the class, as the wake orders step 3 before it |
 //! | is polled, and has waited before | the wake marks it runnable: it is polled again after this poll |
-//! | waits in a `block_on` of its own | the wake of step 3 marks it; the `block_on` is woken, too, and polls its future: see [`super::nested`] |
+//! | waits in a `block_on` of its own | the wake of its `block_on` has the handle of C polled |
 //! | is queued or polled for the first time | there is no key. Step 4 is an exchange of the same word, and comes after: it sees the class, and B polls once more, unless this poll began with the class |
 //!
 //! If step 4 came before the exchange of step 1, that would have seen the key. So one of the two sees
@@ -112,7 +114,7 @@ fn exchange(meta: &Meta, to: impl Fn(Lift) -> Lift) -> Option<Changed> {
         if word == seen {
             return None;
         }
-        // AcqRel: pairs with the exchange of the key in `register_first`, after which the entry is
+        // AcqRel: pairs with the exchange of the key in `enter_registry`, after which the entry is
         // in the registry; and with that of the next change.
         match (meta.registration).compare_exchange(seen, word, Ordering::AcqRel, Ordering::Relaxed)
         {

@@ -9,7 +9,7 @@
 //! * **Registration** ([`registry`]): a task that returns `Pending` for the first time puts its
 //!   waker into the registry of its runtime, so that shutdown and `abort` can reach it. A task that
 //!   finishes at its first poll never touches the registry. It was always in a queue, and shutdown
-//!   drains the queues. Background tasks are registered before they are queued: see [`priority`].
+//!   drains the queues. Background tasks are registered before they are queued: see [`mod@priority`].
 //! * **The current task** ([`current`]): while a thread polls or drops a task, it knows which one.
 //!   A runnable that is dropped ends its task in the same way.
 //!
@@ -142,8 +142,8 @@ pub(crate) struct Meta {
     /// Flags and registry key, see [`registration`]. Written by the task's own polls (`register`,
     /// `leave`, `Contained::end`, `abort_current`, `capture::poll_recorded`, `capture::end`), by who
     /// spawns it (`priority::inherit`) or queues it (`register_queued`), by its handles and its set
-    /// (`lift::abort`, `JoinHandle::control`, `lift::exchange`) and by who asks where it waits (`Member::want_stack`); read by all of them, and
-    /// by who looks at it (`Registered::look`, `Meta::class`).
+    /// (`lift::abort`, `JoinHandle::control`, `lift::exchange`) and by who asks where it waits
+    /// (`Member::want_stack`); read by all of them, and by who looks at it (`Registered::look`, `Meta::class`).
     registration: AtomicU32,
 }
 
@@ -177,7 +177,7 @@ pub(crate) mod registration {
     pub(crate) const STACK_WANTED: u32 = 1 << 28;
     /// The flags above: what each poll looks for.
     pub(crate) const FLAGS: u32 = ABORTED | CONTROLLED | FINISHED | STACK_WANTED;
-    /// The task's class: see [`super::class`]. Zero for a normal task. Set at its creation;
+    /// The task's class: see [`mod@super::class`]. Zero for a normal task. Set at its creation;
     /// changed by its handles and by who awaits them ([`super::lift`]); read at the start of each
     /// poll, with the flags.
     pub(crate) const CLASS: u32 = 0b111 << CLASS_SHIFT;

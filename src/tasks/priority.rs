@@ -1,6 +1,6 @@
 //! The class of a task: its own, and the one that it is lifted to.
 //!
-//! How a task keeps them is in [`class`](super::class).
+//! How a task keeps them is in [`class`](mod@super::class).
 //!
 //! # Inheritance
 //!

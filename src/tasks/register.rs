@@ -29,7 +29,7 @@ pub(super) fn enter_registry(meta: &Meta, waker: &Waker) -> Result<(u32, bool), 
 }
 
 /// Gives a runnable whose place is in the queue of the background tasks its entry in the registry, if
-/// it has none: see [`super::priority`]. If the runtime is closed, or full, the task finds that out
+/// it has none: see [`mod@super::priority`]. If the runtime is closed, or full, the task finds that out
 /// when it waits.
 #[cold]
 pub(crate) fn register_queued(runnable: &Runnable) {

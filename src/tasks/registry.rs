@@ -1,8 +1,8 @@
 //! The live tasks of one runtime or local set, so that shutdown can end them all.
 //!
 //! A task is added when it returns `Pending` for the first time, or when it comes into the queue of
-//! the background tasks, and removed when its future is dropped. The registry keeps the task's waker. Shutdown and abort only have to wake the task; it
-//! then ends itself on its own executor.
+//! the background tasks, and removed when its future is dropped. The registry keeps the task's
+//! waker. Shutdown and abort only have to wake the task; it then ends itself on its own executor.
 //!
 //! # Closing
 //!

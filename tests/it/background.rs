@@ -197,6 +197,7 @@ fn an_abort_handle_raises_a_task_that_was_lowered_before_its_first_poll() {
 #[test]
 #[cfg(feature = "stacks")]
 fn a_dump_does_not_wait_for_the_queue() {
+    use crate::common::PATIENCE;
     use executor::runtime::TaskState;
     use std::future::pending;
 
@@ -222,8 +223,8 @@ fn a_dump_does_not_wait_for_the_queue() {
                 task.set_priority(Interactive);
             }
             let within = match raised.len() {
-                40 => Duration::from_secs(15),
-                _ => Duration::from_secs(2),
+                40 => PATIENCE * 3 / 4,
+                _ => PATIENCE / 10,
             };
             let dump = runtime.handle().dump_stacks(within);
             for task in dump.tasks() {
