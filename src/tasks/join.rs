@@ -133,7 +133,7 @@ impl<T> JoinHandle<T> {
             // a task that is being polled is not said to have no waker.
             is_attached = is_attached || attach(seen);
             // AcqRel: pairs with the load in `Registered::look`, and with the `fetch_or` of the key
-            // in `register_first`.
+            // in `enter_registry`.
             match meta.registration.compare_exchange(
                 seen,
                 seen | registration::CONTROLLED,

@@ -176,6 +176,34 @@ fn an_entered_handle_gives_its_class_until_it_is_left() {
     });
 }
 
+#[test]
+fn a_task_that_becomes_normal_spawns_normal_tasks_from_then_on() {
+    on_runtimes(|runtime| {
+        let (go_on, told) = async_channel::bounded::<()>(1);
+        let (sender, spawned) = mpsc::channel();
+        let background = runtime.handle().with_priority(Background);
+        let handle = background.spawn(async move {
+            // The second time none, so that the last one with a class that is polled is this task.
+            for spawns in [true, false, true, true] {
+                sender.send(spawns.then(|| spawn(here()))).unwrap();
+                let _ = told.recv().await;
+            }
+        });
+        let next = || {
+            let next = spawned.recv().unwrap();
+            next.map(|spawned| block_on(spawned).unwrap())
+        };
+        assert_eq!(next(), Some(Background));
+        block_on(go_on.send(())).unwrap();
+        assert_eq!(next(), None);
+        handle.set_priority(Normal);
+        for _ in 0..2 {
+            block_on(go_on.send(())).unwrap();
+            assert_eq!(next(), Some(Normal));
+        }
+    });
+}
+
 /// Tasks of a queue are polled in its order, and have a class for what they spawn.
 #[test]
 fn tasks_of_a_queue_have_the_class_of_their_spawner() {
