@@ -1,4 +1,5 @@
-//! What does it cost to look inside? Nanoseconds per poll with each instrument, beside none, in turns.
+//! What does it cost to look inside, and what do classes of tasks cost? Nanoseconds per poll with each instrument, and for tasks of each
+//! class, beside none, in turns.
 //!
 //! Run it with `cargo bench --bench instruments_on`. Medians of 15 rounds; one worker, so that a poll is all there is.
 
@@ -6,10 +7,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use executor::runtime::Builder;
-use executor::{Runtime, task, trace};
+use executor::task::Priority;
+use executor::{Handle, Runtime, task, trace};
 
 /// Polls so often.
-type Workload = fn(&Runtime, usize);
+type Workload = fn(&Runtime, &Handle, usize);
 
 const ROUNDS: usize = 15;
 const POLLS: usize = 400_000;
@@ -19,7 +21,12 @@ fn main() {
     let is_test = !std::env::args().any(|argument| argument == "--bench");
     let (rounds, polls) = if is_test { (1, 1000) } else { (ROUNDS, POLLS) };
     let builder = || Builder::new().worker_threads(1);
-    let settings: [(&str, Builder, bool); 8] = [
+    let classes = [
+        ("normal, others there", Priority::Normal),
+        ("interactive", Priority::Interactive),
+        ("background", Priority::Background),
+    ];
+    let mut settings: Vec<(&str, Builder, bool)> = vec![
         ("nothing", builder(), false),
         ("timeline", builder(), true),
         ("histograms", builder().histograms(true), false),
@@ -35,6 +42,8 @@ fn main() {
             false,
         ),
     ];
+    let instruments = settings.len();
+    settings.extend(classes.map(|(name, _)| (name, builder(), false)));
     let workloads: [Workload; 2] = [yields, wakes];
     println!(
         "{:22} {:>10} {:>10} {:>10} {:>10}",
@@ -44,13 +53,20 @@ fn main() {
     for _ in 0..rounds {
         for (index, (_, builder, records)) in settings.iter().enumerate() {
             let runtime = builder.clone().build().expect("threads");
+            let mut handle = runtime.handle().clone();
+            if let Some((_, class)) = index.checked_sub(instruments).map(|of| classes[of]) {
+                // From the first task of another class on, all go by class.
+                let first = handle.with_priority(Priority::Background).spawn(async {});
+                runtime.block_on(first).expect("it ends");
+                handle = handle.with_priority(class);
+            }
             if *records {
                 trace::start();
             }
             for (workload, run) in workloads.iter().enumerate() {
-                run(&runtime, polls / 10);
+                run(&runtime, &handle, polls / 10);
                 let begin = Instant::now();
-                run(&runtime, polls);
+                run(&runtime, &handle, polls);
                 let nanos = begin.elapsed().as_nanos() as f64 / polls as f64;
                 times[index][workload].push(nanos);
             }
@@ -73,8 +89,8 @@ fn main() {
 }
 
 /// A task that yields.
-fn yields(runtime: &Runtime, polls: usize) {
-    let task = runtime.spawn(async move {
+fn yields(runtime: &Runtime, handle: &Handle, polls: usize) {
+    let task = handle.spawn(async move {
         for _ in 1..polls {
             task::yield_now().await;
         }
@@ -83,16 +99,16 @@ fn yields(runtime: &Runtime, polls: usize) {
 }
 
 /// Two tasks that wake each other over channels: each poll is preceded by a wake from another one.
-fn wakes(runtime: &Runtime, polls: usize) {
+fn wakes(runtime: &Runtime, handle: &Handle, polls: usize) {
     let (ping, pong) = (async_channel::bounded(1), async_channel::bounded(1));
     let turns = polls / 2;
-    let one = runtime.spawn(async move {
+    let one = handle.spawn(async move {
         for _ in 0..turns {
             ping.0.send(()).await.expect("the other listens");
             pong.1.recv().await.expect("the other answers");
         }
     });
-    let two = runtime.spawn(async move {
+    let two = handle.spawn(async move {
         while ping.1.recv().await.is_ok() {
             if pong.0.send(()).await.is_err() {
                 return;
