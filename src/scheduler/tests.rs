@@ -3,7 +3,9 @@
 //! single step forgets, a little later.
 
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(feature = "time")]
+use std::time::Instant;
 
 use super::lifecycle::settings::Settings;
 use super::netpoll::Netpoll;

@@ -46,7 +46,7 @@ impl Nested {
     pub(crate) fn enter(waker: &Waker, begun: Priority) -> Option<Nested> {
         let tag = current::current_tag()?;
         waiting(tag).push((tag, waker.clone()));
-        if super::priority() > begun {
+        if current::current_class().effective > begun {
             waker.wake_by_ref();
         }
         let waker = waker.clone();
