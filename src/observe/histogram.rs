@@ -86,8 +86,10 @@ impl Recorder {
 ///     .histograms(true)
 ///     .build()?;
 /// runtime.block_on(runtime.spawn(async { std::thread::sleep(Duration::from_millis(5)) }))?;
+/// // A poll counts when it is over, which is after its task has told its result.
+/// runtime.block_on(runtime.spawn(async {}))?;
 /// let polls = runtime.metrics().poll_time_histogram().clone();
-/// assert_eq!(polls.count(), 1);
+/// assert!(polls.count() >= 1);
 /// assert!(polls.quantile(1.0) >= Duration::from_millis(5));
 /// # Ok::<(), std::io::Error>(())
 /// ```
