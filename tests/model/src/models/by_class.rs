@@ -74,8 +74,8 @@ pub(super) const CHECKS: &[Check] = &[
 
 const FORGOTTEN: &str = "is forgotten beside a free permit";
 const COUNTED: &str = "permits are counted wrongly";
-/// "more permits end than there are", or the one above, by who comes in between.
-const MORE_END: &str = "permits ";
+/// One of them, by who comes in between.
+const MORE_END: &str = "more permits end than there are|permits are counted wrongly";
 const BEHIND: &str = "stays behind";
 
 /// Workers, a monitor, submitters of all classes, and tasks that spawn others and block.

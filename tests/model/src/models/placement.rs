@@ -11,7 +11,7 @@ use crate::scheduler::{enter_blocking, this_thread};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::model("pair-resumes", || pair_resumes(None)),
-    Check::twin("pair-resumes/own-first", LOST, || {
+    Check::twin("pair-resumes/own-first", LOST_OR_STUCK, || {
         pair_resumes(Some("own-first"))
     })
     // Under loom the worker goes round in circles.
@@ -30,7 +30,8 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 const CPUS: usize = 2;
-const LOST: &str = "a core is lost or counted wrongly";
+/// In the end, or before, when somebody waits for it.
+const LOST_OR_STUCK: &str = "a core is lost or counted wrongly|deadlock! blocked tasks:";
 const ELSEWHERE: &str = "a thread is on the wrong CPUs";
 
 /// A task has run on the wrong CPUs, in this execution.
