@@ -192,7 +192,8 @@ fn the_driver_waits_for_several_timers_at_a_time_where_they_are_dense() {
 fn what_is_over_is_not_waited_for() {
     assert_eq!(until(NEVER), None);
     assert_eq!(until(due()), Some(Duration::ZERO));
-    assert_lasts_until(later(), || until(later()));
+    let tick = later();
+    assert_lasts_until(tick, || until(tick));
 }
 
 /// At the second look, if nothing was armed between the two; and what is armed is found in any case.
