@@ -33,8 +33,9 @@
 //!   wakers; a task that yields. If the worker's processor was retaken, it does not look, and
 //!   somebody is woken. Between the push and that question lies a fence, as between the retake and
 //!   the look of `Shared::pass_on`; so one of the two sees the other. If the poll lasts after such a
-//!   push, what it has pushed waits beside processors that may be idle: for the monitor's round, within
-//!   a millisecond, as its doze ends with the push (`Monitor::end_doze`: a wake per 20 ms at most).
+//!   push, the task that was pushed waits beside processors that may be idle: for the monitor's round,
+//!   within a millisecond, as the push ends the monitor's doze (`Monitor::end_doze`: a wake per 20 ms
+//!   at most).
 //! * If there is more, the worker that takes the first one wakes the next
 //!   (`Worker::wake_for_the_rest`), and so on.
 //! * If no processor is idle and nobody searches, the monitor is called for an `Interactive` task, at

@@ -35,7 +35,8 @@
 //! it. If either happens it does not doze again for [`AWAKE_TIME`].
 //!
 //! 1. The monitor publishes its `sleep_state`, fences, and looks once more: for dozing, that some
-//!    processor is idle, and that no `Interactive` task waits; for sleeping, that all is quiet. Only then it parks.
+//!    processor is idle, and that no `Interactive` task waits; for sleeping, that all is quiet. Only
+//!    then it parks.
 //! 2. A processor is taken from the idle ones (`Idle::taken`, a read-modify-write on the
 //!    counts, by its worker or by whoever hands it to that worker). Then the worker acquires it
 //!    (`Shared::acquire`), fences, reads `sleep_state`, and if it is [`DOZING`], the counts.
@@ -129,8 +130,9 @@ impl Monitor {
     }
 
     /// This thread has pushed something that another processor, which is idle, could take, and wakes
-    /// nobody for it. It has fenced since: so either it sees the monitor doze, or the monitor sees what
-    /// it has pushed.
+    /// nobody for it. Between the push and this call lies the fence of `Shared::place_by_class`, and
+    /// between the monitor's store of `sleep_state` and its look at the queue that of `Rounds::doze`: so
+    /// either this thread sees the monitor doze, or the monitor sees what this thread has pushed.
     pub(super) fn end_doze(&self) {
         if self.sleep_state.load(Ordering::Relaxed) == DOZING {
             self.wake();

@@ -139,7 +139,7 @@ fn wait_beside(runtime: &Runtime, class: Priority) -> Duration {
 #[test]
 fn who_awaits_a_background_task_does_not_wait_for_those_before_it() {
     within_patience(|| {
-        const BATCH: usize = 20_000;
+        const BATCH: usize = 100_000;
         let runtime = processors(2);
         let polled = Arc::new(AtomicUsize::new(0));
         let background = of_class(&runtime, Priority::Background);

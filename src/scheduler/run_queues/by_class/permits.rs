@@ -60,8 +60,9 @@ impl Permits {
 
     /// Step 3, by the thread of the poll. False: it has ended before.
     pub(crate) fn end(&self, permit: &AtomicU64) -> bool {
-        // Only this thread sets it, and the monitor only takes it away. So zero it stays, and most
-        // polls pay for no locked operation. Relaxed: then nothing is handed on.
+        // Only this worker sets `permit` (`mark`), and the monitor only clears it (`end_of`). So a zero
+        // stays, and most polls pay for no locked operation. Relaxed: no permit, so nothing is handed
+        // on.
         if permit.load(Ordering::Relaxed) == 0 {
             return false;
         }
