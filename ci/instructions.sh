@@ -21,6 +21,8 @@
 #
 # With another C library than recorded "all" is not compared, and with another compiler or kind of machine nothing is.
 #
+# FEATURES: for cargo, as in FEATURES="--features sim". What a feature brings may cost nothing while it is not used.
+#
 # KEEP: a folder for the profiles, with line numbers, to see where a path spends them:
 #   KEEP=/tmp/profiles ci/instructions.sh spawn_join && callgrind_annotate --inclusive=yes /tmp/profiles/spawn_join
 set -euo pipefail
@@ -62,7 +64,8 @@ done
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cargo bench --bench instructions --no-run --target-dir target/instructions "${settings[@]}" 2>"$scratch/build" ||
+# shellcheck disable=SC2086
+cargo bench --bench instructions ${FEATURES-} --no-run --target-dir target/instructions "${settings[@]}" 2>"$scratch/build" ||
     fail "does not build: $(cat "$scratch/build")"
 program=$(pwd -P)/$(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$scratch/build")
 

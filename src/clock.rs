@@ -22,9 +22,28 @@ std::thread_local! {
     static RECENT: Cell<Recent> = const { Cell::new(Recent::Off) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+pub(crate) struct Kept(Recent);
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) const fn new() -> Kept {
+        Kept(Recent::Off)
+    }
+
+    pub(crate) fn exchange(&mut self) {
+        self.0 = RECENT.replace(self.0);
+    }
+}
+
 /// Reads the clock, and keeps the reading during a poll.
 #[inline]
 pub(crate) fn now() -> Instant {
+    #[cfg(feature = "sim")]
+    if let Some(since) = crate::simulated::now() {
+        return start() + SIMULATION + since;
+    }
     let now = Instant::now();
     if !matches!(RECENT.get(), Recent::Off) {
         RECENT.set(Recent::At(now));
@@ -35,6 +54,18 @@ pub(crate) fn now() -> Instant {
 /// The time since `since`.
 pub(crate) fn elapsed(since: Instant) -> Duration {
     now().saturating_duration_since(since)
+}
+
+/// Lets so much time pass, too little to sleep.
+pub(crate) fn spin(time: Duration) {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return crate::sync::thread::sleep(time);
+    }
+    let begin = now();
+    while elapsed(begin) < time {
+        std::hint::spin_loop();
+    }
 }
 
 /// The last reading in this poll, or a fresh one if there was none. Never later than the present.
@@ -51,6 +82,10 @@ pub(crate) fn recent() -> Instant {
 pub(crate) fn forget() {
     RECENT.set(Recent::Unread);
 }
+
+/// A simulation begins so long after the start: at the beginning of a tick, whenever that is.
+#[cfg(feature = "sim")]
+const SIMULATION: Duration = Duration::from_nanos(1 << (TICK_SHIFT + 16));
 
 /// Ticks of the timer wheels have 2^14 ns, 16.384 µs.
 const TICK_SHIFT: u32 = 14;

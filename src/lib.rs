@@ -78,6 +78,7 @@
 //! | [`trace`] | timelines of what the processors did |
 //! | [`time`] | sleeps, timeouts, intervals |
 //! | [`io`], [`net`] | readiness of any descriptor; TCP, UDP and Unix sockets |
+//! | `sim` | simulations: tests whose threads, time and network are virtual (feature `sim`) |
 //! | `compat` | adapters for other libraries, by features |
 //!
 //! The module [`runtime`] also documents what you can see of a running program, the environment
@@ -101,6 +102,7 @@
 //! | `quinn-0-11` | | quinn's `Runtime` |
 //! | `hickory-0-26` | | hickory's `RuntimeProvider` |
 //! | `tracing` | | a span per task and events of its wakers, in the dialect of tokio-console |
+//! | `sim` | | `sim`: tests in virtual time, under the scheduler's choices, repeated by their seed |
 //! | `metrics` | | `RuntimeMetrics::publish` gives the figures to a recorder of the `metrics` crate |
 //!
 //! Each feature only adds, and none needs another unless it says so. A feature named with a version
@@ -130,8 +132,13 @@ pub mod net;
 mod observe;
 #[cfg(all(feature = "net", unix))]
 mod reactor;
+mod rng;
 pub mod runtime;
 mod scheduler;
+#[cfg(feature = "sim")]
+pub mod sim;
+#[cfg(feature = "sim")]
+mod simulated;
 mod stacks;
 mod stderr;
 mod sync;

@@ -233,7 +233,7 @@ pub(crate) fn in_child(held: &mut Held) {
 
 fn start_writer() {
     let builder = thread::Builder::new().name("executor-stderr".to_owned());
-    if builder.spawn(pinned::unpinned(write_all)).is_err() {
+    if thread::spawn_on_system(builder, pinned::unpinned(write_all)).is_err() {
         // The next message tries to start a writer again.
         let mut queue = QUEUE.lock();
         queue.end_writer();

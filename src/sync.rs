@@ -9,6 +9,9 @@
 //! | shuttle | `executor_shuttle` | shuttle's randomised twins |
 //! | thread sanitizer | `executor_tsan` | `std` atomics, `parking_lot` locks (the sanitizer cannot see into `std`'s) |
 //!
+//! With feature `sim` it is also decided at run time: a thread of a simulation waits, sleeps and
+//! starts others there (`threads`, `simulated_lock`), and any other thread does so as above.
+//!
 //! The cfg names belong to this crate: the usual `--cfg loom` would also switch its dependencies.
 //!
 //! [`Mutex::lock`] never reports poison. User code never runs under a lock of this crate, so a
@@ -16,10 +19,36 @@
 //! many.
 
 #[cfg(not(any(executor_loom, executor_shuttle)))]
-pub(crate) use std::{
-    sync::{Arc, OnceLock, Weak, atomic},
-    thread,
-};
+pub(crate) use std::sync::{Arc, OnceLock, Weak, atomic};
+
+#[cfg(not(any(executor_loom, executor_shuttle, feature = "sim")))]
+pub(crate) mod thread {
+    use std::io;
+    use std::time::Duration;
+
+    pub(crate) use std::thread::*;
+
+    // What differs only in a simulation.
+
+    pub(crate) fn park_in_user_code() {
+        park();
+    }
+
+    pub(crate) fn park_timeout_in_user_code(timeout: Duration) {
+        park_timeout(timeout);
+    }
+
+    pub(crate) fn spawn_on_system<T: Send + 'static>(
+        builder: Builder,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<JoinHandle<T>> {
+        builder.spawn(f)
+    }
+}
+
+#[cfg(feature = "sim")]
+#[path = "sync/threads.rs"]
+pub(crate) mod thread;
 
 #[cfg(executor_loom)]
 pub(crate) use loom::{
@@ -33,7 +62,10 @@ pub(crate) use shuttle::{
     thread,
 };
 
+#[cfg(not(feature = "sim"))]
 pub(crate) use lock::{Condvar, Mutex, MutexGuard};
+#[cfg(feature = "sim")]
+pub(crate) use simulated_lock::{Condvar, Mutex, MutexGuard};
 
 /// The same in all builds: loom and shuttle run the program in its own order, without a compiler's
 /// reorderings.
@@ -43,6 +75,10 @@ pub(crate) use std::sync::atomic::compiler_fence;
 pub(crate) use std::sync::atomic::{
     AtomicUsize as ForeignAtomicUsize, Ordering as ForeignOrdering,
 };
+
+#[cfg(feature = "sim")]
+#[path = "sync/simulated_lock.rs"]
+mod simulated_lock;
 
 #[path = "sync/counter.rs"]
 pub(crate) mod counter;

@@ -143,10 +143,7 @@ fn running_tasks(shared: &'static Shared, known: &HashMap<u64, Seen>) -> HashMap
     let mut probe = Probe::default();
     // A worker that polls nothing looks for work, for less than this, and then it parks.
     let before = at_work(shared);
-    let begin = clock::now();
-    while clock::elapsed(begin) < LONGEST_SEARCH {
-        std::hint::spin_loop();
-    }
+    clock::spin(LONGEST_SEARCH);
     for (place, (instance, now)) in at_work(shared) {
         if now.task == 0 {
             // It polls nothing.

@@ -104,6 +104,18 @@ std::thread_local! {
     static OF_WORKER: RefCell<Option<HooksHere>> = const { RefCell::new(None) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept(Option<HooksHere>);
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        OF_WORKER.with_borrow_mut(|hooks| std::mem::swap(hooks, &mut self.0));
+    }
+}
+
 /// The calling thread becomes a worker of the runtime that has these, or is none any more.
 pub(super) fn set_of_worker(hooks: Option<Arc<Hooks>>) {
     let before = OF_WORKER.try_with(|place| place.replace(hooks.map(Rc::new)));

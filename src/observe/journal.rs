@@ -27,6 +27,12 @@ std::thread_local! {
     static LAST: Cell<Option<(&'static Records, &'static Journal)>> = const { Cell::new(None) };
 }
 
+/// Another simulated thread runs from now on.
+#[cfg(feature = "sim")]
+pub(crate) fn forget_last() {
+    LAST.set(None);
+}
+
 /// What one instance of a processor has measured, written by whoever holds it. Made when it is
 /// wanted first, then kept.
 #[derive(Debug, Default)]

@@ -58,7 +58,7 @@ pub(crate) mod dump;
 pub(crate) mod futurelock;
 mod groups;
 mod histogram;
-mod hooks;
+pub(crate) mod hooks;
 mod instruments;
 pub(crate) mod journal;
 mod json;

@@ -85,7 +85,7 @@ mod imp {
         let (sender, receiver) = UnixStream::pair()?;
         sender.set_nonblocking(true)?;
         let builder = thread::Builder::new().name("executor-sigquit".to_owned());
-        builder.spawn(pinned::unpinned(move || answer(&receiver)))?;
+        thread::spawn_on_system(builder, pinned::unpinned(move || answer(&receiver)))?;
         let process = process::id();
         let send = move || {
             // A child has its parent's handler and socket.

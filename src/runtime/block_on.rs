@@ -181,6 +181,8 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
         if let Poll::Ready(output) = polled {
             return output;
         }
+        #[cfg(feature = "sim")]
+        crate::simulated::point();
         while !signal.take() {
             if !frame.run_local_tasks() && !tasks::reject_next() {
                 // In a forked child, the threads that would wake this one do not exist.

@@ -25,6 +25,26 @@ std::thread_local! {
     static STACK: RefCell<Stack> = const { RefCell::new(Stack { entries: Vec::new(), entered: 0 }) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept {
+    shared: Option<&'static Shared>,
+    entries: Vec<Entry>,
+    entered: u64,
+}
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        self.shared = SHARED.replace(self.shared);
+        STACK.with_borrow_mut(|stack| {
+            std::mem::swap(&mut stack.entries, &mut self.entries);
+            std::mem::swap(&mut stack.entered, &mut self.entered);
+        });
+    }
+}
+
 struct Stack {
     entries: Vec<Entry>,
     /// Number of entries ever made, which is the number of the next one.
@@ -130,6 +150,11 @@ pub(super) fn hold() -> impl Sized + 'static {
 ///
 /// Panics if it cannot be built: the free functions have no way to return an error.
 fn default_handle() -> &'static Handle {
+    #[cfg(feature = "sim")]
+    assert!(
+        !crate::simulated::is_here(),
+        "a simulation has no default runtime, and this thread is in none"
+    );
     DEFAULT
         .get_or_init(|| match Builder::new().build() {
             Ok(runtime) => {

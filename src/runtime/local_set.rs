@@ -35,6 +35,18 @@ std::thread_local! {
     static FRAMES: RefCell<Vec<Arc<Signalled>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept(Vec<Arc<Signalled>>);
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        FRAMES.with_borrow_mut(|frames| std::mem::swap(frames, &mut self.0));
+    }
+}
+
 /// One `block_on` on this thread's stack.
 pub(super) struct Frame {
     queue: Arc<Signalled>,

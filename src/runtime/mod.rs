@@ -83,7 +83,7 @@ pub(crate) mod context;
 mod debug;
 mod foreign;
 mod fork;
-mod local_set;
+pub(crate) mod local_set;
 mod resize;
 mod signal;
 pub(crate) mod spawn;

@@ -74,7 +74,7 @@ impl Signal {
         }
         // A wake between the last look and the park leaves the thread's token set, so it is not
         // lost.
-        thread::park();
+        thread::park_in_user_code();
     }
 
     /// Whether there was a wake that [`Signal::take`] has not taken.
@@ -91,7 +91,7 @@ impl Signal {
             }
             std::hint::spin_loop();
         }
-        thread::park_timeout(time);
+        thread::park_timeout_in_user_code(time);
         clock::elapsed(begin) >= time && !self.is_woken()
     }
 

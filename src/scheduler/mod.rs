@@ -253,7 +253,6 @@ pub(crate) mod observer;
 mod off_processor;
 pub(crate) mod placement;
 mod processor;
-mod rng;
 mod run_queues;
 mod shared;
 pub(crate) mod submit;

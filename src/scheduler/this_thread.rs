@@ -32,6 +32,29 @@ std::thread_local! {
     };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept {
+    worker_of: Option<&'static Shared>,
+    core: Option<Box<Core>>,
+    member_of: Option<&'static Shared>,
+    shuts_down: Option<&'static Shared>,
+}
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        THIS_THREAD.with(|this| {
+            self.worker_of = this.worker_of.replace(self.worker_of);
+            // No borrow is alive where a thread gives way.
+            std::mem::swap(&mut *this.core.borrow_mut(), &mut self.core);
+            self.member_of = this.member_of.replace(self.member_of);
+            self.shuts_down = this.shuts_down.replace(self.shuts_down);
+        });
+    }
+}
+
 /// What `f` makes of this thread; the default while the thread is ending.
 fn get<R: Default>(f: impl FnOnce(&ThisThread) -> R) -> R {
     THIS_THREAD.try_with(f).unwrap_or_default()

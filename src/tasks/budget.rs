@@ -28,6 +28,21 @@ std::thread_local! {
     static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+pub(crate) struct Kept(u8);
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) const fn new() -> Kept {
+        Kept(UNLIMITED)
+    }
+
+    pub(crate) fn exchange(&mut self) {
+        self.0 = LEFT.replace(self.0);
+    }
+}
+
 /// Begins a poll with [`BUDGET`] units. The caller passes the result to [`restore`] when the poll
 /// ends.
 #[inline]

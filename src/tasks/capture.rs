@@ -95,6 +95,31 @@ std::thread_local! {
     static RECORDED: Cell<u64> = const { Cell::new(0) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+pub(crate) struct Kept {
+    recording: *mut Recording,
+    asking: u64,
+    recorded: u64,
+}
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) const fn new() -> Kept {
+        Kept {
+            recording: ptr::null_mut(),
+            asking: 0,
+            recorded: 0,
+        }
+    }
+
+    pub(crate) fn exchange(&mut self) {
+        self.recording = RECORDING.replace(self.recording);
+        self.asking = ASKING.replace(self.asking);
+        self.recorded = RECORDED.replace(self.recorded);
+    }
+}
+
 /// Step 1. Gives back a task that is being polled.
 pub(crate) fn ask(collector: &Collector, member: Member) -> Option<Member> {
     if member.is_polled() {

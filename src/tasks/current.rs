@@ -8,7 +8,13 @@ use std::task::Waker;
 
 use super::class::{Class, Lift, NO_LIFT, Priority};
 use super::{Id, Meta, budget, registration};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::Ordering;
+
+mod ids;
+#[cfg(feature = "sim")]
+pub(super) mod kept;
+
+pub(super) use ids::next_id;
 
 /// A task that is ready to be polled.
 ///
@@ -105,6 +111,20 @@ struct Current {
     spawned: Cell<(u64, u32)>,
 }
 
+impl Current {
+    const fn new() -> Current {
+        Current {
+            meta: Cell::new(ptr::null()),
+            purpose: Cell::new(Purpose::Run),
+            ids: Cell::new((0, 0)),
+            class: Cell::new(0),
+            class_of: Cell::new(0),
+            entered: Cell::new(None),
+            spawned: Cell::new((0, 0)),
+        }
+    }
+}
+
 /// In [`Current::class`] beside a [`Lift`]: what is spawned begins with that lift.
 const BEGINS_LIFTED: u32 = 1;
 
@@ -123,17 +143,7 @@ pub(crate) enum Purpose {
 }
 
 std::thread_local! {
-    static CURRENT: Current = const {
-        Current {
-            meta: Cell::new(ptr::null()),
-            purpose: Cell::new(Purpose::Run),
-            ids: Cell::new((0, 0)),
-            class: Cell::new(0),
-            class_of: Cell::new(0),
-            entered: Cell::new(None),
-            spawned: Cell::new((0, 0)),
-        }
-    };
+    static CURRENT: Current = const { Current::new() };
 }
 
 /// Polls the task once, with a fresh budget.
@@ -154,6 +164,8 @@ pub(crate) fn cancel(runnable: Runnable) -> Polled {
 
 /// [`run`], on a thread that may be in the middle of another task's poll.
 pub(super) fn run_within(runnable: Runnable) -> Polled {
+    #[cfg(feature = "sim")]
+    let _simulated = crate::simulated::Poll::begin(runnable.metadata().tag());
     Purpose::Run.poll_within(runnable)
 }
 
@@ -387,26 +399,6 @@ pub(crate) fn current_class() -> Class {
 
 pub(crate) fn current_id() -> Option<Id> {
     with_meta(Meta::id)
-}
-
-/// Ids per block. Threads draw ids in blocks, so that spawning shares no cache line. Go draws 16 at
-/// a time; with 256 the shared counter costs nothing that can be measured even in a spawn storm.
-const ID_BLOCK: u64 = 256;
-
-pub(super) fn next_id() -> Id {
-    /// Start of the next block. Every thread whose block is used up adds [`ID_BLOCK`] and reads the
-    /// old value. `Relaxed`: only uniqueness matters. Ids start at 1.
-    static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
-
-    CURRENT.with(|current| {
-        let (mut next, mut end) = current.ids.get();
-        if next == end {
-            next = NEXT_BLOCK.fetch_add(ID_BLOCK, Ordering::Relaxed);
-            end = next + ID_BLOCK;
-        }
-        current.ids.set((next + 1, end));
-        Id::from_number(next & ((1 << super::ID_BITS) - 1))
-    })
 }
 
 #[cfg(test)]

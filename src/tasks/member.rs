@@ -128,6 +128,18 @@ std::thread_local! {
     static LISTING: Cell<Option<Listing>> = const { Cell::new(None) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept(Option<Listing>);
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        self.0 = LISTING.replace(self.0.take());
+    }
+}
+
 /// Does nothing if the class of this thread is out of date.
 #[cold]
 fn begin_classed<T>(membership: &impl Membership<T>) {

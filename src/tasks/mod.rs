@@ -40,6 +40,8 @@ pub(crate) mod control;
 mod current;
 mod future_name;
 mod join;
+#[cfg(feature = "sim")]
+pub(crate) mod kept;
 pub(crate) mod large;
 mod layout;
 pub(crate) mod leaves;

@@ -19,7 +19,6 @@
 //! so that reaching the registry costs a load and no reference count. A pending task takes 16 bytes
 //! in its registry. Threads are spread over the shards, so that two workers rarely contend.
 
-use std::cell::Cell;
 use std::fmt;
 use std::iter;
 use std::ptr;
@@ -36,6 +35,9 @@ use crate::sync::{Arc, Mutex, OnceLock};
 
 mod asking;
 mod members;
+pub(super) mod thread_number;
+
+pub(crate) use self::thread_number::{thread_number, thread_shard};
 
 pub(crate) use members::{Entry, Member, Registered};
 
@@ -232,7 +234,11 @@ impl Registry {
     /// Accepts tasks again after `close`.
     pub(crate) fn reopen(&self) {
         for shard in &self.shards {
-            shard.lock().closed = false;
+            let mut shard = shard.lock();
+            if shard.live == 0 {
+                *shard = Shard::EMPTY;
+            }
+            shard.closed = false;
         }
     }
 
@@ -470,26 +476,6 @@ impl fmt::Debug for Registry {
             .field("index", &self.index)
             .finish_non_exhaustive()
     }
-}
-
-/// The shard of this thread, below [`SHARDS`]. Threads get the shards in turn.
-pub(crate) fn thread_shard() -> usize {
-    thread_number() as usize % SHARDS
-}
-
-/// A number for this thread, from 1.
-pub(crate) fn thread_number() -> u64 {
-    std::thread_local! {
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
 }
 
 #[cfg(test)]

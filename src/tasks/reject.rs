@@ -41,6 +41,22 @@ std::thread_local! {
     static PUT_OFF: RefCell<VecDeque<Rejected>> = const { RefCell::new(VecDeque::new()) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept {
+    depth: u32,
+    put_off: VecDeque<Rejected>,
+}
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        self.depth = DEPTH.replace(self.depth);
+        PUT_OFF.with_borrow_mut(|put_off| std::mem::swap(put_off, &mut self.put_off));
+    }
+}
+
 /// Ends a task that was never queued. Its handle resolves to "cancelled", or to what the system
 /// refused.
 ///

@@ -55,6 +55,9 @@ mod hazards {
     mod wakes;
 }
 
+#[cfg(feature = "sim")]
+mod sim;
+
 /// The rules of the house: source, documents and tests say the same.
 mod house {
     mod failures;

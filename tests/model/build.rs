@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 /// Files and folders of `src/` that are taken in.
 const TAKEN: &[&str] = &[
     "clock.rs",
+    "rng.rs",
     "sync.rs",
     "sync",
     "machine/cpu_set.rs",
@@ -337,6 +338,7 @@ fn root(copy: &Path, here: &Path) -> String {
     fs::write(scheduler, text).expect("it can be written");
     [
         module(unused, "sync.rs", "mod facade;"),
+        module(unused, "rng.rs", "mod rng;"),
         module(unused, "clock.rs", "mod clock;"),
         machine(copy),
         module(unused, "stacks/mod.rs", "mod stacks;"),

@@ -66,7 +66,7 @@ impl Builder {
             name_thread: self.name_thread,
             thread_stack_size: self.thread_stack_size,
             stall_threshold: self.stall_threshold,
-            seed: None,
+            seed: fixed_seed(),
             retakes: debugging.retakes,
             background_limit: self.background_limit,
             placement: Some(placement(self.pin_workers, debugging.clusters)),
@@ -99,8 +99,20 @@ impl Builder {
     }
 }
 
+/// A simulation draws what is random itself.
+fn fixed_seed() -> Option<u64> {
+    #[cfg(feature = "sim")]
+    return crate::simulated::is_here().then_some(0);
+    #[cfg(not(feature = "sim"))]
+    None
+}
+
 /// On this machine. `clusters`: caches make a difference.
 fn placement(pin_workers: bool, clusters: bool) -> Placement {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return Placement::flat();
+    }
     // Nobody knows: then all CPUs are alike, and nothing can be pinned.
     let Ok(cpus) = machine::allowed() else {
         return Placement::flat();

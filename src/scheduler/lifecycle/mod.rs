@@ -30,8 +30,9 @@ use super::netpoll::Netpoll;
 use super::observer::Observer;
 use super::placement::Placement;
 use super::processor::Core;
-use super::{Shared, monitor, rng, worker};
+use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
+use crate::rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::tasks::{self, Runnable};
@@ -184,7 +185,8 @@ impl Shared {
             remote.finished.store(0, Ordering::Relaxed);
         }
         self.resize(processors);
-        self.workers.idle.each_core(|core| core.seed(seed));
+        self.services.timers.reopen();
+        self.workers.idle.each_core(|core| core.begin(seed));
         self.queues.reset(seed);
         self.reset_classes();
         self.registry.reopen();

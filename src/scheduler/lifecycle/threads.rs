@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use event_listener::{Event, Listener};
 
+#[cfg(feature = "sim")]
+use crate::clock;
 use crate::machine::pinned;
 use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::this_thread;
@@ -146,6 +148,10 @@ impl Threads {
                 break;
             }
             let notified = match deadline {
+                #[cfg(feature = "sim")]
+                _ if crate::simulated::is_here() => thread::wait_for(listener, || {
+                    deadline.map(|end| end.saturating_duration_since(clock::now()))
+                }),
                 None => {
                     listener.wait();
                     true

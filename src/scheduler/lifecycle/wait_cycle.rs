@@ -53,6 +53,18 @@ std::thread_local! {
     static ENDS: RefCell<Vec<&'static Shared>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What this module keeps for a thread that is simulated, while another one runs.
+#[cfg(feature = "sim")]
+#[derive(Default)]
+pub(crate) struct Kept(Vec<&'static Shared>);
+
+#[cfg(feature = "sim")]
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        ENDS.with_borrow_mut(|ends| std::mem::swap(ends, &mut self.0));
+    }
+}
+
 /// This thread ends a task of that runtime, which nobody takes, until the guard is dropped.
 pub(crate) fn ends_task_of(shared: &'static Shared) -> EndsTask {
     // A thread that is ending has no list any more; then its wait is not seen.

@@ -24,10 +24,55 @@ pub(crate) fn number(thread: u64) -> u64 {
     thread >> 32
 }
 
+pub(crate) use imp::be_punctual;
 #[cfg(feature = "net")]
 pub(crate) use imp::interrupt_all_waits;
-pub(crate) use imp::{Probe, be_punctual, cpu_time, this_thread};
+#[cfg(not(feature = "sim"))]
+pub(crate) use imp::{Probe, cpu_time, this_thread};
+#[cfg(feature = "sim")]
+pub(crate) use simulated::{Probe, cpu_time, this_thread};
 pub(crate) use system_call::blocked_in;
+
+/// Threads of a simulation are known to it.
+#[cfg(feature = "sim")]
+mod simulated {
+    use super::{Duration, State, imp};
+    use crate::simulated::{Activity, World, world_if_any};
+
+    fn activity(world: &World, thread: u64) -> Option<(Activity, Duration)> {
+        world.activity((thread >> 32).checked_sub(1)? as usize)
+    }
+
+    pub(crate) fn this_thread() -> u64 {
+        match world_if_any() {
+            None => imp::this_thread(),
+            Some(world) => (world.current().index() as u64 + 1) << 32,
+        }
+    }
+
+    pub(crate) fn cpu_time(thread: u64) -> Option<Duration> {
+        match world_if_any() {
+            None => imp::cpu_time(thread),
+            Some(world) => activity(&world, thread).map(|(_, computed)| computed),
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Probe(imp::Probe);
+
+    impl Probe {
+        pub(crate) fn state(&mut self, thread: u64) -> State {
+            match world_if_any() {
+                None => self.0.state(thread),
+                Some(world) => match activity(&world, thread) {
+                    Some((Activity::Running, _)) => State::Running,
+                    Some((Activity::Blocked, _)) => State::Blocked,
+                    None => State::Unknown,
+                },
+            }
+        }
+    }
+}
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod imp {

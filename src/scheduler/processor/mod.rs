@@ -14,12 +14,13 @@ use crossbeam_deque::{Stealer, Worker as LocalQueue};
 
 use self::busy_time::BusyTime;
 use self::cluster::Cluster;
+use self::counters::Counters;
 use self::next_slot::NextSlot;
 use self::ownership::Ownership;
 use self::victim::Victim;
-use super::rng::Rng;
 use super::run_queues::marks::Mark;
 use super::worker::idle::Indexed;
+use crate::rng::Rng;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::sync::compiler_fence;
@@ -28,6 +29,7 @@ use crate::tasks::{Priority, Runnable};
 
 pub(crate) mod busy_time;
 mod cluster;
+mod counters;
 pub(crate) mod next_slot;
 pub(crate) mod ownership;
 pub(crate) mod slot;
@@ -88,18 +90,6 @@ pub(crate) struct Processor {
     pub(super) cluster: Cluster,
     /// The observer's.
     pub(super) records: Records,
-}
-
-/// What is always counted.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(super) spawned: Counter,
-    pub(super) finished: Counter,
-    pub(super) steals: Counter,
-    pub(super) parks: Counter,
-    /// Polls begun of tasks of this class; those of the third are the rest.
-    pub(super) interactive: Counter,
-    pub(super) background: Counter,
 }
 
 /// What an observer keeps beside an instance: of one type, its own. Made when it is wanted first,
@@ -240,25 +230,9 @@ impl Processor {
 
     /// All counts begin at zero again. Nobody may hold the processor.
     pub(super) fn reset(&self) {
-        let Counters {
-            spawned,
-            finished,
-            steals,
-            parks,
-            interactive,
-            background,
-        } = &self.counters;
-        let counters = [
-            &self.tick,
-            &self.looks,
-            spawned,
-            finished,
-            steals,
-            parks,
-            interactive,
-            background,
-        ];
-        counters.into_iter().for_each(Counter::reset);
+        self.tick.reset();
+        self.looks.reset();
+        self.counters.reset();
         self.task.store(0, Ordering::Relaxed);
         self.set_class(Priority::Normal);
         self.busy.reset();
@@ -274,7 +248,7 @@ impl Core {
         seed: u64,
     ) -> Box<Core> {
         let index = mark.place();
-        Box::new(Core {
+        let core = Box::new(Core {
             index,
             processor,
             queue,
@@ -285,12 +259,20 @@ impl Core {
             intake: Cell::new(0),
             victims: RefCell::new(Vec::new()),
             mark,
-        })
+        });
+        core.begin(seed);
+        core
     }
 
-    /// Random numbers begin anew.
-    pub(super) fn seed(&self, seed: u64) {
+    /// Random numbers begin anew, and turns.
+    pub(super) fn begin(&self, seed: u64) {
         self.rng.seed(seed, self.index as u64);
+        self.turn.set(0);
+        self.streak.set(0);
+        self.awaits_job.set(false);
+        #[cfg(feature = "sim")]
+        self.rng
+            .ask(crate::simulated::is_here().then_some(crate::simulated::draw));
     }
 
     /// Takes a runnable in. `yielded`: it was woken while it ran.

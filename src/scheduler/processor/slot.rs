@@ -152,7 +152,7 @@ impl ProcessorSlot {
         let instances = self.instances.lock();
         instances.all.iter().for_each(|processor| processor.reset());
         for (number, core) in (1..).zip(&instances.free) {
-            core.seed(seed.wrapping_add(number << 32));
+            core.begin(seed.wrapping_add(number << 32));
         }
     }
 }

@@ -239,7 +239,22 @@ impl RunQueues {
         }
         let share = self.global.len() / self.num_processors() + 1;
         let limit = share.min(steal::BATCH);
+        #[cfg(feature = "sim")]
+        if crate::simulated::is_here() {
+            return self.pop_global_one_by_one(core, limit);
+        }
         steal::steal_one(|| (self.global).steal_batch_with_limit_and_pop(&core.queue, limit))
+    }
+
+    /// In a simulation: the queue ends a batch where one of its blocks ends, and where that is
+    /// depends on the runs before.
+    #[cfg(feature = "sim")]
+    fn pop_global_one_by_one(&self, core: &Core, limit: usize) -> Option<Runnable> {
+        let others = self.global.len().div_ceil(2).min(limit).saturating_sub(1);
+        let first = self.pop_global()?;
+        let others = (0..others).map_while(|_| self.pop_global());
+        others.for_each(|runnable| core.queue.push(runnable));
+        Some(first)
     }
 
     /// For a worker that has work of its own: what stuck workers have queued has its turn too, one

@@ -28,9 +28,9 @@ use std::cell::RefMut;
 use crossbeam_deque::Steal;
 
 use super::RunQueues;
+use crate::rng::Rng;
 use crate::scheduler::processor::victim::Victim;
 use crate::scheduler::processor::{Core, Processor};
-use crate::scheduler::rng::Rng;
 use crate::tasks::Runnable;
 
 /// Go's figure, half of its ring. A larger batch only moves more that others then steal back.

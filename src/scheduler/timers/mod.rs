@@ -174,6 +174,20 @@ impl Timers {
         timers
     }
 
+    /// Another runtime begins. Nothing of the last one is left, but where its time stood.
+    pub(super) fn reopen(&self) {
+        let now = clock::tick_at(clock::now());
+        for wheel in self.wheels() {
+            wheel.wheel.lock().begin_at(now);
+            wheel.looks.store(0, Ordering::Relaxed);
+        }
+        for index in self.marked.iter() {
+            self.found_empty.remove(index);
+            self.unmark(index);
+        }
+        self.watch.store(AWAKE, Ordering::Relaxed);
+    }
+
     /// There are so many processors now, if not more. Not beside another call.
     pub(super) fn use_wheels(&self, processors: usize) {
         for wheel in &self.wheels[..=processors] {

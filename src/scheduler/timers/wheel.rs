@@ -324,6 +324,13 @@ impl Wheel {
         };
     }
 
+    /// If it is empty, goes on from that tick: in a simulation, time has another beginning.
+    pub(crate) fn begin_at(&mut self, tick: u64) {
+        if self.len == 0 {
+            self.current = tick;
+        }
+    }
+
     /// The earliest list in use and its first tick.
     #[inline]
     fn earliest(&self) -> Option<(usize, u64)> {

@@ -482,8 +482,8 @@ impl<C: Indexed> Idle<C> {
 
     /// Opens again, with the cores that are here. No worker may be left from before.
     pub(crate) fn reopen(&self) {
-        let lists = self.lists.lock();
-        let counts = (IDLE + LIVE) * lists.num_cores() as u64;
+        let mut lists = self.lists.lock();
+        let counts = (IDLE + LIVE) * lists.sort_cores() as u64;
         self.counts.store(counts, Ordering::SeqCst);
     }
 }

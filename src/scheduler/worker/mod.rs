@@ -63,6 +63,10 @@ const OBSERVED: u8 = 2;
 /// Tasks of several classes exist ([`classes`](super::classes)).
 const CLASSED: u8 = 4;
 
+/// The worker is a thread of a simulation.
+#[cfg(feature = "sim")]
+const SIMULATED: u8 = 8;
+
 /// These switches, as [`Worker::special`] has them.
 fn special_of(switches: u8) -> u8 {
     let observed = if switches & !CLASSES != 0 {
@@ -219,6 +223,11 @@ impl Worker {
     fn look_at_switches(&self) {
         self.shared.workers.hold.wait();
         let special = special_of(self.shared.look_at_switches());
+        #[cfg(feature = "sim")]
+        let special = match crate::simulated::is_here() {
+            true => special | SIMULATED,
+            false => special,
+        };
         self.special.set(self.special.get() & SEARCHING | special);
         if special & CLASSED != 0 {
             this_thread::with_core(self.shared, Core::look_beyond_next);
@@ -397,6 +406,9 @@ impl Worker {
         if self.is_searching() {
             self.stop_searching();
         }
+        #[cfg(feature = "sim")]
+        let _simulated = (self.special.get() & SIMULATED != 0)
+            .then(|| crate::simulated::Poll::begin(runnable.metadata().tag()));
         if self.special.get() & CLASSED != 0 {
             return self.poll_by_class(runnable);
         }

@@ -29,6 +29,15 @@ const WOKEN_TOO_SOON_PAUSES: u32 = 640;
 /// sleeping at once, each took 20 to 36.
 const JOB_LOOKS: u32 = 48;
 
+/// Before the next look. In a simulation, that is when others run.
+fn pause(pauses: u32) {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return crate::simulated::point();
+    }
+    (0..pauses).for_each(|_| std::hint::spin_loop());
+}
+
 impl Worker {
     /// Everything beyond the own queues: [`Worker::find_in_order`].
     #[cold]
@@ -123,7 +132,7 @@ impl Worker {
                     return found;
                 }
             }
-            (0..pauses).for_each(|_| std::hint::spin_loop());
+            pause(pauses);
         }
         None
     }

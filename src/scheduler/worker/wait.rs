@@ -128,6 +128,8 @@ impl Worker {
         );
         let mut wakers = self.wakers.take();
         let mut has_left = false;
+        #[cfg(feature = "sim")]
+        crate::simulated::point();
         // A spare released no core, so it need not look: whoever put an idle core there does.
         // Without one it could do nothing.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;

@@ -138,7 +138,7 @@ fn cores_draw_the_same_numbers_from_the_same_seed() {
         let second = slot.replace();
         slot.put_free(second);
         slot.reset(7);
-        first.seed(7);
+        first.begin(7);
         let second = slot.replace();
         let third = slot.replace();
         [first, second, third].map(|core| {

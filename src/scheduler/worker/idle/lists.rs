@@ -223,6 +223,16 @@ impl<C: Indexed> Lists<C> {
         cores.collect()
     }
 
+    /// Idle cores come in the order of their processors, whatever there was before. Gives their
+    /// number.
+    pub(super) fn sort_cores(&mut self) -> usize {
+        let mut cores = self.take_cores();
+        cores.sort_unstable_by_key(C::index);
+        let count = cores.len();
+        cores.into_iter().for_each(|core| self.add_core(core));
+        count
+    }
+
     /// All workers; their cores stay.
     pub(super) fn take_workers(&mut self) -> Vec<Arc<ParkedWorker<C>>> {
         let mut workers = Vec::new();
@@ -262,10 +272,6 @@ impl<C: Indexed> Lists<C> {
     pub(super) fn all_cores(&self) -> impl Iterator<Item = &C> {
         let idle = self.cores.iter().flatten().map(|idle| &idle.core);
         idle.chain(&self.retired)
-    }
-
-    pub(super) fn num_cores(&self) -> usize {
-        self.cores.iter().flatten().count()
     }
 
     /// The workers that are parked, without the one that waits with the driver.

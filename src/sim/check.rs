@@ -1,0 +1,190 @@
+//! A test under many seeds.
+
+use std::future::Future;
+
+use super::environment::Environment;
+use super::shrink::shrink;
+use super::{Builder, Failure, Sim};
+use crate::rng;
+use crate::simulated::Source;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::thread;
+
+/// Runs a test under so many seeds.
+///
+/// The seeds are new ones each time, unless the environment variable `EXECUTOR_SIM` says otherwise:
+///
+/// | setting | meaning |
+/// |---|---|
+/// | `seed=N` | the run with this seed, or with `runs=` the first of them |
+/// | `runs=N` | so many runs, whatever the test asks for |
+/// | `jobs=N` | on so many threads |
+/// | `choices=t17=2+n3=1` | the one run with these choices |
+/// | `twice=1` | each run twice, see [`Sim::run_twice`] |
+///
+/// Settings are separated by commas. For other settings of the simulation, see
+/// [`Builder::check`].
+///
+/// # Panics
+///
+/// If a run fails. The message says how to repeat it, and with how few unusual choices it fails.
+/// Also if `EXECUTOR_SIM` cannot be understood.
+///
+/// # Examples
+///
+/// ```
+/// executor::sim::check(100, || async {
+///     let (sender, receiver) = async_channel::bounded(1);
+///     let task = executor::spawn(async move { sender.send(5).await.unwrap() });
+///     assert_eq!(receiver.recv().await.unwrap(), 5);
+///     task.await.unwrap();
+/// });
+/// ```
+#[track_caller]
+pub fn check<F: Future>(runs: usize, make: impl Fn() -> F + Sync) {
+    Builder::new().check(runs, make);
+}
+
+impl Builder {
+    /// [`check`] with these settings, but for the seed.
+    ///
+    /// # Panics
+    ///
+    /// As `check`.
+    #[track_caller]
+    pub fn check<F: Future>(self, runs: usize, make: impl Fn() -> F + Sync) {
+        let environment = Environment::read();
+        let seed = rng::random_seed();
+        if let Err(failure) = self.explore_as(&environment, seed, runs, &make) {
+            panic!("{failure}");
+        }
+    }
+
+    /// Runs a test under so many seeds, from that of this builder on.
+    ///
+    /// # Errors
+    ///
+    /// The first run that fails, shrunk to few choices.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use executor::sim;
+    ///
+    /// let failure = sim::Builder::new().explore(100, || async { assert!(sim::choose(10) != 7) });
+    /// assert_eq!(failure.unwrap_err().choices(), "p0=7");
+    /// ```
+    pub fn explore<F: Future>(
+        self,
+        runs: usize,
+        make: impl Fn() -> F + Sync,
+    ) -> Result<(), Failure> {
+        let seed = match self.source {
+            Source::Seed(seed) => seed,
+            Source::Replay(_) => 0,
+        };
+        self.explore_as(&Environment::default(), seed, runs, &make)
+    }
+
+    fn explore_as<F: Future>(
+        &self,
+        environment: &Environment,
+        seed: u64,
+        runs: usize,
+        make: &(impl Fn() -> F + Sync),
+    ) -> Result<(), Failure> {
+        if let Some(choices) = &environment.choices {
+            return self.clone().choices(choices).build().run(make()).map(drop);
+        }
+        let first = environment.seed.unwrap_or(seed);
+        let runs = match (environment.runs, environment.seed) {
+            (Some(runs), _) => runs,
+            (None, Some(_)) => 1,
+            (None, None) => runs as u64,
+        };
+        let seeds = Seeds {
+            first,
+            runs,
+            next: AtomicU64::new(0),
+            has_failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        };
+        let jobs = environment.jobs.unwrap_or(1).min(runs.max(1));
+        let take = || seeds.take(|seed| self.run_once(seed, environment.twice, make));
+        if jobs == 1 {
+            take();
+        } else {
+            thread::scope(|scope| {
+                for _ in 0..jobs {
+                    scope.spawn(take);
+                }
+            });
+        }
+        match seeds.failure.lock().take() {
+            None => Ok(()),
+            Some((_, failure)) => Err(self.shrink(failure, make)),
+        }
+    }
+
+    fn run_once<F: Future>(
+        &self,
+        seed: u64,
+        twice: bool,
+        make: &impl Fn() -> F,
+    ) -> Result<(), Failure> {
+        let sim = self.clone().seed(seed).build();
+        match twice {
+            true => sim.run_twice(make).map(drop),
+            false => sim.run(make()).map(drop),
+        }
+    }
+
+    /// The same failure, with few choices.
+    fn shrink<F: Future>(&self, failure: Failure, make: &impl Fn() -> F) -> Failure {
+        let list = failure.choices().parse().unwrap_or_default();
+        let mut fails = |list| {
+            let settings = Builder {
+                source: Source::Replay(list),
+                ..self.clone()
+            };
+            let (result, report) = Sim::new(settings).run_and_report(make());
+            let again = result.err().filter(|again| again.is_like(&failure))?;
+            Some((again, report.unusual().clone()))
+        };
+        match shrink(&list, &mut fails) {
+            Some(shrunk) => shrunk.shrunk_from(&failure),
+            None => failure,
+        }
+    }
+}
+
+/// Seeds that several threads take.
+struct Seeds {
+    first: u64,
+    runs: u64,
+    /// Relaxed: only that each is taken once counts.
+    next: AtomicU64,
+    /// Relaxed: a hint. Whoever wants the failure has waited for all threads.
+    has_failed: AtomicBool,
+    /// With the number of its run: the first one counts.
+    failure: Mutex<Option<(u64, Failure)>>,
+}
+
+impl Seeds {
+    fn take(&self, run: impl Fn(u64) -> Result<(), Failure>) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.runs || self.has_failed.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(failure) = run(self.first.wrapping_add(number)) {
+                self.has_failed.store(true, Ordering::Relaxed);
+                let mut first = self.failure.lock();
+                if first.as_ref().is_none_or(|(other, _)| number < *other) {
+                    *first = Some((number, failure));
+                }
+            }
+        }
+    }
+}

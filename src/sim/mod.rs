@@ -1,0 +1,219 @@
+//! The runtime under test conditions: its own scheduler, with virtual time and every choice drawn
+//! from a seed.
+//!
+//! [`Sim::run`] runs a future on a runtime whose threads are simulated. The scheduler is the real
+//! one: processors, the next slot, stealing, the monitor that takes processors from polls that
+//! block, the pool for blocking jobs, nested [`block_on`](crate::block_on), shutdown. What is
+//! replaced is the operating system below it: who runs next, how long a poll takes and when a
+//! thread wakes are choices. The same seed gives the same run.
+//!
+//! [`check`] runs a test under many seeds. When one fails, it shrinks the run to few choices, and
+//! says how to repeat it.
+//!
+//! # What it does not see
+//!
+//! - Locks, channels and sleeps of `std` that block: the whole simulation waits. Use async ones, or
+//!   [`block`], which stands for a call that blocks.
+//! - Threads that are not the runtime's, and real I/O: they are not part of the run, so it may not
+//!   be repeatable. The same is true of what depends on addresses, on `Instant::now`, or on the order
+//!   of a `HashMap`.
+//! - The order of memory accesses within a poll: tasks interleave where they await, block or end.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let sim = executor::sim::Builder::new().seed(7).processors(4).build();
+//! let elapsed = sim.run(async {
+//!     let start = executor::time::now();
+//!     executor::time::sleep(Duration::from_secs(3600)).await;
+//!     executor::time::now() - start
+//! });
+//! assert!(elapsed.unwrap() >= Duration::from_secs(3600));
+//! ```
+
+mod cancel;
+mod check;
+mod environment;
+mod failure;
+mod locals;
+mod panics;
+mod run;
+mod shrink;
+mod twice;
+
+use std::time::Duration;
+
+pub use self::cancel::cancel_sweep;
+pub use self::check::check;
+pub use self::failure::{Failure, FailureKind};
+pub use self::run::{Report, Sim};
+use crate::simulated::{self, Limits, Order, Source};
+
+/// What a simulation is like.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    source: Source,
+    order: Order,
+    processors: usize,
+    limits: Limits,
+    allows_leftover_tasks: bool,
+    allows_task_panics: bool,
+}
+
+impl Builder {
+    /// Seed 0, two processors, at most a day and ten million steps.
+    pub fn new() -> Builder {
+        Builder {
+            source: Source::Seed(0),
+            order: Order::Any,
+            processors: 2,
+            limits: Limits {
+                time: Duration::from_secs(24 * 60 * 60),
+                steps: 10_000_000,
+            },
+            allows_leftover_tasks: false,
+            allows_task_panics: false,
+        }
+    }
+
+    /// Where all choices come from.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.source = Source::Seed(seed);
+        self
+    }
+
+    /// The choices of an earlier run, as [`Failure::choices`] gives them.
+    ///
+    /// # Panics
+    ///
+    /// If the text is not such a list.
+    pub fn choices(mut self, choices: &str) -> Builder {
+        match choices.parse() {
+            Ok(list) => self.source = Source::Replay(list),
+            Err(word) => panic!("{word:?} is no choice of a simulation"),
+        }
+        self
+    }
+
+    /// How many tasks may run in parallel. Default 2.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    pub fn processors(mut self, processors: usize) -> Builder {
+        assert!(processors > 0, "a simulation needs a processor");
+        self.processors = processors;
+        self
+    }
+
+    /// Threads have random priorities, which change `depth - 1` times in a run. If a bug needs that
+    /// many threads to come in one order at `depth` points, this finds it with a probability that
+    /// is known ("A randomized scheduler with probabilistic guarantees of finding bugs", Burckhardt
+    /// and others, 2010).
+    ///
+    /// Default: the seed decides between this and several kinds of random walks.
+    ///
+    /// # Panics
+    ///
+    /// If `depth` is zero.
+    pub fn pct(mut self, depth: u32) -> Builder {
+        assert!(depth > 0, "the depth of a bug is at least 1");
+        self.order = Order::Priorities(depth - 1);
+        self
+    }
+
+    /// The virtual time after which a run fails. Default: one day.
+    pub fn time_limit(mut self, limit: Duration) -> Builder {
+        self.limits.time = limit;
+        self
+    }
+
+    /// The number of steps after which a run fails. A step is about a poll. Default: ten million.
+    pub fn step_limit(mut self, limit: u64) -> Builder {
+        self.limits.steps = limit;
+        self
+    }
+
+    /// Whether tasks may be left when the future has ended, and all that could run has. Default:
+    /// no, then a run with such tasks fails.
+    pub fn allow_leftover_tasks(mut self, allow: bool) -> Builder {
+        self.allows_leftover_tasks = allow;
+        self
+    }
+
+    /// Whether tasks and blocking jobs may panic. Default: no, then a run in which one panics fails,
+    /// whether or not its handle is awaited.
+    pub fn allow_task_panics(mut self, allow: bool) -> Builder {
+        self.allows_task_panics = allow;
+        self
+    }
+
+    /// The simulation.
+    pub fn build(self) -> Sim {
+        Sim::new(self)
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+/// Stands for a call that blocks its thread for so long of virtual time. Outside of a simulation it
+/// sleeps.
+///
+/// So it may be in code that is simulated at times. As with any call that blocks, the processor
+/// goes to another thread if others wait for one.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sim = executor::sim::Builder::new().processors(1).build();
+/// sim.run(async {
+///     let start = executor::time::now();
+///     let stuck = executor::spawn(async { executor::sim::block(Duration::from_secs(5)) });
+///     // One processor, and a task that blocks it: others go on all the same.
+///     executor::time::sleep(Duration::from_secs(1)).await;
+///     assert!(executor::time::now() - start < Duration::from_secs(2));
+///     stuck.await.unwrap();
+/// })
+/// .unwrap();
+/// ```
+pub fn block(time: Duration) {
+    crate::sync::thread::sleep(time);
+}
+
+/// Stands for a computation that takes so long of virtual time. Outside of a simulation it returns
+/// at once.
+pub fn compute(time: Duration) {
+    if let Some(world) = simulated::world() {
+        world.sleep(time, true);
+    }
+}
+
+/// Other threads may run here. Outside of a simulation it does nothing.
+///
+/// A poll is one step of a simulation. Where a hand-written data structure has a state between two
+/// accesses that another thread could see, this lets the simulation try that. The caller must hold
+/// no lock that others wait for.
+pub fn interleave() {
+    simulated::point();
+}
+
+/// A number below `n`, drawn as all choices of the simulation are; 0 is what shrinking tries for.
+/// Outside of a simulation it is 0.
+///
+/// # Panics
+///
+/// If `n` is zero.
+#[must_use]
+pub fn choose(n: u32) -> u32 {
+    assert!(n > 0, "there is no number below zero");
+    simulated::choose(simulated::Kind::Program, n, 1)
+}

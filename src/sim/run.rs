@@ -1,0 +1,258 @@
+//! One run: the runtime is built, the future runs on it, the runtime shuts down, all in simulated
+//! threads.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::failure::{Failed, Failure, FailureKind};
+use super::{Builder, locals, panics};
+use crate::runtime::Runtime;
+use crate::simulated::choices::List;
+use crate::simulated::{self, Ended, Event, Over, World};
+use crate::sync::{Arc, Mutex};
+
+/// A dump of tasks ends after so long of virtual time.
+const DUMP_WITHIN: Duration = Duration::from_secs(1);
+
+/// A simulation that has not begun. Made by [`Builder`].
+#[derive(Debug)]
+pub struct Sim {
+    settings: Builder,
+    comparing: Comparing,
+}
+
+/// What a run has to do with another one.
+#[derive(Debug)]
+pub(super) enum Comparing {
+    Nothing,
+    /// Keeps its events.
+    First,
+    /// It is to be the same as the one with these events.
+    Second(Vec<Event>),
+    /// It is over at this event.
+    Until(usize),
+}
+
+/// What a run was like: of [`Sim::run_and_report`].
+#[derive(Clone, Debug)]
+pub struct Report(simulated::Report);
+
+impl Report {
+    /// A hash of all that happened: which thread polled which task, at what time, and every choice.
+    /// Runs of one program with equal hashes were the same.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.0.hash
+    }
+
+    /// How many steps there were. A step is about a poll.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.0.steps
+    }
+
+    /// The virtual time that has passed.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.0.time
+    }
+
+    pub(super) fn unusual(&self) -> &List {
+        &self.0.unusual
+    }
+
+    pub(super) fn num_events(&self) -> usize {
+        self.0.num_events
+    }
+
+    /// The last one at which the runs were the same or differed.
+    pub(super) fn last_event(&self) -> Option<&Event> {
+        self.0.last_event.as_ref()
+    }
+
+    pub(super) fn into_events(self) -> Vec<Event> {
+        self.0.events
+    }
+}
+
+/// Why a run has failed.
+enum Cause {
+    Over(Over),
+    Panic(String),
+    Leftover(u64),
+}
+
+impl Sim {
+    pub(super) fn new(settings: Builder) -> Sim {
+        Sim {
+            settings,
+            comparing: Comparing::Nothing,
+        }
+    }
+
+    pub(super) fn comparing(settings: Builder, comparing: Comparing) -> Sim {
+        Sim {
+            settings,
+            comparing,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Builder {
+        &self.settings
+    }
+
+    /// Runs the future to its end, on the calling thread. Then shuts the runtime down.
+    ///
+    /// The future is polled as by [`block_on`](crate::block_on): it is not a task, and need not be
+    /// `Send`.
+    ///
+    /// # Errors
+    ///
+    /// When the future panics or cannot go on, a limit is reached, a task or blocking job panics, or
+    /// one is left at the end.
+    ///
+    /// # Panics
+    ///
+    /// In a simulation, in a task or in a `block_on`.
+    pub fn run<T>(self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        self.run_and_report(future).0
+    }
+
+    /// [`run`](Self::run), and what the run was like.
+    ///
+    /// # Panics
+    ///
+    /// As `run`.
+    pub fn run_and_report<T>(
+        self,
+        future: impl Future<Output = T>,
+    ) -> (Result<T, Failure>, Report) {
+        panics::watch();
+        assert!(
+            crate::Handle::try_current().is_err(),
+            "a simulation begins outside of runtimes: not in a task, and not in a block_on"
+        );
+        let settings = &self.settings;
+        let world = World::enter(
+            &settings.source,
+            settings.order,
+            settings.limits,
+            locals::new,
+        );
+        let world = world.expect("a simulation within a simulation");
+        match self.comparing {
+            Comparing::Nothing => {}
+            Comparing::First => world.keep_events(),
+            Comparing::Second(events) => world.expect(events),
+            Comparing::Until(event) => world.stop_at(event),
+        }
+        drop(panics::take());
+        let tasks = Arc::new(Mutex::new(String::new()));
+        let run = || run_inside(&world, settings, future, &tasks);
+        let run = catch_unwind(AssertUnwindSafe(run));
+        world.set_last_words(None);
+        let report = Report(world.report());
+        let over = world.over();
+        let has_ended = world.leave();
+        let said = panics::take();
+        let cause = match &run {
+            Ok(Err(cause)) => Some(cause.kind(&said)),
+            _ if over.is_some_and(|over| over != Over::Stopped) => {
+                over.map(|over| Cause::Over(over).kind(&said))
+            }
+            Ok(Ok(_)) if said.is_empty() || settings.allows_task_panics => None,
+            Ok(Ok(_)) => Some(Cause::Panic(String::new()).kind(&said)),
+            Err(payload) => Some(Cause::of(&**payload, Over::Stopped).kind(&said)),
+        };
+        let result = match (run, cause) {
+            (Ok(Ok(output)), None) => Ok(output),
+            (_, cause) => {
+                let (kind, mut message) = cause.unwrap_or((FailureKind::Panic, String::new()));
+                if !has_ended {
+                    message.push_str("\nthe runtime could not be shut down, and was abandoned");
+                }
+                Err(Failure::from(Failed {
+                    kind,
+                    message,
+                    tasks: std::mem::take(&mut *tasks.lock()),
+                    ..Failed::of(settings, &report)
+                }))
+            }
+        };
+        (result, report)
+    }
+}
+
+impl Cause {
+    /// `over`: why, if it was the run's end that has unwound.
+    fn of(payload: &(dyn Any + Send), over: Over) -> Cause {
+        match payload.is::<Ended>() {
+            true => Cause::Over(over),
+            false => Cause::Panic(panics::message(payload).to_owned()),
+        }
+    }
+
+    /// With the message. `said`: by panics.
+    fn kind(&self, said: &[String]) -> (FailureKind, String) {
+        let said = said.join("\n");
+        match self {
+            Cause::Over(Over::AllAsleep) => (FailureKind::Deadlock, said),
+            Cause::Over(Over::TimeLimit) => (FailureKind::TimeLimit, said),
+            Cause::Over(Over::StepLimit) => (FailureKind::StepLimit, said),
+            // What differs is found by who compares.
+            Cause::Over(Over::Differs(_)) => (FailureKind::Nondeterminism, said),
+            // It is stopped because of a panic.
+            Cause::Over(Over::Stopped) => (FailureKind::Panic, said),
+            // Without the hook nobody has said it.
+            Cause::Panic(message) if said.is_empty() => (FailureKind::Panic, message.clone()),
+            Cause::Panic(_) => (FailureKind::Panic, said),
+            Cause::Leftover(count) => (FailureKind::LeftoverTasks, format!("tasks left: {count}")),
+        }
+    }
+}
+
+fn run_inside<T>(
+    world: &Rc<World>,
+    settings: &Builder,
+    future: impl Future<Output = T>,
+    tasks: &Arc<Mutex<String>>,
+) -> Result<T, Cause> {
+    let runtime = build(settings);
+    let (handle, place) = (runtime.handle().clone(), tasks.clone());
+    world.set_last_words(Some(Box::new(move || {
+        let dump = handle.dump_stacks(DUMP_WITHIN);
+        if !dump.tasks().is_empty() {
+            *place.lock() = dump.to_string();
+        }
+    })));
+    let output = catch_unwind(AssertUnwindSafe(|| runtime.block_on(future)));
+    let result = match output {
+        Ok(output) => {
+            world.settle();
+            match runtime.handle().shared().num_alive_tasks() {
+                0 => Ok(output),
+                _ if settings.allows_leftover_tasks => Ok(output),
+                count => Err(Cause::Leftover(count)),
+            }
+        }
+        Err(payload) => Err(Cause::of(&*payload, world.over().unwrap_or(Over::Stopped))),
+    };
+    if result.is_err() {
+        world.stop(Over::Stopped);
+        world.speak();
+    }
+    drop(runtime);
+    result
+}
+
+fn build(settings: &Builder) -> Runtime {
+    crate::Builder::new()
+        .worker_threads(settings.processors)
+        .follow_cpu_quota(false)
+        .stall_threshold(Duration::MAX)
+        .build()
+        .unwrap_or_else(|error| panic!("the simulated runtime cannot be built: {error}"))
+}

@@ -1,0 +1,321 @@
+//! One simulation: its threads, its clock, its choices; who runs next.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::choices::{Choices, Kind, List, Source};
+use super::order::{Chooser, Order};
+use super::thread::{Activity, Slot, State, Thread};
+use super::{COUNT, Locals, WORLD};
+
+mod cost;
+mod events;
+mod turns;
+
+pub(crate) use self::events::Event;
+use self::events::Events;
+
+/// When a run is over at the latest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) time: Duration,
+    pub(crate) steps: u64,
+}
+
+/// Why a run is over, though its root was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// No thread can run, and none waits for a time.
+    AllAsleep,
+    TimeLimit,
+    StepLimit,
+    /// This event, counted from 0, was another one in the run that this one repeats.
+    Differs(usize),
+    /// Somebody else has found a reason.
+    Stopped,
+}
+
+/// Unwinds the waits of user code when the run is over.
+pub(crate) struct Ended;
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) steps: u64,
+    pub(crate) time: Duration,
+    /// Of all events.
+    pub(crate) hash: u64,
+    pub(crate) unusual: List,
+    pub(crate) num_events: usize,
+    /// Of those before the run was over.
+    pub(crate) last_event: Option<Event>,
+    /// Kept if that was wanted.
+    pub(crate) events: Vec<Event>,
+}
+
+pub(crate) struct World {
+    threads: RefCell<Vec<Rc<Slot>>>,
+    running: Cell<usize>,
+    /// Who runs next, if whoever gave way has chosen.
+    chosen: Cell<Option<usize>>,
+    /// Reused by each choice.
+    ready: RefCell<Vec<usize>>,
+    /// In ns.
+    now: Cell<u64>,
+    limits: Limits,
+    steps: Cell<u64>,
+    /// Steps of the running thread in a row.
+    streak: Cell<u32>,
+    choices: RefCell<Choices>,
+    chooser: RefCell<Chooser>,
+    /// One poll of so many keeps its thread for a while. Zero: none does.
+    slow_polls: u32,
+    over: Cell<Option<Over>>,
+    /// When it was over: steps and time.
+    over_at: Cell<(u64, u64)>,
+    /// What a thread does when it is over, before the waits of user code end.
+    last_words: RefCell<Option<Box<dyn FnOnce() + Send>>>,
+    /// That thread.
+    speaker: Cell<Option<usize>>,
+    /// The waits of user code end.
+    is_closing: Cell<bool>,
+    make_locals: fn(usize) -> Box<dyn Locals>,
+    events: Events,
+}
+
+impl World {
+    /// Step 1. `None`: the thread is in a simulation already.
+    pub(crate) fn enter(
+        source: &Source,
+        order: Order,
+        limits: Limits,
+        make_locals: fn(usize) -> Box<dyn Locals>,
+    ) -> Option<Rc<World>> {
+        let (seed, order) = match source {
+            Source::Seed(seed) => (*seed, order),
+            // Not asked: the answers are in the list.
+            Source::Replay(_) => (0, Order::OneIn(0)),
+        };
+        let slow_polls = [0, 0, 512, 64][(seed >> 7) as usize % 4];
+        let world = Rc::new(World {
+            threads: RefCell::new(vec![Slot::root(make_locals(0))]),
+            running: Cell::new(0),
+            chosen: Cell::new(None),
+            ready: RefCell::new(Vec::new()),
+            now: Cell::new(0),
+            limits,
+            steps: Cell::new(0),
+            streak: Cell::new(0),
+            choices: RefCell::new(Choices::new(source)),
+            chooser: RefCell::new(Chooser::new(order, seed)),
+            slow_polls,
+            over: Cell::new(None),
+            over_at: Cell::new((0, 0)),
+            last_words: RefCell::new(None),
+            speaker: Cell::new(None),
+            is_closing: Cell::new(false),
+            make_locals,
+            events: Events::default(),
+        });
+        WORLD.with(|place| {
+            let mut place = place.borrow_mut();
+            if place.is_some() {
+                return None;
+            }
+            *place = Some(world.clone());
+            COUNT.fetch_add(1, Ordering::Relaxed);
+            world.slot(0).exchange_locals();
+            Some(world.clone())
+        })
+    }
+
+    /// The root is that no more. Threads that have not ended are abandoned; false: there were such.
+    pub(crate) fn leave(&self) -> bool {
+        self.slot(0).exchange_locals();
+        WORLD.with(|place| place.borrow_mut().take());
+        COUNT.fetch_sub(1, Ordering::Relaxed);
+        let threads = self.threads.take();
+        let unended = threads
+            .iter()
+            .skip(1)
+            .filter(|slot| slot.state.get() != State::Ended);
+        let left = unended.inspect(|slot| slot.abandon()).count();
+        left == 0
+    }
+
+    /// Keeps all events, for a run that repeats this one.
+    pub(crate) fn keep_events(&self) {
+        self.events.keep();
+    }
+
+    /// The run is over when it does something else than that one did.
+    pub(crate) fn expect(&self, events: Vec<Event>) {
+        self.events.expect(events);
+    }
+
+    /// The run is over at this event, counted from 0.
+    pub(crate) fn stop_at(&self, event: usize) {
+        self.events.stop_at(event);
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        let (steps, time) = match self.over.get() {
+            Some(_) => self.over_at.get(),
+            None => (self.steps.get(), self.now.get()),
+        };
+        Report {
+            steps,
+            time: Duration::from_nanos(time),
+            hash: self.events.hash(),
+            unusual: self.choices.borrow().unusual(),
+            num_events: self.events.count(),
+            last_event: self.events.last(),
+            events: self.events.take_kept(),
+        }
+    }
+
+    pub(crate) fn over(&self) -> Option<Over> {
+        self.over.get()
+    }
+
+    /// The run is over: user code waits no more. The first reason counts.
+    pub(crate) fn stop(&self, why: Over) {
+        if self.over.get().is_none() {
+            self.over.set(Some(why));
+            self.over_at.set((self.steps.get(), self.now.get()));
+        }
+    }
+
+    /// What a thread does when the run is over, before the waits of user code end.
+    pub(crate) fn set_last_words(&self, words: Option<Box<dyn FnOnce() + Send>>) {
+        let before = self.last_words.replace(words);
+        drop(before);
+    }
+
+    /// The run is over: waits until that has been done.
+    pub(crate) fn speak(&self) {
+        while !self.is_closing.get() {
+            self.wait(State::Parked {
+                until: None,
+                in_user_code: true,
+            });
+        }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        Duration::from_nanos(self.now.get())
+    }
+
+    pub(crate) fn current(&self) -> Thread {
+        self.slot(self.running.get()).thread.clone()
+    }
+
+    /// What a thread does, and for how long it has computed. `None`: it has ended.
+    pub(crate) fn activity(&self, index: usize) -> Option<(Activity, Duration)> {
+        let slot = self.threads.borrow().get(index)?.clone();
+        let computed = slot.computed.get();
+        let (activity, computed) = match slot.state.get() {
+            State::Ended => return None,
+            State::Asleep {
+                since,
+                computes: true,
+                ..
+            } => (Activity::Running, computed + (self.now.get() - since)),
+            State::Ready => (Activity::Running, computed),
+            State::Parked { .. } | State::Settling | State::Asleep { .. } => {
+                (Activity::Blocked, computed)
+            }
+        };
+        Some((activity, Duration::from_nanos(computed)))
+    }
+
+    /// See [`super::choose`].
+    pub(crate) fn choose(&self, kind: Kind, n: u32, rarity: u32) -> u32 {
+        let draw = |random: &crate::rng::Rng| match rarity > 1 && random.below(rarity) != 0 {
+            true => 0,
+            false if rarity > 1 && n > 1 => 1 + random.below(n - 1),
+            false => random.below(n.max(1)),
+        };
+        let answer = self.choices.borrow_mut().choose(kind, n, draw);
+        self.events.mix(u64::from(answer) << 8 | kind as u64);
+        answer
+    }
+
+    /// Starts a thread. `body` does not unwind.
+    pub(crate) fn start(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
+        let index = self.threads.borrow().len();
+        let slot = Slot::new(index, (self.make_locals)(index), body)?;
+        let thread = slot.thread.clone();
+        self.threads.borrow_mut().push(slot);
+        Ok(thread)
+    }
+
+    /// Waits for a token, or for as long.
+    pub(crate) fn park(&self, timeout: Option<Duration>, in_user_code: bool) {
+        let thread = self.current();
+        let now = self.now.get();
+        let until = timeout.map(|timeout| now.saturating_add(nanos(timeout)));
+        if in_user_code {
+            self.end_user_code();
+        }
+        if !thread.take_token() && until != Some(now) {
+            self.wait(State::Parked {
+                until,
+                in_user_code,
+            });
+            thread.take_token();
+        }
+        if in_user_code {
+            self.end_user_code();
+        }
+    }
+
+    /// The thread is kept for so long. At the end of the run it is not.
+    pub(crate) fn sleep(&self, time: Duration, computes: bool) {
+        let since = self.now.get();
+        let until = since.saturating_add(nanos(time));
+        if !self.is_closing.get() && until > since {
+            self.wait(State::Asleep {
+                since,
+                until,
+                computes,
+            });
+            if computes {
+                let slot = self.slot(self.running.get());
+                slot.computed
+                    .set(slot.computed.get() + (self.now.get() - since));
+            }
+        }
+    }
+
+    /// Waits until no other thread can run before the clock jumps.
+    pub(crate) fn settle(&self) {
+        self.wait(State::Settling);
+    }
+
+    /// Another thread may run here.
+    pub(crate) fn point(&self) {
+        // While it unwinds, others would take its panic for theirs.
+        if !std::thread::panicking() {
+            self.wait(State::Ready);
+        }
+    }
+
+    fn slot(&self, index: usize) -> Rc<Slot> {
+        self.threads.borrow()[index].clone()
+    }
+
+    fn end_user_code(&self) {
+        if self.is_closing.get() && !std::thread::panicking() {
+            resume_unwind(Box::new(Ended));
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,5 @@
+//! The runtime in a simulation.
+
+mod check;
+mod repeat;
+mod runs;
