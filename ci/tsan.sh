@@ -63,6 +63,7 @@ export RUST_TEST_NOCAPTURE=1 RUST_BACKTRACE=0
 
 # The sanitizer has a thread of its own in each process, which might wake somebody: so nothing is ever said there.
 suite_omit deadlock
+suite_omit macros::deadlocks
 # A child that starts threads is beyond what the sanitizer promises. Beside threads that do much it hangs in there.
 suite_skip fork forks_amid_traffic_hang_neither_process
 # The sanitizer has a thread of its own that wakes ten times a second, and this test counts the moves of all threads.

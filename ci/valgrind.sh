@@ -18,8 +18,11 @@ tool=valgrind
 suite_omit fork
 # It has descriptors of its own, and a limit of its own for those of the program.
 suite_omit net::limits
+# It starts compilers, which would be looked into as well.
+suite_omit macros::errors
 # One thread runs at a time, up to a hundred times slower, and the others wait for it in the kernel: these tell stuck from busy and
 # early from late by times and by what the kernel says of threads.
+suite_omit macros::limits
 suite_omit stall::report
 suite_omit stall::busy
 suite_skip scheduling::go a_ping_pong_pair_does_not_hog_the_processor

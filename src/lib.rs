@@ -7,19 +7,27 @@
 //! processor to another worker, and you annotate nothing for that.
 //!
 //! ```
+//! # #[cfg(feature = "macros")] mod program {
 //! use std::{thread, time::Duration};
 //!
-//! executor::block_on(async {
+//! #[executor::main]
+//! async fn main() -> Result<(), executor::JoinError> {
 //!     // Blocks its thread. The other tasks go on.
 //!     let blocks = executor::spawn(async { thread::sleep(Duration::from_millis(50)) });
 //!     let squares: Vec<_> = (0..10u64).map(|n| executor::spawn(async move { n * n })).collect();
 //!     let mut sum = 0;
 //!     for square in squares {
-//!         sum += square.await.unwrap();
+//!         sum += square.await?;
 //!     }
 //!     assert_eq!(sum, 285);
-//!     blocks.await.unwrap();
-//! });
+//!     blocks.await
+//! }
+//! # pub(super) fn run() { main().unwrap() }
+//! # }
+//! # fn main() {
+//! #     #[cfg(feature = "macros")]
+//! #     program::run();
+//! # }
 //! ```
 //!
 //! The functions here act on the runtime that the calling thread is in: that of a task, a blocking
@@ -72,7 +80,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | crate root | [`block_on`], [`run`], [`spawn`], [`spawn_local`], [`spawn_blocking`], [`block_in_place`] |
+//! | crate root | [`block_on`], [`run`], [`spawn`], [`spawn_local`], [`spawn_blocking`], [`block_in_place`]; the attributes `main` and `test` |
 //! | [`task`] | handles, [`task::JoinSet`], names, ids, yielding and the budget |
 //! | [`runtime`] | [`Runtime`], [`Handle`], [`Builder`]; metrics, hooks, reports, dumps of tasks |
 //! | [`trace`] | timelines of what the processors did |
@@ -91,6 +99,7 @@
 //!
 //! | feature | default | what it gives |
 //! |---|---|---|
+//! | `macros` | yes | `#[executor::main]` and `#[executor::test]` |
 //! | `net` | yes | [`net`], [`io`] and the reactor |
 //! | `time` | yes | [`time`] |
 //! | `stacks` | yes | `EXECUTOR_DEBUG=sigquit=1`: SIGQUIT prints the tasks, on unix |
@@ -127,6 +136,8 @@ mod join_set;
 // Elsewhere there are no such files to read.
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
 mod machine;
+#[cfg(feature = "macros")]
+mod macros;
 #[cfg(all(feature = "net", unix))]
 pub mod net;
 mod observe;
@@ -150,6 +161,121 @@ pub use runtime::block_on::block_on;
 pub use runtime::spawn::{block_in_place, run, spawn, spawn_blocking};
 pub use runtime::{Builder, Handle, Runtime, spawn_local};
 pub use tasks::{JoinError, JoinHandle};
+
+/// Runs an async function, most often `main`, on a runtime of its own.
+///
+/// The function may have any name, visibility and return type, and keeps its attributes. What is
+/// made of it is an ordinary function without arguments, which
+///
+/// 1. starts a runtime;
+/// 2. waits in [`Runtime::block_on`] for the async function. So the calling thread polls it, it need
+///    not be `Send`, and [`spawn_local`] works in it. If it spawns and wakes a lot, a task is
+///    faster: spawn one and await it;
+/// 3. shuts the runtime down, also after a panic, and then returns. The tasks that are left are
+///    cancelled; polls and blocking jobs that have begun are waited for, as in the drop of a
+///    [`Runtime`].
+///
+/// Threads that are not of this runtime are not in it: on those, functions such as [`spawn`] act on
+/// the default runtime. Give them a [`Handle`].
+///
+/// # Options
+///
+/// | option | what it sets | default |
+/// |---|---|---|
+/// | `worker_threads = 4` | the number of processors, from 1 on | as [`Builder::worker_threads`] |
+/// | `crate = "path"` | where this library is, if it was renamed | `::executor` |
+///
+/// [`Builder`] has many more settings; with those you write `main` yourself:
+/// `Builder::new()…build()?.block_on(async { .. })`.
+///
+/// # Panics
+///
+/// With the function's own panic, and if the runtime cannot be started.
+///
+/// # Examples
+///
+/// ```
+/// #[executor::main]
+/// async fn main() -> Result<(), executor::JoinError> {
+///     let answer = executor::spawn(async { 6 * 7 }).await?;
+///     assert_eq!(answer, 42);
+///     Ok(())
+/// }
+/// ```
+///
+/// Another name and another type:
+///
+/// ```
+/// /// How long is it?
+/// #[executor::main(worker_threads = 2)]
+/// pub async fn measure(/* no arguments */) -> usize {
+///     executor::spawn(async { "a task".len() }).await.unwrap()
+/// }
+///
+/// assert_eq!(measure(), 6);
+/// ```
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use gosched_macros::main;
+
+/// Makes an async function a test, as `#[test]` does with others.
+///
+/// Each test has a fresh runtime, which is shut down before the test ends. The harness's thread
+/// polls the function in [`Runtime::block_on`], so it need not be `Send`. It keeps its attributes, such
+/// as `ignore` and `should_panic`, and may return what a test may: an `Err` fails it.
+///
+/// **A test whose tasks are all asleep fails**, with the stacks of all of them in the panic's
+/// message ([`Handle::dump_stacks`]), where a `#[test]` would hang. It takes about 1.5 s to be sure.
+/// All of these must hold:
+///
+/// * The system is Linux, and no other library has a thread in the process. (The feature
+///   `tokio-compat` has one.)
+/// * None of the other tests of the program does anything or waits for a timer, a socket or a
+///   blocking job, as it might share a lock with this one. Those that run beside delay the failure.
+///   Of tests with another attribute none may run.
+/// * The test waits on its own runtime, not on another one that it has built.
+///
+/// Everywhere else `timeout` helps.
+///
+/// # Options
+///
+/// | option | what it sets | default |
+/// |---|---|---|
+/// | `worker_threads = 4` | the number of processors, from 1 on | as [`Builder::worker_threads`] |
+/// | `timeout = "5s"` | the test fails if it, or the shutdown after it, takes longer; in `us`, `ms`, `s`, `m` or `h`, as in `"1.5s"` | none |
+/// | `crate = "path"` | where this library is, if it was renamed | `::executor` |
+///
+/// There is no time limit by default: a busy machine, a debugger or a sanitizer makes any test
+/// slow. With a limit the function is polled by a thread of its own. When the limit is over, the
+/// test panics with the stacks of all tasks, and they are cancelled. If a poll blocks for ever, its thread is
+/// left behind.
+///
+/// # Examples
+///
+/// ```
+/// #[executor::test]
+/// async fn adds() {
+///     let sum = executor::spawn(async { 1 + 1 }).await;
+///     assert_eq!(sum.unwrap(), 2);
+/// }
+///
+/// #[executor::test(worker_threads = 1, timeout = "10s")]
+/// async fn answers() -> Result<(), Box<dyn std::error::Error>> {
+///     let answer: u32 = executor::spawn(async { "42".parse() }).await??;
+///     assert_eq!(answer, 42);
+///     Ok(())
+/// }
+/// ```
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use gosched_macros::test;
+
+/// What the macros expand to: not for others.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __macros {
+    pub use crate::macros::{ExitCode, Main, Test};
+}
 
 /// Timelines: what each processor did, and when.
 ///
@@ -191,7 +317,7 @@ pub mod task {
 }
 
 /// The README's program, compiled and run with the other examples of the documentation.
-#[cfg(all(doctest, feature = "time"))]
+#[cfg(all(doctest, feature = "macros", feature = "time"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

@@ -25,7 +25,8 @@
 //!
 //! So whoever uses a library with threads of its own (another runtime, a logger) is never alarmed,
 //! rightly or wrongly. Our own [writer](crate::stderr) wakes nobody, nor does the thread that waits
-//! for [SIGQUIT](super::sigquit), and both are left out.
+//! for [SIGQUIT](super::sigquit), and both are left out. So are the threads of a test harness that
+//! only wait for tests: see [`tests_run`].
 //!
 //! What remains are signal handlers that wake, and timers of the system that start threads: POSIX
 //! allows neither to touch a lock, hence a waker. Where there is no `/proc`, nobody is alarmed.
@@ -41,7 +42,9 @@
 //! 1. Somebody suspects: a thread that has been parked in `block_on` for [`PATIENCE`], or the
 //!    monitor when it is about to go to sleep. (One of the two comes last: what a task does wakes
 //!    the monitor, and a `block_on` that begins to wait later has its own look.) It takes a
-//!    [`Standstill`]: all of the above, and what has moved by then: polls, parkings, threads.
+//!    [`Standstill`]: all of the above, and what has moved by then: polls, parkings, threads. While
+//!    [tests run](tests_run), each `block_on` suspects again and again, since no monitor wakes up
+//!    when another test ends.
 //! 2. It waits for [`CONFIRMED`], and looks again. If both agree, nothing has moved meanwhile, and
 //!    nothing that moves is left: what one look might have missed, a thread between two counts,
 //!    would have shown. A monitor that has to resume before that, to print the scheduler's state,
@@ -70,6 +73,9 @@ use crate::sync::{Arc, Mutex};
 
 #[cfg(test)]
 mod tests;
+// Without the macros nobody runs tests.
+#[cfg_attr(not(feature = "macros"), allow(dead_code))]
+pub(crate) mod tests_run;
 mod waiting;
 
 pub(crate) use waiting::Waiting;
@@ -176,7 +182,12 @@ pub(crate) fn look() -> Option<Standstill> {
     });
     outsiders.sort_unstable();
     outsiders.dedup();
-    let known = seen.threads + outsiders.len() + stderr::num_threads() + sigquit::num_threads();
+    let wait_for_tests = tests_run::num_threads(&outsiders);
+    let known = seen.threads
+        + outsiders.len()
+        + wait_for_tests
+        + stderr::num_threads()
+        + sigquit::num_threads();
     // Last: it reads two files for each thread.
     (stands_still && !seen.parks.is_empty() && count_threads() == Some(known)).then_some(seen)
 }
@@ -198,6 +209,7 @@ static REPORTING: AtomicUsize = AtomicUsize::new(0);
 /// In a child: none of those threads exists.
 pub(crate) fn in_child() {
     REPORTING.store(0, Ordering::Relaxed);
+    tests_run::in_child();
 }
 
 /// Step 3, on a thread of its own. The calling one is in a `block_on`, and is asked where it waits;

@@ -17,7 +17,7 @@ use super::local_set::Frame;
 use super::signal::{Asker, Signal};
 use super::{Handle, context};
 use crate::observe;
-use crate::observe::deadlock::{self, CONFIRMED, PATIENCE, Waiting};
+use crate::observe::deadlock::{self, CONFIRMED, PATIENCE, Waiting, tests_run};
 use crate::scheduler::{Shared, enter_blocking};
 use crate::sync::Arc;
 use crate::tasks::capture::Capturing;
@@ -105,7 +105,7 @@ impl Lookout {
             deadlock::waits_in_block_on(self.shared, self.location, Box::new(has_work))
         });
         waiting.begin();
-        if signal.park_for(PATIENCE) {
+        while signal.park_for(PATIENCE) {
             if let Some(before) = deadlock::look() {
                 if signal.park_for(CONFIRMED) && deadlock::look().as_ref() == Some(&before) {
                     // Elsewhere: this thread is asked where it waits.
@@ -114,8 +114,12 @@ impl Lookout {
             }
             // The timed park may have consumed the thread's token. A thread that set the token has
             // pushed or woken before, and `must_go_on` sees that.
-            if !waiting.must_go_on() {
+            if waiting.must_go_on() {
+                break;
+            }
+            if !tests_run::are_running() {
                 signal.park();
+                break;
             }
         }
         waiting.end()
@@ -139,6 +143,27 @@ impl Drop for Lookout {
 /// `bytes`: the size of the future before it was boxed, if it was.
 #[track_caller]
 pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) -> F::Output {
+    block_on_for(handle, future, bytes, Location::caller())
+}
+
+/// On this runtime, for whoever called at that place.
+#[cfg(feature = "macros")]
+#[track_caller]
+pub(crate) fn block_on_at<F: Future>(
+    handle: Handle,
+    future: F,
+    location: &'static Location<'static>,
+) -> F::Output {
+    boxing!(on_stack F, future => block_on_for(handle, future, size_of::<F>(), location))
+}
+
+#[track_caller]
+fn block_on_for<F: Future>(
+    handle: Handle,
+    future: F,
+    bytes: usize,
+    location: &'static Location<'static>,
+) -> F::Output {
     let shared = handle.shared();
     shared.assert_not_forked();
     let foreign = handle.foreign.clone();
@@ -146,7 +171,6 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
     let _entered = context::enter(handle);
     let _blocking = enter_blocking();
     let _budget = budget::unlimited();
-    let location = Location::caller();
     let signal = Arc::new(Signal::of_this_thread(location));
     let waker = Waker::from(signal.clone());
     wakers::note_own(&waker);

@@ -13,9 +13,12 @@ use crate::simulated::{self, world_if_any};
 
 pub(crate) use std::thread::available_parallelism;
 /// For threads of the system.
+#[cfg(any(test, feature = "macros"))]
+pub(crate) use std::thread::panicking;
+/// Likewise.
 pub(crate) use std::thread::scope;
 #[cfg(test)]
-pub(crate) use std::thread::{panicking, yield_now};
+pub(crate) use std::thread::yield_now;
 
 #[derive(Clone)]
 pub(crate) enum Thread {
@@ -42,6 +45,15 @@ impl Thread {
         match self {
             Thread::System(thread) => thread.unpark(),
             Thread::Simulated(thread) => thread.unpark(),
+        }
+    }
+
+    /// Simulated threads have none.
+    #[cfg(feature = "macros")]
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Thread::System(thread) => thread.name(),
+            Thread::Simulated(_) => None,
         }
     }
 

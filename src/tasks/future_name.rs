@@ -2,7 +2,8 @@
 
 /// The type that the user has spawned: without what this crate puts around it.
 pub(super) fn unwrapped(mut future: &'static str) -> &'static str {
-    const WRAPPERS: [&str; 3] = [
+    const WRAPPERS: [&str; 4] = [
+        "executor::macros::",
         "executor::tasks::queue::Counted<",
         "executor::tasks::observe::",
         "core::pin::Pin<alloc::boxed::Box<",
@@ -46,6 +47,10 @@ mod tests {
             (
                 "core::pin::Pin<alloc::boxed::Box<mine::Big<(u8, [u8; 3])>>>",
                 "mine::Big<(u8, [u8; 3])>",
+            ),
+            (
+                "executor::macros::until::Until<mine::test::{{closure}}>",
+                "mine::test::{{closure}}",
             ),
             (
                 "executor::tasks::queue::Counted<mine::F<fn(u8) -> u8, B>, alloc::sync::Arc<executor::S>>",

@@ -95,6 +95,17 @@ mod instruments {
     mod task_dump;
 }
 
+/// The attributes `main` and `test`.
+#[cfg(feature = "macros")]
+mod macros {
+    #[cfg(all(target_os = "linux", not(feature = "tokio-compat")))]
+    mod deadlocks;
+    mod errors;
+    mod functions;
+    mod harness;
+    mod limits;
+}
+
 /// Sockets.
 #[cfg(all(unix, feature = "net"))]
 mod net {

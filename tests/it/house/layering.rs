@@ -21,6 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["io", "time", "join_set"],
     &["net"],
     &["sim"],
+    &["macros"],
     &["lib", "compat"],
 ];
 /// What the crate root re-exports, and the module it really lives in.

@@ -1,0 +1,2 @@
+#[executor::main(crate = "elsewhere")] //~ "elsewhere" => cannot find
+async fn main() {}
