@@ -243,12 +243,20 @@ pub use gosched_macros::main;
 /// |---|---|---|
 /// | `worker_threads = 4` | the number of processors, from 1 on | as [`Builder::worker_threads`] |
 /// | `timeout = "5s"` | the test fails if it, or the shutdown after it, takes longer; in `us`, `ms`, `s`, `m` or `h`, as in `"1.5s"` | none |
+/// | `seeds = 100` | simulates the test under so many seeds | not simulated |
+/// | `seed = 7` | simulates it under this seed, or with `seeds` from this one on | new seeds each time |
 /// | `crate = "path"` | where this library is, if it was renamed | `::executor` |
 ///
 /// There is no time limit by default: a busy machine, a debugger or a sanitizer makes any test
 /// slow. With a limit the function is polled by a thread of its own. When the limit is over, the
 /// test panics with the stacks of all tasks, and they are cancelled. If a poll blocks for ever, its thread is
 /// left behind.
+///
+/// With `seeds` or `seed`, for which the feature `sim` is needed, the test runs in simulations, as with
+/// `sim::check`: with virtual time, on two processors by default. All of what is said there holds: it fails also if
+/// tasks are left at the end or one of them panics, and its message tells how to repeat the run. A
+/// `timeout` is of virtual time then. The function is called once for each run, and may return
+/// `()`, an [`ExitCode`](std::process::ExitCode), or a `Result` with one of them.
 ///
 /// # Examples
 ///
@@ -274,6 +282,8 @@ pub use gosched_macros::test;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __macros {
+    #[cfg(feature = "sim")]
+    pub use crate::macros::Outcome;
     pub use crate::macros::{ExitCode, Main, Test};
 }
 

@@ -17,6 +17,8 @@
 //!    does not return stays.
 //! 4. It panics with the dump.
 //!
+//! With seeds it is simulated instead: see `simulated`.
+//!
 //! What fails by an `Err` does so by [`Termination`], as any test: hence the exit code.
 
 use std::future::Future;
@@ -31,7 +33,12 @@ use crate::runtime::block_on::block_on_at;
 use crate::runtime::{Builder, OnDeadlock, Runtime};
 use crate::sync::{Arc, thread};
 
+#[cfg(feature = "sim")]
+mod simulated;
 mod until;
+
+#[cfg(feature = "sim")]
+pub use simulated::Outcome;
 
 use until::{Ended, Until};
 
@@ -72,6 +79,10 @@ impl Main {
 pub struct Test {
     worker_threads: Option<usize>,
     timeout: Option<Duration>,
+    #[cfg(feature = "sim")]
+    seeds: Option<usize>,
+    #[cfg(feature = "sim")]
+    seed: Option<u64>,
 }
 
 impl Test {

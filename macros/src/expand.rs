@@ -92,7 +92,10 @@ fn call(attribute: Attribute, options: &Options) -> String {
     let seeds = options.seeds.map(|seeds| format!(".seeds({seeds}usize)"));
     let seed = options.seed.map(|seed| format!(".seed({seed}u64)"));
     call.extend([worker_threads, timeout, seeds, seed].into_iter().flatten());
-    call + ".run"
+    match options.seeds.is_some() || options.seed.is_some() {
+        true => call + ".simulate",
+        false => call + ".run",
+    }
 }
 
 /// These tokens, at that place.

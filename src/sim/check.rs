@@ -54,8 +54,13 @@ impl Builder {
     /// As `check`.
     #[track_caller]
     pub fn check<F: Future>(self, runs: usize, make: impl Fn() -> F + Sync) {
+        self.check_from(rng::random_seed(), runs, make);
+    }
+
+    /// [`check`](Builder::check), whose first seed is this one unless the environment says otherwise.
+    #[track_caller]
+    pub(crate) fn check_from<F: Future>(self, seed: u64, runs: usize, make: impl Fn() -> F + Sync) {
         let environment = Environment::read();
-        let seed = rng::random_seed();
         if let Err(failure) = self.explore_as(&environment, seed, runs, &make) {
             panic!("{failure}");
         }

@@ -104,6 +104,8 @@ mod macros {
     mod functions;
     mod harness;
     mod limits;
+    #[cfg(feature = "sim")]
+    mod simulated;
 }
 
 /// Sockets.
