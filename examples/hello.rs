@@ -5,21 +5,20 @@
 use executor::time::sleep;
 use std::{thread, time::Duration};
 
-fn main() {
-    executor::block_on(async {
-        // Like `go f()`: it runs at once, in parallel, awaited or not.
-        let ticks = executor::spawn(async {
-            for n in 1..=5 {
-                sleep(Duration::from_millis(10)).await;
-                println!("tick {n}");
-            }
-        });
-        // Blocks its thread, without `spawn_blocking`. The ticks go on.
-        let blocks = executor::spawn(async {
-            thread::sleep(Duration::from_millis(200));
-            "slow"
-        });
-        ticks.await.expect("no task panicked");
-        println!("{}", blocks.await.expect("no task panicked"));
+#[executor::main]
+async fn main() {
+    // Like `go f()`: it runs at once, in parallel, awaited or not.
+    let ticks = executor::spawn(async {
+        for n in 1..=5 {
+            sleep(Duration::from_millis(10)).await;
+            println!("tick {n}");
+        }
     });
+    // Blocks its thread, without `spawn_blocking`. The ticks go on.
+    let blocks = executor::spawn(async {
+        thread::sleep(Duration::from_millis(200));
+        "slow"
+    });
+    ticks.await.expect("no task panicked");
+    println!("{}", blocks.await.expect("no task panicked"));
 }

@@ -221,8 +221,8 @@ pub use gosched_macros::main;
 /// Makes an async function a test, as `#[test]` does with others.
 ///
 /// Each test has a fresh runtime, which is shut down before the test ends. The harness's thread
-/// polls the function in [`Runtime::block_on`], so it need not be `Send`. It keeps its attributes, such
-/// as `ignore` and `should_panic`, and may return what a test may: an `Err` fails it.
+/// polls the function in [`Runtime::block_on`], so it need not be `Send`. It keeps its attributes,
+/// such as `ignore` and `should_panic`, and may return what a test may: an `Err` fails it.
 ///
 /// **A test whose tasks are all asleep fails**, with the stacks of all of them in the panic's
 /// message ([`Handle::dump_stacks`]), where a `#[test]` would hang. It takes about 1.5 s to be sure.
@@ -249,14 +249,15 @@ pub use gosched_macros::main;
 ///
 /// There is no time limit by default: a busy machine, a debugger or a sanitizer makes any test
 /// slow. With a limit the function is polled by a thread of its own. When the limit is over, the
-/// test panics with the stacks of all tasks, and they are cancelled. If a poll blocks for ever, its thread is
-/// left behind.
+/// test panics with the stacks of all tasks, and they are cancelled. If a poll blocks for ever, its
+/// thread is left behind.
 ///
-/// With `seeds` or `seed`, for which the feature `sim` is needed, the test runs in simulations, as with
-/// `sim::check`: with virtual time, on two processors by default. All of what is said there holds: it fails also if
-/// tasks are left at the end or one of them panics, and its message tells how to repeat the run. A
-/// `timeout` is of virtual time then. The function is called once for each run, and may return
-/// `()`, an [`ExitCode`](std::process::ExitCode), or a `Result` with one of them.
+/// With `seeds` or `seed`, for which the feature `sim` is needed, the test runs in simulations, as
+/// with `sim::check`: with virtual time, on two processors by default. All of what is said there
+/// holds: it fails also if tasks are left at the end or one of them panics, and its message tells
+/// how to repeat the run. A `timeout` is of virtual time then. The function is called once for each
+/// run, and may return `()`, an [`ExitCode`](std::process::ExitCode), or a `Result` with one of
+/// them.
 ///
 /// # Examples
 ///

@@ -12,9 +12,9 @@
 //!
 //! 1. The thread of the harness waits until the other one has ended, or until it is late.
 //! 2. Then it takes a dump of the tasks, while they are where they have been.
-//! 3. It [gives up](until::Until) the function, and shuts the runtime down, for [`LEFT`] at most. So tests
-//!    that follow find ports free, and no tasks of this one beside them. A thread in a poll that
-//!    does not return stays.
+//! 3. It [gives up](until::Until) the function, and shuts the runtime down, for [`LEFT`] at most.
+//!    So tests that follow find ports free, and no tasks of this one beside them. A thread in a
+//!    poll that does not return stays.
 //! 4. It panics with the dump.
 //!
 //! With seeds it is simulated instead: see `simulated`.

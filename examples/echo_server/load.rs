@@ -9,7 +9,7 @@ use executor::net::{TcpListener, TcpStream};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let number = |name: &str, default: u64| match args.iter().position(|arg| arg == name) {
         Some(at) => args
             .get(at + 1)
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     };
     let (connections, seconds) = (number("--connections", 1000)?, number("--seconds", 5)?);
     want_descriptors(2 * connections + 64)?;
-    executor::block_on(load(connections, Duration::from_secs(seconds)))
+    load(connections, Duration::from_secs(seconds)).await
 }
 
 /// Fails when any connection met an error.

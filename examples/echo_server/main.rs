@@ -14,11 +14,12 @@ use std::time::Duration;
 use executor::net::{TcpListener, TcpStream};
 use futures::{AsyncReadExt, AsyncWriteExt};
 
-fn main() -> ExitCode {
+#[executor::main]
+async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
-        Some("--load") => load::run(&args[1..]),
-        addr => executor::block_on(listen_and_serve(addr.unwrap_or("127.0.0.1:7777"))),
+        Some("--load") => load::run(&args[1..]).await,
+        addr => listen_and_serve(addr.unwrap_or("127.0.0.1:7777")).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -34,27 +34,26 @@ async fn block() -> &'static str {
     "that took a second\n"
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[executor::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let (check, address) = check_or_serve(8080);
     let app = Router::new()
         .route("/visits", get(list))
         .route("/visits/{name}", post(visit))
         .route("/block", get(block))
         .with_state(Visits::default());
-    executor::block_on(async {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        println!("serving on http://{address}; Ctrl-C stops");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = serve(listener, app).with_graceful_shutdown(stopped.map(drop));
-        let server = executor::spawn(server.into_future());
-        match check {
-            true => ask(address).await?,
-            false => tokio::signal::ctrl_c().await?,
-        }
-        drop(stop); // from here on connecting is refused; requests in flight are answered
-        Ok(server.await??)
-    })
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    println!("serving on http://{address}; Ctrl-C stops");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = serve(listener, app).with_graceful_shutdown(stopped.map(drop));
+    let server = executor::spawn(server.into_future());
+    match check {
+        true => ask(address).await?,
+        false => tokio::signal::ctrl_c().await?,
+    }
+    drop(stop); // from here on connecting is refused; requests in flight are answered
+    Ok(server.await??)
 }
 
 /// Lets four handlers block their threads, and counts the visits that are answered meanwhile.

@@ -19,27 +19,26 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 const STREAMS: usize = 4;
 const BYTES: usize = 4_000_000;
 
-fn main() -> Outcome<()> {
+#[executor::main]
+async fn main() -> Outcome<()> {
     no_arguments();
-    executor::block_on(async {
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-        let (certificate, key) = (own.cert.der(), own.signing_key.into());
-        let config = ServerConfig::with_single_cert(vec![certificate.clone()], key)?;
-        let server = endpoint(Some(config))?;
-        let served = executor::spawn(serve(server.clone()));
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let (certificate, key) = (own.cert.der(), own.signing_key.into());
+    let config = ServerConfig::with_single_cert(vec![certificate.clone()], key)?;
+    let server = endpoint(Some(config))?;
+    let served = executor::spawn(serve(server.clone()));
 
-        let mut trusted = rustls::RootCertStore::empty();
-        trusted.add(certificate.clone())?;
-        let config = ClientConfig::with_root_certificates(trusted.into())?;
-        let (client, address) = (endpoint(None)?, server.local_addr()?);
-        let connection = client.connect_with(config, address, "localhost")?.await?;
-        let begin = Instant::now();
-        try_join_all((0..STREAMS).map(|_| trip(&connection))).await?;
-        let rate = (STREAMS * BYTES) as f64 / 1e6 / begin.elapsed().as_secs_f64();
-        println!("{STREAMS} x {BYTES} bytes came back, {rate:.0} MB/s each way");
-        connection.close(0u32.into(), b"done");
-        served.await?
-    })
+    let mut trusted = rustls::RootCertStore::empty();
+    trusted.add(certificate.clone())?;
+    let config = ClientConfig::with_root_certificates(trusted.into())?;
+    let (client, address) = (endpoint(None)?, server.local_addr()?);
+    let connection = client.connect_with(config, address, "localhost")?.await?;
+    let begin = Instant::now();
+    try_join_all((0..STREAMS).map(|_| trip(&connection))).await?;
+    let rate = (STREAMS * BYTES) as f64 / 1e6 / begin.elapsed().as_secs_f64();
+    println!("{STREAMS} x {BYTES} bytes came back, {rate:.0} MB/s each way");
+    connection.close(0u32.into(), b"done");
+    served.await?
 }
 
 fn endpoint(server: Option<ServerConfig>) -> std::io::Result<Endpoint> {

@@ -13,32 +13,31 @@ use reqwest::{Client, Url};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[executor::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     // For https. ring compiles much faster than the default, aws-lc; nobody has installed another one before.
     drop(rustls::crypto::ring::default_provider().install_default());
-    executor::block_on(async {
-        let mut urls: Vec<String> = std::env::args().skip(1).collect();
-        let mut client = Client::builder().timeout(TIMEOUT);
-        if urls.is_empty() {
-            urls = serve().await?;
-            client = client.no_proxy();
-        }
-        let (client, begin) = (client.build()?, Instant::now());
-        let mut pages = JoinSet::new();
-        for url in urls {
-            let url = Url::parse(&url).map_err(|error| format!("{url}: {error}"))?;
-            pages.spawn(fetch(client.clone(), url));
-        }
-        let mut failed = 0;
-        while let Some(page) = pages.join_next().await {
-            failed += u32::from(!page?);
-        }
-        println!("all together: {:.1?}", begin.elapsed());
-        match failed {
-            0 => Ok(()),
-            _ => Err(format!("{failed} failed").into()),
-        }
-    })
+    let mut urls: Vec<String> = std::env::args().skip(1).collect();
+    let mut client = Client::builder().timeout(TIMEOUT);
+    if urls.is_empty() {
+        urls = serve().await?;
+        client = client.no_proxy();
+    }
+    let (client, begin) = (client.build()?, Instant::now());
+    let mut pages = JoinSet::new();
+    for url in urls {
+        let url = Url::parse(&url).map_err(|error| format!("{url}: {error}"))?;
+        pages.spawn(fetch(client.clone(), url));
+    }
+    let mut failed = 0;
+    while let Some(page) = pages.join_next().await {
+        failed += u32::from(!page?);
+    }
+    println!("all together: {:.1?}", begin.elapsed());
+    match failed {
+        0 => Ok(()),
+        _ => Err(format!("{failed} failed").into()),
+    }
 }
 
 /// Prints a line; gives whether there was an answer, in time or not.

@@ -18,7 +18,8 @@ use tokio_tungstenite::client_async;
 
 type Room = Sender<Utf8Bytes>;
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[executor::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let (check, address) = check_or_serve(8081);
     let (mut room, heard) = broadcast(64);
     room.set_overflow(true); // who reads too slowly misses the oldest; nobody waits for them
@@ -27,16 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .route("/", get(async || Html(include_str!("chat.html"))))
         .route("/room", get(enter))
         .with_state(room);
-    executor::block_on(async {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        println!("the room is at http://{address}; Ctrl-C closes it");
-        drop(executor::spawn(axum::serve(listener, app).into_future()));
-        match check {
-            true => meet(address).await,
-            false => Ok(tokio::signal::ctrl_c().await?),
-        }
-    })
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    println!("the room is at http://{address}; Ctrl-C closes it");
+    drop(executor::spawn(axum::serve(listener, app).into_future()));
+    match check {
+        true => meet(address).await,
+        false => Ok(tokio::signal::ctrl_c().await?),
+    }
 }
 
 /// axum's own tasks share the one thread that stands in for tokio. The members run on all processors.

@@ -29,10 +29,10 @@
 //!
 //! # Why no `syn`
 //!
-//! `gosched` has some 15 packages below it in its smallest useful form, and this one is on by
-//! default. `syn`, `quote`, `proc-macro2` and `unicode-ident` would be four more, and take longer
-//! to compile than the rest of what a small program needs. What is parsed here is small: the head of a
-//! function, whose types and body are passed on unread, and a list of literals.
+//! `gosched` is to stay at some 15 packages in its smallest useful form, and this one is on by
+//! default. `syn`, `quote`, `proc-macro2` and `unicode-ident` would be four more. What is parsed
+//! here is small: the head of a function, whose types and body are passed on unread, and a list of
+//! literals.
 
 use proc_macro::TokenStream;
 

@@ -1,7 +1,7 @@
 //! A test with seeds: its runs are simulated, each under another one.
 //!
-//! Here an `Err` panics, so that the report of the run has it. By its exit code a test would print it
-//! once for each run with which the failure is shrunk. So its type has to be known: [`Outcome`].
+//! Here an `Err` panics, so that the report of the run has it. By its exit code a test would print
+//! it once for each run with which the failure is shrunk. So its type has to be known: [`Outcome`].
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -57,7 +57,8 @@ impl Builder {
         self.check_from(rng::random_seed(), runs, make);
     }
 
-    /// [`check`](Builder::check), whose first seed is this one unless the environment says otherwise.
+    /// [`check`](Builder::check), whose first seed is this one unless the environment says
+    /// otherwise.
     #[track_caller]
     pub(crate) fn check_from<F: Future>(self, seed: u64, runs: usize, make: impl Fn() -> F + Sync) {
         let environment = Environment::read();
