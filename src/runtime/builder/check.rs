@@ -78,7 +78,10 @@ impl Builder {
                 None => OnStall::Ignore,
             },
             on_incident: None,
-            on_deadlock: self.on_deadlock.unwrap_or(debugging.on_deadlock),
+            on_deadlock: match self.on_deadlock {
+                Some(what) if !is_simulated() => what,
+                _ => debugging.on_deadlock,
+            },
             schedtrace: debugging.schedtrace,
             prints_on_sigquit: debugging.sigquit,
             cpus: CpusSettings {
@@ -101,16 +104,21 @@ impl Builder {
 
 /// A simulation draws what is random itself.
 fn fixed_seed() -> Option<u64> {
+    is_simulated().then_some(0)
+}
+
+/// Whether the runtime belongs to a simulation: then nothing of the machine counts, and whether all
+/// are asleep the simulation knows.
+fn is_simulated() -> bool {
     #[cfg(feature = "sim")]
-    return crate::simulated::is_here().then_some(0);
+    return crate::simulated::is_here();
     #[cfg(not(feature = "sim"))]
-    None
+    false
 }
 
 /// On this machine. `clusters`: caches make a difference.
 fn placement(pin_workers: bool, clusters: bool) -> Placement {
-    #[cfg(feature = "sim")]
-    if crate::simulated::is_here() {
+    if is_simulated() {
         return Placement::flat();
     }
     // Nobody knows: then all CPUs are alike, and nothing can be pinned.
