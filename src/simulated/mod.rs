@@ -36,6 +36,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub(crate) mod choices;
+#[cfg(all(feature = "net", unix))]
+pub(crate) mod net;
 mod order;
 mod thread;
 mod world;

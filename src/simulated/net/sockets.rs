@@ -1,0 +1,258 @@
+//! Sockets, whatever they are for.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::agenda::PollerId;
+use super::datagrams::Datagrams;
+use super::listeners::Listener;
+use super::streams::Stream;
+use super::unix_datagrams::UnixDatagrams;
+use super::{HostId, Moment, Network, Result, SocketId};
+
+/// What addresses a socket has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+    Unix,
+}
+
+impl Family {
+    pub(crate) fn of(address: &SocketAddr) -> Family {
+        match address {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        }
+    }
+
+    pub(super) fn unspecified(self) -> SocketAddr {
+        let ip: IpAddr = match self {
+            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+            Family::V4 | Family::Unix => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        (ip, 0).into()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// The address of a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum UnixName {
+    Unnamed,
+    Path(PathBuf),
+    Abstract(Vec<u8>),
+}
+
+/// The address of a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Ip(SocketAddr),
+    Unix(UnixName),
+}
+
+impl Name {
+    pub(super) fn ip(&self) -> Option<SocketAddr> {
+        match self {
+            Name::Ip(address) => Some(*address),
+            Name::Unix(_) => None,
+        }
+    }
+}
+
+/// What a program can set. Most of it changes nothing here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) reuse_address: bool,
+    pub(crate) reuse_port: bool,
+    pub(crate) keepalive: bool,
+    pub(crate) nodelay: bool,
+    /// Zero: closing resets the connection.
+    pub(crate) linger: Option<Duration>,
+    /// Together with the peer's `receive_buffer`, how many bytes may be under way.
+    pub(crate) send_buffer: usize,
+    pub(crate) receive_buffer: usize,
+    pub(crate) ttl: u32,
+    pub(crate) broadcast: bool,
+    pub(crate) multicast_loop: bool,
+    pub(crate) multicast_ttl: u32,
+}
+
+impl Options {
+    /// Linux begins with similar sizes, and lets them grow.
+    const BUFFER: usize = 64 << 10;
+
+    pub(super) fn new() -> Options {
+        Options {
+            reuse_address: false,
+            reuse_port: false,
+            keepalive: false,
+            nodelay: false,
+            linger: None,
+            send_buffer: Options::BUFFER,
+            receive_buffer: Options::BUFFER,
+            ttl: 64,
+            broadcast: false,
+            multicast_loop: true,
+            multicast_ttl: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Registration {
+    pub(super) poller: PollerId,
+    pub(super) key: usize,
+    pub(super) has_news: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Fresh(Fresh),
+    Listener(Listener),
+    Stream(Stream),
+    Datagrams(Datagrams),
+    UnixDatagrams(UnixDatagrams),
+}
+
+/// A stream socket that is neither connected nor listens.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) family: Family,
+    pub(super) local: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) host: HostId,
+    pub(super) options: Options,
+    pub(super) registration: Option<Registration>,
+    /// What it has of its host's ports.
+    pub(super) port: Option<(Protocol, u16)>,
+    pub(super) kind: Kind,
+}
+
+impl Network {
+    /// A stream socket that is neither connected nor listens.
+    pub(crate) fn stream_socket(&mut self, host: HostId, family: Family) -> SocketId {
+        let local = None;
+        self.add(host, Kind::Fresh(Fresh { family, local }))
+    }
+
+    pub(super) fn add(&mut self, host: HostId, kind: Kind) -> SocketId {
+        self.sockets_made += 1;
+        let id = SocketId(self.sockets_made);
+        let socket = Socket {
+            host,
+            options: Options::new(),
+            registration: None,
+            port: None,
+            kind,
+        };
+        self.sockets.insert(id, socket);
+        id
+    }
+
+    pub(super) fn socket(&self, id: SocketId) -> Result<&Socket> {
+        self.sockets.get(&id).ok_or(ErrorKind::NotConnected)
+    }
+
+    pub(super) fn socket_mut(&mut self, id: SocketId) -> Result<&mut Socket> {
+        self.sockets.get_mut(&id).ok_or(ErrorKind::NotConnected)
+    }
+
+    /// Whether the socket still is there: that of a host that has crashed is not.
+    pub(crate) fn has(&self, id: SocketId) -> bool {
+        self.sockets.contains_key(&id)
+    }
+
+    pub(crate) fn options(&mut self, id: SocketId) -> Result<&mut Options> {
+        Ok(&mut self.socket_mut(id)?.options)
+    }
+
+    /// The address of a socket.
+    pub(crate) fn local_name(&self, id: SocketId) -> Result<Name> {
+        Ok(match &self.socket(id)?.kind {
+            Kind::Fresh(fresh) if fresh.family == Family::Unix => Name::Unix(UnixName::Unnamed),
+            Kind::Fresh(fresh) => Name::Ip(fresh.local.unwrap_or(fresh.family.unspecified())),
+            Kind::Listener(listener) => listener.local.clone(),
+            Kind::Stream(stream) => stream.local.clone(),
+            Kind::Datagrams(datagrams) => Name::Ip(datagrams.local),
+            Kind::UnixDatagrams(datagrams) => Name::Unix(datagrams.local.clone()),
+        })
+    }
+
+    /// The address of a socket's peer.
+    pub(crate) fn peer_name(&self, id: SocketId) -> Result<Name> {
+        let name = match &self.socket(id)?.kind {
+            Kind::Stream(stream) => stream.peer_name(),
+            Kind::Datagrams(datagrams) => datagrams.peer.map(Name::Ip),
+            Kind::UnixDatagrams(datagrams) => datagrams.peer_name().map(Name::Unix),
+            Kind::Fresh(_) | Kind::Listener(_) => None,
+        };
+        name.ok_or(ErrorKind::NotConnected)
+    }
+
+    /// Takes the error that is pending on a socket.
+    pub(crate) fn take_error(&mut self, id: SocketId, at: &mut Moment<'_>) -> Option<ErrorKind> {
+        self.advance(at);
+        match &mut self.sockets.get_mut(&id)?.kind {
+            Kind::Stream(stream) => stream.error.take(),
+            Kind::Datagrams(datagrams) => datagrams.error.take(),
+            Kind::Fresh(_) | Kind::Listener(_) | Kind::UnixDatagrams(_) => None,
+        }
+    }
+
+    /// Closes a socket. Does nothing if its host has crashed.
+    pub(crate) fn close(&mut self, id: SocketId, at: &mut Moment<'_>) {
+        self.advance(at);
+        if !self.has(id) {
+            return;
+        }
+        self.end_kind(id, false, at);
+        self.remove(id);
+    }
+
+    /// Removes all sockets of a host; its connections are reset.
+    pub(crate) fn crash(&mut self, host: HostId, at: &mut Moment<'_>) {
+        self.advance(at);
+        let sockets = self.sockets.iter();
+        let own: Vec<SocketId> = (sockets.filter(|(_, socket)| socket.host == host))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in own {
+            self.end_kind(id, true, at);
+            self.remove(id);
+        }
+    }
+
+    fn end_kind(&mut self, id: SocketId, resets: bool, at: &mut Moment<'_>) {
+        match self.sockets.get(&id).map(|socket| &socket.kind) {
+            Some(Kind::Listener(_)) => self.end_listener(id, at),
+            Some(Kind::Stream(_)) => self.end_stream(id, resets, at),
+            Some(Kind::UnixDatagrams(_)) => self.end_unix_datagrams(id),
+            Some(Kind::Fresh(_) | Kind::Datagrams(_)) | None => {}
+        }
+    }
+
+    /// Removes a socket, its registration and its address.
+    pub(super) fn remove(&mut self, id: SocketId) {
+        self.deregister(id);
+        if let Some(socket) = self.sockets.remove(&id) {
+            if let Some((protocol, port)) = socket.port {
+                self.free_port(socket.host, protocol, port, id);
+            }
+            let unix = &mut self.hosts[socket.host.0 as usize].unix;
+            if socket.port.is_none() {
+                unix.retain(|_, owner| *owner != id);
+            }
+        }
+    }
+}

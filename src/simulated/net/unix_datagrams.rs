@@ -1,0 +1,180 @@
+//! Unix datagrams: they arrive at once, or find the queue of their receiver full.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::net::Shutdown;
+
+use super::sockets::{Kind, UnixName};
+use super::{HostId, Network, Readiness, Result, SocketId};
+
+/// Datagrams that may wait to be received, as on Linux.
+const QUEUE: usize = 10;
+
+/// A Unix datagram socket.
+#[derive(Debug)]
+pub(super) struct UnixDatagrams {
+    pub(super) local: UnixName,
+    peer: Option<(SocketId, UnixName)>,
+    queue: VecDeque<(Vec<u8>, UnixName)>,
+    /// Senders that have found the queue full.
+    waiting: Vec<SocketId>,
+    shut_for_reads: bool,
+    shut_for_writes: bool,
+}
+
+impl UnixDatagrams {
+    fn new(local: UnixName) -> UnixDatagrams {
+        UnixDatagrams {
+            local,
+            peer: None,
+            queue: VecDeque::new(),
+            waiting: Vec::new(),
+            shut_for_reads: false,
+            shut_for_writes: false,
+        }
+    }
+
+    pub(super) fn peer_name(&self) -> Option<UnixName> {
+        self.peer.as_ref().map(|(_, name)| name.clone())
+    }
+}
+
+impl Network {
+    pub(super) fn readiness_of_unix_datagrams(&self, datagrams: &UnixDatagrams) -> Readiness {
+        let peer = datagrams
+            .peer
+            .as_ref()
+            .and_then(|(peer, _)| self.sockets.get(peer));
+        let is_full = match peer.map(|peer| &peer.kind) {
+            Some(Kind::UnixDatagrams(peer)) => peer.queue.len() >= QUEUE,
+            _ => false,
+        };
+        Readiness {
+            readable: !datagrams.queue.is_empty() || datagrams.shut_for_reads,
+            writable: !is_full,
+            read_closed: datagrams.shut_for_reads,
+            closed: datagrams.shut_for_reads && datagrams.shut_for_writes,
+            error: false,
+        }
+    }
+
+    fn unix_datagrams(&mut self, id: SocketId) -> Result<&mut UnixDatagrams> {
+        match &mut self.socket_mut(id)?.kind {
+            Kind::UnixDatagrams(datagrams) => Ok(datagrams),
+            _ => Err(ErrorKind::InvalidInput),
+        }
+    }
+
+    /// A Unix datagram socket with a name, or without.
+    pub(crate) fn bind_unix_datagrams(&mut self, host: HostId, name: UnixName) -> Result<SocketId> {
+        let kind = Kind::UnixDatagrams(UnixDatagrams::new(name.clone()));
+        self.add_unix(host, name, kind)
+    }
+
+    /// Two Unix datagram sockets that are connected to each other.
+    pub(crate) fn unix_datagram_pair(&mut self, host: HostId) -> [SocketId; 2] {
+        let new = || Kind::UnixDatagrams(UnixDatagrams::new(UnixName::Unnamed));
+        let [a, b] = [(); 2].map(|()| self.add(host, new()));
+        for (id, peer) in [(a, b), (b, a)] {
+            if let Ok(datagrams) = self.unix_datagrams(id) {
+                datagrams.peer = Some((peer, UnixName::Unnamed));
+            }
+        }
+        [a, b]
+    }
+
+    fn named(&mut self, id: SocketId, name: &UnixName) -> Result<SocketId> {
+        let host = self.socket(id)?.host;
+        let found = self.hosts[host.0 as usize].unix.get(name).copied();
+        let found = found.ok_or(ErrorKind::NotFound)?;
+        // A listener takes no datagrams.
+        self.unix_datagrams(found)
+            .map_err(|_| ErrorKind::InvalidInput)?;
+        Ok(found)
+    }
+
+    /// Sets the peer of a Unix datagram socket.
+    pub(crate) fn connect_unix_datagrams(&mut self, id: SocketId, to: &UnixName) -> Result<()> {
+        let peer = self.named(id, to)?;
+        self.unix_datagrams(id)?.peer = Some((peer, to.clone()));
+        self.tell(id);
+        Ok(())
+    }
+
+    /// Sends a datagram, to the peer if there is no other name.
+    pub(crate) fn send_unix_datagram(
+        &mut self,
+        id: SocketId,
+        bytes: &[u8],
+        to: Option<&UnixName>,
+    ) -> Result<usize> {
+        let sender = self.unix_datagrams(id)?;
+        if sender.shut_for_writes {
+            return Err(ErrorKind::BrokenPipe);
+        }
+        let name = sender.local.clone();
+        let peer = sender.peer.as_ref().map(|(peer, _)| *peer);
+        let to = match to {
+            Some(to) => self.named(id, to)?,
+            None => peer.ok_or(ErrorKind::NotConnected)?,
+        };
+        let Ok(receiver) = self.unix_datagrams(to) else {
+            return Err(ErrorKind::ConnectionRefused);
+        };
+        if receiver.shut_for_reads {
+            return Err(ErrorKind::BrokenPipe);
+        }
+        let receives_from_others = receiver.peer.as_ref().is_some_and(|(peer, _)| *peer != id);
+        if receives_from_others {
+            return Err(ErrorKind::PermissionDenied);
+        }
+        if receiver.queue.len() >= QUEUE {
+            if !receiver.waiting.contains(&id) {
+                receiver.waiting.push(id);
+            }
+            return Err(ErrorKind::WouldBlock);
+        }
+        receiver.queue.push_back((bytes.to_vec(), name));
+        self.tell(to);
+        Ok(bytes.len())
+    }
+
+    /// Takes the next datagram and the name of its sender.
+    pub(crate) fn receive_unix_datagram(&mut self, id: SocketId) -> Result<(Vec<u8>, UnixName)> {
+        let datagrams = self.unix_datagrams(id)?;
+        let Some(first) = datagrams.queue.pop_front() else {
+            return match datagrams.shut_for_reads {
+                true => Ok((Vec::new(), UnixName::Unnamed)),
+                false => Err(ErrorKind::WouldBlock),
+            };
+        };
+        self.tell_waiting(id);
+        Ok(first)
+    }
+
+    pub(super) fn shut_down_unix_datagrams(&mut self, id: SocketId, how: Shutdown) -> Result<()> {
+        let datagrams = self.unix_datagrams(id)?;
+        if datagrams.peer.is_none() {
+            return Err(ErrorKind::NotConnected);
+        }
+        datagrams.shut_for_reads |= how != Shutdown::Write;
+        datagrams.shut_for_writes |= how != Shutdown::Read;
+        self.tell(id);
+        self.tell_waiting(id);
+        Ok(())
+    }
+
+    /// A socket is about to be removed.
+    pub(super) fn end_unix_datagrams(&mut self, id: SocketId) {
+        self.tell_waiting(id);
+    }
+
+    fn tell_waiting(&mut self, id: SocketId) {
+        let waiting = self
+            .unix_datagrams(id)
+            .map(|found| std::mem::take(&mut found.waiting));
+        for sender in waiting.unwrap_or_default() {
+            self.tell(sender);
+        }
+    }
+}
