@@ -32,7 +32,7 @@ use crate::tasks::budget;
 pub use self::flags::Seen;
 pub(crate) use self::level::{Level, level};
 pub use self::register::{RegisterError, is_shutdown};
-pub use crate::reactor::Ready;
+pub use crate::reactor::{Pollable, Ready};
 
 /// An I/O object in non-blocking mode, registered with the reactor of a runtime.
 ///
@@ -80,13 +80,13 @@ pub use crate::reactor::Ready;
 /// })
 /// # }
 /// ```
-pub struct Async<T: AsFd> {
+pub struct Async<T: Pollable> {
     source: Source,
     /// `None` only while [`Async::into_inner`] or the destructor runs.
     io: Option<T>,
 }
 
-impl<T: AsFd> Async<T> {
+impl<T: Pollable> Async<T> {
     /// Sets `io` to non-blocking mode and registers it with the runtime of the calling thread, or
     /// with the default runtime if the thread is in none.
     ///
@@ -96,21 +96,21 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     ///
     /// [`Unsupported`](io::ErrorKind::Unsupported) for a regular file or a directory, which cannot
-    /// be waited on; [`AlreadyExists`](io::ErrorKind::AlreadyExists) for a descriptor that is
-    /// registered; an error if the runtime has shut down; otherwise what the operating system says.
-    pub fn new(io: T) -> io::Result<Async<T>> {
-        let fd = io.as_fd();
-        let flags = rustix::fs::fcntl_getfl(fd)?;
-        if !flags.contains(OFlags::NONBLOCK) {
-            rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
-        }
+    /// be waited on, and for any descriptor in a simulation;
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) for a descriptor that is registered; an error
+    /// if the runtime has shut down; otherwise what the operating system says.
+    pub fn new(io: T) -> io::Result<Async<T>>
+    where
+        T: AsFd,
+    {
+        set_nonblocking(io.as_fd())?;
         Async::register(io, &crate::runtime::context::reactor()?)
     }
 
     /// Registers an object that is in non-blocking mode already, with a given reactor.
     pub(crate) fn register(io: T, reactor: &Arc<Reactor>) -> io::Result<Async<T>> {
         Ok(Async {
-            source: Reactor::register(reactor, io.as_fd())?,
+            source: Reactor::register(reactor, io.object())?,
             io: Some(io),
         })
     }
@@ -158,7 +158,7 @@ impl<T: AsFd> Async<T> {
     pub fn take(mut self) -> (T, io::Result<()>) {
         match self.io.take() {
             Some(io) => {
-                let deregistered = self.source.deregister(io.as_fd());
+                let deregistered = self.source.deregister(io.object());
                 (io, deregistered)
             }
             None => unreachable!("only this method and drop take it, and they own it"),
@@ -361,7 +361,7 @@ impl<T: AsFd> Async<T> {
                 *asked = Asked::Waits;
             }
             let seen = ready!(polled)?;
-            let ready = match level(self.as_fd(), direction) {
+            let ready = match level(self.get_ref().object(), direction) {
                 Ok(Level::Idle) => {
                     self.source.clear_ready(direction, seen);
                     *asked = Asked::Waits;
@@ -399,6 +399,15 @@ impl<T: AsFd> Async<T> {
     }
 }
 
+/// Sets an open file to non-blocking mode.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    if !flags.contains(OFlags::NONBLOCK) {
+        rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+    }
+    Ok(())
+}
+
 /// What a call of [`Async::poll_direction`] knows so far. An event after that is news to it, even
 /// if another caller was told of the event before.
 #[derive(Clone, Copy, Debug)]
@@ -423,20 +432,20 @@ impl Asked {
 /// The owner of waiters that poll the object itself.
 const OBJECT: Owner<'static> = Owner::Handle(Handle::OBJECT);
 
-impl<T: AsFd> Drop for Async<T> {
+impl<T: Pollable> Drop for Async<T> {
     fn drop(&mut self) {
         if let Some(io) = self.io.take() {
             // Before the descriptor closes. There is no caller to return an error to, and the
             // registration is over anyway.
-            let _ = self.source.deregister(io.as_fd());
+            let _ = self.source.deregister(io.object());
         }
     }
 }
 
 /// `io` is never pinned.
-impl<T: AsFd> Unpin for Async<T> {}
+impl<T: Pollable> Unpin for Async<T> {}
 
-impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+impl<T: Pollable + fmt::Debug> fmt::Debug for Async<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Async").field(self.get_ref()).finish()
     }

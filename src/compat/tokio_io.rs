@@ -30,11 +30,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::io::Async;
 use crate::net::split::Shared;
-use crate::net::stream::{self, Share, Socket};
+use crate::net::stream::{self, Share, StreamSocket};
 use crate::net::unix::UnixStream;
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
 
-fn poll_read<S: Socket>(
+fn poll_read<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,

@@ -1,14 +1,13 @@
 //! Operations for adapters that count the task's budget by themselves.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use crate::reactor::Direction;
 
-use super::{Async, OBJECT};
+use super::{Async, OBJECT, Pollable};
 
-impl<T: AsFd> Async<T> {
+impl<T: Pollable> Async<T> {
     /// [`poll_read_with`](Async::poll_read_with) for a byte stream. `drained` says whether a result
     /// proves that nothing is left to read: a read that got something, and less than it asked for.
     /// That saves the system call that would say "would block". If an end, an error or urgent data

@@ -3,12 +3,11 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use crate::reactor::{self, Ready, Source};
 
-use super::{Async, OBJECT};
+use super::{Async, OBJECT, Pollable};
 
 /// Readiness that was seen at one moment: what [`Async::clear`] clears, and no event after it.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +70,7 @@ impl Seen {
 /// })
 /// # }
 /// ```
-impl<T: AsFd> Async<T> {
+impl<T: Pollable> Async<T> {
     /// Those flags of `of` that are up now.
     #[inline]
     pub fn seen(&self, of: Ready) -> Seen {

@@ -1,12 +1,10 @@
 //! What the operating system says about a descriptor at this moment.
 
-use std::io;
-use std::os::fd::BorrowedFd;
-
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketType, sockopt};
+use std::io;
 
-use crate::reactor::Direction;
+use crate::reactor::{Direction, Object};
 
 /// See [`level`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +25,14 @@ const END: PollFlags = PollFlags::RDHUP;
 const END: PollFlags = PollFlags::empty();
 
 /// Whether an operation is worth an attempt. One system call, unless there are flags.
-pub(crate) fn level(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Level> {
+pub(crate) fn level(object: Object<'_>, direction: Direction) -> io::Result<Level> {
+    #[cfg(not(feature = "sim"))]
+    let fd = object;
+    #[cfg(feature = "sim")]
+    let fd = match object {
+        Object::System(fd) => fd,
+        Object::Simulated(socket) => return simulated::level(socket.0, direction),
+    };
     const NOW: Timespec = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -57,4 +62,31 @@ pub(crate) fn level(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<Leve
         ready = rustix::io::ioctl_fionread(fd).is_ok_and(|bytes| bytes > 0);
     }
     Ok(if ready { Level::Ready } else { Level::Flagged })
+}
+
+#[cfg(feature = "sim")]
+mod simulated {
+    use std::io;
+
+    use crate::reactor::Direction;
+    use crate::simulated::net::{SocketId, with_network};
+
+    use super::Level;
+
+    /// The same for a socket of a simulation.
+    pub(super) fn level(socket: SocketId, direction: Direction) -> io::Result<Level> {
+        let found = with_network(|net, at| {
+            net.advance(at);
+            net.readiness(socket)
+        })?;
+        let (ready, flagged) = match direction {
+            Direction::Read => (found.readable, found.read_closed),
+            Direction::Write => (found.writable, false),
+        };
+        Ok(match () {
+            () if ready => Level::Ready,
+            () if flagged || found.closed || found.error => Level::Flagged,
+            () => Level::Idle,
+        })
+    }
 }

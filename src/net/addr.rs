@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use crate::tasks::budget::consume_budget;
 
+use super::sys;
+
 /// Types that convert to socket addresses, as [`std::net::ToSocketAddrs`] does.
 ///
 /// An address, an IP address with a port, a host name with a port, a string `"host:port"`, a slice
@@ -67,10 +69,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(
         match target? {
             Target::Known(addresses) => Ok(addresses),
             Target::Name(host, port) => {
-                let lookup = move || {
-                    std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port))
-                        .map(Vec::from_iter)
-                };
+                let lookup = move || sys::look_up(&host, port);
                 crate::runtime::spawn::spawn_blocking(lookup).await?
             }
         }

@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdTcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-
-use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::io::Async;
 
@@ -34,7 +32,7 @@ use super::{TcpListener, TcpStream, sys};
 /// # }
 /// ```
 pub struct TcpSocket {
-    fd: OwnedFd,
+    fd: sys::Socket<OwnedFd>,
 }
 
 impl TcpSocket {
@@ -44,8 +42,7 @@ impl TcpSocket {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn new_v4() -> io::Result<TcpSocket> {
-        let fd = sys::socket(AddressFamily::INET, SocketType::STREAM)?;
-        Ok(TcpSocket { fd })
+        TcpSocket::for_address(&(Ipv4Addr::UNSPECIFIED, 0).into())
     }
 
     /// A socket for IPv6.
@@ -54,7 +51,12 @@ impl TcpSocket {
     ///
     /// When the process or the system has no descriptors or memory left, or no IPv6.
     pub fn new_v6() -> io::Result<TcpSocket> {
-        let fd = sys::socket(AddressFamily::INET6, SocketType::STREAM)?;
+        TcpSocket::for_address(&(Ipv6Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// A socket for addresses like this one.
+    pub(super) fn for_address(address: &SocketAddr) -> io::Result<TcpSocket> {
+        let fd = sys::tcp_socket(address)?;
         Ok(TcpSocket { fd })
     }
 
@@ -64,7 +66,7 @@ impl TcpSocket {
     ///
     /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
-        Ok(rustix::net::bind(&self.fd, &address)?)
+        self.fd.bind(&address)
     }
 
     /// Connects, and registers the stream with the runtime of the calling thread.
@@ -77,7 +79,7 @@ impl TcpSocket {
     ///
     /// Cancel safe: dropping the future closes the socket.
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect_socket(StdTcpStream::from(self.fd), address).await
+        TcpStream::connect_socket(self.fd.map(StdTcpStream::from), address).await
     }
 
     /// Listens, and registers the listener with the runtime of the calling thread. At most
@@ -88,8 +90,7 @@ impl TcpSocket {
     /// What the operating system says.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let reactor = crate::runtime::context::reactor()?;
-        rustix::net::listen(&self.fd, i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        let io = Async::register(StdTcpListener::from(self.fd), &reactor)?;
+        let io = Async::register(self.fd.listen(backlog)?, &reactor)?;
         Ok(TcpListener { io })
     }
 
@@ -99,13 +100,13 @@ impl TcpSocket {
     ///
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(rustix::net::getsockname(&self.fd)?.try_into()?)
+        self.fd.local_addr()
     }
 }
 
 /// Makes a getter and a setter for each option.
 macro_rules! options {
-    ($(#[$doc:meta] $get:ident, $set:ident: $Value:ty = $os_get:ident, $os_set:ident;)*) => {
+    ($(#[$doc:meta] $get:ident, $set:ident: $Value:ty;)*) => {
         impl TcpSocket {$(
             #[doc = "Tells"]
             #[$doc]
@@ -114,7 +115,7 @@ macro_rules! options {
             ///
             /// What the operating system says.
             pub fn $get(&self) -> io::Result<$Value> {
-                Ok(sockopt::$os_get(&self.fd)?)
+                self.fd.$get()
             }
 
             #[doc = "Sets"]
@@ -124,7 +125,7 @@ macro_rules! options {
             ///
             /// What the operating system says.
             pub fn $set(&self, value: $Value) -> io::Result<()> {
-                Ok(sockopt::$os_set(&self.fd, value)?)
+                self.fd.$set(value)
             }
         )*}
     };
@@ -132,17 +133,17 @@ macro_rules! options {
 
 options! {
     /// whether it may bind to an address that closed connections still hold (`SO_REUSEADDR`).
-    reuseaddr, set_reuseaddr: bool = socket_reuseaddr, set_socket_reuseaddr;
+    reuseaddr, set_reuseaddr: bool;
     /// whether it shares its address with other sockets that set this (`SO_REUSEPORT`).
-    reuseport, set_reuseport: bool = socket_reuseport, set_socket_reuseport;
+    reuseport, set_reuseport: bool;
     /// whether idle connections are probed (`SO_KEEPALIVE`).
-    keepalive, set_keepalive: bool = socket_keepalive, set_socket_keepalive;
+    keepalive, set_keepalive: bool;
     /// whether small writes are sent at once (`TCP_NODELAY`).
-    nodelay, set_nodelay: bool = tcp_nodelay, set_tcp_nodelay;
+    nodelay, set_nodelay: bool;
     /// the size of the send buffer, in bytes. Linux gives twice what is asked for.
-    send_buffer_size, set_send_buffer_size: usize = socket_send_buffer_size, set_socket_send_buffer_size;
+    send_buffer_size, set_send_buffer_size: usize;
     /// the size of the receive buffer, in bytes. Linux gives twice what is asked for.
-    recv_buffer_size, set_recv_buffer_size: usize = socket_recv_buffer_size, set_socket_recv_buffer_size;
+    recv_buffer_size, set_recv_buffer_size: usize;
 }
 
 impl fmt::Debug for TcpSocket {
@@ -153,24 +154,24 @@ impl fmt::Debug for TcpSocket {
 
 impl AsFd for TcpSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.fd()
     }
 }
 
 impl AsRawFd for TcpSocket {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.fd.fd().as_raw_fd()
     }
 }
 
 impl IntoRawFd for TcpSocket {
     fn into_raw_fd(self) -> RawFd {
-        self.fd.into_raw_fd()
+        self.fd.expect_system().into_raw_fd()
     }
 }
 
 impl From<TcpSocket> for OwnedFd {
     fn from(socket: TcpSocket) -> OwnedFd {
-        socket.fd
+        socket.fd.expect_system()
     }
 }

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::stream::{self, Share, Socket};
+use super::stream::{self, Share, StreamSocket};
 use super::tcp_stream::TcpStream;
 
 /// A stream that clones and halves may share.
 pub trait Shared: Unpin {
-    type Socket: Socket;
+    type Socket: StreamSocket;
 
     fn io(&self) -> &Share<Self::Socket>;
 }

@@ -1,7 +1,7 @@
 //! What TCP and Unix streams have in common.
 //!
 //! A stream is a [`Share`] of one registered socket; its clones and halves are further shares of
-//! that socket. The operations are written once, for any [`Socket`]. The macro at the end adds them
+//! that socket. The operations are written once, for any [`StreamSocket`]. The macro at the end adds them
 //! to both public types.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -16,10 +16,10 @@ use crate::io::Async;
 use crate::reactor::{AsOwner, Direction, Handle, Owner};
 use crate::sync::Arc;
 
-use super::sys;
+use super::sys::Socket;
 
 /// A standard stream socket.
-pub trait Socket: AsFd {
+pub trait StreamSocket: AsFd {
     /// Whether a read that got less than it asked for has emptied the socket, if no end or error is
     /// due. True for TCP (urgent data counts as more to come). False for Unix sockets: there a read
     /// also stops after a message that carried file descriptors.
@@ -28,7 +28,7 @@ pub trait Socket: AsFd {
     fn shut_down(&self, how: Shutdown) -> io::Result<()>;
 }
 
-impl Socket for std::net::TcpStream {
+impl StreamSocket for std::net::TcpStream {
     const SHORT_READ_DRAINS: bool = true;
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()> {
@@ -36,7 +36,7 @@ impl Socket for std::net::TcpStream {
     }
 }
 
-impl Socket for std::os::unix::net::UnixStream {
+impl StreamSocket for std::os::unix::net::UnixStream {
     const SHORT_READ_DRAINS: bool = false;
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()> {
@@ -47,12 +47,12 @@ impl Socket for std::os::unix::net::UnixStream {
 /// One handle of a socket: a stream, a clone of it, or a half. It owns the wakers of tasks that
 /// wait by polling it, and removes them when it is dropped.
 pub struct Share<S: AsFd> {
-    io: Arc<Async<S>>,
+    io: Arc<Async<Socket<S>>>,
     handle: Handle,
 }
 
 impl<S: AsFd> Share<S> {
-    pub(super) fn new(io: Async<S>) -> Share<S> {
+    pub(super) fn new(io: Async<Socket<S>>) -> Share<S> {
         Share {
             io: Arc::new(io),
             handle: Handle::OBJECT,
@@ -69,7 +69,7 @@ impl<S: AsFd> Share<S> {
         let io = Arc::clone(&self.io);
         drop(self);
         match Arc::try_unwrap(io) {
-            Ok(io) => io.into_inner(),
+            Ok(io) => io.into_inner()?.into_system(),
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "the socket is shared with clones or halves of its stream",
@@ -110,96 +110,96 @@ impl<S: AsFd> Drop for Share<S> {
 }
 
 impl<S: AsFd> Deref for Share<S> {
-    type Target = Async<S>;
+    type Target = Async<Socket<S>>;
 
     #[inline]
-    fn deref(&self) -> &Async<S> {
+    fn deref(&self) -> &Async<Socket<S>> {
         &self.io
     }
 }
 
 #[inline]
-pub(super) fn poll_read<S: Socket>(
+pub(super) fn poll_read<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    poll_recv(io, cx, buf.len(), |socket| sys::recv(socket, buf))
+    poll_recv(io, cx, buf.len(), |socket| socket.recv(buf))
 }
 
 /// Reads into an uninitialised buffer. `Ready(Ok(n))` means that its first `n` bytes are
 /// initialised.
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 #[inline]
-pub(crate) fn poll_read_uninit<S: Socket>(
+pub(crate) fn poll_read_uninit<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut [MaybeUninit<u8>],
 ) -> Poll<io::Result<usize>> {
-    poll_recv(io, cx, buf.len(), |socket| sys::recv_uninit(socket, buf))
+    poll_recv(io, cx, buf.len(), |socket| socket.recv_uninit(buf))
 }
 
 #[inline]
-pub(super) fn poll_read_vectored<S: Socket>(
+pub(super) fn poll_read_vectored<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> Poll<io::Result<usize>> {
     let wanted = bufs.iter().map(|buf| buf.len()).sum();
-    poll_recv(io, cx, wanted, |socket| sys::recv_vectored(socket, bufs))
+    poll_recv(io, cx, wanted, |socket| socket.recv_vectored(bufs))
 }
 
 #[inline]
-fn poll_recv<S: Socket>(
+fn poll_recv<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     wanted: usize,
-    op: impl FnMut(&S) -> io::Result<usize>,
+    op: impl FnMut(&Socket<S>) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
     io.poll_io(io, Direction::Read, cx, op, drained)
 }
 
 #[inline]
-pub(crate) fn poll_write<S: Socket>(
+pub(crate) fn poll_write<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &[u8],
 ) -> Poll<io::Result<usize>> {
-    poll_send(io, cx, |socket| sys::send(socket, buf))
+    poll_send(io, cx, |socket| socket.send(buf))
 }
 
 #[inline]
-pub(crate) fn poll_write_vectored<S: Socket>(
+pub(crate) fn poll_write_vectored<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
-    poll_send(io, cx, |socket| sys::send_vectored(socket, bufs))
+    poll_send(io, cx, |socket| socket.send_vectored(bufs))
 }
 
 #[inline]
-fn poll_send<S: Socket>(
+fn poll_send<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
-    op: impl FnMut(&S) -> io::Result<usize>,
+    op: impl FnMut(&Socket<S>) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     io.poll_io(io, Direction::Write, cx, op, |_| false)
 }
 
 /// Closes a stream by shutting its sending side down. If the peer has gone already, that is no
 /// error.
-pub(crate) fn close<S: Socket>(io: &Async<S>) -> io::Result<()> {
-    match io.get_ref().shut_down(Shutdown::Write) {
+pub(crate) fn close<S: StreamSocket>(io: &Async<Socket<S>>) -> io::Result<()> {
+    match io.get_ref().shutdown(Shutdown::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
         result => result,
     }
 }
 
 /// Waits for the outcome of a connect in progress.
-pub(super) async fn finish_connect<S: Socket>(
-    io: &Async<S>,
-    take_error: impl Fn(&S) -> io::Result<Option<io::Error>>,
+pub(super) async fn finish_connect<S: StreamSocket>(
+    io: &Async<Socket<S>>,
+    take_error: impl Fn(&Socket<S>) -> io::Result<Option<io::Error>>,
 ) -> io::Result<()> {
     io.writable().await?;
     match take_error(io.get_ref())? {
@@ -212,7 +212,8 @@ pub(super) async fn finish_connect<S: Socket>(
 macro_rules! impl_stream {
     ($Stream:ident, $Std:ty) => {
         impl $Stream {
-            pub(super) fn from_async(io: $crate::io::Async<$Std>) -> $Stream {
+            pub(super) fn from_async(io: $crate::io::Async<$crate::net::sys::Socket<$Std>>,
+            ) -> $Stream {
                 $Stream {
                     io: $crate::net::stream::Share::new(io),
                 }
@@ -281,7 +282,7 @@ macro_rules! impl_stream {
             /// # Errors
             ///
             /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while a clone or a half shares
-            /// the socket.
+            /// the socket. [`Unsupported`](std::io::ErrorKind::Unsupported) in a simulation.
             pub fn into_std(self) -> ::std::io::Result<$Std> {
                 self.io.into_std()
             }
@@ -299,7 +300,7 @@ macro_rules! impl_stream {
         $crate::net::traits::impl_read!([] &$Stream, |stream| &stream.io);
         $crate::net::traits::impl_write!([] $Stream, |stream| &stream.io);
         $crate::net::traits::impl_write!([] &$Stream, |stream| &stream.io);
-        $crate::net::traits::impl_fd!([] $Stream, |stream| &*stream.io);
+        $crate::net::traits::impl_fd!([] $Stream, |stream| stream.io.get_ref());
 
         /// Sets the socket to non-blocking mode and registers it with the runtime of the calling
         /// thread.
@@ -307,7 +308,7 @@ macro_rules! impl_stream {
             type Error = ::std::io::Error;
 
             fn try_from(socket: $Std) -> ::std::io::Result<$Stream> {
-                $crate::io::Async::new(socket).map($Stream::from_async)
+                $crate::net::sys::Socket::register(socket).map($Stream::from_async)
             }
         }
 

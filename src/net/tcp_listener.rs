@@ -10,7 +10,8 @@ use futures_core::Stream;
 use crate::io::Async;
 
 use super::addr::{self, ToSocketAddrs};
-use super::{TcpSocket, TcpStream, sys, traits};
+use super::sys::Socket;
+use super::{TcpSocket, TcpStream, traits};
 
 /// How many connections may wait to be accepted; the system lowers it to its own limit. `std`'s 128
 /// overflows in a burst of a thousand, and each connection too many waits a second before it tries
@@ -37,7 +38,7 @@ pub(super) const BACKLOG: u32 = 1024;
 /// # }
 /// ```
 pub struct TcpListener {
-    pub(super) io: Async<StdTcpListener>,
+    pub(super) io: Async<Socket<StdTcpListener>>,
 }
 
 traits::impl_owner!(TcpListener, StdTcpListener);
@@ -59,10 +60,7 @@ impl TcpListener {
     /// Cancel safe.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let bind_to = |address: SocketAddr| async move {
-            let socket = match address {
-                SocketAddr::V4(_) => TcpSocket::new_v4()?,
-                SocketAddr::V6(_) => TcpSocket::new_v6()?,
-            };
+            let socket = TcpSocket::for_address(&address)?;
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             socket.listen(BACKLOG)
@@ -86,7 +84,7 @@ impl TcpListener {
     ///
     /// Cancel safe: no connection is lost.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.io.read_with(sys::accept).await?;
+        let accepted = self.io.read_with(Socket::<StdTcpListener>::accept).await?;
         self.register(accepted)
     }
 
@@ -98,7 +96,7 @@ impl TcpListener {
     /// As for [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.io
-            .poll_read_with(cx, sys::accept)
+            .poll_read_with(cx, Socket::<StdTcpListener>::accept)
             .map(|accepted| self.register(accepted?))
     }
 
@@ -116,13 +114,10 @@ impl TcpListener {
         IntoIncoming { listener: self }
     }
 
-    fn register(&self, (socket, peer): sys::Accepted) -> io::Result<(TcpStream, SocketAddr)> {
-        let socket = StdTcpStream::from(socket);
-        let peer = match peer.map(SocketAddr::try_from) {
-            Some(Ok(peer)) => peer,
-            // Some systems omit the address of a peer that has gone already.
-            _ => socket.peer_addr()?,
-        };
+    fn register(
+        &self,
+        (socket, peer): (Socket<StdTcpStream>, SocketAddr),
+    ) -> io::Result<(TcpStream, SocketAddr)> {
         let io = Async::register(socket, self.io.reactor())?;
         Ok((TcpStream::from_async(io), peer))
     }

@@ -4,12 +4,11 @@ use std::io;
 use std::net::{SocketAddr, TcpStream as StdTcpStream};
 use std::time::Duration;
 
-use rustix::net::SocketType;
-
 use crate::io::Async;
 
 use super::addr::{self, ToSocketAddrs};
-use super::{stream, sys};
+use super::stream;
+use super::sys::{self, Socket};
 
 /// A TCP connection.
 ///
@@ -59,20 +58,20 @@ impl TcpStream {
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = sys::socket(sys::family(&address), SocketType::STREAM)?;
-        TcpStream::connect_socket(socket.into(), address).await
+        let socket = sys::tcp_socket(&address)?.map(StdTcpStream::from);
+        TcpStream::connect_socket(socket, address).await
     }
 
     /// Connects a new, non-blocking socket. Registers it only after the connect has begun, since an
     /// unconnected socket reports a hang-up.
     pub(super) async fn connect_socket(
-        socket: StdTcpStream,
+        socket: Socket<StdTcpStream>,
         address: SocketAddr,
     ) -> io::Result<TcpStream> {
         let reactor = crate::runtime::context::reactor()?;
-        sys::start_connect(&socket, &address)?;
+        socket.start_connect(&address)?;
         let io = Async::register(socket, &reactor)?;
-        stream::finish_connect(&io, StdTcpStream::take_error).await?;
+        stream::finish_connect(&io, Socket::<StdTcpStream>::take_error).await?;
         Ok(TcpStream::from_async(io))
     }
 
@@ -105,7 +104,7 @@ impl TcpStream {
     ///
     /// Cancel safe.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.io.read_with(|socket| sys::peek(socket, buf)).await
+        self.io.read_with(|socket| socket.peek(buf)).await
     }
 
     /// Whether small writes are sent at once (Nagle's algorithm is off).
@@ -151,7 +150,7 @@ impl TcpStream {
     ///
     /// What the operating system says.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        Ok(rustix::net::sockopt::socket_linger(&*self.io)?)
+        self.io.get_ref().linger()
     }
 
     /// Sets how long closing the socket blocks for data not yet sent, in whole seconds. Zero
@@ -162,7 +161,7 @@ impl TcpStream {
     ///
     /// What the operating system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        Ok(rustix::net::sockopt::set_socket_linger(&*self.io, linger)?)
+        self.io.get_ref().set_linger(linger)
     }
 }
 

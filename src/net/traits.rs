@@ -70,27 +70,27 @@ macro_rules! impl_write {
     };
 }
 
-/// `AsFd` and `AsRawFd`.
+/// `AsFd` and `AsRawFd`, from an expression for the `sys::Socket`.
 macro_rules! impl_fd {
     ([$($G:tt)*] $Type:ty, |$this:ident| $io:expr) => {
         impl<$($G)*> ::std::os::fd::AsFd for $Type {
             fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {
                 let $this = self;
-                ::std::os::fd::AsFd::as_fd($io)
+                $io.fd()
             }
         }
 
         impl<$($G)*> ::std::os::fd::AsRawFd for $Type {
             fn as_raw_fd(&self) -> ::std::os::fd::RawFd {
                 let $this = self;
-                ::std::os::fd::AsRawFd::as_raw_fd($io)
+                ::std::os::fd::AsRawFd::as_raw_fd(&$io.fd())
             }
         }
     };
 }
 
 /// What sockets that cannot be shared have besides: `Debug`, conversions from and to the standard
-/// type, `IntoRawFd`. The type is a struct with the one field `io: Async<$Std>`.
+/// type, `IntoRawFd`. The type is a struct with the one field `io: Async<sys::Socket<$Std>>`.
 macro_rules! impl_owner {
     ($Type:ident, $Std:ty) => {
         impl $Type {
@@ -99,8 +99,9 @@ macro_rules! impl_owner {
             /// # Errors
             ///
             /// When the operating system fails to end the registration. The socket is then closed.
+            /// [`Unsupported`](std::io::ErrorKind::Unsupported) in a simulation.
             pub fn into_std(self) -> ::std::io::Result<$Std> {
-                self.io.into_inner()
+                self.io.into_inner()?.into_system()
             }
 
             /// Takes the error that is pending on the socket, if there is one.
@@ -125,7 +126,7 @@ macro_rules! impl_owner {
             type Error = ::std::io::Error;
 
             fn try_from(socket: $Std) -> ::std::io::Result<$Type> {
-                $crate::io::Async::new(socket).map(|io| $Type { io })
+                $crate::net::sys::Socket::register(socket).map(|io| $Type { io })
             }
         }
 
@@ -141,7 +142,7 @@ macro_rules! impl_owner {
         impl From<$Type> for ::std::os::fd::OwnedFd {
             fn from(socket: $Type) -> ::std::os::fd::OwnedFd {
                 // The registration is over even if the operating system returned an error.
-                socket.io.take().0.into()
+                socket.io.take().0.expect_system().into()
             }
         }
 
@@ -151,7 +152,7 @@ macro_rules! impl_owner {
             }
         }
 
-        $crate::net::traits::impl_fd!([] $Type, |socket| &socket.io);
+        $crate::net::traits::impl_fd!([] $Type, |socket| socket.io.get_ref());
     };
 }
 

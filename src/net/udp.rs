@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::io::Async;
 
 use super::addr::{self, ToSocketAddrs};
-use super::traits;
+use super::{sys, traits};
 
 /// A UDP socket.
 ///
@@ -32,7 +32,7 @@ use super::traits;
 /// # }
 /// ```
 pub struct UdpSocket {
-    io: Async<StdUdpSocket>,
+    io: Async<sys::Socket<StdUdpSocket>>,
 }
 
 traits::impl_owner!(UdpSocket, StdUdpSocket);
@@ -49,7 +49,10 @@ impl UdpSocket {
     ///
     /// Cancel safe.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        let bind_to = |address: SocketAddr| async move { StdUdpSocket::bind(address)?.try_into() };
+        let bind_to = |address: SocketAddr| async move {
+            let io = sys::bind_udp(address)?;
+            Ok(UdpSocket { io })
+        };
         addr::try_each(address, bind_to).await
     }
 

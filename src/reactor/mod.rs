@@ -52,8 +52,17 @@
 //!
 //! It has no thread and knows no scheduler: its users decide which thread holds the driver, and for
 //! how long. It does not own file descriptors; their owner deregisters before it closes one.
+//!
+//! # In a simulation
+//!
+//! Only the poller is another one (feature `sim`; `simulated.rs`): it watches sockets of the
+//! simulation's network, which have no descriptors, and takes its events from there. All else is
+//! the same code.
 
+#[cfg(feature = "sim")]
+mod either;
 mod event;
+mod object;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod poller;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -61,23 +70,31 @@ mod poller;
 mod poller;
 mod ready;
 mod registry;
+#[cfg(feature = "sim")]
+mod simulated;
 mod source;
 mod state;
 mod waiters;
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::task::Waker;
 use std::time::Duration;
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
+#[cfg(feature = "sim")]
+use self::either::Poller;
 use self::event::Event;
+#[cfg(not(feature = "sim"))]
 use self::poller::Poller;
 use self::registry::{End, Registry};
 use self::state::State;
 
+pub(crate) use self::object::Object;
+pub use self::object::Pollable;
+#[cfg(feature = "sim")]
+pub(crate) use self::object::Simulated;
 pub use self::ready::Ready;
 pub(crate) use self::source::Source;
 pub(crate) use self::state::{Direction, Readiness, Seen};
@@ -176,16 +193,19 @@ impl Reactor {
         }
     }
 
-    /// Registers an open, non-blocking fd.
+    /// Registers an open, non-blocking fd, or a simulated socket.
     ///
     /// The caller keeps the fd open until the source is deregistered.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if the fd cannot be waited on (a regular file). An error of this module if the
+    /// `Unsupported` if the fd cannot be waited on (a regular file, or any in a simulation). An error of this module if the
     /// reactor is closed, has failed, or belongs to the parent process. Otherwise what the
     /// operating system says (out of memory or of watches, registered already).
-    pub(crate) fn register(this: &Arc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<Source> {
+    pub(crate) fn register<'a>(
+        this: &Arc<Reactor>,
+        object: impl Into<Object<'a>>,
+    ) -> io::Result<Source> {
         if this.poller.in_forked_child() {
             return Err(inherited());
         }
@@ -202,11 +222,17 @@ impl Reactor {
         };
         // The registry has the source before the poller does: the poller may report the fd before
         // `add` returns.
-        if let Err(error) = this.poller.add(fd, key) {
+        if let Err(error) = this.poller.add(object.into(), key) {
             this.remove(key);
             return Err(unpollable(error));
         }
         Ok(Source::new(Arc::clone(this), key, state))
+    }
+
+    /// The host on which this reactor is, if it is one of a simulation.
+    #[cfg(feature = "sim")]
+    pub(crate) fn host(&self) -> Option<crate::simulated::net::HostId> {
+        self.poller.host()
     }
 
     /// Removes a source from the registry. Events on their way to it are dropped from here on.

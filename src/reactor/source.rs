@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
 use crate::sync::Arc;
 
 use super::Reactor;
+use super::object::Object;
 use super::ready::Ready;
 use super::state::{Direction, Readiness, Seen, State};
 use super::waiters::{Handle, Name, Owner, wake};
@@ -191,17 +191,17 @@ impl Source {
         }
     }
 
-    /// Ends the registration and wakes the tasks that still wait. `fd` must be the one that was
+    /// Ends the registration and wakes the tasks that still wait. `object` must be the one that was
     /// registered.
     ///
     /// # Errors
     ///
     /// What the operating system says; the registration is over all the same.
-    pub(crate) fn deregister(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn deregister<'a>(&mut self, object: impl Into<Object<'a>>) -> io::Result<()> {
         if !self.registered || self.reactor.poller.in_forked_child() {
             return Ok(());
         }
-        let deleted = self.reactor.poller.delete(fd);
+        let deleted = self.reactor.poller.delete(object.into());
         self.unregister();
         deleted
     }

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Poller;
 use super::event::Event;
-use super::poller::Poller;
 use super::ready::Ready;
 use super::waiters::{Displaced, Handle, Name, Names, Owner, Waiters};
 

@@ -5,11 +5,9 @@ use std::net::Shutdown;
 use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnixDatagram};
 use std::path::Path;
 
-use crate::io::{Async, Level, level};
-use crate::net::traits;
+use crate::io::{Async, Level, Pollable, level};
+use crate::net::{sys, traits};
 use crate::reactor::Direction;
-
-use std::os::fd::AsFd;
 
 /// A Unix datagram socket.
 ///
@@ -32,7 +30,7 @@ use std::os::fd::AsFd;
 /// # }
 /// ```
 pub struct UnixDatagram {
-    io: Async<StdUnixDatagram>,
+    io: Async<sys::Socket<StdUnixDatagram>>,
 }
 
 traits::impl_owner!(UnixDatagram, StdUnixDatagram);
@@ -45,7 +43,8 @@ impl UnixDatagram {
     /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse) if the file
     /// exists already.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
-        StdUnixDatagram::bind(path)?.try_into()
+        let io = sys::bind_unix_datagram(path.as_ref())?;
+        Ok(UnixDatagram { io })
     }
 
     /// A socket without an address.
@@ -54,7 +53,8 @@ impl UnixDatagram {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn unbound() -> io::Result<UnixDatagram> {
-        StdUnixDatagram::unbound()?.try_into()
+        let io = sys::unbound_unix_datagram()?;
+        Ok(UnixDatagram { io })
     }
 
     /// Two sockets that are connected to each other.
@@ -63,8 +63,8 @@ impl UnixDatagram {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
-        let (a, b) = StdUnixDatagram::pair()?;
-        Ok((a.try_into()?, b.try_into()?))
+        let [a, b] = sys::unix_datagram_pair()?.map(|io| UnixDatagram { io });
+        Ok((a, b))
     }
 
     /// Sets the peer: [`send`](UnixDatagram::send) sends to it, and the socket receives only
@@ -74,7 +74,7 @@ impl UnixDatagram {
     ///
     /// What the operating system says.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.io.get_ref().connect(path)
+        self.io.get_ref().connect(path.as_ref())
     }
 
     /// Sends a datagram to the socket at `path`. Waits while the queue of that socket is full.
@@ -89,13 +89,16 @@ impl UnixDatagram {
     /// Cancel safe: a datagram is sent as a whole or not at all.
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
+        if self.io.get_ref().is_told_of_room() {
+            return self.io.write_with(|socket| socket.send_to(buf, path)).await;
+        }
         loop {
             match self.io.now(|socket| socket.send_to(buf, path)).await {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => return result,
             }
-            if level(self.io.as_fd(), Direction::Write)? == Level::Idle {
+            if level(self.io.get_ref().object(), Direction::Write)? == Level::Idle {
                 self.io.writable().await?;
             } else {
                 // This socket has room, so the queue of the other socket is full. The system does

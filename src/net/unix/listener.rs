@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::io::Async;
+use crate::net::sys::{self, Socket};
 use crate::net::traits;
 
 use super::UnixStream;
@@ -36,7 +37,7 @@ use super::UnixStream;
 /// # }
 /// ```
 pub struct UnixListener {
-    io: Async<StdUnixListener>,
+    io: Async<Socket<StdUnixListener>>,
 }
 
 traits::impl_owner!(UnixListener, StdUnixListener);
@@ -49,7 +50,7 @@ impl UnixListener {
     /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse) if the file
     /// exists already.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        StdUnixListener::bind(path)?.try_into()
+        UnixListener::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// Binds to an address that need not be a path, and listens.
@@ -58,7 +59,8 @@ impl UnixListener {
     ///
     /// What the operating system says.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        StdUnixListener::bind_addr(address)?.try_into()
+        let io = sys::bind_unix(address)?;
+        Ok(UnixListener { io })
     }
 
     /// Waits for the next connection.
@@ -75,7 +77,7 @@ impl UnixListener {
     ///
     /// Cancel safe: no connection is lost.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let accepted = self.io.read_with(StdUnixListener::accept).await?;
+        let accepted = self.io.read_with(Socket::<StdUnixListener>::accept).await?;
         self.register(accepted)
     }
 
@@ -87,7 +89,7 @@ impl UnixListener {
     /// As for [`accept`](UnixListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         self.io
-            .poll_read_with(cx, StdUnixListener::accept)
+            .poll_read_with(cx, Socket::<StdUnixListener>::accept)
             .map(|accepted| self.register(accepted?))
     }
 
@@ -107,9 +109,8 @@ impl UnixListener {
 
     fn register(
         &self,
-        (socket, peer): (StdUnixStream, SocketAddr),
+        (socket, peer): (Socket<StdUnixStream>, SocketAddr),
     ) -> io::Result<(UnixStream, SocketAddr)> {
-        socket.set_nonblocking(true)?;
         let io = Async::register(socket, self.io.reactor())?;
         Ok((UnixStream::from_async(io), peer))
     }

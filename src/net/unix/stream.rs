@@ -5,10 +5,11 @@ use std::os::unix::net::{SocketAddr, UnixStream as StdUnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::net::SocketAddrUnix;
 
 use crate::io::Async;
-use crate::net::{stream, sys};
+use crate::net::stream;
+use crate::net::sys::{self, Socket};
 
 /// The first and the longest pause of a connect that has found the listener's queue full. A
 /// listener that accepts empties its queue within microseconds. If it does not accept, the attempts
@@ -89,17 +90,17 @@ impl UnixStream {
 
     async fn connect_to(address: SocketAddrUnix) -> io::Result<UnixStream> {
         let reactor = crate::runtime::context::reactor()?;
-        let socket = sys::socket(AddressFamily::UNIX, SocketType::STREAM)?;
+        let socket = sys::unix_stream()?;
         let mut pause = SHORTEST_PAUSE;
-        while let Err(error) = sys::start_connect(&socket, &address) {
+        while let Err(error) = socket.start_connect(&address) {
             if error.kind() != io::ErrorKind::WouldBlock {
                 return Err(error);
             }
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(2 * pause);
         }
-        let io = Async::register(StdUnixStream::from(socket), &reactor)?;
-        stream::finish_connect(&io, StdUnixStream::take_error).await?;
+        let io = Async::register(socket, &reactor)?;
+        stream::finish_connect(&io, Socket::<StdUnixStream>::take_error).await?;
         Ok(UnixStream::from_async(io))
     }
 
@@ -109,8 +110,8 @@ impl UnixStream {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
-        let (a, b) = StdUnixStream::pair()?;
-        Ok((a.try_into()?, b.try_into()?))
+        let [a, b] = sys::unix_pair()?.map(UnixStream::from_async);
+        Ok((a, b))
     }
 
     /// The address of this side.

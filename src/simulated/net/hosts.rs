@@ -20,7 +20,8 @@ pub(super) struct Host {
     addresses: Vec<IpAddr>,
     /// Who has which port. Several do if their addresses differ, or if all allow it.
     pub(super) ports: BTreeMap<(Protocol, u16), Vec<(IpAddr, SocketId)>>,
-    pub(super) unix: BTreeMap<UnixName, SocketId>,
+    /// Who has which name; `None`: nobody any more.
+    pub(super) unix: BTreeMap<UnixName, Option<SocketId>>,
     next_port: u16,
 }
 

@@ -106,7 +106,7 @@ impl Network {
                     to,
                     tries: 0,
                 };
-                self.send(id, route, packet, at);
+                self.transmit(id, route, packet, at);
             }
             None => self.give_up_after(id, NO_HOST, ErrorKind::HostUnreachable, at),
         }
@@ -135,7 +135,7 @@ impl Network {
         let mut found = self.owners(route.to, Protocol::Tcp, to);
         found.retain(is_listener);
         let Some(&first) = found.first() else {
-            self.send(from, back, Packet::Refused { to: from }, at);
+            self.transmit(from, back, Packet::Refused { to: from }, at);
             return;
         };
         let id = match found.len() {
@@ -157,7 +157,7 @@ impl Network {
         let local = Name::Ip(written_for(family, to));
         let remote = Name::Ip(written_for(family, client));
         let end = self.add_end(id, Stream::open(local, remote, back, from));
-        self.send(
+        self.transmit(
             end,
             back,
             Packet::Accepted {
@@ -217,7 +217,8 @@ impl Network {
         }
     }
 
-    /// A Unix listener. Its name is free again when it is closed: there is no file.
+    /// A Unix listener. When it is closed, its name is as with a file that is left behind, but can be
+    /// taken again, since there is none to be removed.
     pub(crate) fn listen_unix(
         &mut self,
         host: HostId,
@@ -235,23 +236,29 @@ impl Network {
         name: UnixName,
         kind: Kind,
     ) -> Result<SocketId> {
-        let is_taken = self.hosts[host.0 as usize].unix.contains_key(&name);
-        if is_taken {
+        let owner = self.hosts[host.0 as usize].unix.get(&name);
+        if owner.is_some_and(|owner| owner.is_some()) {
             return Err(ErrorKind::AddrInUse);
         }
         let id = self.add(host, kind);
         if name != UnixName::Unnamed {
-            self.hosts[host.0 as usize].unix.insert(name, id);
+            self.hosts[host.0 as usize].unix.insert(name, Some(id));
         }
         Ok(id)
+    }
+
+    pub(super) fn unix_named(&self, host: HostId, name: &UnixName) -> Result<SocketId> {
+        let owner = self.hosts[host.0 as usize].unix.get(name);
+        owner
+            .ok_or(ErrorKind::NotFound)?
+            .ok_or(ErrorKind::ConnectionRefused)
     }
 
     /// Connects a Unix socket. `WouldBlock`: the listener's queue is full.
     pub(crate) fn connect_unix(&mut self, id: SocketId, to: &UnixName) -> Result<()> {
         self.fresh(id)?;
         let host = self.socket(id)?.host;
-        let listener = self.hosts[host.0 as usize].unix.get(to).copied();
-        let listener = listener.ok_or(ErrorKind::NotFound)?;
+        let listener = self.unix_named(host, to)?;
         let (_, is_full) = self
             .listener(listener)
             .ok_or(ErrorKind::ConnectionRefused)?;

@@ -30,6 +30,7 @@
 
 mod agenda;
 mod datagrams;
+mod here;
 mod hosts;
 mod links;
 mod listeners;
@@ -42,8 +43,10 @@ mod unix_datagrams;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use self::agenda::Agenda;
@@ -53,6 +56,7 @@ use self::packets::{Event, Held, Packet};
 use self::sockets::{Kind, Registration, Socket};
 
 pub(crate) use self::agenda::{PollerId, Wake};
+pub(crate) use self::here::with_network;
 pub(crate) use self::hosts::MAIN;
 pub(crate) use self::links::{Link, Pair};
 pub(crate) use self::sockets::{Family, Name, Options, UnixName};
@@ -64,9 +68,19 @@ pub(crate) type Result<T> = std::result::Result<T, ErrorKind>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostId(u32);
 
-/// A socket of the network. No other socket ever gets its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SocketId(u64);
+/// A socket. No other one ever gets its number, neither in this network nor in another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SocketId {
+    network: u32,
+    number: u64,
+}
+
+/// Only what is the same in each run.
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.number, f)
+    }
+}
 
 /// When something is done, and who answers the questions of chance that come up.
 pub(crate) struct Moment<'a> {
@@ -111,6 +125,7 @@ pub(crate) struct News {
 /// The network of one simulation.
 #[derive(Debug)]
 pub(crate) struct Network {
+    number: u32,
     hosts: Vec<Host>,
     /// Where the next poller is.
     host_of_next_poller: HostId,
@@ -125,7 +140,10 @@ pub(crate) struct Network {
 impl Network {
     /// A network with one host, [`MAIN`].
     pub(crate) fn new() -> Network {
+        // Relaxed: only the number counts.
+        static NUMBERS: AtomicU32 = AtomicU32::new(0);
         Network {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             hosts: vec![Host::main()],
             host_of_next_poller: MAIN,
             sockets: BTreeMap::new(),

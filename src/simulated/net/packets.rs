@@ -148,18 +148,18 @@ pub(super) struct Held {
 
 impl Network {
     /// Sends a packet of a stream socket, which arrives after what it has sent before.
-    pub(super) fn send(
+    pub(super) fn transmit(
         &mut self,
         from: SocketId,
         route: Route,
         packet: Packet,
         at: &mut Moment<'_>,
     ) {
-        self.send_later(from, route, packet, Duration::ZERO, at);
+        self.transmit_later(from, route, packet, Duration::ZERO, at);
     }
 
     /// The same, with an additional delay.
-    pub(super) fn send_later(
+    pub(super) fn transmit_later(
         &mut self,
         from: SocketId,
         route: Route,

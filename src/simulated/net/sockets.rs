@@ -148,7 +148,10 @@ impl Network {
 
     pub(super) fn add(&mut self, host: HostId, kind: Kind) -> SocketId {
         self.sockets_made += 1;
-        let id = SocketId(self.sockets_made);
+        let id = SocketId {
+            network: self.number,
+            number: self.sockets_made,
+        };
         let socket = Socket {
             host,
             options: Options::new(),
@@ -210,6 +213,36 @@ impl Network {
         }
     }
 
+    /// Takes what a socket receives, or only looks at it: at most so many bytes of a stream, or a
+    /// datagram.
+    pub(crate) fn receive(
+        &mut self,
+        id: SocketId,
+        wanted: usize,
+        peeks: bool,
+        at: &mut Moment<'_>,
+    ) -> Result<Vec<u8>> {
+        match self.socket(id)?.kind {
+            Kind::Datagrams(_) => Ok(self.receive_datagram(id, peeks, at)?.0),
+            Kind::UnixDatagrams(_) => Ok(self.receive_unix_datagram(id)?.0),
+            _ => self.read(id, wanted, peeks, at),
+        }
+    }
+
+    /// Sends bytes to the peer: as many as there is room for, or a datagram.
+    pub(crate) fn send(
+        &mut self,
+        id: SocketId,
+        bytes: &[u8],
+        at: &mut Moment<'_>,
+    ) -> Result<usize> {
+        match self.socket(id)?.kind {
+            Kind::Datagrams(_) => self.send_datagram(id, bytes, None, at),
+            Kind::UnixDatagrams(_) => self.send_unix_datagram(id, bytes, None),
+            _ => self.write(id, bytes, at),
+        }
+    }
+
     /// Closes a socket. Does nothing if its host has crashed.
     pub(crate) fn close(&mut self, id: SocketId, at: &mut Moment<'_>) {
         self.advance(at);
@@ -249,9 +282,14 @@ impl Network {
             if let Some((protocol, port)) = socket.port {
                 self.free_port(socket.host, protocol, port, id);
             }
-            let unix = &mut self.hosts[socket.host.0 as usize].unix;
-            if socket.port.is_none() {
-                unix.retain(|_, owner| *owner != id);
+            let name = match socket.kind {
+                Kind::Listener(listener) => Some(listener.local),
+                Kind::UnixDatagrams(datagrams) => Some(Name::Unix(datagrams.local)),
+                Kind::Fresh(_) | Kind::Stream(_) | Kind::Datagrams(_) => None,
+            };
+            if let Some(Name::Unix(name)) = name {
+                let owner = self.hosts[socket.host.0 as usize].unix.get_mut(&name);
+                *owner.unwrap_or(&mut None) = None;
             }
         }
     }

@@ -197,10 +197,10 @@ impl Network {
         count -= part(count, SHORT_WRITE, at);
         stream.under_way += count;
         let (first, second) = bytes[..count].split_at(count - part(count, SPLIT, at));
-        self.send(id, route, bytes_to(id, peer, first), at);
+        self.transmit(id, route, bytes_to(id, peer, first), at);
         if !second.is_empty() {
             let delay = APART * (1 + at.choose(4, 2));
-            self.send_later(id, route, bytes_to(id, peer, second), delay, at);
+            self.transmit_later(id, route, bytes_to(id, peer, second), delay, at);
         }
         Ok(count)
     }
@@ -227,7 +227,7 @@ impl Network {
             return;
         }
         if let Ok(route) = self.stream(id).map(|stream| stream.route) {
-            self.send(id, route, Packet::Room { to: writer, bytes }, at);
+            self.transmit(id, route, Packet::Room { to: writer, bytes }, at);
         }
     }
 
@@ -260,7 +260,7 @@ impl Network {
             stream.shut_for_reads = true;
         }
         if how != Shutdown::Read && !std::mem::replace(&mut stream.shut_for_writes, true) {
-            self.send(id, route, Packet::End { from: id, to: peer }, at);
+            self.transmit(id, route, Packet::End { from: id, to: peer }, at);
         }
         self.tell(id);
         if is_unix && how != Shutdown::Write {
@@ -296,13 +296,13 @@ impl Network {
         match stream.state {
             State::Connecting => self.drop_all_of(id),
             State::Open { peer } if resets => {
-                self.send(id, route, Packet::Reset { to: peer }, at);
+                self.transmit(id, route, Packet::Reset { to: peer }, at);
             }
             State::Open { peer } if stream.is_unix() => {
-                self.send(id, route, Packet::Gone { from: id, to: peer }, at);
+                self.transmit(id, route, Packet::Gone { from: id, to: peer }, at);
             }
             State::Open { peer } if !stream.shut_for_writes => {
-                self.send(id, route, Packet::End { from: id, to: peer }, at);
+                self.transmit(id, route, Packet::End { from: id, to: peer }, at);
             }
             State::Open { .. } | State::Broken => {}
         }

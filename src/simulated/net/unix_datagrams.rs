@@ -85,8 +85,7 @@ impl Network {
 
     fn named(&mut self, id: SocketId, name: &UnixName) -> Result<SocketId> {
         let host = self.socket(id)?.host;
-        let found = self.hosts[host.0 as usize].unix.get(name).copied();
-        let found = found.ok_or(ErrorKind::NotFound)?;
+        let found = self.unix_named(host, name)?;
         // A listener takes no datagrams.
         self.unix_datagrams(found)
             .map_err(|_| ErrorKind::InvalidInput)?;

@@ -46,7 +46,7 @@ fn a_stream_connects_by_its_path_and_carries_bytes_at_once() {
     let last = world.net.stream_socket(MAIN, Family::Unix);
     assert_eq!(
         world.net.connect_unix(last, &name("/a")),
-        Err(ErrorKind::NotFound)
+        Err(ErrorKind::ConnectionRefused)
     );
     assert!(world.net.listen_unix(MAIN, name("/a"), 0).is_ok());
 }

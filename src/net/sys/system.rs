@@ -125,10 +125,3 @@ pub(super) fn peek(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
 pub(super) fn recv_vectored(socket: impl AsFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     Ok(rustix::io::readv(socket, bufs)?)
 }
-
-pub(super) fn family(address: &std::net::SocketAddr) -> AddressFamily {
-    match address {
-        std::net::SocketAddr::V4(_) => AddressFamily::INET,
-        std::net::SocketAddr::V6(_) => AddressFamily::INET6,
-    }
-}

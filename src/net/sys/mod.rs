@@ -1,0 +1,446 @@
+//! The sockets themselves, behind one interface: those of the system (`system.rs`), and those of a
+//! simulation (`simulated.rs`, feature `sim`), which have no descriptor.
+//!
+//! No other module of `net` knows which of them it has. No operation waits: what would have to is
+//! [`WouldBlock`](io::ErrorKind::WouldBlock), and the reactor knows when to try again. A new socket
+//! is of the system, unless the thread that makes it is in a simulation. Without the feature there
+//! is one variant, and nothing of this costs an instruction.
+
+mod system;
+
+#[cfg(feature = "sim")]
+mod simulated;
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
+
+use crate::io::{Async, Pollable, set_nonblocking};
+use crate::reactor::Object;
+
+use super::stream::StreamSocket;
+
+/// A socket of the system of type `S`, or the like of it in a simulation.
+pub enum Socket<S> {
+    System(S),
+    #[cfg(feature = "sim")]
+    Simulated(simulated::Socket<S>),
+}
+
+/// One expression for each variant.
+macro_rules! on {
+    ($socket:expr, |$system:ident| $of_system:expr, |$simulated:ident| $of_simulated:expr) => {
+        match $socket {
+            Socket::System($system) => $of_system,
+            #[cfg(feature = "sim")]
+            Socket::Simulated($simulated) => $of_simulated,
+        }
+    };
+}
+
+/// In a simulation, returns a new socket of it from the function; `host` is the host of the calling
+/// thread there.
+macro_rules! simulate {
+    (|$host:ident| $socket:expr) => {
+        #[cfg(feature = "sim")]
+        if let Some($host) = simulated::host()? {
+            return Ok($socket?);
+        }
+    };
+}
+
+/// Methods that have one name and form in both.
+macro_rules! both {
+    ($S:ty { $(fn $name:ident(&self $(, $arg:ident: $Arg:ty)*) -> $Output:ty;)* }) => {
+        impl Socket<$S> {$(
+            #[inline]
+            pub(crate) fn $name(&self $(, $arg: $Arg)*) -> io::Result<$Output> {
+                on!(self, |socket| socket.$name($($arg),*), |socket| socket.$name($($arg),*))
+            }
+        )*}
+    };
+}
+
+impl<S: AsFd> Socket<S> {
+    /// Sets a socket of the system to non-blocking mode and registers it with the runtime of the
+    /// calling thread.
+    pub(super) fn register(socket: S) -> io::Result<Async<Socket<S>>> {
+        set_nonblocking(socket.as_fd())?;
+        let reactor = crate::runtime::context::reactor()?;
+        Async::register(Socket::System(socket), &reactor)
+    }
+
+    /// The descriptor. Panics if there is none.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        on!(self, |socket| socket.as_fd(), |_socket| no_descriptor())
+    }
+
+    #[inline]
+    pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        on!(self, |socket| system::recv(socket, buf), |socket| socket
+            .recv(buf))
+    }
+
+    /// Like [`recv`](Socket::recv); as many bytes as it returns are initialised.
+    #[cfg(any(feature = "tokio-io", feature = "hyper"))]
+    #[inline]
+    pub(super) fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        on!(self, |socket| system::recv_uninit(socket, buf), |socket| {
+            socket.recv_uninit(buf)
+        })
+    }
+
+    #[inline]
+    pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        on!(
+            self,
+            |socket| system::recv_vectored(socket, bufs),
+            |socket| socket.recv_vectored(bufs)
+        )
+    }
+
+    pub(super) fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        on!(self, |socket| system::peek(socket, buf), |socket| socket
+            .peek(buf))
+    }
+
+    #[inline]
+    pub(super) fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        on!(self, |socket| system::send(socket, buf), |socket| socket
+            .send(buf))
+    }
+
+    #[inline]
+    pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        on!(
+            self,
+            |socket| system::send_vectored(socket, bufs),
+            |socket| socket.send_vectored(bufs)
+        )
+    }
+}
+
+impl<S: StreamSocket> Socket<S> {
+    pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        on!(self, |socket| socket.shut_down(how), |socket| socket
+            .shutdown(how))
+    }
+}
+
+impl<S> Socket<S> {
+    /// The same socket, of another type.
+    pub(super) fn map<T>(self, of_system: impl FnOnce(S) -> T) -> Socket<T> {
+        on!(self, |socket| Socket::System(of_system(socket)), |socket| {
+            Socket::Simulated(socket.retype())
+        })
+    }
+
+    /// The socket of the system.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if it is one of a simulation.
+    pub(super) fn into_system(self) -> io::Result<S> {
+        on!(self, |socket| Ok(socket), |_socket| Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            NO_DESCRIPTOR
+        )))
+    }
+
+    /// The same for those who cannot return an error. Panics instead.
+    pub(super) fn expect_system(self) -> S {
+        on!(self, |socket| socket, |_socket| no_descriptor())
+    }
+}
+
+#[cfg(feature = "sim")]
+const NO_DESCRIPTOR: &str = "a socket of a simulation has no file descriptor";
+
+#[cfg(feature = "sim")]
+#[cold]
+fn no_descriptor() -> ! {
+    panic!("{NO_DESCRIPTOR}")
+}
+
+impl<S: AsFd> Pollable for Socket<S> {
+    #[inline]
+    fn object(&self) -> Object<'_> {
+        on!(self, |socket| socket.object(), |socket| socket.object())
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Socket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        on!(self, |socket| socket.fmt(f), |socket| socket.fmt(f))
+    }
+}
+
+/// A new TCP socket for addresses like this one.
+pub(super) fn tcp_socket(address: &SocketAddr) -> io::Result<Socket<OwnedFd>> {
+    simulate!(|host| simulated::tcp_socket(host, address));
+    system::socket(family(address), SocketType::STREAM).map(Socket::System)
+}
+
+impl Socket<OwnedFd> {
+    pub(super) fn bind(&self, address: &SocketAddr) -> io::Result<()> {
+        on!(self, |fd| Ok(rustix::net::bind(fd, address)?), |socket| {
+            socket.bind(address)
+        })
+    }
+
+    pub(super) fn listen(self, backlog: u32) -> io::Result<Socket<TcpListener>> {
+        on!(
+            &self,
+            |fd| rustix::net::listen(fd, i32::try_from(backlog).unwrap_or(i32::MAX))?,
+            |socket| socket.listen(backlog)?
+        );
+        Ok(self.map(TcpListener::from))
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        on!(
+            self,
+            |fd| Ok(rustix::net::getsockname(fd)?.try_into()?),
+            |socket| socket.local_addr()
+        )
+    }
+}
+
+/// Options of sockets that are not connected yet: a getter, a setter, and how the system calls the
+/// two.
+macro_rules! options {
+    ($($get:ident, $set:ident: $Value:ty = $os_get:ident, $os_set:ident;)*) => {
+        impl Socket<OwnedFd> {$(
+            pub(super) fn $get(&self) -> io::Result<$Value> {
+                on!(self, |fd| Ok(sockopt::$os_get(fd)?), |socket| socket.$get())
+            }
+
+            pub(super) fn $set(&self, value: $Value) -> io::Result<()> {
+                on!(self, |fd| Ok(sockopt::$os_set(fd, value)?), |socket| socket.$set(value))
+            }
+        )*}
+    };
+}
+
+options! {
+    reuseaddr, set_reuseaddr: bool = socket_reuseaddr, set_socket_reuseaddr;
+    reuseport, set_reuseport: bool = socket_reuseport, set_socket_reuseport;
+    keepalive, set_keepalive: bool = socket_keepalive, set_socket_keepalive;
+    nodelay, set_nodelay: bool = tcp_nodelay, set_tcp_nodelay;
+    send_buffer_size, set_send_buffer_size: usize = socket_send_buffer_size, set_socket_send_buffer_size;
+    recv_buffer_size, set_recv_buffer_size: usize = socket_recv_buffer_size, set_socket_recv_buffer_size;
+}
+
+both!(TcpStream {
+    fn take_error(&self) -> Option<io::Error>;
+    fn local_addr(&self) -> SocketAddr;
+    fn peer_addr(&self) -> SocketAddr;
+    fn nodelay(&self) -> bool;
+    fn set_nodelay(&self, nodelay: bool) -> ();
+    fn ttl(&self) -> u32;
+    fn set_ttl(&self, hops: u32) -> ();
+});
+
+impl Socket<TcpStream> {
+    /// Starts to connect. `Ok` may mean "in progress": the socket becomes writable when the outcome
+    /// is known.
+    pub(super) fn start_connect(&self, address: &SocketAddr) -> io::Result<()> {
+        on!(
+            self,
+            |socket| system::start_connect(socket, address),
+            |socket| { socket.start_connect(address) }
+        )
+    }
+
+    pub(super) fn linger(&self) -> io::Result<Option<Duration>> {
+        on!(
+            self,
+            |socket| Ok(sockopt::socket_linger(socket)?),
+            |socket| socket.linger()
+        )
+    }
+
+    pub(super) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        on!(
+            self,
+            |socket| Ok(sockopt::set_socket_linger(socket, linger)?),
+            |socket| { socket.set_linger(linger) }
+        )
+    }
+}
+
+both!(TcpListener {
+    fn take_error(&self) -> Option<io::Error>;
+    fn local_addr(&self) -> SocketAddr;
+    fn ttl(&self) -> u32;
+    fn set_ttl(&self, hops: u32) -> ();
+});
+
+impl Socket<TcpListener> {
+    /// Accepts a connection. Returns its peer, too.
+    pub(super) fn accept(&self) -> io::Result<(Socket<TcpStream>, SocketAddr)> {
+        on!(
+            self,
+            |socket| {
+                let (stream, peer) = system::accept(socket)?;
+                let stream = TcpStream::from(stream);
+                let peer = match peer.map(SocketAddr::try_from) {
+                    Some(Ok(peer)) => peer,
+                    // Some systems omit the address of a peer that has gone already.
+                    _ => stream.peer_addr()?,
+                };
+                Ok((Socket::System(stream), peer))
+            },
+            |socket| socket.accept()
+        )
+    }
+}
+
+/// A UDP socket, bound to an address and registered with the runtime of the calling thread.
+pub(super) fn bind_udp(address: SocketAddr) -> io::Result<Async<Socket<UdpSocket>>> {
+    simulate!(|host| simulated::bind_udp(host, address).and_then(simulated::register));
+    Socket::register(UdpSocket::bind(address)?)
+}
+
+both!(UdpSocket {
+    fn take_error(&self) -> Option<io::Error>;
+    fn connect(&self, address: SocketAddr) -> ();
+    fn send_to(&self, buf: &[u8], address: SocketAddr) -> usize;
+    fn recv_from(&self, buf: &mut [u8]) -> (usize, SocketAddr);
+    fn peek_from(&self, buf: &mut [u8]) -> (usize, SocketAddr);
+    fn local_addr(&self) -> SocketAddr;
+    fn peer_addr(&self) -> SocketAddr;
+    fn broadcast(&self) -> bool;
+    fn set_broadcast(&self, on: bool) -> ();
+    fn ttl(&self) -> u32;
+    fn set_ttl(&self, hops: u32) -> ();
+    fn multicast_loop_v4(&self) -> bool;
+    fn set_multicast_loop_v4(&self, on: bool) -> ();
+    fn multicast_loop_v6(&self) -> bool;
+    fn set_multicast_loop_v6(&self, on: bool) -> ();
+    fn multicast_ttl_v4(&self) -> u32;
+    fn set_multicast_ttl_v4(&self, hops: u32) -> ();
+    fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
+    fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
+    fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
+    fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
+});
+
+/// A new Unix stream socket.
+pub(super) fn unix_stream() -> io::Result<Socket<UnixStream>> {
+    simulate!(|host| simulated::unix_stream(host));
+    let socket = system::socket(AddressFamily::UNIX, SocketType::STREAM)?;
+    Ok(Socket::System(socket.into()))
+}
+
+/// Two Unix streams that are connected to each other, registered.
+pub(super) fn unix_pair() -> io::Result<[Async<Socket<UnixStream>>; 2]> {
+    simulate!(|host| simulated::unix_pair(host));
+    let (a, b) = UnixStream::pair()?;
+    Ok([Socket::register(a)?, Socket::register(b)?])
+}
+
+both!(UnixStream {
+    fn take_error(&self) -> Option<io::Error>;
+    fn local_addr(&self) -> UnixAddr;
+    fn peer_addr(&self) -> UnixAddr;
+});
+
+impl Socket<UnixStream> {
+    /// Starts to connect. [`WouldBlock`](io::ErrorKind::WouldBlock) means that the listener's queue
+    /// is full.
+    pub(super) fn start_connect(&self, address: &SocketAddrUnix) -> io::Result<()> {
+        on!(
+            self,
+            |socket| system::start_connect(socket, address),
+            |socket| { socket.start_connect(address) }
+        )
+    }
+}
+
+/// A Unix listener, registered.
+pub(super) fn bind_unix(address: &UnixAddr) -> io::Result<Async<Socket<UnixListener>>> {
+    simulate!(|host| simulated::bind_unix(host, address).and_then(simulated::register));
+    Socket::register(UnixListener::bind_addr(address)?)
+}
+
+both!(UnixListener {
+    fn take_error(&self) -> Option<io::Error>;
+    fn local_addr(&self) -> UnixAddr;
+});
+
+impl Socket<UnixListener> {
+    /// Accepts a connection. Returns its peer, too.
+    pub(super) fn accept(&self) -> io::Result<(Socket<UnixStream>, UnixAddr)> {
+        on!(
+            self,
+            |socket| {
+                let (stream, peer) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Socket::System(stream), peer))
+            },
+            |socket| socket.accept()
+        )
+    }
+}
+
+/// A Unix datagram socket with an address, registered.
+pub(super) fn bind_unix_datagram(path: &Path) -> io::Result<Async<Socket<UnixDatagram>>> {
+    simulate!(|host| simulated::bind_unix_datagram(host, path).and_then(simulated::register));
+    Socket::register(UnixDatagram::bind(path)?)
+}
+
+/// A Unix datagram socket without an address, registered.
+pub(super) fn unbound_unix_datagram() -> io::Result<Async<Socket<UnixDatagram>>> {
+    simulate!(|host| simulated::unbound_unix_datagram(host).and_then(simulated::register));
+    Socket::register(UnixDatagram::unbound()?)
+}
+
+/// Two Unix datagram sockets that are connected to each other, registered.
+pub(super) fn unix_datagram_pair() -> io::Result<[Async<Socket<UnixDatagram>>; 2]> {
+    simulate!(|host| simulated::unix_datagram_pair(host));
+    let (a, b) = UnixDatagram::pair()?;
+    Ok([Socket::register(a)?, Socket::register(b)?])
+}
+
+both!(UnixDatagram {
+    fn take_error(&self) -> Option<io::Error>;
+    fn connect(&self, path: &Path) -> ();
+    fn send_to(&self, buf: &[u8], path: &Path) -> usize;
+    fn recv_from(&self, buf: &mut [u8]) -> (usize, UnixAddr);
+    fn shutdown(&self, how: Shutdown) -> ();
+    fn local_addr(&self) -> UnixAddr;
+    fn peer_addr(&self) -> UnixAddr;
+});
+
+impl Socket<UnixDatagram> {
+    /// Whether a sender that finds the queue of another socket full is told when it has room. The
+    /// system does not tell.
+    pub(super) fn is_told_of_room(&self) -> bool {
+        on!(self, |_socket| false, |_socket| true)
+    }
+}
+
+/// Looks a name up, which may block.
+pub(super) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    #[cfg(feature = "sim")]
+    if let Some(found) = simulated::look_up(host, port) {
+        return found;
+    }
+    std::net::ToSocketAddrs::to_socket_addrs(&(host, port)).map(Vec::from_iter)
+}
+
+fn family(address: &SocketAddr) -> AddressFamily {
+    match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    }
+}
