@@ -64,10 +64,14 @@ impl Poller {
     /// Waits until the network has news, or for a time, or for a notification.
     pub(super) fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) {
         events.clear();
-        let until = timeout.map(|timeout| now().saturating_add(timeout));
+        let Some(begin) = now() else {
+            return;
+        };
+        let until = timeout.map(|timeout| begin.saturating_add(timeout));
         loop {
             self.look(events);
-            let has_time = until.is_none_or(|until| now() < until);
+            let now = now().unwrap_or(Duration::MAX);
+            let has_time = until.is_none_or(|until| now < until);
             let mut notified = self.notified.lock();
             if std::mem::take(&mut *notified) || !events.is_empty() || !has_time {
                 return;
@@ -78,8 +82,10 @@ impl Poller {
             };
             let notified = match looks_at {
                 Some(at) => {
-                    let time = at.saturating_sub(now());
-                    self.changed.0.wait_timeout(notified, time).0
+                    self.changed
+                        .0
+                        .wait_timeout(notified, at.saturating_sub(now))
+                        .0
                 }
                 None => self.changed.0.wait(notified),
             };

@@ -103,7 +103,7 @@ mod with_reactor {
 
         /// Ends the wait of whoever holds the driver.
         pub(crate) fn notify(&self) {
-            if self.0.is_lost() || is_simulated() {
+            if self.0.is_lost() {
                 self.0.parker.notify();
             } else if let Err(error) = self.0.reactor.notify() {
                 self.0.lose(&error);
@@ -122,10 +122,6 @@ mod with_reactor {
         /// are appended.
         pub(crate) fn poll(&mut self, timeout: Option<Duration>, wakers: &mut Vec<Waker>) -> usize {
             let netpoll = self.netpoll;
-            if is_simulated() {
-                netpoll.parker.wait(timeout);
-                return 0;
-            }
             if !netpoll.is_lost() {
                 match self.driver.poll(timeout, wakers) {
                     Ok(count) => {
@@ -148,13 +144,6 @@ mod with_reactor {
             }
             wakers.len() - before
         }
-    }
-
-    fn is_simulated() -> bool {
-        #[cfg(feature = "sim")]
-        return crate::simulated::is_here();
-        #[cfg(not(feature = "sim"))]
-        false
     }
 
     impl Inner {

@@ -85,6 +85,8 @@ pub(crate) struct World {
     is_closing: Cell<bool>,
     make_locals: fn(usize) -> Box<dyn Locals>,
     events: Events,
+    #[cfg(all(feature = "net", unix))]
+    network: RefCell<super::net::Network>,
 }
 
 impl World {
@@ -120,6 +122,8 @@ impl World {
             is_closing: Cell::new(false),
             make_locals,
             events: Events::default(),
+            #[cfg(all(feature = "net", unix))]
+            network: RefCell::new(super::net::Network::new()),
         });
         WORLD.with(|place| {
             let mut place = place.borrow_mut();
@@ -243,6 +247,12 @@ impl World {
         let answer = self.choices.borrow_mut().choose(kind, n, draw);
         self.events.mix(u64::from(answer) << 8 | kind as u64);
         answer
+    }
+
+    /// The network. Nothing else of the world may be changed meanwhile, but choices may be made.
+    #[cfg(all(feature = "net", unix))]
+    pub(super) fn with_network<R>(&self, op: impl FnOnce(&mut super::net::Network) -> R) -> R {
+        op(&mut self.network.borrow_mut())
     }
 
     /// Starts a thread. `body` does not unwind.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::simulated::{Kind, world_if_any};
+
 use super::{Moment, Network};
 
 /// Does something with the network, and wakes whom that concerns.
@@ -12,15 +14,14 @@ use super::{Moment, Network};
 pub(crate) fn with_network<R>(
     op: impl FnOnce(&mut Network, &mut Moment<'_>) -> R,
 ) -> io::Result<R> {
-    let now = crate::simulated::now();
-    let mut choose = crate::simulated::choose;
-    let done = crate::simulated::network(|net| {
-        let result = op(net, &mut Moment::new(now, &mut choose));
-        (result, net.take_wakes())
-    });
-    let Some((result, wakes)) = done else {
+    let Some(world) = world_if_any() else {
         return Err(io::Error::other("the simulation of this socket is over"));
     };
+    let mut choose = |n, rarity| world.choose(Kind::Network, n, rarity);
+    let (result, wakes) = world.with_network(|net| {
+        let result = op(net, &mut Moment::new(world.now(), &mut choose));
+        (result, net.take_wakes())
+    });
     wakes.iter().for_each(|poller| poller.wake());
     Ok(result)
 }

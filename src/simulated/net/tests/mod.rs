@@ -5,11 +5,11 @@ mod pollers;
 mod streams;
 mod unix;
 
-use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::rng::Rng;
 
 /// A network with its clock, and the answers that it gets: those of a seed, or 0 to everything.
 pub(super) struct World {
@@ -155,30 +155,5 @@ impl World {
 
     pub(super) fn error(&mut self, id: SocketId) -> Option<ErrorKind> {
         self.at(|net, at| net.take_error(id, at))
-    }
-}
-
-/// Marsaglia's xorshift64*.
-pub(super) struct Rng(Cell<u64>);
-
-impl Rng {
-    pub(super) fn new(seed: u64, stream: u64) -> Rng {
-        let rng = Rng(Cell::new(
-            (seed << 32 | stream << 1 | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        ));
-        for _ in 0..8 {
-            rng.below(2);
-        }
-        rng
-    }
-
-    pub(super) fn below(&self, n: u32) -> u32 {
-        let mut x = self.0.get();
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        self.0.set(x);
-        let high = x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        ((high * u64::from(n)) >> 32) as u32
     }
 }

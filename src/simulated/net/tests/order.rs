@@ -2,7 +2,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::super::{MAIN, Pair};
-use super::{Rng, World};
+use super::World;
+use crate::rng::Rng;
 
 /// What happens to one connection, whose writer writes numbers in turn.
 fn run(seed: u64) -> (bool, Duration, Vec<u8>) {
