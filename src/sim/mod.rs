@@ -38,6 +38,8 @@ mod check;
 mod environment;
 mod failure;
 mod locals;
+#[cfg(all(feature = "net", unix))]
+pub mod net;
 mod panics;
 mod run;
 mod shrink;

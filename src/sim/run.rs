@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -249,10 +250,15 @@ fn run_inside<T>(
 }
 
 fn build(settings: &Builder) -> Runtime {
+    runtime(settings.processors)
+        .unwrap_or_else(|error| panic!("the simulated runtime cannot be built: {error}"))
+}
+
+/// A runtime in the simulation of the calling thread.
+pub(super) fn runtime(processors: usize) -> io::Result<Runtime> {
     crate::Builder::new()
-        .worker_threads(settings.processors)
+        .worker_threads(processors)
         .follow_cpu_quota(false)
         .stall_threshold(Duration::MAX)
         .build()
-        .unwrap_or_else(|error| panic!("the simulated runtime cannot be built: {error}"))
 }

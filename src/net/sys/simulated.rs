@@ -35,6 +35,9 @@ pub(super) fn host() -> io::Result<Option<HostId>> {
         return Ok(None);
     }
     match context::reactor()?.host() {
+        Some(host) if with_network(|net, _| net.has_crashed(host))? => {
+            Err(ErrorKind::NetworkDown.into())
+        }
         Some(host) => Ok(Some(host)),
         None => Err(io::Error::other(
             "the runtime of this thread is not one of the simulation",

@@ -23,6 +23,7 @@ pub(super) struct Host {
     /// Who has which name; `None`: nobody any more.
     pub(super) unix: BTreeMap<UnixName, Option<SocketId>>,
     next_port: u16,
+    pub(super) has_crashed: bool,
 }
 
 impl Host {
@@ -37,6 +38,7 @@ impl Host {
             ports: BTreeMap::new(),
             unix: BTreeMap::new(),
             next_port: FIRST_FREE,
+            has_crashed: false,
         }
     }
 
@@ -63,8 +65,13 @@ impl Network {
         Ok(HostId(self.hosts.len() as u32 - 1))
     }
 
-    pub(crate) fn host_name(&self, host: HostId) -> &str {
-        &self.hosts[host.0 as usize].name
+    /// A host that has crashed has sockets again.
+    pub(crate) fn start(&mut self, host: HostId) {
+        self.hosts[host.0 as usize].has_crashed = false;
+    }
+
+    pub(crate) fn has_crashed(&self, host: HostId) -> bool {
+        self.hosts[host.0 as usize].has_crashed
     }
 
     pub(crate) fn host_addresses(&self, host: HostId) -> &[IpAddr] {
@@ -118,10 +125,13 @@ impl Network {
         self.links.change(pair, change);
     }
 
-    /// Cuts links. What is under way on them is not delivered before they are healed.
+    /// Cuts links. What is under way on them is not delivered before they are healed. A host always
+    /// reaches itself.
     pub(crate) fn partition(&mut self, pair: Pair, at: &mut Moment<'_>) {
         self.advance(at);
-        self.links.change(pair, |link| link.is_partitioned = true);
+        if !matches!(pair, Pair::Of(a, b) if a == b) {
+            self.links.change(pair, |link| link.is_partitioned = true);
+        }
         self.hold_all(at);
     }
 

@@ -25,16 +25,6 @@ pub(super) struct Route {
     pub(super) to: HostId,
 }
 
-impl Route {
-    pub(super) fn is_between(self, pair: Pair) -> bool {
-        self.from != self.to
-            && match pair {
-                Pair::All => true,
-                Pair::Of(a, b) => (self.from, self.to) == (a, b) || (self.from, self.to) == (b, a),
-            }
-    }
-}
-
 /// The links that a setting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pair {

@@ -15,7 +15,7 @@
 //! # Protocol
 //!
 //! 1. An operation first lets everything happen that is due ([`Network::advance`]).
-//! 2. What it sends is a [`Packet`] on a [`Route`](links::Route). The link says how long that takes,
+//! 2. What it sends is a [`Packet`](packets::Packet) on a [`Route`](links::Route). The link says how long that takes,
 //!    and the packet becomes an [`Event`] of the agenda. A link that is partitioned holds packets of
 //!    streams back until it is healed, and loses all others.
 //! 3. An event that happens changes a socket, and gives it news. The poller of its registration
@@ -52,7 +52,7 @@ use std::time::Duration;
 use self::agenda::Agenda;
 use self::hosts::Host;
 use self::links::Links;
-use self::packets::{Event, Held, Packet};
+use self::packets::{Event, Held};
 use self::sockets::{Kind, Registration, Socket};
 
 pub(crate) use self::agenda::{PollerId, Wake};

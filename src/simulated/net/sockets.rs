@@ -256,6 +256,7 @@ impl Network {
     /// Removes all sockets of a host; its connections are reset.
     pub(crate) fn crash(&mut self, host: HostId, at: &mut Moment<'_>) {
         self.advance(at);
+        self.hosts[host.0 as usize].has_crashed = true;
         let sockets = self.sockets.iter();
         let own: Vec<SocketId> = (sockets.filter(|(_, socket)| socket.host == host))
             .map(|(id, _)| *id)

@@ -153,10 +153,14 @@ impl Network {
             };
         }
         let count = wanted.min(stream.incoming.len());
+        let (front, back) = stream.incoming.as_slices();
+        let mut taken = Vec::with_capacity(count);
+        taken.extend_from_slice(&front[..count.min(front.len())]);
+        taken.extend_from_slice(&back[..count - taken.len()]);
         if peeks {
-            return Ok(stream.incoming.iter().take(count).copied().collect());
+            return Ok(taken);
         }
-        let taken: Vec<u8> = stream.incoming.drain(..count).collect();
+        stream.incoming.drain(..count);
         if let State::Open { peer } = stream.state {
             self.tell_of_room(id, peer, count, at);
         }
