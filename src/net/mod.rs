@@ -23,6 +23,10 @@
 //! The operating system resolves host names on a thread for blocking work. Numeric addresses need
 //! no such thread.
 //!
+//! In a simulation (feature `sim`) these types are sockets of a network in memory, which the module
+//! `sim::net` describes. They have no file descriptor: `as_fd` and its like panic, and conversions
+//! from and to sockets of `std` are errors.
+//!
 //! # Examples
 //!
 //! ```

@@ -12,8 +12,6 @@ use super::{Arc, lock::Mutex};
 use crate::simulated::{self, world_if_any};
 
 pub(crate) use std::thread::available_parallelism;
-#[cfg(test)]
-pub(crate) use std::thread::panicking;
 /// For threads of the system.
 #[cfg(any(test, feature = "macros"))]
 pub(crate) use std::thread::panicking;

