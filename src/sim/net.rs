@@ -63,6 +63,7 @@
 //! .unwrap();
 //! ```
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -118,7 +119,7 @@ impl Host {
     ) -> io::Result<Host> {
         let ip = ip.into();
         let id = with_network(|net, _| net.add_host(name, ip))??;
-        let runtime = build(id, processors)?;
+        let runtime = build(id, name, processors)?;
         Ok(Host {
             name: name.to_owned(),
             ip,
@@ -181,6 +182,10 @@ impl Host {
     pub fn crash(&self) {
         let runtime = self.runtime.lock().take();
         if runtime.is_some() {
+            // An error: the thread ends.
+            let _ = RUNTIMES.try_with(|runtimes| {
+                runtimes.borrow_mut().retain(|(id, _, _)| *id != self.id);
+            });
             // An error: the simulation is over, and so is its network.
             let _ = with_network(|net, at| net.crash(self.id, at));
         }
@@ -195,7 +200,7 @@ impl Host {
     pub fn restart(&self) -> io::Result<()> {
         if self.runtime.lock().is_none() {
             with_network(|net, _| net.start(self.id))?;
-            let runtime = build(self.id, self.processors)?;
+            let runtime = build(self.id, &self.name, self.processors)?;
             *self.runtime.lock() = Some(runtime);
         }
         Ok(())
@@ -217,12 +222,37 @@ impl fmt::Debug for Host {
     }
 }
 
+std::thread_local! {
+    /// The runtimes of the hosts of this thread's simulation, for a dump of their tasks.
+    static RUNTIMES: RefCell<Vec<(HostId, String, Handle)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes down the tasks of all hosts but `main`. They may not answer in time.
+pub(super) fn dump_hosts(within: Duration, text: &mut String) {
+    // A dump waits, and other threads of the simulation run meanwhile.
+    let runtimes = RUNTIMES.with_borrow(Clone::clone);
+    for (_, name, handle) in runtimes {
+        let dump = handle.dump_stacks(within);
+        if !dump.tasks().is_empty() {
+            text.push_str(&format!("on host {name:?}:\n{dump}"));
+        }
+    }
+}
+
+/// A simulation begins. The last one may have left hosts that were never dropped.
+pub(super) fn forget_hosts() {
+    drop(RUNTIMES.take());
+}
+
 /// Its reactor asks the network where it is.
-fn build(host: HostId, processors: usize) -> io::Result<Runtime> {
+fn build(host: HostId, name: &str, processors: usize) -> io::Result<Runtime> {
     let before = with_network(|net, _| net.set_host_of_next_poller(host))?;
     let runtime = super::run::runtime(processors);
     with_network(|net, _| net.set_host_of_next_poller(before))?;
-    runtime
+    let runtime = runtime?;
+    let known = (host, name.to_owned(), runtime.handle().clone());
+    RUNTIMES.with_borrow_mut(|runtimes| runtimes.push(known));
+    Ok(runtime)
 }
 
 /// Links of the network, to be changed: made by [`between`], [`everywhere`] and [`loopback`].

@@ -221,13 +221,19 @@ fn run_inside<T>(
     future: impl Future<Output = T>,
     tasks: &Arc<Mutex<String>>,
 ) -> Result<T, Cause> {
+    #[cfg(all(feature = "net", unix))]
+    super::net::forget_hosts();
     let runtime = build(settings);
     let (handle, place) = (runtime.handle().clone(), tasks.clone());
     world.set_last_words(Some(Box::new(move || {
         let dump = handle.dump_stacks(DUMP_WITHIN);
+        let mut text = String::new();
         if !dump.tasks().is_empty() {
-            *place.lock() = dump.to_string();
+            text = dump.to_string();
         }
+        #[cfg(all(feature = "net", unix))]
+        super::net::dump_hosts(DUMP_WITHIN, &mut text);
+        *place.lock() = text;
     })));
     let output = catch_unwind(AssertUnwindSafe(|| runtime.block_on(future)));
     let result = match output {

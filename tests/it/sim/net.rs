@@ -375,6 +375,22 @@ fn a_socket_that_outlives_its_simulation_is_of_no_use() {
 }
 
 #[test]
+fn a_failure_shows_the_tasks_of_all_hosts() {
+    let future = async {
+        let host = Host::new("server", [10, 0, 0, 2]).unwrap();
+        let waits = host.spawn(async {
+            let socket = UdpSocket::bind("0.0.0.0:7").await.unwrap();
+            socket.recv(&mut [0; 4]).await.unwrap()
+        });
+        waits.await.unwrap()
+    };
+    let failure = sim::Builder::new().seed(1).build().run(future).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+    assert!(failure.tasks().contains("on host \"server\""), "{failure}");
+    assert!(failure.tasks().contains("sim/net.rs"), "{failure}");
+}
+
+#[test]
 fn who_waits_for_a_packet_that_never_comes_is_a_deadlock() {
     let future = async {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
