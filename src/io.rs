@@ -300,10 +300,24 @@ impl<T: Pollable> Async<T> {
     #[inline]
     pub(crate) fn poll_io<R>(
         &self,
-        mut owner: impl AsOwner,
+        owner: impl AsOwner,
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&T) -> io::Result<R>,
+        drained: impl Fn(&R) -> bool,
+    ) -> Poll<io::Result<R>> {
+        let io = self.get_ref();
+        self.poll_source(owner, direction, cx, || op(io), drained)
+    }
+
+    /// The same for a caller that knows the object already.
+    #[inline]
+    pub(crate) fn poll_source<R>(
+        &self,
+        mut owner: impl AsOwner,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut() -> io::Result<R>,
         drained: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         let progress = ready!(budget::poll_proceed(cx));
@@ -313,7 +327,7 @@ impl<T: Pollable> Async<T> {
                 None => ready!((self.source).poll_ready_for(owner.as_owner(), direction, cx))?,
             };
             let result = loop {
-                match op(self.get_ref()) {
+                match op() {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     result => break result,
                 }

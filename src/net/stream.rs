@@ -118,13 +118,39 @@ impl<S: AsFd> Deref for Share<S> {
     }
 }
 
+/// Polls an operation on the socket of a [`Share`]. Its expression is there twice: on a socket of the
+/// system, and on any other, out of the way of the first.
+macro_rules! poll {
+    ($io:expr, $direction:ident, $cx:expr, |$socket:ident| $op:expr, $drained:expr) => {
+        match $io.get_ref().system() {
+            Some($socket) => $io.poll_source($io, Direction::$direction, $cx, || $op, $drained),
+            None => {
+                seldom(|| $io.poll_io($io, Direction::$direction, $cx, |$socket| $op, $drained))
+            }
+        }
+    };
+}
+
+#[cold]
+#[inline(never)]
+fn seldom<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+/// Whether a read of `S` that got so much of what it `wanted` has emptied the socket.
+#[inline]
+fn drained<S: StreamSocket>(wanted: usize) -> impl Fn(&usize) -> bool {
+    move |&read| S::SHORT_READ_DRAINS && read > 0 && read < wanted
+}
+
 #[inline]
 pub(super) fn poll_read<S: StreamSocket>(
     io: &Share<S>,
     cx: &mut Context<'_>,
     buf: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    poll_recv(io, cx, buf.len(), |socket| socket.recv(buf))
+    let drained = drained::<S>(buf.len());
+    poll!(io, Read, cx, |socket| socket.recv(buf), drained)
 }
 
 /// Reads into an uninitialised buffer. `Ready(Ok(n))` means that its first `n` bytes are
@@ -136,7 +162,8 @@ pub(crate) fn poll_read_uninit<S: StreamSocket>(
     cx: &mut Context<'_>,
     buf: &mut [MaybeUninit<u8>],
 ) -> Poll<io::Result<usize>> {
-    poll_recv(io, cx, buf.len(), |socket| socket.recv_uninit(buf))
+    let drained = drained::<S>(buf.len());
+    poll!(io, Read, cx, |socket| socket.recv_uninit(buf), drained)
 }
 
 #[inline]
@@ -145,19 +172,8 @@ pub(super) fn poll_read_vectored<S: StreamSocket>(
     cx: &mut Context<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> Poll<io::Result<usize>> {
-    let wanted = bufs.iter().map(|buf| buf.len()).sum();
-    poll_recv(io, cx, wanted, |socket| socket.recv_vectored(bufs))
-}
-
-#[inline]
-fn poll_recv<S: StreamSocket>(
-    io: &Share<S>,
-    cx: &mut Context<'_>,
-    wanted: usize,
-    op: impl FnMut(&Socket<S>) -> io::Result<usize>,
-) -> Poll<io::Result<usize>> {
-    let drained = |&read: &usize| S::SHORT_READ_DRAINS && read > 0 && read < wanted;
-    io.poll_io(io, Direction::Read, cx, op, drained)
+    let drained = drained::<S>(bufs.iter().map(|buf| buf.len()).sum());
+    poll!(io, Read, cx, |socket| socket.recv_vectored(bufs), drained)
 }
 
 #[inline]
@@ -166,7 +182,7 @@ pub(crate) fn poll_write<S: StreamSocket>(
     cx: &mut Context<'_>,
     buf: &[u8],
 ) -> Poll<io::Result<usize>> {
-    poll_send(io, cx, |socket| socket.send(buf))
+    poll!(io, Write, cx, |socket| socket.send(buf), |_| false)
 }
 
 #[inline]
@@ -175,16 +191,9 @@ pub(crate) fn poll_write_vectored<S: StreamSocket>(
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
-    poll_send(io, cx, |socket| socket.send_vectored(bufs))
-}
-
-#[inline]
-fn poll_send<S: StreamSocket>(
-    io: &Share<S>,
-    cx: &mut Context<'_>,
-    op: impl FnMut(&Socket<S>) -> io::Result<usize>,
-) -> Poll<io::Result<usize>> {
-    io.poll_io(io, Direction::Write, cx, op, |_| false)
+    poll!(io, Write, cx, |socket| socket.send_vectored(bufs), |_| {
+        false
+    })
 }
 
 /// Closes a stream by shutting its sending side down. If the peer has gone already, that is no

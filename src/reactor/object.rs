@@ -26,7 +26,8 @@ impl<'a> From<BorrowedFd<'a>> for Object<'a> {
     }
 }
 
-/// What can be registered with a reactor: whatever has a file descriptor.
+/// What can be registered with a runtime: whatever has a file descriptor ([`AsFd`]). It is not to be
+/// implemented for anything else.
 pub trait Pollable {
     #[doc(hidden)]
     fn object(&self) -> Object<'_>;

@@ -85,7 +85,7 @@ impl<S: AsFd> Socket<S> {
 
     #[inline]
     pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        on!(self, |socket| system::recv(socket, buf), |socket| socket
+        on!(self, |socket| System(socket).recv(buf), |socket| socket
             .recv(buf))
     }
 
@@ -93,7 +93,7 @@ impl<S: AsFd> Socket<S> {
     #[cfg(any(feature = "tokio-io", feature = "hyper"))]
     #[inline]
     pub(super) fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
-        on!(self, |socket| system::recv_uninit(socket, buf), |socket| {
+        on!(self, |socket| System(socket).recv_uninit(buf), |socket| {
             socket.recv_uninit(buf)
         })
     }
@@ -102,7 +102,7 @@ impl<S: AsFd> Socket<S> {
     pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         on!(
             self,
-            |socket| system::recv_vectored(socket, bufs),
+            |socket| System(socket).recv_vectored(bufs),
             |socket| socket.recv_vectored(bufs)
         )
     }
@@ -114,7 +114,7 @@ impl<S: AsFd> Socket<S> {
 
     #[inline]
     pub(super) fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        on!(self, |socket| system::send(socket, buf), |socket| socket
+        on!(self, |socket| System(socket).send(buf), |socket| socket
             .send(buf))
     }
 
@@ -122,9 +122,40 @@ impl<S: AsFd> Socket<S> {
     pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         on!(
             self,
-            |socket| system::send_vectored(socket, bufs),
+            |socket| System(socket).send_vectored(bufs),
             |socket| socket.send_vectored(bufs)
         )
+    }
+}
+
+/// A socket of the system. Its operations have the names of those of [`Socket`].
+pub(super) struct System<'a, S>(&'a S);
+
+impl<S: AsFd> System<'_, S> {
+    #[inline]
+    pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        system::recv(self.0, buf)
+    }
+
+    #[cfg(any(feature = "tokio-io", feature = "hyper"))]
+    #[inline]
+    pub(super) fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        system::recv_uninit(self.0, buf)
+    }
+
+    #[inline]
+    pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        system::recv_vectored(self.0, bufs)
+    }
+
+    #[inline]
+    pub(super) fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        system::send(self.0, buf)
+    }
+
+    #[inline]
+    pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        system::send_vectored(self.0, bufs)
     }
 }
 
@@ -136,6 +167,12 @@ impl<S: StreamSocket> Socket<S> {
 }
 
 impl<S> Socket<S> {
+    /// The socket of the system, for those who look once and then do without a branch.
+    #[inline]
+    pub(super) fn system(&self) -> Option<System<'_, S>> {
+        on!(self, |socket| Some(System(socket)), |_socket| None)
+    }
+
     /// The same socket, of another type.
     pub(super) fn map<T>(self, of_system: impl FnOnce(S) -> T) -> Socket<T> {
         on!(self, |socket| Socket::System(of_system(socket)), |socket| {
@@ -341,11 +378,16 @@ pub(super) fn unix_stream() -> io::Result<Socket<UnixStream>> {
     Ok(Socket::System(socket.into()))
 }
 
-/// Two Unix streams that are connected to each other, registered.
-pub(super) fn unix_pair() -> io::Result<[Async<Socket<UnixStream>>; 2]> {
+/// Two registered sockets.
+type Pair<S> = (Async<Socket<S>>, Async<Socket<S>>);
+
+/// Two Unix streams that are connected to each other, registered. Not inlined, since what follows in
+/// its caller is dearer then: it has fewer registers.
+#[inline(never)]
+pub(super) fn unix_pair() -> io::Result<Pair<UnixStream>> {
     simulate!(|host| simulated::unix_pair(host));
     let (a, b) = UnixStream::pair()?;
-    Ok([Socket::register(a)?, Socket::register(b)?])
+    Ok((Socket::register(a)?, Socket::register(b)?))
 }
 
 both!(UnixStream {
@@ -405,10 +447,10 @@ pub(super) fn unbound_unix_datagram() -> io::Result<Async<Socket<UnixDatagram>>>
 }
 
 /// Two Unix datagram sockets that are connected to each other, registered.
-pub(super) fn unix_datagram_pair() -> io::Result<[Async<Socket<UnixDatagram>>; 2]> {
+pub(super) fn unix_datagram_pair() -> io::Result<Pair<UnixDatagram>> {
     simulate!(|host| simulated::unix_datagram_pair(host));
     let (a, b) = UnixDatagram::pair()?;
-    Ok([Socket::register(a)?, Socket::register(b)?])
+    Ok((Socket::register(a)?, Socket::register(b)?))
 }
 
 both!(UnixDatagram {

@@ -87,9 +87,9 @@ pub(super) fn unix_stream(host: HostId) -> io::Result<super::Socket<UnixStream>>
     }))
 }
 
-pub(super) fn unix_pair(host: HostId) -> io::Result<[Async<super::Socket<UnixStream>>; 2]> {
+pub(super) fn unix_pair(host: HostId) -> io::Result<super::Pair<UnixStream>> {
     let [a, b] = with_network(|net, _| net.unix_pair(host))?.map(Socket::of);
-    Ok([register(a)?, register(b)?])
+    Ok((register(a)?, register(b)?))
 }
 
 pub(super) fn bind_unix(
@@ -116,11 +116,9 @@ pub(super) fn unbound_unix_datagram(host: HostId) -> io::Result<super::Socket<Un
     }))
 }
 
-pub(super) fn unix_datagram_pair(
-    host: HostId,
-) -> io::Result<[Async<super::Socket<UnixDatagram>>; 2]> {
+pub(super) fn unix_datagram_pair(host: HostId) -> io::Result<super::Pair<UnixDatagram>> {
     let [a, b] = with_network(|net, _| net.unix_datagram_pair(host))?.map(Socket::of);
-    Ok([register(a)?, register(b)?])
+    Ok((register(a)?, register(b)?))
 }
 
 fn made<S>(made: io::Result<Result<SocketId>>) -> io::Result<super::Socket<S>> {
@@ -186,6 +184,7 @@ impl<S> Socket<S> {
         self.with(|net, id, at| Ok(net.take_error(id, at).map(io::Error::from)))
     }
 
+    #[cold]
     pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive(buf.len(), false, |bytes| {
             buf[..bytes.len()].copy_from_slice(bytes)
@@ -199,6 +198,7 @@ impl<S> Socket<S> {
     }
 
     #[cfg(any(feature = "tokio-io", feature = "hyper"))]
+    #[cold]
     pub(super) fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         self.receive(buf.len(), false, |bytes| {
             for (place, byte) in buf.iter_mut().zip(bytes) {
@@ -207,6 +207,7 @@ impl<S> Socket<S> {
         })
     }
 
+    #[cold]
     pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let wanted = bufs.iter().map(|buf| buf.len()).sum();
         self.receive(wanted, false, |mut bytes| {
@@ -226,10 +227,12 @@ impl<S> Socket<S> {
         Ok(count)
     }
 
+    #[cold]
     pub(super) fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.with(|net, id, at| net.send(id, buf, at))
     }
 
+    #[cold]
     pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let all: Vec<&[u8]> = bufs.iter().map(|buf| &**buf).collect();
         self.send(&all.concat())

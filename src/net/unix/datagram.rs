@@ -63,8 +63,8 @@ impl UnixDatagram {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
-        let [a, b] = sys::unix_datagram_pair()?.map(|io| UnixDatagram { io });
-        Ok((a, b))
+        let (a, b) = sys::unix_datagram_pair()?;
+        Ok((UnixDatagram { io: a }, UnixDatagram { io: b }))
     }
 
     /// Sets the peer: [`send`](UnixDatagram::send) sends to it, and the socket receives only

@@ -110,8 +110,8 @@ impl UnixStream {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
-        let [a, b] = sys::unix_pair()?.map(UnixStream::from_async);
-        Ok((a, b))
+        let (a, b) = sys::unix_pair()?;
+        Ok((UnixStream::from_async(a), UnixStream::from_async(b)))
     }
 
     /// The address of this side.
