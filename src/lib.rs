@@ -150,6 +150,8 @@ mod scheduler;
 pub mod sim;
 #[cfg(feature = "sim")]
 mod simulated;
+#[doc(hidden)]
+pub mod simulating;
 mod stacks;
 mod stderr;
 mod sync;

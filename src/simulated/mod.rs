@@ -22,7 +22,8 @@
 //!    runtime's own waits go on, so that it can shut down. If it cannot, its threads are abandoned.
 //!
 //! What a thread knows of itself is in thread-locals of the one thread of the system. They are
-//! exchanged when a thread takes its turn ([`Locals`]).
+//! exchanged when a thread takes its turn ([`Locals`]). A crate around this one takes care of its own
+//! (`around.rs`).
 //!
 //! # What it does not do
 //!
@@ -35,6 +36,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+mod around;
 pub(crate) mod choices;
 #[cfg(all(feature = "net", unix))]
 pub(crate) mod net;
@@ -42,6 +44,7 @@ mod order;
 mod thread;
 mod world;
 
+pub(crate) use self::around::set_around;
 pub(crate) use self::choices::{Kind, Source};
 pub(crate) use self::order::Order;
 pub(crate) use self::thread::{Activity, Thread};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use super::{Locals, World};
+use super::{Locals, World, around};
 
 /// As large as `std`'s. Pages are taken when they are touched first.
 const STACK_SIZE: usize = 2 << 20;
@@ -169,7 +169,7 @@ impl Slot {
             if let Some(slot) = own.upgrade() {
                 slot.yielder.set(ptr::from_ref(yielder));
             }
-            body();
+            around::call(body);
         };
         *slot.coroutine.borrow_mut() = Some(Coroutine::with_stack(stack, run));
         Ok(slot)

@@ -1,5 +1,6 @@
 //! One simulation: its threads, its clock, its choices; who runs next.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::resume_unwind;
@@ -87,6 +88,8 @@ pub(crate) struct World {
     events: Events,
     #[cfg(all(feature = "net", unix))]
     network: RefCell<super::net::Network>,
+    /// What another crate keeps for the simulation, one value of each type.
+    kept: RefCell<Vec<Rc<dyn Any>>>,
 }
 
 impl World {
@@ -124,6 +127,7 @@ impl World {
             events: Events::default(),
             #[cfg(all(feature = "net", unix))]
             network: RefCell::new(super::net::Network::new()),
+            kept: RefCell::new(Vec::new()),
         });
         WORLD.with(|place| {
             let mut place = place.borrow_mut();
@@ -139,6 +143,7 @@ impl World {
 
     /// The root is that no more. Threads that have not ended are abandoned; false: there were such.
     pub(crate) fn leave(&self) -> bool {
+        drop(self.kept.take());
         self.slot(0).exchange_locals();
         WORLD.with(|place| place.borrow_mut().take());
         COUNT.fetch_sub(1, Ordering::Relaxed);
@@ -149,6 +154,17 @@ impl World {
             .filter(|slot| slot.state.get() != State::Ended);
         let left = unended.inspect(|slot| slot.abandon()).count();
         left == 0
+    }
+
+    /// What is kept of this type, made when it is wanted first.
+    pub(crate) fn kept<T: 'static>(&self, make: impl FnOnce() -> T) -> Rc<T> {
+        let find = |kept: &Rc<dyn Any>| kept.clone().downcast().ok();
+        let found = self.kept.borrow().iter().find_map(find);
+        found.unwrap_or_else(|| {
+            let new = Rc::new(make());
+            self.kept.borrow_mut().push(new.clone());
+            new
+        })
     }
 
     /// Keeps all events, for a run that repeats this one.

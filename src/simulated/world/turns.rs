@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
+use super::super::around;
 use super::super::choices::Kind;
 use super::super::order;
 use super::super::thread::{Slot, State};
@@ -23,10 +24,10 @@ impl World {
         let next = self.next();
         if next != Some(running) {
             self.chosen.set(next);
-            match running {
+            around::call(|| match running {
                 0 => self.drive(),
                 _ => slot.suspend(),
-            }
+            });
         }
         slot.state.set(State::Ready);
     }

@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["runtime"],
     &["io", "time", "join_set"],
     &["net"],
-    &["sim"],
+    &["sim", "simulating"],
     &["macros"],
     &["lib", "compat"],
 ];

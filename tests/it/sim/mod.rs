@@ -1,5 +1,6 @@
 //! The runtime in a simulation.
 
+mod around;
 mod check;
 #[cfg(unix)]
 mod net;
