@@ -7,15 +7,27 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use crate::runtime::shared::Handle;
+use crate::simulated;
 
 std::thread_local! {
     /// The runtimes that this thread has entered, the innermost last. Counted by the thread alone,
     /// so that a spawn touches no count that other threads change.
     static ENTERED: RefCell<Vec<Rc<Handle>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What this module keeps for a simulated thread, while another one runs.
+#[derive(Default)]
+pub(crate) struct Kept(Vec<Rc<Handle>>);
+
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        let _ = ENTERED.try_with(|entered| mem::swap(&mut *entered.borrow_mut(), &mut self.0));
+    }
 }
 
 const NO_RUNTIME: &str =
@@ -32,7 +44,7 @@ pub(crate) const DESTROYED: &str = "The Tokio context thread-local variable has 
 pub(crate) fn current() -> Result<Rc<Handle>, TryCurrentError> {
     match ENTERED.try_with(|entered| entered.borrow().last().cloned()) {
         Ok(Some(handle)) => Ok(handle),
-        Ok(None) => Err(TryCurrentError::no_context()),
+        Ok(None) => simulated::handle().ok_or_else(TryCurrentError::no_context),
         Err(_) => Err(TryCurrentError::destroyed()),
     }
 }

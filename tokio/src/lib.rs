@@ -7,10 +7,12 @@
 mod blocking;
 mod context;
 mod coop;
+mod simulated;
 
 #[cfg(feature = "fs")]
 pub mod fs;
 pub mod io;
+mod macro_parts;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(feature = "process")]
@@ -32,11 +34,24 @@ pub mod time;
 
 pub use real::pin;
 #[cfg(feature = "rt")]
-pub use real::task_local;
-#[cfg(feature = "rt")]
 pub use task::spawn;
 
 #[doc(hidden)]
 pub use real::macros;
 #[cfg(feature = "macros")]
-pub use real::{join, main, select, test, try_join};
+pub use real::{join, main, test, try_join};
+
+// Parts of the macros of this package.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use macro_parts::first_branch as __first_branch;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use real::select as __real_select;
+#[doc(hidden)]
+pub use task::task_local::RealKey as __RealLocalKey;
+
+/// The programs of `docs/tokio.md`, compiled and run.
+#[cfg(all(doctest, feature = "full", feature = "test-util"))]
+#[doc = include_str!("../../docs/tokio.md")]
+struct Page;

@@ -18,7 +18,8 @@
 //!    worker *look* at the sockets: a task writes to a socket of its own and waits until that is
 //!    readable. The system reports what is ready in the order in which it became so; so everything
 //!    that was ready before the look has woken its waiters when the task runs again. Without it, a
-//!    task would time out although its input is there.
+//!    task would time out although its input is there. In a simulation there are no such sockets:
+//!    the driver waits until no other thread can run.
 //! 4. A blocking closure has returned, but the thread that ran it has still to wake whoever waits
 //!    for the result: it is not among the idle ones. The driver asks again after [`SOON`], as
 //!    nobody tells when that is over. Without it, time would pass between the end of a closure and
@@ -50,6 +51,7 @@ use std::time::Duration;
 use self::sockets::Sockets;
 use super::drivers::{Drivers, Queue};
 use super::shared::Shared;
+use crate::simulated;
 
 /// See step 4. Twice as long each time, up to [`MUCH_LATER`]: it may be a closure of somebody who
 /// uses the executor without this package, and last.
@@ -155,6 +157,10 @@ impl<'a> Look<'a> {
 
     /// `None`: there are no sockets in this runtime, or none to be had for a look.
     fn begin(&mut self) -> Option<executor::JoinHandle<()>> {
+        if simulated::is_here() {
+            simulated::settle();
+            return None;
+        }
         if !self.shared.io {
             return None;
         }

@@ -13,6 +13,7 @@ use super::local::LocalRuntime;
 use super::runtime::Runtime;
 use super::shared::{Handle, Hook, ParkHooks, Settings, Shared, Tasks};
 use crate::context;
+use crate::simulated;
 #[cfg(feature = "test-util")]
 use crate::time::clock::{Clock, NOT_PAUSABLE};
 
@@ -325,6 +326,7 @@ impl Builder {
         if clock.is_none() && self.start_paused {
             panic!("{NOT_PAUSABLE}");
         }
+        simulated::begin();
         let mut builder = executor::Builder::new()
             .max_blocking_threads(self.max_blocking_threads)
             .thread_name(self.thread_name.clone());
@@ -341,11 +343,14 @@ impl Builder {
         }
         // A runtime for one thread needs somebody to wait for its timers and sockets.
         let workers = match tasks {
-            Tasks::Workers => self.worker_threads,
+            Tasks::Workers => self.worker_threads.or_else(simulated::num_workers),
             Tasks::BlockOn(_) | Tasks::Local(..) => Some(1),
         };
         if let Some(workers) = workers {
             builder = builder.worker_threads(workers);
+        }
+        if simulated::is_here() {
+            builder = builder.stall_threshold(Duration::MAX);
         }
         if let Some(bytes) = self.thread_stack_size {
             builder = builder.thread_stack_size(bytes);

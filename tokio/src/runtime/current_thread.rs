@@ -25,6 +25,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -71,6 +72,23 @@ std::thread_local! {
 
     /// Who has yielded in the turn that this thread is in.
     static YIELDED: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What this module keeps for a simulated thread, while another one runs.
+#[derive(Default)]
+pub(crate) struct Kept {
+    drives: bool,
+    yielded: Vec<Waker>,
+}
+
+impl Kept {
+    pub(crate) fn exchange(&mut self) {
+        self.drives = DRIVES.replace(self.drives);
+        let swap = |yielded: &RefCell<Vec<Waker>>| {
+            mem::swap(&mut *yielded.borrow_mut(), &mut self.yielded);
+        };
+        let _ = YIELDED.try_with(swap);
+    }
 }
 
 /// Wakes a task when the turn ends that this thread is in. `false`: it is in none.

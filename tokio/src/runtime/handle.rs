@@ -7,12 +7,27 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use super::current_thread::outside_turn;
 use super::id::Id;
 use super::metrics::RuntimeMetrics;
-use super::shared::{Handle, Tasks};
+use super::shared::{Handle, ParkHooks, Settings, Shared, Tasks};
 use crate::context::{self, TryCurrentError};
 use crate::coop::Budgeted;
 use crate::task::join::JoinHandle;
 
 impl Handle {
+    /// Of a runtime that was not built here.
+    pub(crate) fn adopt(executor: executor::Handle) -> Handle {
+        let shared = Shared::new(Settings {
+            tasks: Tasks::Workers,
+            name: None,
+            io: true,
+            time: true,
+            park_hooks: ParkHooks::default(),
+            #[cfg(feature = "test-util")]
+            clock: None,
+        });
+        shared.executor.get_or_init(|| executor);
+        Handle::new(shared)
+    }
+
     /// Enters the runtime on this thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -24,6 +25,16 @@ use crate::task::join::JoinHandle;
 std::thread_local! {
     /// The queues of this thread's local runtimes, by the runtimes' numbers.
     static QUEUES: RefCell<HashMap<Id, Weak<LocalTaskQueue>>> = RefCell::new(HashMap::new());
+}
+
+/// What this module keeps for a simulated thread, while another one runs.
+#[derive(Default)]
+pub(crate) struct LocalRuntimes(HashMap<Id, Weak<LocalTaskQueue>>);
+
+impl LocalRuntimes {
+    pub(crate) fn exchange(&mut self) {
+        let _ = QUEUES.try_with(|queues| mem::swap(&mut *queues.borrow_mut(), &mut self.0));
+    }
 }
 
 /// The queue of the local runtime with this number, on its own thread.

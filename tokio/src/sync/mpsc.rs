@@ -1,19 +1,21 @@
 //! Channels with many senders: see tokio's documentation of the module of this name.
 //!
-//! They are the real tokio's. Only the senders of bounded channels are types of ours around them:
+//! They are the real tokio's. Types of ours are around receivers, for what blocks
+//! ([`Receiver::blocking_recv`]), and around the senders of bounded channels, also since
 //! [`Sender::send_timeout`] would wait for a timer of a real runtime.
 
 use std::fmt;
 use std::future::Future;
 
 #[doc(inline)]
-pub use real::sync::mpsc::{
-    Permit, PermitIterator, Receiver, UnboundedReceiver, UnboundedSender, WeakUnboundedSender,
-    error, unbounded_channel,
-};
+pub use real::sync::mpsc::{Permit, PermitIterator, UnboundedSender, WeakUnboundedSender, error};
+pub use receiver::{Receiver, UnboundedReceiver};
 
 use self::error::{SendError, TrySendError};
+use super::blocking;
 use real::sync::mpsc as real_mpsc;
+
+mod receiver;
 
 /// A channel for at most `buffer` values.
 ///
@@ -22,8 +24,14 @@ use real::sync::mpsc as real_mpsc;
 /// If `buffer` is zero, or more than a semaphore can count.
 #[track_caller]
 pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = real_mpsc::channel(buffer);
-    (Sender { real: sender }, receiver)
+    let (sender, real) = real_mpsc::channel(buffer);
+    (Sender { real: sender }, Receiver { real })
+}
+
+/// A channel for any number of values.
+pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
+    let (sender, real) = real_mpsc::unbounded_channel();
+    (sender, UnboundedReceiver { real })
 }
 
 /// Sends values to a [`Receiver`].
@@ -97,7 +105,11 @@ impl<T> Sender<T> {
     /// When the receiver has gone or is closed.
     #[track_caller]
     pub fn blocking_send(&self, value: T) -> Result<(), SendError<T>> {
-        self.real.blocking_send(value)
+        blocking::wait(
+            (&self.real, value),
+            |(real, value)| real.send(value),
+            |(real, value)| real.blocking_send(value),
+        )
     }
 
     /// Whether the receiver has gone or is closed.

@@ -8,7 +8,7 @@
 //!    its handle has the result, and a panic may come between. So the handle may say "pending". Then
 //!    the poll has left the caller's waker with it, and the key goes back into the list.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use crate::runtime::Handle;
 
 /// A set of tasks, joined in the order in which they end. Dropping it aborts them.
 pub struct JoinSet<T> {
-    tasks: HashMap<u64, JoinHandle<T>>,
+    tasks: BTreeMap<u64, JoinHandle<T>>,
     next: u64,
     ended: Arc<Ended>,
 }
@@ -85,7 +85,7 @@ impl<T> JoinSet<T> {
     /// An empty set.
     pub fn new() -> JoinSet<T> {
         JoinSet {
-            tasks: HashMap::new(),
+            tasks: BTreeMap::new(),
             next: 0,
             ended: Arc::default(),
         }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -18,6 +19,7 @@ use crate::context;
 use crate::coop::Budgeted;
 use crate::runtime::shared::Tasks;
 use crate::runtime::{Id, Runtime, local_queue};
+use crate::simulated;
 
 /// Tasks that a set polls before it gives way, as in the real tokio.
 const TURN: usize = 61;
@@ -25,6 +27,16 @@ const TURN: usize = 61;
 std::thread_local! {
     /// The sets that this thread is in, the innermost last.
     static ENTERED: RefCell<Vec<Rc<Set>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What this module keeps for a simulated thread, while another one runs.
+#[derive(Default)]
+pub(crate) struct EnteredSets(Vec<Rc<Set>>);
+
+impl EnteredSets {
+    pub(crate) fn exchange(&mut self) {
+        let _ = ENTERED.try_with(|entered| mem::swap(&mut *entered.borrow_mut(), &mut self.0));
+    }
 }
 
 /// A set of tasks that are polled on one thread, by whoever polls the set.
@@ -182,6 +194,7 @@ impl Set {
 impl LocalSet {
     /// An empty set.
     pub fn new() -> LocalSet {
+        simulated::begin();
         let poller = Arc::new(Poller::default());
         let notified = poller.clone();
         LocalSet {

@@ -6,6 +6,7 @@ pub(crate) mod join;
 mod join_set;
 mod local;
 mod spawn;
+pub(crate) mod task_local;
 pub(crate) mod yield_now;
 
 pub mod coop {
@@ -17,12 +18,19 @@ pub mod coop {
     };
 }
 
+pub mod futures {
+    //! Futures of this module: see tokio's documentation of the module of this name.
+
+    pub use super::task_local::TaskLocalFuture;
+}
+
 pub use blocking::{block_in_place, spawn_blocking};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::JoinSet;
+pub(crate) use local::EnteredSets;
 pub use local::{LocalEnterGuard, LocalSet, spawn_local};
-pub use real::task::{LocalKey, futures};
 pub use spawn::spawn;
+pub use task_local::LocalKey;
 pub use yield_now::yield_now;
