@@ -124,9 +124,9 @@ macro_rules! poll {
     ($io:expr, $direction:ident, $cx:expr, |$socket:ident| $op:expr, $drained:expr) => {
         match $io.get_ref().system() {
             Some($socket) => $io.poll_source($io, Direction::$direction, $cx, || $op, $drained),
-            None => {
-                seldom(|| $io.poll_io($io, Direction::$direction, $cx, |$socket| $op, $drained))
-            }
+            None => seldom(move || {
+                $io.poll_io($io, Direction::$direction, $cx, |$socket| $op, $drained)
+            }),
         }
     };
 }
