@@ -2,7 +2,8 @@
 
 mod around;
 mod check;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "net"))]
 mod net;
+#[cfg(all(unix, feature = "net"))]
 mod repeat;
 mod runs;
