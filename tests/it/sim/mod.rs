@@ -3,6 +3,8 @@
 mod around;
 mod check;
 #[cfg(all(unix, feature = "net"))]
+mod faults;
+#[cfg(unix)]
 mod net;
 #[cfg(all(unix, feature = "net"))]
 mod repeat;
