@@ -199,13 +199,13 @@ pub fn compute(time: Duration) {
     }
 }
 
-/// Other threads may run here. Outside of a simulation it does nothing.
+/// Other threads may run here, at times for milliseconds. Outside of a simulation it does nothing.
 ///
 /// A poll is one step of a simulation. Where a hand-written data structure has a state between two
 /// accesses that another thread could see, this lets the simulation try that. The caller must hold
 /// no lock that others wait for.
 pub fn interleave() {
-    simulated::point();
+    simulated::interleave();
 }
 
 /// A number below `n`, drawn as all choices of the simulation are; 0 is what shrinking tries for.

@@ -86,6 +86,13 @@ pub(crate) fn point() {
     }
 }
 
+/// Another thread may run here, in the middle of what this one does. Not to be called under a lock.
+pub(crate) fn interleave() {
+    if let Some(world) = world_if_any() {
+        world.interleave();
+    }
+}
+
 /// The virtual time since the simulation has begun.
 pub(crate) fn now() -> Option<Duration> {
     world_if_any().map(|world| world.now())

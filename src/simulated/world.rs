@@ -105,7 +105,6 @@ impl World {
             // Not asked: the answers are in the list.
             Source::Replay(_) => (0, Order::OneIn(0)),
         };
-        let slow_polls = [0, 0, 512, 64][(seed >> 7) as usize % 4];
         let world = Rc::new(World {
             threads: RefCell::new(vec![Slot::root(make_locals(0))]),
             running: Cell::new(0),
@@ -117,7 +116,7 @@ impl World {
             streak: Cell::new(0),
             choices: RefCell::new(Choices::new(source)),
             chooser: RefCell::new(Chooser::new(order, seed)),
-            slow_polls,
+            slow_polls: cost::slow_polls(seed),
             over: Cell::new(None),
             over_at: Cell::new((0, 0)),
             last_words: RefCell::new(None),

@@ -24,6 +24,23 @@ const SHORT_COSTS: u32 = 4;
 /// One poll of so many has another cost than usual.
 const COST_RARITY: u32 = 8;
 
+/// One of so many threads that say where others may run is kept from running for a while.
+const PREEMPTION_RARITY: u32 = 16;
+
+/// How many polls keep their thread for a while, as the seed says: one of so many. Zero: none.
+const SLOW_POLLS: [u32; 4] = [0, 512, 64, 8];
+
+/// See [`SLOW_POLLS`]. Drawn for each seed by itself: a test runs under a few seeds in a row.
+pub(super) fn slow_polls(seed: u64) -> u32 {
+    let random = Rng::new(seed, 98);
+    SLOW_POLLS[random.below(SLOW_POLLS.len() as u32) as usize]
+}
+
+/// One that keeps its thread.
+fn long(random: &Rng) -> u32 {
+    SHORT_COSTS + random.below(COSTS.len() as u32 - SHORT_COSTS)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cost {
     /// No other thread runs meanwhile.
@@ -41,18 +58,42 @@ impl World {
                 self.stop(Over::Differs(at));
             }
         }
+        self.pass_cost();
+    }
+
+    /// What the thread is about to do takes its time.
+    fn pass_cost(&self) {
         let draw = |random: &Rng| {
-            let (short, long) = (SHORT_COSTS, COSTS.len() as u32 - SHORT_COSTS);
             if self.slow_polls != 0 && random.below(self.slow_polls) == 0 {
-                short + random.below(long)
+                long(random)
             } else if random.below(COST_RARITY) == 0 {
-                random.below(short)
+                random.below(SHORT_COSTS)
             } else {
                 0
             }
         };
         let answer = (self.choices.borrow_mut()).choose(Kind::Cost, COSTS.len() as u32, draw);
-        let (time, cost) = COSTS[answer as usize];
+        self.pass(COSTS[answer as usize]);
+    }
+
+    /// The thread is in the middle of something, and others may run; at times for so long that
+    /// timers fire meanwhile.
+    pub(crate) fn interleave(&self) {
+        self.point();
+        if std::thread::panicking() {
+            return;
+        }
+        let draw = |random: &Rng| match random.below(PREEMPTION_RARITY) {
+            0 => long(random),
+            _ => 0,
+        };
+        let answer = (self.choices.borrow_mut()).choose(Kind::Cost, COSTS.len() as u32, draw);
+        if answer != 0 {
+            self.pass(COSTS[answer as usize]);
+        }
+    }
+
+    fn pass(&self, (time, cost): (u64, Cost)) {
         match cost {
             Cost::Passes => {
                 self.now.set(self.now.get() + time);

@@ -64,7 +64,7 @@ async fn evening(keeps_seat: bool) {
     assert_eq!(tickets, SEATS, "tickets for {SEATS} seats");
 }
 
-async fn checked_before_paid() {
+pub(super) async fn checked_before_paid() {
     evening(false).await;
 }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use executor::sim::{self, FailureKind};
-use executor::time::{sleep, timeout};
+use executor::time::sleep;
+use futures::future::{Either, select};
 
 use super::compare;
 
@@ -69,7 +70,7 @@ async fn send_and_receive(poll: fn(&TwoLocks, &Context<'_>) -> Poll<u32>) {
     sending.await.unwrap();
 }
 
-async fn between_two_locks() {
+pub(super) async fn between_two_locks() {
     send_and_receive(TwoLocks::poll_wrong).await;
 }
 
@@ -167,35 +168,25 @@ impl Drop for Recv<'_> {
     }
 }
 
-/// One receiver looks for its job every now and then, the other one does nothing else.
+/// One receiver waits for a while, the other one until it has something.
 async fn impatient_and_patient(passes_on: bool) {
     let channel = Arc::new(Shared::default());
     let (impatient, patient) = (channel.clone(), channel.clone());
     let looking = executor::spawn(async move {
-        for _ in 0..4 {
-            let waiting = Recv::new(&impatient, passes_on);
-            if timeout(Duration::from_millis(10), waiting).await.is_ok() {
-                return 1;
-            }
-            // Something else has its turn.
-            sleep(Duration::from_millis(1)).await;
-        }
-        0
+        let end = sleep(Duration::from_millis(10));
+        let received = Recv::new(&impatient, passes_on);
+        matches!(select(end, received).await, Either::Right(_))
     });
-    let waiting = executor::spawn(async move {
-        let first = Recv::new(&patient, passes_on).await;
-        first
-    });
+    let waiting = executor::spawn(async move { Recv::new(&patient, passes_on).await });
     sleep(Duration::from_millis(8)).await;
     channel.send(1);
-    let received = looking.await.unwrap();
-    if received == 1 {
+    if looking.await.unwrap() {
         channel.send(2);
     }
     waiting.await.unwrap();
 }
 
-async fn woken_in_vain() {
+pub(super) async fn woken_in_vain() {
     impatient_and_patient(false).await;
 }
 

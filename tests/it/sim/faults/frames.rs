@@ -68,7 +68,7 @@ async fn read_frame(pipe: &mut Pipe) -> std::io::Result<Vec<u8>> {
 /// Whoever reads says now and then that it is alive.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-async fn read_with_timeout() {
+pub(super) async fn read_with_timeout() {
     let (sender, mut pipe) = pipe();
     let writer = executor::spawn(write_frames(sender));
     let mut length = 1;

@@ -53,7 +53,7 @@ where
     assert_eq!(log, [0, 1, 2, 3], "lines were lost");
 }
 
-async fn stops_at_once() {
+pub(super) async fn stops_at_once() {
     program(write_until_told).await;
 }
 
