@@ -4,6 +4,7 @@ mod around;
 mod check;
 #[cfg(all(unix, feature = "net"))]
 mod faults;
+mod hostile;
 #[cfg(unix)]
 mod net;
 #[cfg(all(unix, feature = "net"))]

@@ -255,8 +255,10 @@ impl<C: Indexed> Lists<C> {
     /// Cores with an index below `wanted` come back, and others that are idle retire; how many did.
     pub(super) fn set_wanted(&mut self, wanted: usize) -> (usize, usize) {
         let retired = std::mem::take(&mut self.retired);
-        let (back, retired): (Vec<C>, Vec<C>) =
+        let (mut back, retired): (Vec<C>, Vec<C>) =
             (retired.into_iter()).partition(|core| core.index() < wanted);
+        // Whatever order they went in, also in a runtime that was here before.
+        back.sort_unstable_by_key(C::index);
         let beyond = wanted..self.cores.len().max(wanted);
         let left: Vec<C> = beyond
             .filter_map(|index| self.take_alone(index as u32))
