@@ -219,6 +219,10 @@ impl Runtime {
         if shared.in_forked_child() {
             return ShutdownReport::default();
         }
+        #[cfg(feature = "sim")]
+        if shared.is_simulated_elsewhere() {
+            return ShutdownReport::default();
+        }
         let before = shutdown_report::count_endings(shared);
         shared.close();
         // `None`: beyond what the clock can express.
@@ -238,6 +242,11 @@ impl Drop for Runtime {
         let shared = self.handle.shared();
         if shared.in_forked_child() {
             // The child has no threads to wait for. Locks that they held are never released.
+            return;
+        }
+        #[cfg(feature = "sim")]
+        if shared.is_simulated_elsewhere() {
+            // The simulation is over, and has abandoned them.
             return;
         }
         shared.close();

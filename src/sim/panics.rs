@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, PanicHookInfo};
 
-use crate::simulated;
+use crate::{simulated, stderr};
 use crate::sync::OnceLock;
 
 std::thread_local! {
@@ -23,11 +23,24 @@ pub(super) fn watch() {
     static WATCHED: OnceLock<()> = OnceLock::new();
     WATCHED.get_or_init(|| {
         let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| match simulated::is_here() {
-            true => keep(info),
-            false => before(info),
+        panic::set_hook(Box::new(move |info| match simulated::world() {
+            Some(world) => {
+                world.panic_begins();
+                keep(info);
+                if aborts(info) {
+                    stderr::say_last(format_args!("in a simulation:\n{}", take().join("\n")));
+                    before(info);
+                }
+            }
+            None => before(info),
         }));
     });
+}
+
+/// Whether it ends the process, and with it whoever would tell: a destructor that panics while
+/// another panic unwinds.
+fn aborts(info: &PanicHookInfo<'_>) -> bool {
+    message(info.payload()).starts_with("panic in a ")
 }
 
 fn keep(info: &PanicHookInfo<'_>) {

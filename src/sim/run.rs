@@ -18,6 +18,9 @@ use crate::sync::{Arc, Mutex};
 /// A dump of tasks ends after so long of virtual time.
 const DUMP_WITHIN: Duration = Duration::from_secs(1);
 
+const THREADS_LEFT: &str = "threads are left: of a runtime that was built in the simulation, and not \
+                            dropped there";
+
 /// A simulation that has not begun. Made by [`Builder`].
 #[derive(Debug)]
 pub struct Sim {
@@ -164,15 +167,20 @@ impl Sim {
             _ if over.is_some_and(|over| over != Over::Stopped) => {
                 over.map(|over| Cause::Over(over).kind(&said))
             }
-            Ok(Ok(_)) if said.is_empty() || settings.allows_task_panics => None,
-            Ok(Ok(_)) => Some(Cause::Panic(String::new()).kind(&said)),
+            Ok(Ok(_)) if !said.is_empty() && !settings.allows_task_panics => {
+                Some(Cause::Panic(String::new()).kind(&said))
+            }
+            Ok(Ok(_)) if !has_ended && !settings.allows_leftover_tasks => {
+                Some((FailureKind::LeftoverTasks, THREADS_LEFT.to_owned()))
+            }
+            Ok(Ok(_)) => None,
             Err(payload) => Some(Cause::of(&**payload, Over::Stopped).kind(&said)),
         };
         let result = match (run, cause) {
             (Ok(Ok(output)), None) => Ok(output),
             (_, cause) => {
                 let (kind, mut message) = cause.unwrap_or((FailureKind::Panic, String::new()));
-                if !has_ended {
+                if !has_ended && message != THREADS_LEFT {
                     message.push_str("\nthe runtime could not be shut down, and was abandoned");
                 }
                 Err(Failure::from(Failed {

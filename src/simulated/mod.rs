@@ -79,6 +79,11 @@ pub(crate) fn world() -> Option<Rc<World>> {
         .flatten()
 }
 
+/// Which simulation this thread is in.
+pub(crate) fn id() -> Option<u64> {
+    world_if_any().map(|world| world.id())
+}
+
 /// Another thread may run here. Does nothing outside of a simulation. Not to be called under a lock.
 pub(crate) fn point() {
     if let Some(world) = world_if_any() {

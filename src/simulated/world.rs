@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use super::choices::{Choices, Kind, List, Source};
 use super::order::{Chooser, Order};
+use self::unwinding::Unwinding;
 use super::thread::{Activity, Slot, State, Thread};
 use super::{COUNT, Locals, WORLD};
 
 mod cost;
 mod events;
 mod turns;
+mod unwinding;
 
 pub(crate) use self::events::Event;
 use self::events::Events;
@@ -90,6 +92,7 @@ pub(crate) struct World {
     network: RefCell<super::net::Network>,
     /// What another crate keeps for the simulation, one value of each type.
     kept: RefCell<Vec<Rc<dyn Any>>>,
+    unwinding: Unwinding,
 }
 
 impl World {
@@ -127,6 +130,7 @@ impl World {
             #[cfg(all(feature = "net", unix))]
             network: RefCell::new(super::net::Network::new()),
             kept: RefCell::new(Vec::new()),
+            unwinding: Unwinding::default(),
         });
         WORLD.with(|place| {
             let mut place = place.borrow_mut();
@@ -229,6 +233,11 @@ impl World {
         Duration::from_nanos(self.now.get())
     }
 
+    /// Differs from that of all other simulations of the process.
+    pub(crate) fn id(&self) -> u64 {
+        self.slot(0).thread.id()
+    }
+
     pub(crate) fn current(&self) -> Thread {
         self.slot(self.running.get()).thread.clone()
     }
@@ -284,6 +293,8 @@ impl World {
         let thread = self.current();
         let now = self.now.get();
         let until = timeout.map(|timeout| now.saturating_add(nanos(timeout)));
+        // A wait that unwinding has come to cannot be ended by unwinding.
+        let in_user_code = in_user_code && !self.unwinds();
         if in_user_code {
             self.end_user_code();
         }
@@ -303,7 +314,12 @@ impl World {
     pub(crate) fn sleep(&self, time: Duration, computes: bool) {
         let since = self.now.get();
         let until = since.saturating_add(nanos(time));
-        if !self.is_closing.get() && until > since {
+        if self.is_closing.get() || until == since {
+            return;
+        }
+        if self.unwinds() {
+            self.now.set(until);
+        } else {
             self.wait(State::Asleep {
                 since,
                 until,
@@ -325,7 +341,7 @@ impl World {
     /// Another thread may run here.
     pub(crate) fn point(&self) {
         // While it unwinds, others would take its panic for theirs.
-        if !std::thread::panicking() {
+        if !self.unwinds() {
             self.wait(State::Ready);
         }
     }
@@ -335,7 +351,7 @@ impl World {
     }
 
     fn end_user_code(&self) {
-        if self.is_closing.get() && !std::thread::panicking() {
+        if self.is_closing.get() && !self.unwinds() {
             resume_unwind(Box::new(Ended));
         }
     }

@@ -281,6 +281,13 @@ impl Shared {
         self.workers.count.load(Ordering::Relaxed) < limit
     }
 
+    /// Whether its threads are those of a simulation that the calling thread is not in, and which
+    /// may be over.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_simulated_elsewhere(&self) -> bool {
+        self.workers.threads.are_simulated_elsewhere()
+    }
+
     /// Steps 1 to 4 of closing. Later calls do nothing.
     pub(crate) fn close(&'static self) {
         if self.closed.swap(true, Ordering::SeqCst) {

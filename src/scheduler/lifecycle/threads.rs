@@ -30,6 +30,9 @@ struct State {
     /// was put in is found in `early`.
     handles: Vec<JoinHandle<()>>,
     early: Vec<ThreadId>,
+    /// That of the runtime, and of all its threads.
+    #[cfg(feature = "sim")]
+    simulation: Option<u64>,
 }
 
 /// What a thread's body has to do with the runtime's context.
@@ -54,6 +57,11 @@ impl Threads {
         context: Context,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
+        #[cfg(feature = "sim")]
+        if self.are_simulated_elsewhere() {
+            let reason = "a thread from outside of a simulation starts none in it";
+            return Err(io::Error::other(reason));
+        }
         self.state.lock().alive += 1;
         let mut builder = thread::Builder::new().name(settings.next_thread_name());
         if let Some(size) = settings.thread_stack_size {
@@ -136,7 +144,19 @@ impl Threads {
     }
 
     pub(crate) fn reopen(&self) {
-        *self.state.lock() = State::default();
+        *self.state.lock() = State {
+            #[cfg(feature = "sim")]
+            simulation: crate::simulated::id(),
+            ..State::default()
+        };
+    }
+
+    /// Whether the threads are those of a simulation that the calling thread is not in. It may be
+    /// over, and then they do nothing any more.
+    #[cfg(feature = "sim")]
+    pub(crate) fn are_simulated_elsewhere(&self) -> bool {
+        let simulation = self.state.lock().simulation;
+        simulation.is_some() && simulation != crate::simulated::id()
     }
 
     /// After `close`: waits until all threads have ended and joins them. False: the deadline came

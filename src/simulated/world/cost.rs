@@ -80,7 +80,7 @@ impl World {
     /// timers fire meanwhile.
     pub(crate) fn interleave(&self) {
         self.point();
-        if std::thread::panicking() {
+        if self.unwinds() {
             return;
         }
         let draw = |random: &Rng| match random.below(PREEMPTION_RARITY) {

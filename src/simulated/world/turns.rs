@@ -13,7 +13,7 @@ use super::{Ended, Over, World};
 const STEPS_TO_SPEAK: u64 = 100_000;
 
 /// Threads that go on when the run is over have so many steps to end.
-const STEPS_TO_END: u64 = 1_000_000;
+const STEPS_TO_END: u64 = 100_000;
 
 impl World {
     /// Step 2.

@@ -517,6 +517,15 @@ fn handles_outlive_their_simulation() {
     }
 }
 
+#[test]
+fn a_runtime_that_is_kept_fails_the_run() {
+    let build = || async { executor::Builder::new().worker_threads(1).build().unwrap() };
+    let kept = builder().allow_leftover_tasks(false).build().run(build());
+    let failure = kept.expect_err("its threads are left");
+    assert_eq!(failure.kind(), FailureKind::LeftoverTasks);
+    assert!(failure.message().contains("threads are left"), "{failure}");
+}
+
 trait IsClosed {
     fn try_spawn_is_cancelled(&self) -> bool;
 }
