@@ -260,6 +260,7 @@ fn run_inside<T>(
         world.speak();
     }
     drop(runtime);
+    world.join_speaker();
     result
 }
 

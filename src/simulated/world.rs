@@ -222,10 +222,20 @@ impl World {
     /// The run is over: waits until that has been done.
     pub(crate) fn speak(&self) {
         while !self.is_closing.get() {
+            // It may be left of an earlier wait, which this one is not to end with.
+            self.current().take_token();
             self.wait(State::Parked {
                 until: None,
                 in_user_code: true,
             });
+        }
+    }
+
+    /// Waits until nobody speaks any more.
+    pub(crate) fn join_speaker(&self) {
+        if let Some(speaker) = self.speaker.get() {
+            let speaker = self.slot(speaker).thread.clone();
+            speaker.join(self);
         }
     }
 
