@@ -2,6 +2,7 @@
 //! threads.
 
 use std::any::Any;
+use std::fmt::Write;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use super::failure::{Failed, Failure, FailureKind};
 use super::{Builder, locals, panics};
+use crate::observe::TaskDump;
 use crate::runtime::Runtime;
 use crate::simulated::choices::List;
 use crate::simulated::{self, Ended, Event, Over, World};
@@ -234,10 +236,11 @@ fn run_inside<T>(
     let runtime = build(settings);
     let (handle, place) = (runtime.handle().clone(), tasks.clone());
     world.set_last_words(Some(Box::new(move || {
+        let before = handle.dump_tasks();
         let dump = handle.dump_stacks(DUMP_WITHIN);
-        let mut text = String::new();
+        let mut text = missed_wakes(&before, &dump);
         if !dump.tasks().is_empty() {
-            text = dump.to_string();
+            text.push_str(&dump.to_string());
         }
         #[cfg(all(feature = "net", unix))]
         super::net::dump_hosts(DUMP_WITHIN, &mut text);
@@ -262,6 +265,20 @@ fn run_inside<T>(
     drop(runtime);
     world.join_speaker();
     result
+}
+
+/// Those that have ended by being polled once more, for the dump.
+fn missed_wakes(before: &TaskDump, after: &TaskDump) -> String {
+    let is_left = |id| after.tasks().iter().any(|task| task.id() == id);
+    let gone = before.tasks().iter().filter(|task| !is_left(task.id()));
+    let mut text = String::new();
+    for task in gone {
+        let _ = writeln!(
+            text,
+            "{task}; it went on when it was polled once more: nobody had woken it"
+        );
+    }
+    text
 }
 
 fn build(settings: &Builder) -> Runtime {

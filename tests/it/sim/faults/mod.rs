@@ -11,7 +11,10 @@ use executor::sim::{self, Failure, FailureKind};
 
 mod bookings;
 mod channel;
+#[cfg(all(unix, feature = "net"))]
 mod frames;
+mod pool;
+#[cfg(all(unix, feature = "net"))]
 mod retries;
 mod shutdown;
 mod transfers;
@@ -64,8 +67,8 @@ fn count<A: Future<Output = ()>>(name: &str, wrong: fn() -> A) {
 #[test]
 #[ignore]
 fn table() {
+    count("pool", pool::a_wake_is_dropped);
     count("between two locks", channel::between_two_locks);
-    count("woken in vain", channel::woken_in_vain);
     count("transfers", transfers::in_any_order);
     count("frames", frames::read_with_timeout);
     count("bookings", bookings::checked_before_paid);

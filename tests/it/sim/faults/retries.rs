@@ -1,87 +1,96 @@
-//! A server that does not answer for a while, and a client that asks again and again.
+//! A server that cannot be reached for a while, and clients that ask again and again.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use async_channel::{Receiver, Sender, unbounded};
+use executor::net::{TcpListener, TcpStream};
+use executor::sim::net::{Host, between};
 use executor::sim::{self, FailureKind};
-use executor::time::{now, sleep, timeout};
+use executor::time::{sleep, timeout};
+use futures::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::compare;
 
-struct Request {
-    deadline: Instant,
-    answer: Sender<()>,
-}
-
-/// To the server: now and then it is interrupted, and what was sent arrives afterwards.
-async fn link(from: Receiver<Request>, to: Sender<Request>) {
-    while let Ok(request) = from.recv().await {
-        if sim::choose(50) == 1 {
-            sleep(Duration::from_millis(500)).await;
-        }
-        if to.send(request).await.is_err() {
-            return;
-        }
-    }
-}
+const CLIENTS: u64 = 4;
+const REQUESTS: u8 = 3;
+/// Most have to be asked again once or twice.
+const MOST_SERVED: u32 = 5 * CLIENTS as u32 * REQUESTS as u32;
 
 const SERVICE: Duration = Duration::from_millis(4);
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// One request after the other.
-async fn serve(requests: Receiver<Request>, drops_late: bool) {
-    let mut served = 0;
-    while let Ok(request) = requests.recv().await {
-        if drops_late && now() > request.deadline {
-            continue;
-        }
+/// Answers each request by its number, one after the other.
+async fn answer(mut stream: TcpStream, served: Arc<AtomicU32>) {
+    let mut number = [0];
+    while stream.read_exact(&mut number).await.is_ok() {
         sleep(SERVICE).await;
-        served += 1;
+        let served = served.fetch_add(1, Ordering::Relaxed) + 1;
         assert!(served <= MOST_SERVED, "the server has served {served} requests");
-        // Whoever has given up does not receive it.
-        let _ = request.answer.try_send(());
+        // Whoever has asked may be gone.
+        let _ = stream.write_all(&number).await;
     }
 }
 
-async fn ask(server: &Sender<Request>) -> bool {
-    let (answer, answered) = unbounded();
-    let deadline = now() + PATIENCE;
-    let request = Request { deadline, answer };
-    server.send(request).await.unwrap();
-    timeout(PATIENCE, answered.recv()).await.is_ok_and(|answer| answer.is_ok())
+async fn serve(listener: TcpListener) {
+    let served = Arc::new(AtomicU32::new(0));
+    while let Ok((stream, _)) = listener.accept().await {
+        drop(executor::spawn(answer(stream, served.clone())));
+    }
 }
 
-async fn insist(server: &Sender<Request>) {
-    while !ask(server).await {}
+/// Whether there is an answer in time.
+async fn ask(stream: &mut TcpStream, number: u8) -> bool {
+    stream.write_all(&[number]).await.unwrap();
+    let answered = async {
+        let mut answer = [0];
+        // Others are late ones.
+        while answer != [number] {
+            stream.read_exact(&mut answer).await.unwrap();
+        }
+    };
+    timeout(PATIENCE, answered).await.is_ok()
 }
 
-async fn back_off(server: &Sender<Request>) {
+async fn insist(stream: &mut TcpStream, number: u8) {
+    while !ask(stream, number).await {}
+}
+
+async fn back_off(stream: &mut TcpStream, number: u8) {
     let mut pause = PATIENCE;
-    while !ask(server).await {
+    while !ask(stream, number).await {
         sleep(pause).await;
         pause *= 2;
     }
 }
 
-const CLIENTS: u32 = 4;
-const REQUESTS: u32 = 3;
-/// Some are asked twice.
-const MOST_SERVED: u32 = 3 * CLIENTS * REQUESTS;
+/// Somebody may pull a cable, and puts it back.
+async fn disturb() {
+    for _ in 0..10 {
+        sleep(Duration::from_millis(10)).await;
+        if sim::choose(50) == 1 {
+            between("main", "server").partition();
+            sleep(Duration::from_millis(500)).await;
+            between("main", "server").heal();
+            return;
+        }
+    }
+}
 
 async fn run(is_polite: bool) {
-    let (client_side, link_in) = unbounded();
-    let (link_out, server_side) = unbounded();
-    let link = executor::spawn(link(link_in, link_out));
-    let server = executor::spawn(serve(server_side, is_polite));
+    let server = Host::new("server", [10, 0, 0, 2]).unwrap();
+    let listener = server.spawn(TcpListener::bind("0.0.0.0:80")).await.unwrap();
+    drop(server.spawn(serve(listener.unwrap())));
+    let disturbing = executor::spawn(disturb());
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            let server = client_side.clone();
+        .map(|client| {
             executor::spawn(async move {
-                for _ in 0..REQUESTS {
-                    sleep(Duration::from_millis(25 + u64::from(number) * 5)).await;
+                let mut stream = TcpStream::connect("server:80").await.unwrap();
+                for number in 1..=REQUESTS {
+                    sleep(Duration::from_millis(25 + client * 5)).await;
                     match is_polite {
-                        true => back_off(&server).await,
-                        false => insist(&server).await,
+                        true => back_off(&mut stream, number).await,
+                        false => insist(&mut stream, number).await,
                     }
                 }
             })
@@ -90,9 +99,7 @@ async fn run(is_polite: bool) {
     for client in clients {
         client.await.unwrap();
     }
-    drop(client_side);
-    link.await.unwrap();
-    server.await.unwrap();
+    disturbing.await.unwrap();
 }
 
 pub(super) async fn without_pause() {
