@@ -83,6 +83,14 @@ mod simulated_lock;
 #[path = "sync/counter.rs"]
 pub(crate) mod counter;
 
+/// Between two steps of a protocol: in a simulation another thread may run here. The caller holds no
+/// lock and no borrow, and is no waker, which may be called under somebody's lock.
+#[inline]
+pub(crate) fn step() {
+    #[cfg(feature = "sim")]
+    crate::simulated::point();
+}
+
 // Models do not fork.
 #[cfg(not(any(executor_loom, executor_shuttle)))]
 #[path = "sync/fork.rs"]

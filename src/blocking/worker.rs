@@ -12,6 +12,7 @@ use crate::sync::{
         Ordering::{Relaxed, SeqCst},
         fence,
     },
+    step,
 };
 
 /// Starts a thread. The ledger counts it already, and it holds the call.
@@ -65,12 +66,18 @@ impl<J: Job> Place<J> {
             bell: Condvar::new(),
             called: AtomicBool::new(false),
         });
+        step();
         let mut next = Shared::next_job(&shared, &thread, Arrival::Called);
         while let Some(job) = next {
+            step();
             job.run();
+            step();
             next = match shared.take() {
                 Some(job) => Some(job),
-                None => Shared::next_job(&shared, &thread, Arrival::Working),
+                None => {
+                    step();
+                    Shared::next_job(&shared, &thread, Arrival::Working)
+                }
             };
         }
         self.left = true;

@@ -25,6 +25,36 @@ std::thread_local! {
     static STACK: RefCell<Stack> = const { RefCell::new(Stack { entries: Vec::new(), entered: 0 }) };
 }
 
+#[cfg(feature = "sim")]
+std::thread_local! {
+    static SIMULATED_DEFAULT: RefCell<Option<Handle>> = const { RefCell::new(None) };
+}
+
+/// While it lives, the simulation of this thread has a default runtime: its own.
+#[cfg(feature = "sim")]
+pub(crate) struct SimulatedDefault(());
+
+#[cfg(feature = "sim")]
+impl SimulatedDefault {
+    pub(crate) fn set(handle: &Handle) -> SimulatedDefault {
+        SIMULATED_DEFAULT.set(Some(handle.clone()));
+        SimulatedDefault(())
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Drop for SimulatedDefault {
+    fn drop(&mut self) {
+        drop(SIMULATED_DEFAULT.take());
+    }
+}
+
+#[cfg(feature = "sim")]
+fn simulated_default() -> Handle {
+    let handle = SIMULATED_DEFAULT.with_borrow(Clone::clone);
+    handle.expect("the runtime of this simulation has ended, and this thread is in none")
+}
+
 /// What this module keeps for a thread that is simulated, while another one runs.
 #[cfg(feature = "sim")]
 #[derive(Default)]
@@ -86,7 +116,7 @@ pub(crate) fn current() -> Option<&'static Shared> {
 pub(crate) fn current_or_default() -> &'static Shared {
     match current() {
         Some(shared) => shared,
-        None => default_handle().shared(),
+        None => default_shared(),
     }
 }
 
@@ -100,8 +130,17 @@ pub(crate) fn alive_or_default(refused: &mut bool) -> Option<&'static Shared> {
     match current() {
         Some(shared) if !shared.is_closed() => Some(shared),
         Some(_) if !std::mem::replace(refused, true) => None,
-        _ => Some(default_handle().shared()),
+        // That of a simulation may have ended.
+        _ => Some(default_shared()).filter(|shared| !shared.is_closed()),
     }
+}
+
+fn default_shared() -> &'static Shared {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return simulated_default().shared();
+    }
+    default_handle().shared()
 }
 
 /// Without a class: what it spawns inherits that.
@@ -136,6 +175,10 @@ pub fn worker_index() -> Option<usize> {
 }
 
 pub(super) fn current_handle_or_default() -> Handle {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return current_handle().unwrap_or_else(simulated_default);
+    }
     current_handle().unwrap_or_else(|| default_handle().clone())
 }
 
@@ -150,11 +193,6 @@ pub(super) fn hold() -> impl Sized + 'static {
 ///
 /// Panics if it cannot be built: the free functions have no way to return an error.
 fn default_handle() -> &'static Handle {
-    #[cfg(feature = "sim")]
-    assert!(
-        !crate::simulated::is_here(),
-        "a simulation has no default runtime, and this thread is in none"
-    );
     DEFAULT
         .get_or_init(|| match Builder::new().build() {
             Ok(runtime) => {

@@ -79,6 +79,7 @@ use super::worker::idle::Look;
 use super::{Shared, lifecycle, this_thread};
 use crate::clock;
 use crate::sync::atomic::Ordering;
+use crate::sync::step;
 use crate::tasks;
 
 impl Shared {
@@ -108,6 +109,7 @@ impl Shared {
         core.end_batch();
         self.tell(Some(&core), Event::Released);
         core.processor.busy.end(clock::now());
+        step();
         if core.processor.ownership.release() {
             return Some(core);
         }
@@ -120,10 +122,13 @@ impl Shared {
     fn reclaim(&'static self, core: Box<Core>) {
         self.placement.reclaim();
         let moved = self.queues.empty_detached(&core);
+        step();
         // Before `put_free`: `ProcessorSlot::replace` may take the core from there, and then
         // `counted` is another poll's.
         self.ends_computing(core.processor);
+        step();
         self.queues.put_free(core);
+        step();
         if moved {
             self.wake_for_shared_queue();
         }
@@ -137,8 +142,11 @@ impl Shared {
         }
         self.counters.retakes.fetch_add(1, Ordering::Relaxed);
         self.tell_retake(index, stuck);
+        step();
         let core = self.queues.replace_instance(index);
+        step();
         self.queues.check_detached(stuck);
+        step();
         self.pass_on(core);
         true
     }
@@ -157,10 +165,12 @@ impl Shared {
     pub(super) fn pass_on(&'static self, core: Box<Core>) {
         // If somebody searches, nobody could be woken, and that one looks at the network, too.
         let look = self.workers.idle.push_idle(core);
+        step();
         if look == Look::Due && (self.queues.has_visible_work() || !self.workers.idle.has_driver())
         {
             self.wake_one();
         }
+        step();
         if !self.services.timers.are_watched() {
             self.wake_driver();
         }
@@ -180,6 +190,7 @@ pub(crate) fn enter_blocking() -> BlockingRegion {
         shared.tell_of_poll(|tag| Event::GivenAway { tag });
         if let Some(core) = shared.release() {
             core.empty_slot();
+            step();
             shared.counters.handoffs.fetch_add(1, Ordering::Relaxed);
             shared.pass_on(core);
         }
@@ -213,8 +224,11 @@ impl Drop for BlockingRegion {
         let Some(shared) = self.shared.filter(|shared| !shared.in_forked_child()) else {
             return;
         };
+        step();
         if let Some(core) = shared.workers.idle.pop_idle(shared.cluster_here()) {
+            step();
             shared.acquire(core, clock::now());
+            step();
             if shared.all_switches() != 0 {
                 // The core knows of them, but perhaps not the worker: one may have been turned on
                 // while it held none. So it looks before its next poll.

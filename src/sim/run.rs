@@ -13,6 +13,7 @@ use super::failure::{Failed, Failure, FailureKind};
 use super::{Builder, locals, panics};
 use crate::observe::TaskDump;
 use crate::runtime::Runtime;
+use crate::runtime::context::SimulatedDefault;
 use crate::simulated::choices::List;
 use crate::simulated::{self, Ended, Event, Over, World};
 use crate::sync::{Arc, Mutex};
@@ -149,6 +150,9 @@ impl Sim {
             locals::new,
         );
         let world = world.expect("a simulation within a simulation");
+        if !settings.has_slow_polls {
+            world.polls_are_short();
+        }
         match self.comparing {
             Comparing::Nothing => {}
             Comparing::First => world.keep_events(),
@@ -234,6 +238,7 @@ fn run_inside<T>(
     #[cfg(all(feature = "net", unix))]
     super::net::forget_hosts();
     let runtime = build(settings);
+    let _default = SimulatedDefault::set(runtime.handle());
     let (handle, place) = (runtime.handle().clone(), tasks.clone());
     world.set_last_words(Some(Box::new(move || {
         let before = handle.dump_tasks();

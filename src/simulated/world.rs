@@ -76,7 +76,7 @@ pub(crate) struct World {
     choices: RefCell<Choices>,
     chooser: RefCell<Chooser>,
     /// One poll of so many keeps its thread for a while. Zero: none does.
-    slow_polls: u32,
+    slow_polls: Cell<u32>,
     over: Cell<Option<Over>>,
     /// When it was over: steps and time.
     over_at: Cell<(u64, u64)>,
@@ -119,7 +119,7 @@ impl World {
             streak: Cell::new(0),
             choices: RefCell::new(Choices::new(source)),
             chooser: RefCell::new(Chooser::new(order, seed)),
-            slow_polls: cost::slow_polls(seed),
+            slow_polls: Cell::new(cost::slow_polls(seed)),
             over: Cell::new(None),
             over_at: Cell::new((0, 0)),
             last_words: RefCell::new(None),
@@ -168,6 +168,11 @@ impl World {
             self.kept.borrow_mut().push(new.clone());
             new
         })
+    }
+
+    /// No poll keeps its thread.
+    pub(crate) fn polls_are_short(&self) {
+        self.slow_polls.set(0);
     }
 
     /// Keeps all events, for a run that repeats this one.

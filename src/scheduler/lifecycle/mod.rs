@@ -34,7 +34,7 @@ use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
 use crate::rng;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, step};
 use crate::tasks::{self, Runnable};
 
 pub(crate) mod blocking_job;
@@ -263,6 +263,7 @@ impl Shared {
             let _counted = counted;
             let carried = carried.lock().take();
             let core = carried.and_then(|mut carried| carried.core.take());
+            step();
             worker::run(self, core, searching);
         });
         started.map_err(|error| {
@@ -293,11 +294,14 @@ impl Shared {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
+        step();
         self.workers.threads.close();
         for parked_worker in self.workers.idle.close() {
             parked_worker.unpark();
         }
+        step();
         self.registry.close();
+        step();
         let mut wakers = Vec::new();
         self.services.timers.drain(&mut wakers);
         if let Some(netpoll) = self.netpoll() {

@@ -57,6 +57,7 @@
 use std::io;
 
 use crate::scheduler::Shared;
+use crate::sync::step;
 
 impl Shared {
     /// So many processors are wanted from now on, if it is `agreed` to when the turn has come: what
@@ -88,6 +89,7 @@ impl Shared {
         self.resize(wanted);
         self.ask_to_retire(wanted, before);
         drop(resizing);
+        step();
         // It may start a thread, which is named by foreign code.
         if self.queues.has_visible_work() {
             self.wake_one();

@@ -41,6 +41,7 @@ use crate::scheduler::observer::Purpose;
 use crate::scheduler::processor::Core;
 use crate::scheduler::{Shared, this_thread};
 use crate::sync::atomic::{Ordering, fence};
+use crate::sync::step;
 
 /// What a stuck worker has pushed in a closed scheduler waits for at most so long.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -72,19 +73,25 @@ impl Shared {
         }
         while self.workers.monitor.is_current_epoch(epoch) {
             self.workers.monitor.clear_notification();
+            step();
             for core in self.workers.idle.take_cores() {
+                step();
                 self.give_back_emptied(core);
             }
+            step();
             self.queues.drain_all();
+            step();
             self.queues.release_held_back();
             self.queues.release_by_class();
             self.cancel_global(epoch);
+            step();
             // Pairs with the fence of a spawn from outside. The workers' last counts are seen
             // through `workers`.
             fence(Ordering::SeqCst);
             if self.is_settled() {
                 break;
             }
+            step();
             self.workers.monitor.wait_for_notification(epoch, PATIENCE);
         }
         this_thread::set_shuts_down(None);

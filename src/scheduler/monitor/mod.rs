@@ -55,9 +55,9 @@ use self::watch::{OVERSLEPT, Verdict, Watch};
 use super::Shared;
 use super::observer::Stall;
 use crate::clock;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, step};
 
 mod detached_polls;
 mod latency;
@@ -316,14 +316,17 @@ impl Rounds {
             shared.call_or_defer_wakers(&mut wakers);
         }
         shared.services.timers.unmark_empty();
+        step();
         shared.check_foreign_wakers(&mut self.foreign_rounds);
         if !shared.services.timers.are_watched() {
             // Somebody parked waits for the next deadline, or somebody who did is gone: let the
             // driver see to it.
             shared.wake_driver();
         }
+        step();
         self.check_all_detached();
         self.look_at_processors();
+        step();
         self.wake_for_hidden_work();
         self.ask();
         if let Some(pool) = shared.blocking() {
@@ -425,6 +428,7 @@ impl Rounds {
                     false => Reason::Computes,
                 };
                 let is_watched = self.detached.begin(self.shared, stuck, reason);
+                step();
                 let is_retaken = self.shared.retake(index, stuck);
                 if let Some(stall) = stall {
                     self.shared.tell_stall(Stall {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ASLEEP, AWAKE, AWAKE_TIME, DOZE, DOZING, PERIOD, Rounds};
 use crate::clock;
 use crate::sync::atomic::{Ordering, fence};
-use crate::sync::thread;
+use crate::sync::{step, thread};
 
 #[cfg(test)]
 impl crate::scheduler::Shared {
@@ -21,8 +21,10 @@ impl Rounds {
         sleep_state.store(DOZING, Ordering::Release);
         // Pairs with the fence in `end_monitor_sleep`, and with the one in `place_by_class`.
         fence(Ordering::SeqCst);
+        step();
         let waiting = self.shared.queues.by_class.num_interactive();
         if self.shared.workers.idle.num_idle() > 0 && waiting == 0 {
+            step();
             thread::park_timeout(self.until_due().map_or(DOZE, |left| left.min(DOZE)));
         }
         let was_woken = sleep_state.swap(AWAKE, Ordering::AcqRel) == AWAKE
@@ -87,11 +89,13 @@ impl Rounds {
         observer.falls_asleep(self.shared);
         while sleep_state.load(Ordering::Acquire) == ASLEEP {
             let left = self.until_due();
+            step();
             if !self.all_is_quiet() || self.shared.is_closed() || left == Some(Duration::ZERO) {
                 sleep_state.store(AWAKE, Ordering::Relaxed);
                 break;
             }
             let due = observer.asleep(self.shared);
+            step();
             match left.into_iter().chain(due).min() {
                 None => thread::park(),
                 Some(time) => thread::park_timeout(time),

@@ -60,7 +60,7 @@ use self::wheel::{Key, PIECE, Wheel};
 use super::mask::Mask;
 use crate::clock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::sync::{Mutex, OnceLock};
+use crate::sync::{Mutex, OnceLock, step};
 
 mod timer;
 pub(crate) mod wheel;
@@ -346,6 +346,7 @@ impl Timers {
             self.watch.store(next, Ordering::Relaxed);
             // Pairs with the fence in `arm`.
             fence(Ordering::SeqCst);
+            step();
             let again = self.earliest();
             if again >= next {
                 let grain = if dense && next != NEVER { GRAIN } else { 1 };

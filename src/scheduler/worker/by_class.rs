@@ -355,10 +355,7 @@ impl Worker {
         if class != Priority::Background {
             self.turns.full_look.set(None);
         }
-        match self.special.get() & OBSERVED {
-            0 => self.poll_as::<false>(runnable),
-            _ => self.poll_as::<true>(runnable),
-        }
+        self.poll_as::<true>(runnable);
         drop(poll);
         self.look_beyond_next();
     }

@@ -38,7 +38,7 @@ use super::processor::Core;
 use super::processor::ownership::Answer;
 use super::{Shared, this_thread};
 use crate::clock;
-use crate::sync::Arc;
+use crate::sync::{Arc, step};
 use crate::tasks::{self, Runnable};
 
 mod by_class;
@@ -380,7 +380,9 @@ impl Worker {
     fn retire_processor(&self) {
         self.last_poll_end.set(0);
         if let Some(core) = self.shared.release() {
+            step();
             self.shared.queues.empty_core(&core);
+            step();
             self.shared.pass_on(core);
         }
     }
@@ -412,27 +414,31 @@ impl Worker {
         if self.special.get() & CLASSED != 0 {
             return self.poll_by_class(runnable);
         }
-        match self.special.get() & OBSERVED {
-            0 => self.poll_as::<false>(runnable),
-            _ => self.poll_as::<true>(runnable),
-        }
+        self.poll_as::<true>(runnable);
     }
 
+    /// `IS_SPECIAL`: it may be observed, or in a simulation.
     #[inline]
-    fn poll_as<const IS_OBSERVED: bool>(&self, runnable: Runnable) {
+    fn poll_as<const IS_SPECIAL: bool>(&self, runnable: Runnable) {
         clock::forget();
         // Asked after the runnable was taken: a task that the closing has woken is not polled once
         // more, it would go back to sleep for good.
         if self.shared.is_closed() {
             return self.shared.poll_off_processor(runnable, Purpose::Cancel);
         }
-        if IS_OBSERVED {
+        if IS_SPECIAL {
+            step();
+        }
+        if IS_SPECIAL && self.special.get() & OBSERVED != 0 {
             let (shared, last_poll_end) = (self.shared, self.last_poll_end.get());
             let last_poll_end =
                 (shared.observer).poll(shared, runnable, Purpose::Run, last_poll_end);
             self.last_poll_end.set(last_poll_end);
         } else {
             tasks::run(runnable);
+        }
+        if IS_SPECIAL {
+            step();
         }
         // Asked again: if the closing woke the task after the question above but before the poll
         // began, the wake was lost in that poll. The poll's beginning then saw the wake, so this

@@ -6,6 +6,7 @@ use super::wakers::Woken;
 use crate::scheduler::processor::Core;
 use crate::scheduler::this_thread;
 use crate::scheduler::worker::idle::Look;
+use crate::sync::step;
 use crate::tasks::Runnable;
 
 /// A searcher looks this many times, [`PAUSES`] apart, before it parks: 5 µs in all. Being woken
@@ -45,6 +46,7 @@ impl Worker {
         this_thread::with_core(self.shared, |core| core.processor.begin_look());
         self.last_poll_end.set(0);
         let found = self.find_in_order()?;
+        step();
         self.publish_the_rest();
         Some(found)
     }
@@ -93,7 +95,9 @@ impl Worker {
         let mut wakers = self.wakers.take();
         self.poll_network(&mut wakers);
         self.shared.services.timers.fire_all(&mut wakers);
-        match self.wake_all(wakers) {
+        let woken = self.wake_all(wakers);
+        step();
+        match woken {
             Woken::Nothing => search(),
             Woken::ProcessorLost => None,
             // It may belong to others.
@@ -154,6 +158,7 @@ impl Worker {
     pub(super) fn stop_searching(&self) {
         self.set_searching(false);
         let look = self.shared.workers.idle.end_search();
+        step();
         if look == Look::Due && self.shared.queues.has_visible_work() {
             self.shared.wake_one();
         }

@@ -49,6 +49,7 @@ use crate::scheduler::Shared;
 use crate::scheduler::netpoll::Driver;
 use crate::scheduler::worker::idle::Look;
 use crate::sync::atomic::Ordering;
+use crate::sync::step;
 
 #[cfg(all(test, feature = "time"))]
 mod tests;
@@ -106,6 +107,7 @@ impl Worker {
     pub(super) fn wait(&self) -> bool {
         self.last_poll_end.set(0);
         let core = self.shared.release();
+        step();
         let is_spare = core.is_none();
         if let Some(core) = &core {
             debug_assert!(
@@ -128,13 +130,13 @@ impl Worker {
         );
         let mut wakers = self.wakers.take();
         let mut has_left = false;
-        #[cfg(feature = "sim")]
-        crate::simulated::point();
+        step();
         // A spare released no core, so it need not look: whoever put an idle core there does.
         // Without one it could do nothing.
         let may_work = !is_spare || self.shared.workers.idle.num_idle() > 0;
         let found = look == Look::Due && may_work && self.shared.queues.has_visible_work();
         if !self.shared.is_closed() && !found {
+            step();
             match driver {
                 Some(driver) => self.park_on_driver(driver, &mut wakers),
                 None => has_left = self.park_on_thread(&mut wakers),
@@ -149,9 +151,11 @@ impl Worker {
     fn park_on_driver(&self, mut driver: Driver<'_>, wakers: &mut Vec<Waker>) {
         let timeout = (self.shared.services.timers).driver_timeout(self.timers_are_dense.get());
         if timeout != Some(Duration::ZERO) && !self.parked_worker.has_handed() {
+            step();
             let count = driver.poll(timeout, wakers);
             self.shared.count_network_poll(count);
         }
+        step();
         self.shared.services.timers.leave_driver();
         drop(driver);
         let before = wakers.len();
@@ -188,6 +192,7 @@ impl Worker {
             }
             if end.is_some_and(|end| clock::now() >= end) {
                 if self.staying.leave() {
+                    step();
                     return true;
                 }
                 end = None;
@@ -205,6 +210,7 @@ impl Worker {
         found: bool,
         has_left: bool,
     ) -> bool {
+        step();
         let idle = &self.shared.workers.idle;
         let up = if has_left {
             idle.leave(&self.parked_worker, own)
@@ -225,6 +231,7 @@ impl Worker {
             self.set_searching(up.searching || searches_on);
             self.heuristics
                 .begin(up.core.processor.tick.get(), up.searching);
+            step();
             self.shared.acquire(up.core, clock::recent());
             self.look_at_switches();
             self.wake_all(wakers);
@@ -233,6 +240,7 @@ impl Worker {
         self.shared.placement.unpin();
         self.shared.call_wakers(&mut wakers);
         self.wakers.replace(wakers);
+        step();
         if has_left && !self.shared.services.timers.are_watched() {
             // It may have been this worker that waited for the next deadline.
             self.shared.wake_driver();

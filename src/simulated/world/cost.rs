@@ -64,7 +64,8 @@ impl World {
     /// What the thread is about to do takes its time.
     fn pass_cost(&self) {
         let draw = |random: &Rng| {
-            if self.slow_polls != 0 && random.below(self.slow_polls) == 0 {
+            let slow_polls = self.slow_polls.get();
+            if slow_polls != 0 && random.below(slow_polls) == 0 {
                 long(random)
             } else if random.below(COST_RARITY) == 0 {
                 random.below(SHORT_COSTS)

@@ -10,3 +10,4 @@ mod net;
 #[cfg(all(unix, feature = "net"))]
 mod repeat;
 mod runs;
+mod scheduler;

@@ -1,0 +1,160 @@
+//! How late something may be. The monitor makes up for a wake-up that is lost, a millisecond later or ten. So nobody hangs for it,
+//! and no test on real threads can tell it from a busy machine; in virtual time it is exact.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use executor::time::{now, sleep, sleep_until};
+use executor::{block_on, sim, spawn, spawn_blocking};
+
+use super::{LIMIT, Tokens, millis};
+
+/// Polls of a few microseconds each add up to this at most. The monitor's first round comes after a millisecond.
+const SOON: Duration = Duration::from_micros(400);
+
+/// Runs a program so often with `processors`, and with no poll that takes long by chance.
+#[track_caller]
+fn check<F: Future>(runs: usize, processors: usize, program: fn() -> F) {
+    let sim = sim::Builder::new()
+        .processors(processors)
+        .slow_polls(false);
+    sim.time_limit(LIMIT).check(runs, program);
+}
+
+#[track_caller]
+fn assert_soon(what: &str, since: Instant) {
+    let late = now() - since;
+    assert!(late < SOON, "{what}: {late:?} late");
+}
+
+/// So many tasks that compute, each told when it should have begun.
+async fn compute(count: usize, since: Instant) {
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            spawn(async move {
+                assert_soon("a task", since);
+                sim::compute(millis(8));
+            })
+        })
+        .collect();
+    // What was spawned last is in the next slot, and the poll before it may hide it from others for some rounds of the monitor.
+    spawn(async {}).await.unwrap();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[test]
+fn as_many_tasks_as_processors_begin_at_once() {
+    check(200, 4, || async {
+        let others = spawn(async {
+            compute(4, now()).await;
+            for _ in 0..3 {
+                sleep(millis(1 + sim::choose(30))).await;
+                compute(4, now()).await;
+            }
+        });
+        others.await.unwrap();
+    });
+}
+
+#[test]
+fn what_waits_for_a_blocking_thread_s_processor_begins_at_once() {
+    check(200, 2, || async {
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                spawn(async {
+                    for _ in 0..3 {
+                        let since = now();
+                        let child = spawn(async move { assert_soon("a child", since) });
+                        // Gives its processor away, to the child.
+                        block_on(async {
+                            child.await.unwrap();
+                            sleep(millis(sim::choose(12))).await;
+                        });
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_wake_from_a_thread_without_a_processor_comes_at_once() {
+    check(200, 2, || async {
+        let given = Arc::new(Mutex::new(now()));
+        let tokens = Tokens::new();
+        let job = {
+            let (given, tokens) = (given.clone(), tokens.clone());
+            spawn_blocking(move || {
+                for _ in 0..6 {
+                    // Around the times at which workers and the monitor go to sleep, and long after that.
+                    sim::block(match sim::choose(3) {
+                        0 => Duration::from_micros(sim::choose(60).into()),
+                        1 => millis(sim::choose(30)),
+                        _ => Duration::from_secs(20),
+                    });
+                    *given.lock().unwrap() = now();
+                    tokens.give();
+                }
+            })
+        };
+        let taker = spawn(async move {
+            for count in 1..=6 {
+                tokens.have_come(count).await;
+                let since = *given.lock().unwrap();
+                assert_soon("a token", since);
+            }
+        });
+        taker.await.unwrap();
+        job.await.unwrap();
+    });
+}
+
+#[test]
+fn timers_are_in_time_whoever_has_armed_them() {
+    check(200, 2, || async {
+        let tasks: Vec<_> = (0..4)
+            .map(|number| {
+                spawn(async move {
+                    for _ in 0..4 {
+                        let deadline = now() + millis(1 + sim::choose(40));
+                        match number {
+                            0 | 1 => sleep_until(deadline).await,
+                            2 => block_on(sleep_until(deadline)),
+                            _ => spawn_blocking(move || block_on(sleep_until(deadline)))
+                                .await
+                                .unwrap(),
+                        }
+                        assert_soon("a timer", deadline);
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn jobs_begin_at_once_however_long_others_take() {
+    check(200, 2, || async {
+        let since = now();
+        let jobs: Vec<_> = (0..6)
+            .map(|_| {
+                spawn_blocking(move || {
+                    // A thread on watch waits for half a millisecond.
+                    assert!(now() - since < millis(4), "{:?}", now() - since);
+                    sim::block(millis(30));
+                })
+            })
+            .collect();
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+}
