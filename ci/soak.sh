@@ -3,6 +3,7 @@
 # broken, work is left waiting, or threads, descriptors or memory are left. The seed is printed first, and last again if it failed.
 #
 #   ci/soak.sh [--runtime NAME] [--stops] [SECONDS] [SEED]    60 s on this crate, with a seed from the time, unless given
+#   ci/soak.sh --simulated [SECONDS] [SEED]                   the same load in simulations of 0.3 s each, one seed after the other
 #
 # FEATURES=--no-default-features builds it without tokio and smol.
 # --stops stops and continues the process at random meanwhile. NAME: gosched, tokio, smol. Nothing else should run meanwhile.
@@ -13,6 +14,7 @@ numbers=()
 while [ $# -gt 0 ]; do
     case $1 in
         --runtime) arguments+=("$1" "$2"); shift ;;
+        --simulated) arguments+=("$1"); FEATURES="${FEATURES-} --features sim" ;;
         --*) arguments+=("$1") ;;
         *) numbers+=("$1") ;;
     esac

@@ -3,7 +3,7 @@
 //! ```text
 //! reliability [--runtime NAME] [--record FILE] [ROW...]    all rows and runtimes unless given; fails if ours misses a limit
 //! reliability list
-//! reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops]   one soak, with summaries as they come
+//! reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops | --simulated]   one soak, with summaries as they come
 //! reliability child RUNTIME ROW [ARG...]                   one scenario in this process, for a debugger
 //! ```
 //!

@@ -43,6 +43,17 @@ fn outcome<T>(result: Result<T, JoinError>) -> Outcome<T> {
     }
 }
 
+impl Gosched {
+    /// The one that the calling thread is in. Its end is its owner's affair.
+    #[cfg(feature = "sim")]
+    pub(crate) fn current() -> Gosched {
+        Gosched {
+            handle: Handle::current(),
+            runtime: Arc::default(),
+        }
+    }
+}
+
 impl Runtime for Gosched {
     const NAME: &'static str = "gosched";
     const EXACT: bool = true;
@@ -115,6 +126,16 @@ impl Runtime for Gosched {
 
     async fn connect(addr: SocketAddr) -> io::Result<net::TcpStream> {
         net::TcpStream::connect(addr).await
+    }
+
+    #[cfg(feature = "sim")]
+    fn block(time: Duration) {
+        executor::sim::block(time);
+    }
+
+    #[cfg(feature = "sim")]
+    fn now() -> Instant {
+        time::now()
     }
 
     fn retakes(&self) -> Option<u64> {

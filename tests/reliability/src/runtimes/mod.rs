@@ -82,6 +82,16 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
     fn connect(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
+    /// Keeps the calling thread for so long.
+    fn block(time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    /// What its timers go by.
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     /// How often a worker that was stuck lost its tasks to another; for runtimes that do that.
     fn retakes(&self) -> Option<u64> {
         None

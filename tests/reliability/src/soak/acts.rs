@@ -4,7 +4,6 @@ use std::future::{self, Future};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -48,6 +47,10 @@ pub(crate) fn spawn<R: Runtime>(
             parent(world, entry, depth, rng),
         ),
         Kind::Blocking => acted(&world.clone(), entry, panics, blocking(world, entry, rng)),
+        // There are no sockets in a simulation.
+        Kind::Socket if world.servers.is_empty() => {
+            acted(&world.clone(), entry, panics, yields::<R>(rng))
+        }
         Kind::Socket => acted(
             &world.clone(),
             entry,
@@ -55,7 +58,7 @@ pub(crate) fn spawn<R: Runtime>(
             sockets::client(world, entry, rng),
         ),
         Kind::Stall => acted(&world, entry, panics, async {
-            thread::sleep(Duration::from_millis(50));
+            R::block(Duration::from_millis(50));
         }),
         _ => acted(&world, entry, panics, future::ready(())),
     };
@@ -188,10 +191,10 @@ async fn wait<R: Runtime>(world: Arc<World<R>>, entry: Entry, mut rng: Rng) {
                 let stale = rng.bool();
                 let ring = Arc::clone(&bell);
                 let waker = future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-                world.ask(Order::new(delay, move || ring.ring()));
+                world.ask(Order::new::<R>(delay, move || ring.ring()));
                 if stale {
                     let late = delay + Duration::from_micros(rng.u64(..100_000));
-                    world.ask(Order::new(late, move || waker.wake()));
+                    world.ask(Order::new::<R>(late, move || waker.wake()));
                 }
             }
             2 => {
@@ -240,7 +243,7 @@ async fn timeout<R: Runtime>(world: Arc<World<R>>, _: Entry, mut rng: Rng) {
         _ => {
             let bell = Bell::new();
             let ring = Arc::clone(&bell);
-            world.ask(Order::new(limit, move || ring.ring()));
+            world.ask(Order::new::<R>(limit, move || ring.ring()));
             R::timeout(limit, bell.rung()).await;
         }
     }
@@ -293,7 +296,7 @@ async fn blocking<R: Runtime>(world: Arc<World<R>>, parent: Entry, mut rng: Rng)
         marked: false,
     };
     let job = watched::spawn_blocking(&world.runtime, entry, move || {
-        thread::sleep(time);
+        R::block(time);
         if panics {
             fault::planned();
         }

@@ -1,4 +1,4 @@
-//! `reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops]`: the row `soak` for as long as you like, with its summaries as they
+//! `reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops | --simulated]`: the row `soak` for as long as you like, with its summaries as they
 //! come.
 //!
 //! With `--stops` the process is stopped for 10 to 500 ms at random times, about a third of the time in all: what was measured
@@ -22,6 +22,7 @@ struct Asked {
     seconds: u64,
     seed: u64,
     stops: bool,
+    simulated: bool,
 }
 
 fn asked(args: &[String]) -> Result<Asked, String> {
@@ -31,6 +32,7 @@ fn asked(args: &[String]) -> Result<Asked, String> {
         seconds: 60,
         seed: time.map_or(0, |time| time.as_millis() as u64 % 1_000_000),
         stops: false,
+        simulated: false,
     };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -45,6 +47,7 @@ fn asked(args: &[String]) -> Result<Asked, String> {
             "--seconds" => asked.seconds = number(value()?)?,
             "--seed" => asked.seed = number(value()?)?,
             "--stops" => asked.stops = true,
+            "--simulated" => asked.simulated = true,
             other => return Err(format!("what is {other}?")),
         }
     }
@@ -56,11 +59,14 @@ pub(crate) fn soak(args: &[String]) -> ExitCode {
         Ok(asked) => asked,
         Err(error) => {
             eprintln!(
-                "{error}\nusage: reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops]"
+                "{error}\nusage: reliability soak [--runtime NAME] [--seconds N] [--seed N] [--stops | --simulated]"
             );
             return ExitCode::from(2);
         }
     };
+    if asked.simulated {
+        return simulated(asked.seconds, asked.seed);
+    }
     let row = rows::find("soak").expect("the row");
     let runtime = RUNTIMES[asked.place];
     let (seconds, seed) = (asked.seconds.to_string(), asked.seed.to_string());
@@ -95,6 +101,21 @@ pub(crate) fn soak(args: &[String]) -> ExitCode {
     let stops = if asked.stops { " --stops" } else { "" };
     println!("FAILED: again with ci/soak.sh --runtime {runtime}{stops} {seconds} {seed}");
     ExitCode::FAILURE
+}
+
+#[cfg(feature = "sim")]
+fn simulated(seconds: u64, seed: u64) -> ExitCode {
+    println!("soak: gosched in simulations, {seconds} s, from seed {seed}");
+    match super::simulated::soak(seconds, seed) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(not(feature = "sim"))]
+fn simulated(_: u64, _: u64) -> ExitCode {
+    eprintln!("simulations need the feature sim");
+    ExitCode::from(2)
 }
 
 /// Stops and continues a process.

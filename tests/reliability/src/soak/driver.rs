@@ -18,7 +18,7 @@ use super::{acts, fault, sockets, strangers};
 use crate::process::{Usage, settle, usage};
 use crate::runtimes::Runtime;
 
-const SPAWNERS: u64 = 16;
+pub(super) const SPAWNERS: u64 = 16;
 const SERVERS: u64 = 4;
 /// Nothing more is spawned while so many tasks are alive; each may spawn a few itself. A bound to memory, and to what is alive
 /// behind a worker that blocks.
@@ -40,9 +40,11 @@ pub(crate) fn run<R: Runtime>(seconds: u64, seed: u64) -> Vec<f64> {
     let world = Arc::new(World {
         runtime,
         workers: Arc::clone(&present),
+        most_workers: 2 * thread::available_parallelism().map_or(1, usize::from),
         seed,
         servers: listeners.iter().map(|(_, addr)| *addr).collect(),
         late,
+        orders: AtomicUsize::new(0),
         numbers: AtomicU64::new(0),
         stopping: AtomicBool::new(false),
         lull: AtomicBool::new(false),
@@ -65,7 +67,7 @@ pub(crate) fn run<R: Runtime>(seconds: u64, seed: u64) -> Vec<f64> {
             world.runtime.stop(Duration::from_secs(10));
             // Stale wakers are woken still.
             for late in world.late {
-                let _ = late.send(None);
+                late(None);
             }
         }
         Err(_) => fault::broken("something holds the world though all tasks are gone", ""),
@@ -124,12 +126,15 @@ pub(super) fn next_seed<R>(world: &World<R>) -> u64 {
 /// Spawns for `time`: four seconds of storm, one of lull.
 fn soak<R: Runtime>(world: &Arc<World<R>>, time: Duration) {
     let spawners: Vec<_> = (0..SPAWNERS).map(|number| spawner(world, number)).collect();
-    let strangers = [
-        strangers::spawn_from_outside(Arc::clone(world)),
-        strangers::start_and_stop(Arc::clone(world)),
-        strangers::ask_where_they_wait(Arc::clone(world)),
-        strangers::resize(Arc::clone(world)),
-    ];
+    let strangers = strangers::strangers::<R>().map(|(name, run)| {
+        let world = Arc::clone(world);
+        strangers::named(name, move || {
+            let said = run(&world);
+            if !said.is_empty() {
+                eprintln!("{said}");
+            }
+        })
+    });
     let began = Instant::now();
     while began.elapsed() < time {
         thread::sleep(Duration::from_millis(200).min(time));
@@ -179,7 +184,7 @@ fn finish<R: Runtime>(world: &Arc<World<R>>, servers: Vec<Handle<R>>) {
     drained(0);
 }
 
-fn spawner<R: Runtime>(world: &Arc<World<R>>, number: u64) -> Handle<R> {
+pub(super) fn spawner<R: Runtime>(world: &Arc<World<R>>, number: u64) -> Handle<R> {
     let entry = Entry {
         kind: Kind::Spawner,
         seed: split(world.seed, u64::MAX - 100 - number),
@@ -212,7 +217,7 @@ fn spawner<R: Runtime>(world: &Arc<World<R>>, number: u64) -> Handle<R> {
 }
 
 /// Of those spawned: more, or fewer, than ended in one of the three ways.
-fn not_accounted() -> f64 {
+pub(super) fn not_accounted() -> f64 {
     ledger::KINDS
         .iter()
         .map(|kind| {

@@ -11,6 +11,7 @@
 //! | [`runnable`], [`sampler`] | whether work is left waiting |
 //! | [`watch`] | hangs; memory, threads and descriptors |
 //! | [`command`] | the command `soak`, and the storm of stops |
+//! | `simulated` | the soak in simulations |
 //!
 //! # What the seed fixes
 //!
@@ -26,6 +27,8 @@ pub(crate) mod ledger;
 mod plan;
 mod runnable;
 pub(crate) mod sampler;
+#[cfg(feature = "sim")]
+mod simulated;
 mod sockets;
 mod strangers;
 mod watch;

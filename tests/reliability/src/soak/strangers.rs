@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -31,10 +31,48 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    pub(crate) fn new(delay: Duration, act: impl FnOnce() + Send + 'static) -> Order {
+    pub(crate) fn new<R: Runtime>(delay: Duration, act: impl FnOnce() + Send + 'static) -> Order {
         Order {
-            due: Instant::now() + delay,
+            due: R::now() + delay,
             act: Box::new(act),
+        }
+    }
+}
+
+/// Gives a thread an order, or tells it that no more will come.
+pub(crate) type Late = Box<dyn Fn(Option<Order>) + Send + Sync>;
+
+/// What has been ordered and not been done, by the time at which it is due.
+#[derive(Default)]
+pub(super) struct Orders {
+    orders: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
+    number: u64,
+}
+
+impl Orders {
+    pub(super) fn add(&mut self, order: Order) {
+        self.number += 1;
+        self.orders.insert((order.due, self.number), order.act);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
+    /// How long it is until the next one is due.
+    pub(super) fn next_in(&self, now: Instant) -> Option<Duration> {
+        let ((due, _), _) = self.orders.first_key_value()?;
+        Some(due.saturating_duration_since(now))
+    }
+
+    /// Does what is due.
+    pub(super) fn act(&mut self, now: Instant) {
+        while let Some(entry) = self
+            .orders
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)
+        {
+            entry.remove()();
         }
     }
 }
@@ -45,22 +83,16 @@ pub(super) fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHand
 }
 
 /// Carries out orders, those on hand too when it is told to end (`None`).
-pub(super) fn late() -> (Sender<Option<Order>>, JoinHandle<()>) {
+pub(super) fn late() -> (Late, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel::<Option<Order>>();
     let thread = named("late", move || {
-        let mut orders = BTreeMap::new();
-        let mut number = 0_u64;
+        let mut orders = Orders::default();
         let mut ending = false;
         while !ending || !orders.is_empty() {
-            let next = orders.first_key_value().map(|((due, _), _)| *due);
-            let wait = next.map_or(Duration::from_secs(1), |due: Instant| {
-                due.saturating_duration_since(Instant::now())
-            });
+            let next = orders.next_in(Instant::now());
+            let wait = next.unwrap_or(Duration::from_secs(1));
             match receiver.recv_timeout(wait) {
-                Ok(Some(order)) => {
-                    number += 1;
-                    orders.insert((order.due, number), order.act);
-                }
+                Ok(Some(order)) => orders.add(order),
                 Ok(None) => ending = true,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -68,99 +100,103 @@ pub(super) fn late() -> (Sender<Option<Order>>, JoinHandle<()>) {
                     thread::sleep(wait);
                 }
             }
-            let now = Instant::now();
-            while let Some(entry) = orders.first_entry().filter(|entry| entry.key().0 <= now) {
-                entry.remove()();
-            }
+            orders.act(Instant::now());
         }
     });
-    (sender, thread)
+    let late = move |order| sender.send(order).expect("a thread for late wakes");
+    (Box::new(late), thread)
+}
+
+/// What a thread outside does until the soak ends; what there is to say of it then.
+pub(super) type Stranger<R> = fn(&Arc<World<R>>) -> String;
+
+/// With their names.
+pub(super) fn strangers<R: Runtime>() -> [(&'static str, Stranger<R>); 4] {
+    [
+        ("foreign", spawn_from_outside),
+        ("starter", start_and_stop),
+        ("asker", ask_where_they_wait),
+        ("resizer", resize),
+    ]
 }
 
 /// Spawns from outside and waits from outside.
-pub(super) fn spawn_from_outside<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
-    named("foreign", move || {
-        let mut rng = Rng::with_seed(split(world.seed, u64::MAX));
-        while !world.stopping.load(Relaxed) {
-            let own = Entry {
-                kind: Kind::Spawner,
-                seed: rng.u64(..),
-                marked: false,
-            };
-            let tasks: Vec<_> = (0..rng.u64(1..16))
-                .map(|_| acts::spawn(&world, super::driver::next_seed(&world), 2))
-                .collect();
-            for (number, (handle, fate, _)) in tasks.into_iter().enumerate() {
-                let met = acts::meet(&world, own, number as u64, handle, fate);
-                world.runtime.block_on(met);
-            }
-            thread::sleep(Duration::from_micros(rng.u64(..5000)));
+fn spawn_from_outside<R: Runtime>(world: &Arc<World<R>>) -> String {
+    let mut rng = Rng::with_seed(split(world.seed, u64::MAX));
+    while !world.stopping.load(Relaxed) {
+        let own = Entry {
+            kind: Kind::Spawner,
+            seed: rng.u64(..),
+            marked: false,
+        };
+        let tasks: Vec<_> = (0..rng.u64(1..16))
+            .map(|_| acts::spawn(world, super::driver::next_seed(world), 2))
+            .collect();
+        for (number, (handle, fate, _)) in tasks.into_iter().enumerate() {
+            let met = acts::meet(world, own, number as u64, handle, fate);
+            world.runtime.block_on(met);
         }
-    })
+        R::block(Duration::from_micros(rng.u64(..5000)));
+    }
+    String::new()
 }
 
 /// Asks all tasks where they wait, again and again: that polls them with another waker, and may lose none.
-pub(super) fn ask_where_they_wait<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
-    named("asker", move || {
-        let mut told = 0;
-        while !world.stopping.load(Relaxed) {
-            match world.runtime.ask_where_they_wait(ASK_FOR) {
-                Some(tasks) => told += tasks,
-                None => return,
-            }
-            thread::sleep(ASK_EACH);
+fn ask_where_they_wait<R: Runtime>(world: &Arc<World<R>>) -> String {
+    let mut told = 0;
+    while !world.stopping.load(Relaxed) {
+        match world.runtime.ask_where_they_wait(ASK_FOR) {
+            Some(tasks) => told += tasks,
+            None => return String::new(),
         }
-        eprintln!("{told} times a task has told where it waits");
-    })
+        R::block(ASK_EACH);
+    }
+    format!("{told} times a task has told where it waits")
 }
 
-/// Changes the number of workers each 10 ms, to any from 1 to twice the CPUs. For the next five seconds it stays what it was in
+/// Changes the number of workers each 10 ms, to any from 1 to the most. For the next five seconds it stays what it was in
 /// the beginning, and so on in turn.
-pub(super) fn resize<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
-    named("resizer", move || {
-        let mut rng = Rng::with_seed(split(world.seed, u64::MAX - 2));
-        let cpus = thread::available_parallelism().map_or(1, usize::from);
-        let (began, usual) = (Instant::now(), world.workers.load(Relaxed));
-        let mut times = 0;
-        while !world.stopping.load(Relaxed) {
-            let rests = began.elapsed().as_secs() % 10 >= 5;
-            let workers = if rests {
-                usual
-            } else {
-                rng.usize(1..=2 * cpus)
-            };
-            if workers != world.workers.load(Relaxed) {
-                match world.runtime.resize(workers) {
-                    None => return,
-                    Some(Ok(())) => {
-                        world.workers.store(workers, Relaxed);
-                        times += 1;
-                    }
-                    Some(Err(error)) => {
-                        let detail = format!("to {workers}: {error}");
-                        fault::broken("the number of workers could not be changed", &detail);
-                    }
+fn resize<R: Runtime>(world: &Arc<World<R>>) -> String {
+    let mut rng = Rng::with_seed(split(world.seed, u64::MAX - 2));
+    let (began, usual) = (R::now(), world.workers.load(Relaxed));
+    let mut times = 0;
+    while !world.stopping.load(Relaxed) {
+        let rests = (R::now() - began).as_secs() % 10 >= 5;
+        let workers = if rests {
+            usual
+        } else {
+            rng.usize(1..=world.most_workers)
+        };
+        if workers != world.workers.load(Relaxed) {
+            match world.runtime.resize(workers) {
+                None => return String::new(),
+                Some(Ok(())) => {
+                    world.workers.store(workers, Relaxed);
+                    times += 1;
+                }
+                Some(Err(error)) => {
+                    let detail = format!("to {workers}: {error}");
+                    fault::broken("the number of workers could not be changed", &detail);
                 }
             }
-            thread::sleep(RESIZE_EACH);
         }
-        eprintln!("{times} times the number of workers has changed");
-        // It has drawn a hundred numbers by then.
-        if times == 0 && began.elapsed() > Duration::from_secs(1) {
-            fault::broken("the number of workers never changed", "");
-        }
-    })
+        R::block(RESIZE_EACH);
+    }
+    // It has drawn a hundred numbers by then.
+    if times == 0 && world.most_workers > 1 && R::now() - began > Duration::from_secs(1) {
+        fault::broken("the number of workers never changed", "");
+    }
+    format!("{times} times the number of workers has changed")
 }
 
 /// Starts runtimes beside the one that is soaked, and stops them with whatever is in them.
-pub(super) fn start_and_stop<R: Runtime>(world: Arc<World<R>>) -> JoinHandle<()> {
-    named("starter", move || {
-        let mut rng = Rng::with_seed(split(world.seed, u64::MAX - 1));
-        while !world.stopping.load(Relaxed) {
-            one_runtime(&world, &mut rng);
-            thread::sleep(Duration::from_micros(rng.u64(..30_000)));
-        }
-    })
+fn start_and_stop<R: Runtime>(world: &Arc<World<R>>) -> String {
+    let mut rng = Rng::with_seed(split(world.seed, u64::MAX - 1));
+    while !world.stopping.load(Relaxed) {
+        one_runtime(world, &mut rng);
+        R::block(Duration::from_micros(rng.u64(..30_000)));
+    }
+    String::new()
 }
 
 fn one_runtime<R: Runtime>(world: &Arc<World<R>>, rng: &mut Rng) {
@@ -179,7 +215,7 @@ fn one_runtime<R: Runtime>(world: &Arc<World<R>>, rng: &mut Rng) {
         })
         .collect();
     if rng.bool() {
-        thread::sleep(Duration::from_micros(rng.u64(..3000)));
+        R::block(Duration::from_micros(rng.u64(..3000)));
     }
     for handle in &handles {
         handle.will_be_stopped();
@@ -198,7 +234,7 @@ fn small<R: Runtime>(world: &Arc<World<R>>, runtime: &R, entry: Entry, mut rng: 
     let bell = Bell::new();
     let ring = Arc::clone(&bell);
     let delay = Duration::from_micros(rng.u64(..6000));
-    world.ask(super::strangers::Order::new(delay, move || ring.ring()));
+    world.ask(Order::new::<R>(delay, move || ring.ring()));
     watched::spawn(runtime, entry, async move {
         match rng.u32(..3) {
             0 => R::yield_now().await,
