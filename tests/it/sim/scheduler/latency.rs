@@ -1,9 +1,11 @@
 //! How late something may be. The monitor makes up for a wake-up that is lost, a millisecond later or ten. So nobody hangs for it,
 //! and no test on real threads can tell it from a busy machine; in virtual time it is exact.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use executor::task::yield_now;
 use executor::time::{now, sleep, sleep_until};
 use executor::{block_on, sim, spawn, spawn_blocking};
 
@@ -156,5 +158,35 @@ fn jobs_begin_at_once_however_long_others_take() {
         for job in jobs {
             job.await.unwrap();
         }
+    });
+}
+
+/// What the shutdown thread is not told of, it finds ten milliseconds later.
+#[test]
+fn a_runtime_whose_polls_are_short_ends_at_once() {
+    check(200, 2, || async {
+        let workers = 1 + sim::choose(3) as usize;
+        let builder = executor::Builder::new().worker_threads(workers);
+        let runtime = builder.build().unwrap();
+        for number in 0..6 {
+            drop(runtime.spawn(async move {
+                match number % 3 {
+                    0 => pending().await,
+                    1 => loop {
+                        yield_now().await;
+                    },
+                    _ => loop {
+                        sleep(Duration::from_micros(sim::choose(300).into())).await;
+                        drop(spawn(async {}));
+                    },
+                }
+            }));
+        }
+        if sim::choose(4) > 0 {
+            sim::block(Duration::from_micros(sim::choose(2000).into()));
+        }
+        let since = now();
+        drop(runtime);
+        assert_soon("the end", since);
     });
 }
