@@ -93,19 +93,19 @@ fn promises() -> Vec<Promise> {
         promise(
             "4 P threads".to_owned(),
             everywhere,
-            "it/scheduling/crowd.rs",
+            "it/sim/crowd.rs",
             "many_tasks_that_compute_need_a_few_threads",
         ),
         promise(
             "fewer than P of those do".to_owned(),
             everywhere,
-            "it/scheduling/crowd.rs",
+            "it/sim/crowd.rs",
             "many_tasks_that_compute_need_a_few_threads",
         ),
         promise(
             format!("ne that has computed for {} counts", show(endless)),
             inside,
-            "it/scheduling/crowd.rs",
+            "it/sim/crowd.rs",
             "tasks_that_wait_for_each_other_while_they_compute_all_begin",
         ),
         promise(

@@ -1,9 +1,10 @@
 //! More tasks that compute than CPUs: how many threads they get, and what goes on beside them.
 //!
-//! Each test is a process of its own, since it counts the threads of all.
+//! Each test is a process of its own, since it counts the threads of all. How many there are at most is counted in virtual time,
+//! in `it/sim/crowd.rs`.
 
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,20 +30,6 @@ fn alone_within_patience(this_test: &str, f: impl FnOnce() + Send + 'static) {
 fn runtime() -> Runtime {
     let builder = Builder::new().worker_threads(PROCESSORS).on_stall(|_| {});
     builder.build().unwrap()
-}
-
-/// The CPU time of the calling thread.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Computes for so long, whoever else does.
-fn compute(time: Duration) {
-    let begin = cpu_time();
-    while cpu_time() - begin < time {
-        (0..1000).for_each(|_| spin_loop());
-    }
 }
 
 /// Counts the threads of this runtime, again and again.
@@ -110,53 +97,6 @@ impl Spinning {
     }
 }
 
-#[test]
-fn many_tasks_that_compute_need_a_few_threads() {
-    alone_within_patience("many_tasks_that_compute_need_a_few_threads", || {
-        let runtime = runtime();
-        let watched = Watched::begin(&runtime);
-        let tasks: Vec<_> = (0..60)
-            .map(|_| runtime.spawn(async { compute(100 * MS) }))
-            .collect();
-        for task in tasks {
-            runtime.block_on(task).unwrap();
-        }
-        let most = watched.end();
-        assert!(most <= 4 * PROCESSORS, "{most} threads");
-    });
-}
-
-/// The same for tasks that one task spawns, that have waited before, and that compute in several polls.
-#[test]
-fn tasks_that_compute_after_they_have_waited_need_a_few_threads() {
-    alone_within_patience(
-        "tasks_that_compute_after_they_have_waited_need_a_few_threads",
-        || {
-            let runtime = runtime();
-            let watched = Watched::begin(&runtime);
-            let all = runtime.spawn(async {
-                let tasks: Vec<_> = (0..40)
-                    .map(|_| {
-                        spawn(async {
-                            for _ in 0..3 {
-                                sleep(MS).await;
-                                compute(30 * MS);
-                                yield_now().await;
-                            }
-                        })
-                    })
-                    .collect();
-                for task in tasks {
-                    task.await.unwrap();
-                }
-            });
-            runtime.block_on(all).unwrap();
-            let most = watched.end();
-            assert!(most <= 4 * PROCESSORS, "{most} threads");
-        },
-    );
-}
-
 /// Counts polls of others and not time: light tasks go on although many more compute than there are processors, and each of
 /// a chain of them runs while not a single one of those that compute has ended.
 #[test]
@@ -180,33 +120,6 @@ fn light_tasks_go_on_beside_any_number_that_compute() {
         let most = watched.end();
         assert!(most < 50, "{most} threads");
     });
-}
-
-/// What computes counts for some CPU time only: else these would wait for each other for ever.
-#[test]
-fn tasks_that_wait_for_each_other_while_they_compute_all_begin() {
-    alone_within_patience(
-        "tasks_that_wait_for_each_other_while_they_compute_all_begin",
-        || {
-            const TASKS: usize = 2 * PROCESSORS + 3;
-            let runtime = runtime();
-            let begun = Arc::new(AtomicUsize::new(0));
-            let tasks: Vec<_> = (0..TASKS)
-                .map(|_| {
-                    let begun = begun.clone();
-                    runtime.spawn(async move {
-                        begun.fetch_add(1, SeqCst);
-                        while begun.load(SeqCst) < TASKS {
-                            spin_loop();
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                runtime.block_on(task).unwrap();
-            }
-        },
-    );
 }
 
 /// Those that block are not held back, whatever computes: all of them are stuck at once.

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use executor::runtime::{Builder, Handle, RuntimeMetrics, worker_index};
-use executor::task::{Priority, yield_now};
+use executor::task::yield_now;
 use executor::time::sleep;
 use executor::{JoinHandle, Runtime, block_in_place, spawn, spawn_blocking};
 
@@ -305,46 +305,6 @@ fn processors_in_long_polls_retire() {
             join(&runtime, tasks);
             assert_all_usable(&runtime);
         }
-    });
-}
-
-/// It is asked, and looks up between two polls.
-#[test]
-fn a_processor_retires_after_the_poll_that_it_is_at() {
-    retires_after_its_poll(|_| ());
-}
-
-/// Workers look for tasks in another way then.
-#[test]
-fn a_processor_retires_after_its_poll_while_tasks_have_classes() {
-    retires_after_its_poll(|runtime| {
-        let background = runtime.handle().with_priority(Priority::Background);
-        runtime.block_on(background.spawn(async {})).unwrap();
-    });
-}
-
-fn retires_after_its_poll(begin: impl FnOnce(&Runtime) + Send + 'static) {
-    within_patience(|| {
-        const ROUNDS: usize = 30;
-        let runtime = processors(4);
-        begin(&runtime);
-        let (polls, tasks) = AtOnce::start(&runtime);
-        let beyond = |metrics: &RuntimeMetrics| -> u64 {
-            (1..4).map(|worker| metrics.worker_poll_count(worker)).sum()
-        };
-        let mut more = 0;
-        for _ in 0..ROUNDS {
-            runtime.handle().set_worker_threads(4).unwrap();
-            polls.during(300);
-            runtime.handle().set_worker_threads(1).unwrap();
-            let before = beyond(&runtime.metrics());
-            polls.during(300);
-            more += beyond(&runtime.metrics()) - before;
-        }
-        // One each, and now and then one that was just being taken up.
-        assert!(more <= 2 * 3 * ROUNDS as u64, "{more} polls more");
-        polls.stop();
-        join(&runtime, tasks);
     });
 }
 

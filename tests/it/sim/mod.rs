@@ -2,12 +2,16 @@
 
 mod around;
 mod check;
+mod crowd;
 #[cfg(all(unix, feature = "net"))]
 mod faults;
 mod hostile;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "net"))]
 mod net;
 #[cfg(all(unix, feature = "net"))]
 mod repeat;
+mod resize;
 mod runs;
 mod scheduler;
+mod timers;
+mod turns;

@@ -6,10 +6,10 @@
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;
 use std::os::unix::net::UnixStream as StdStream;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -490,31 +490,5 @@ fn after_the_retake_a_task_hands_over_nests_and_yields_as_any() {
             one + two.unwrap().unwrap() + three
         });
         assert_eq!(runtime.block_on(stuck).unwrap(), 6);
-    });
-}
-
-#[test]
-fn a_task_polled_in_turns_by_stuck_and_free_workers_keeps_its_order() {
-    /// Each poll is stuck until another task has run; outputs are the numbers of its polls.
-    struct Turns(Stuck, usize);
-
-    impl Future for Turns {
-        type Output = usize;
-
-        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
-            self.1 += 1;
-            cx.waker().wake_by_ref();
-            self.0.until_another_ran();
-            if self.1 < 20 {
-                Poll::Pending
-            } else {
-                Poll::Ready(self.1)
-            }
-        }
-    }
-
-    each_way(|way, runtime| {
-        let tasks = (0..4).map(|_| runtime.spawn(Turns(way, 0)));
-        assert_eq!(join(&runtime, tasks.collect()), [20; 4]);
     });
 }
