@@ -334,6 +334,17 @@ pub mod task {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The programs of `docs/testing.md`, likewise.
+#[cfg(all(
+    doctest,
+    feature = "macros",
+    feature = "net",
+    feature = "sim",
+    unix
+))]
+#[doc = include_str!("../docs/testing.md")]
+struct Testing;
+
 /// The programs of `docs/priorities.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/priorities.md")]
