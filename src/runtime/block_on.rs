@@ -193,6 +193,8 @@ fn block_on_for<F: Future>(
             // The class of the task may have changed.
             context::tell_class();
         }
+        #[cfg(feature = "sim")]
+        crate::simulated::pass_cost();
         let asked = lookout.asked.take();
         let capturing =
             asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &waker));

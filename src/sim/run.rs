@@ -268,7 +268,10 @@ fn run_inside<T>(
         world.speak();
     }
     drop(runtime);
-    world.join_speaker();
+    match &result {
+        Ok(_) => world.wait_for_threads(),
+        Err(_) => world.join_speaker(),
+    }
     result
 }
 

@@ -127,6 +127,13 @@ impl Drop for Poll {
     }
 }
 
+/// A `block_on` polls its future, which takes its time as the poll of a task does.
+pub(crate) fn pass_cost() {
+    if let Some(world) = world_if_any() {
+        world.pass_cost();
+    }
+}
+
 /// What the scheduler draws.
 pub(crate) fn draw(n: u32) -> u32 {
     choose(Kind::Scheduler, n, 1)

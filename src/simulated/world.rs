@@ -29,6 +29,11 @@ pub(crate) struct Limits {
     pub(crate) steps: u64,
 }
 
+/// At the end of a run its threads are looked at after this time, then after twice as long, up to
+/// the longest: that costs a few steps, whatever they do.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 /// Why a run is over, though its root was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
@@ -233,6 +238,20 @@ impl World {
                 until: None,
                 in_user_code: true,
             });
+        }
+    }
+
+    /// Waits for threads that are about to end, as those of a runtime that shuts down in the
+    /// background. Who waits for what never comes is not waited for.
+    pub(crate) fn wait_for_threads(&self) {
+        let mut pause = SHORTEST_PAUSE;
+        let has_ended = |slot: &Rc<Slot>| slot.state.get() == State::Ended;
+        while pause <= LONGEST_PAUSE
+            && self.now() + pause < self.limits.time
+            && !self.threads.borrow().iter().skip(1).all(has_ended)
+        {
+            self.sleep(pause, false);
+            pause *= 2;
         }
     }
 

@@ -62,7 +62,7 @@ impl World {
     }
 
     /// What the thread is about to do takes its time.
-    fn pass_cost(&self) {
+    pub(crate) fn pass_cost(&self) {
         let draw = |random: &Rng| {
             let slow_polls = self.slow_polls.get();
             if slow_polls != 0 && random.below(slow_polls) == 0 {

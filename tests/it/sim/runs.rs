@@ -152,3 +152,14 @@ fn limits_end_a_run() {
     let left = async { drop(executor::spawn(sleep(Duration::from_secs(1)))) };
     sim(1).allow_leftover_tasks(true).build().run(left).unwrap();
 }
+
+/// What is run is polled by `block_on`, and not by a worker.
+#[test]
+fn what_is_run_is_slow_at_times_too() {
+    let failure = sim(0).explore(500, || async {
+        let start = now();
+        executor::task::yield_now().await;
+        assert!(now() - start < Duration::from_millis(20), "it was slow");
+    });
+    assert!(failure.unwrap_err().message().contains("it was slow"));
+}

@@ -46,32 +46,17 @@ where
     assert_eq!(replayed.choices(), choices);
 
     sim::Builder::new().explore(SEEDS, right).unwrap();
+    print_count(wrong);
 }
 
-/// How often each is found: for the table of `docs/testing.md`.
-#[allow(unused)]
-fn count<A: Future<Output = ()>>(name: &str, wrong: fn() -> A) {
-    let mut found = 0;
-    let mut first = None;
-    let begin = std::time::Instant::now();
-    for seed in 0..10_000 {
-        if sim::Builder::new().seed(seed).build().run(wrong()).is_err() {
-            found += 1;
-            first.get_or_insert(seed);
-        }
-    }
-    let shrunk = sim::Builder::new().explore(10_000, wrong);
-    eprintln!("{name}: {found} of 10,000, first {first:?}, {:?}; {shrunk:?}", begin.elapsed());
-}
-
-#[test]
-#[ignore]
-fn table() {
-    count("pool", pool::a_wake_is_dropped);
-    count("between two locks", channel::between_two_locks);
-    count("transfers", transfers::in_any_order);
-    count("frames", frames::read_with_timeout);
-    count("bookings", bookings::checked_before_paid);
-    count("retries", retries::without_pause);
-    count("shutdown", shutdown::stops_at_once);
+/// For the table of `docs/testing.md`: with `SIM_FAULTS=10000`, so many seeds are tried.
+fn print_count<A: Future<Output = ()>>(wrong: fn() -> A) {
+    let seeds = std::env::var("SIM_FAULTS").unwrap_or_default();
+    let Ok(seeds) = seeds.parse::<u64>() else {
+        return;
+    };
+    let fails = |seed: &u64| sim::Builder::new().seed(*seed).build().run(wrong()).is_err();
+    let found = (0..seeds).filter(fails).count();
+    let shortest = sim::Builder::new().explore(SEEDS, wrong);
+    println!("{found} of {seeds}: {shortest:?}");
 }
