@@ -335,13 +335,7 @@ pub mod task {
 struct Readme;
 
 /// The programs of `docs/testing.md`, likewise.
-#[cfg(all(
-    doctest,
-    feature = "macros",
-    feature = "net",
-    feature = "sim",
-    unix
-))]
+#[cfg(all(doctest, feature = "macros", feature = "net", feature = "sim", unix))]
 #[doc = include_str!("../docs/testing.md")]
 struct Testing;
 

@@ -8,8 +8,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, PanicHookInfo};
 
-use crate::{simulated, stderr};
 use crate::sync::OnceLock;
+use crate::{simulated, stderr};
 
 std::thread_local! {
     static SAID: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };

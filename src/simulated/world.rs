@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use self::unwinding::Unwinding;
 use super::choices::{Choices, Kind, List, Source};
 use super::order::{Chooser, Order};
-use self::unwinding::Unwinding;
 use super::thread::{Activity, Slot, State, Thread};
 use super::{COUNT, Locals, WORLD};
 

@@ -42,7 +42,11 @@ fn fails<F: Future>(kind: FailureKind, make: impl Fn() -> F) {
         let ((first, report), (second, again)) = (run(), run());
         let failure = first.err().expect("a failure");
         assert_eq!(failure.kind(), kind, "{failure}");
-        assert_eq!(second.err().map(|failure| failure.kind()), Some(kind), "{failure}");
+        assert_eq!(
+            second.err().map(|failure| failure.kind()),
+            Some(kind),
+            "{failure}"
+        );
         assert_eq!(report.hash(), again.hash(), "{failure}");
     }
 }
@@ -140,7 +144,9 @@ fn local_tasks_come_and_go() {
                 executor::spawn_local(async move {
                     sleep(millis(count % 3)).await;
                     sum.set(sum.get() + count);
-                    executor::spawn(async move { sim::block(millis(count)) }).await.unwrap();
+                    executor::spawn(async move { sim::block(millis(count)) })
+                        .await
+                        .unwrap();
                 })
             })
             .collect();
@@ -180,10 +186,15 @@ fn runtimes_are_built_and_dropped() {
     repeats(|| async {
         for workers in 1..4 {
             let job = executor::spawn_blocking(move || {
-                let runtime = executor::Builder::new().worker_threads(workers).build().unwrap();
+                let runtime = executor::Builder::new()
+                    .worker_threads(workers)
+                    .build()
+                    .unwrap();
                 let task = runtime.spawn(async {
                     sleep(millis(3)).await;
-                    executor::spawn_blocking(|| sim::block(millis(2))).await.unwrap();
+                    executor::spawn_blocking(|| sim::block(millis(2)))
+                        .await
+                        .unwrap();
                     7
                 });
                 drop(runtime.spawn(pending::<()>()));
@@ -227,7 +238,11 @@ fn processors_come_and_go() {
 #[test]
 fn classes_are_mixed() {
     repeats(|| async {
-        let classes = [Priority::Background, Priority::Normal, Priority::Interactive];
+        let classes = [
+            Priority::Background,
+            Priority::Normal,
+            Priority::Interactive,
+        ];
         let tasks: Vec<_> = (0..30)
             .map(|count| {
                 let work = async move {
@@ -239,7 +254,9 @@ fn classes_are_mixed() {
                     let inner = task::Builder::new().priority(class).spawn(sleep(millis(1)));
                     inner.await.unwrap();
                 };
-                task::Builder::new().priority(classes[count % 3]).spawn(work)
+                task::Builder::new()
+                    .priority(classes[count % 3])
+                    .spawn(work)
             })
             .collect();
         for (count, task) in tasks.into_iter().enumerate() {
@@ -254,7 +271,9 @@ fn timers_take_days() {
     repeats(|| async {
         let start = now();
         let days = |count: u64| Duration::from_secs(count * 24 * 60 * 60);
-        let tasks: Vec<_> = (1..40).map(|count| executor::spawn(sleep(days(count)))).collect();
+        let tasks: Vec<_> = (1..40)
+            .map(|count| executor::spawn(sleep(days(count))))
+            .collect();
         for (count, task) in (1..40).zip(tasks) {
             task.await.unwrap();
             assert!(now() - start >= days(count));
@@ -316,7 +335,10 @@ fn stacks_are_dumped() {
             sleep(millis(30)).await;
         }
         let dumping = executor::spawn(async {
-            executor::Handle::current().dump_stacks(Duration::from_secs(1)).tasks().len()
+            executor::Handle::current()
+                .dump_stacks(Duration::from_secs(1))
+                .tasks()
+                .len()
         });
         dumping.await.unwrap();
     });
@@ -354,7 +376,9 @@ fn many_simulate_at_once() {
                         .map(|count| {
                             executor::spawn(async move {
                                 sleep(millis(count)).await;
-                                executor::spawn_blocking(|| sim::block(millis(1))).await.unwrap();
+                                executor::spawn_blocking(|| sim::block(millis(1)))
+                                    .await
+                                    .unwrap();
                             })
                         })
                         .collect();

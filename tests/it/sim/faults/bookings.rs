@@ -74,5 +74,10 @@ async fn kept_while_paid() {
 
 #[test]
 fn a_seat_is_sold_twice() {
-    compare(FailureKind::Panic, "tickets for", checked_before_paid, kept_while_paid);
+    compare(
+        FailureKind::Panic,
+        "tickets for",
+        checked_before_paid,
+        kept_while_paid,
+    );
 }

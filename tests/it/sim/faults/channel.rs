@@ -79,5 +79,10 @@ async fn looked_at_twice() {
 
 #[test]
 fn a_wake_between_two_locks_is_lost() {
-    compare(FailureKind::Deadlock, "", between_two_locks, looked_at_twice);
+    compare(
+        FailureKind::Deadlock,
+        "",
+        between_two_locks,
+        looked_at_twice,
+    );
 }

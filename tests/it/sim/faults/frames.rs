@@ -18,7 +18,10 @@ async fn write_frames(mut stream: TcpStream) {
         stream.write_all(&[length]).await.unwrap();
         // What it is about is looked up.
         sleep(Duration::from_micros(100)).await;
-        stream.write_all(&vec![length; length.into()]).await.unwrap();
+        stream
+            .write_all(&vec![length; length.into()])
+            .await
+            .unwrap();
     }
 }
 

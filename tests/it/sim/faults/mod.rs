@@ -32,9 +32,15 @@ where
     B: Future<Output = ()>,
 {
     // Nothing unusual happens, and nothing is seen.
-    sim::Builder::new().choices("").build().run(wrong()).unwrap();
+    sim::Builder::new()
+        .choices("")
+        .build()
+        .run(wrong())
+        .unwrap();
 
-    let failure = sim::Builder::new().explore(SEEDS, wrong).expect_err("a fault");
+    let failure = sim::Builder::new()
+        .explore(SEEDS, wrong)
+        .expect_err("a fault");
     let is_it = |failure: &Failure| failure.kind() == kind && failure.message().contains(says);
     assert!(is_it(&failure), "{failure}");
     let choices = failure.choices();
@@ -55,7 +61,13 @@ fn print_count<A: Future<Output = ()>>(wrong: fn() -> A) {
     let Ok(seeds) = seeds.parse::<u64>() else {
         return;
     };
-    let fails = |seed: &u64| sim::Builder::new().seed(*seed).build().run(wrong()).is_err();
+    let fails = |seed: &u64| {
+        sim::Builder::new()
+            .seed(*seed)
+            .build()
+            .run(wrong())
+            .is_err()
+    };
     let found = (0..seeds).filter(fails).count();
     let shortest = sim::Builder::new().explore(SEEDS, wrong);
     println!("{found} of {seeds}: {shortest:?}");

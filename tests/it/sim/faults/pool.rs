@@ -145,7 +145,12 @@ async fn a_wake_is_passed_on() {
 
 #[test]
 fn a_wake_of_somebody_who_gave_up_is_lost() {
-    compare(FailureKind::Deadlock, "", a_wake_is_dropped, a_wake_is_passed_on);
+    compare(
+        FailureKind::Deadlock,
+        "",
+        a_wake_is_dropped,
+        a_wake_is_passed_on,
+    );
 }
 
 #[test]
@@ -161,7 +166,9 @@ fn the_document_has_this_program() {
     let text = include_str!("pool.rs");
     let document = include_str!("../../../../docs/testing.md");
     for mark in ["wrong", "right", "test"] {
-        let (_, after) = text.split_once(&format!("// [{mark}\n")).expect("it begins");
+        let (_, after) = text
+            .split_once(&format!("// [{mark}\n"))
+            .expect("it begins");
         let (part, _) = after.split_once(&format!("// {mark}]\n")).expect("it ends");
         for line in part.lines().filter(|line| !line.trim().is_empty()) {
             let line = line.trim().replace("$acquire", "acquire");

@@ -26,7 +26,10 @@ async fn answer(mut stream: TcpStream, served: Arc<AtomicU32>) {
     while stream.read_exact(&mut number).await.is_ok() {
         sleep(SERVICE).await;
         let served = served.fetch_add(1, Ordering::Relaxed) + 1;
-        assert!(served <= MOST_SERVED, "the server has served {served} requests");
+        assert!(
+            served <= MOST_SERVED,
+            "the server has served {served} requests"
+        );
         // Whoever has asked may be gone.
         let _ = stream.write_all(&number).await;
     }
@@ -112,5 +115,10 @@ async fn with_pauses() {
 
 #[test]
 fn an_interruption_is_followed_by_a_storm() {
-    compare(FailureKind::Panic, "the server has served", without_pause, with_pauses);
+    compare(
+        FailureKind::Panic,
+        "the server has served",
+        without_pause,
+        with_pauses,
+    );
 }

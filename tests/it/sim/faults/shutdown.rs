@@ -63,5 +63,10 @@ async fn stops_at_the_end() {
 
 #[test]
 fn the_last_message_is_dropped() {
-    compare(FailureKind::Panic, "lines were lost", stops_at_once, stops_at_the_end);
+    compare(
+        FailureKind::Panic,
+        "lines were lost",
+        stops_at_once,
+        stops_at_the_end,
+    );
 }
