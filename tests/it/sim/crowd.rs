@@ -10,7 +10,7 @@ use executor::time::sleep;
 use executor::{Handle, JoinHandle, sim, spawn};
 
 const PROCESSORS: usize = 2;
-const SEEDS: usize = 60;
+const SEEDS: usize = 15;
 const MS: Duration = Duration::from_millis(1);
 
 #[track_caller]

@@ -9,7 +9,7 @@ use executor::task::{Priority, yield_now};
 use executor::time::sleep;
 use executor::{Handle, sim, spawn};
 
-const SEEDS: usize = 30;
+const SEEDS: usize = 15;
 const POLL: Duration = Duration::from_micros(20);
 
 #[track_caller]

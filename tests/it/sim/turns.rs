@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use executor::{sim, spawn};
 
-const SEEDS: usize = 40;
+const SEEDS: usize = 12;
 
 /// Each poll is stuck until another task has run; the output is the number of its polls.
 struct Turns {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use executor::task::yield_now;
 use executor::time::{now, sleep, sleep_until};
-use executor::{block_on, sim, spawn, spawn_blocking};
+use executor::{Handle, block_on, sim, spawn, spawn_blocking};
 
 use super::{LIMIT, Tokens, millis};
 
@@ -185,5 +185,60 @@ fn a_runtime_whose_polls_are_short_ends_at_once() {
         let since = now();
         drop(runtime);
         assert_soon("the end", since);
+    });
+}
+
+/// Its processor is taken from it after 10 ms, and what it spawns from then on goes where others look.
+#[test]
+fn what_a_stuck_poll_spawns_begins_while_it_is_stuck() {
+    check(100, 2, || async {
+        let stuck: Vec<_> = (0..2)
+            .map(|_| {
+                spawn(async {
+                    let mut children = Vec::new();
+                    for number in 0..5 {
+                        let since = now();
+                        children.push(spawn(async move {
+                            let late = now() - since;
+                            assert!(late < millis(25), "child {number}: {late:?} late");
+                        }));
+                        sim::block(match sim::choose(3) {
+                            0 => Duration::ZERO,
+                            _ => millis(60),
+                        });
+                    }
+                    children
+                })
+            })
+            .collect();
+        for task in stuck {
+            for child in task.await.unwrap() {
+                child.await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_processor_that_comes_takes_what_waits() {
+    check(100, 2, || async {
+        let handle = Handle::current();
+        for _ in 0..4 {
+            handle.set_worker_threads(1).unwrap();
+            let first = spawn(async { sim::compute(millis(8)) });
+            sleep(Duration::from_micros(500)).await;
+            let resized = Arc::new(Mutex::new(None::<Instant>));
+            let at = resized.clone();
+            let waits = spawn(async move {
+                let at = *at.lock().unwrap();
+                if let Some(at) = at {
+                    assert_soon("what waits", at);
+                }
+            });
+            *resized.lock().unwrap() = Some(now());
+            handle.set_worker_threads(2).unwrap();
+            waits.await.unwrap();
+            first.await.unwrap();
+        }
     });
 }

@@ -7,6 +7,7 @@
 mod closing;
 mod latency;
 mod moving;
+mod starving;
 mod storms;
 
 use std::future::poll_fn;
