@@ -216,11 +216,7 @@ impl Runtime {
     pub fn shutdown_timeout(mut self, timeout: Duration) -> ShutdownReport {
         self.background = true;
         let shared = self.handle.shared();
-        if shared.in_forked_child() {
-            return ShutdownReport::default();
-        }
-        #[cfg(feature = "sim")]
-        if shared.is_simulated_elsewhere() {
+        if shared.has_lost_its_threads() {
             return ShutdownReport::default();
         }
         let before = shutdown_report::count_endings(shared);
@@ -240,13 +236,8 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let shared = self.handle.shared();
-        if shared.in_forked_child() {
-            // The child has no threads to wait for. Locks that they held are never released.
-            return;
-        }
-        #[cfg(feature = "sim")]
-        if shared.is_simulated_elsewhere() {
-            // The simulation is over, and has abandoned them.
+        if shared.has_lost_its_threads() {
+            // There are none to wait for. Locks that they held are never released.
             return;
         }
         shared.close();

@@ -282,11 +282,14 @@ impl Shared {
         self.workers.count.load(Ordering::Relaxed) < limit
     }
 
-    /// Whether its threads are those of a simulation that the calling thread is not in, and which
-    /// may be over.
-    #[cfg(feature = "sim")]
-    pub(crate) fn is_simulated_elsewhere(&self) -> bool {
-        self.workers.threads.are_simulated_elsewhere()
+    /// Whether its threads are those of the parent process, or of a simulation that has abandoned
+    /// them or that the calling thread is not in.
+    pub(crate) fn has_lost_its_threads(&self) -> bool {
+        #[cfg(feature = "sim")]
+        if self.workers.threads.are_simulated_elsewhere() {
+            return true;
+        }
+        self.in_forked_child()
     }
 
     /// Steps 1 to 4 of closing. Later calls do nothing.
