@@ -4,6 +4,7 @@ use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 use crate::errors::Errors;
 use crate::options::Attribute;
+use crate::tokens::{flat, is_punct, is_word};
 
 /// An async function.
 pub(crate) struct Function {
@@ -115,28 +116,6 @@ fn attribute_test(attributes: &[TokenTree]) -> Option<Span> {
         }
         _ => None,
     })
-}
-
-/// A macro by example puts what it inserts into groups without delimiters. Here they mean nothing.
-pub(crate) fn flat(tokens: TokenStream) -> Vec<TokenTree> {
-    let mut all = Vec::new();
-    for token in tokens {
-        match token {
-            TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-                all.extend(flat(group.stream()));
-            }
-            token => all.push(token),
-        }
-    }
-    all
-}
-
-pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident.to_string() == word)
-}
-
-pub(crate) fn is_punct(token: &TokenTree, character: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }
 
 /// What is not read yet.

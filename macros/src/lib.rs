@@ -40,6 +40,7 @@ mod errors;
 mod expand;
 mod function;
 mod options;
+mod tokens;
 
 use options::Attribute;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proc_macro::{Span, TokenStream, TokenTree};
 
 use crate::errors::Errors;
-use crate::function::{flat, is_punct};
+use crate::tokens::{flat, is_punct};
 
 mod values;
 

@@ -17,32 +17,7 @@ use crate::reactor::{AsOwner, Direction, Handle, Owner};
 use crate::sync::Arc;
 
 use super::sys::Socket;
-
-/// A standard stream socket.
-pub trait StreamSocket: AsFd {
-    /// Whether a read that got less than it asked for has emptied the socket, if no end or error is
-    /// due. True for TCP (urgent data counts as more to come). False for Unix sockets: there a read
-    /// also stops after a message that carried file descriptors.
-    const SHORT_READ_DRAINS: bool;
-
-    fn shut_down(&self, how: Shutdown) -> io::Result<()>;
-}
-
-impl StreamSocket for std::net::TcpStream {
-    const SHORT_READ_DRAINS: bool = true;
-
-    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-}
-
-impl StreamSocket for std::os::unix::net::UnixStream {
-    const SHORT_READ_DRAINS: bool = false;
-
-    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-}
+pub(crate) use super::sys::StreamSocket;
 
 /// One handle of a socket: a stream, a clone of it, or a half. It owns the wakers of tasks that
 /// wait by polling it, and removes them when it is dropped.

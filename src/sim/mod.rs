@@ -42,6 +42,7 @@ mod locals;
 pub mod net;
 mod panics;
 mod run;
+mod runtime;
 mod shrink;
 mod twice;
 

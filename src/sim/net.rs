@@ -247,7 +247,7 @@ pub(super) fn forget_hosts() {
 /// Its reactor asks the network where it is.
 fn build(host: HostId, name: &str, processors: usize) -> io::Result<Runtime> {
     let before = with_network(|net, _| net.set_host_of_next_poller(host))?;
-    let runtime = super::run::runtime(processors);
+    let runtime = super::runtime::new(processors);
     with_network(|net, _| net.set_host_of_next_poller(before))?;
     let runtime = runtime?;
     let known = (host, name.to_owned(), runtime.handle().clone());

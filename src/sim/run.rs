@@ -4,13 +4,12 @@
 use std::any::Any;
 use std::fmt::Write;
 use std::future::Future;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::failure::{Failed, Failure, FailureKind};
-use super::{Builder, locals, panics};
+use super::{Builder, locals, panics, runtime};
 use crate::observe::TaskDump;
 use crate::runtime::Runtime;
 use crate::runtime::context::SimulatedDefault;
@@ -290,15 +289,6 @@ fn missed_wakes(before: &TaskDump, after: &TaskDump) -> String {
 }
 
 fn build(settings: &Builder) -> Runtime {
-    runtime(settings.processors)
+    runtime::new(settings.processors)
         .unwrap_or_else(|error| panic!("the simulated runtime cannot be built: {error}"))
-}
-
-/// A runtime in the simulation of the calling thread.
-pub(super) fn runtime(processors: usize) -> io::Result<Runtime> {
-    crate::Builder::new()
-        .worker_threads(processors)
-        .follow_cpu_quota(false)
-        .stall_threshold(Duration::MAX)
-        .build()
 }

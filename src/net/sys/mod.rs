@@ -6,6 +6,7 @@
 //! is of the system, unless the thread that makes it is in a simulation. Without the feature there
 //! is one variant, and nothing of this costs an instruction.
 
+mod stream_socket;
 mod system;
 
 #[cfg(feature = "sim")]
@@ -26,7 +27,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 use crate::io::{Async, Pollable, set_nonblocking};
 use crate::reactor::Object;
 
-use super::stream::StreamSocket;
+pub(crate) use self::stream_socket::StreamSocket;
 
 /// A socket of the system of type `S`, or the like of it in a simulation.
 pub enum Socket<S> {

@@ -4,37 +4,16 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
-use super::hosts::written_for;
 use super::links::Route;
+use super::names::{Family, Protocol, written_for};
 use super::packets::Packet;
-use super::sockets::{Family, Kind, Protocol};
-use super::{HostId, Moment, Network, Readiness, Result, SocketId};
+use super::socket::{Datagrams, Kind};
+use super::{HostId, Moment, Network, Result, SocketId};
 
 /// The largest datagram.
 const LARGEST: usize = 65_507;
 /// Bytes that may wait to be received; what comes beyond is lost. Linux has this default.
 const QUEUE: usize = 212_992;
-
-/// A UDP socket.
-#[derive(Debug)]
-pub(super) struct Datagrams {
-    pub(super) local: SocketAddr,
-    pub(super) peer: Option<SocketAddr>,
-    queue: VecDeque<(Vec<u8>, SocketAddr)>,
-    queued: usize,
-    pub(super) error: Option<ErrorKind>,
-}
-
-impl Datagrams {
-    pub(super) fn readiness(&self) -> Readiness {
-        Readiness {
-            readable: !self.queue.is_empty(),
-            writable: true,
-            error: self.error.is_some(),
-            ..Readiness::default()
-        }
-    }
-}
 
 impl Network {
     /// A UDP socket with this address.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::links::{Link, Pair};
-use super::sockets::{Family, Protocol, UnixName};
+use super::names::{Protocol, UnixName};
 use super::{HostId, Moment, Network, Result, SocketId};
 
 /// The host that a simulation begins with.
@@ -225,13 +225,5 @@ fn loopback_of(ip: IpAddr) -> IpAddr {
         IpAddr::V4(ip) if ip.is_loopback() => ip.into(),
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    }
-}
-
-/// An address as a socket of this family writes it: a dual-stack one maps IPv4 into IPv6.
-pub(super) fn written_for(family: Family, address: SocketAddr) -> SocketAddr {
-    match (family, address.ip().to_canonical()) {
-        (Family::V6, IpAddr::V4(ip)) => (ip.to_ipv6_mapped(), address.port()).into(),
-        (_, ip) => (ip, address.port()).into(),
     }
 }

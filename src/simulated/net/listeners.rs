@@ -1,15 +1,13 @@
 //! Listeners, and how connections begin.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::hosts::written_for;
 use super::links::Route;
+use super::names::{Family, Name, Protocol, UnixName, written_for};
 use super::packets::Packet;
-use super::sockets::{Family, Fresh, Kind, Name, Protocol, UnixName};
-use super::streams::Stream;
+use super::socket::{Fresh, Kind, Listener, Stream};
 use super::{HostId, Moment, Network, Result, SocketId};
 
 /// An address that no host has is known to be wrong after this time, as on a local network.
@@ -18,15 +16,6 @@ const NO_HOST: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_secs(1);
 /// It is asked for so many times more.
 const RETRIES: u32 = 6;
-
-#[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) local: Name,
-    family: Family,
-    backlog: usize,
-    /// The ends of connections that nobody has accepted yet.
-    pub(super) pending: VecDeque<SocketId>,
-}
 
 impl Network {
     fn fresh(&self, id: SocketId) -> Result<&Fresh> {
@@ -291,17 +280,5 @@ impl Network {
             socket.kind = Kind::Stream(Stream::open(unnamed(), unnamed(), route, b));
         }
         [a, b]
-    }
-}
-
-impl Listener {
-    fn new(local: Name, family: Family, backlog: u32) -> Listener {
-        Listener {
-            local,
-            family,
-            // Linux lets one more wait than was asked for.
-            backlog: backlog as usize + 1,
-            pending: VecDeque::new(),
-        }
     }
 }

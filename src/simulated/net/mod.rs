@@ -34,7 +34,9 @@ mod here;
 mod hosts;
 mod links;
 mod listeners;
+mod names;
 mod packets;
+mod socket;
 mod sockets;
 mod streams;
 mod unix_datagrams;
@@ -53,13 +55,14 @@ use self::agenda::Agenda;
 use self::hosts::Host;
 use self::links::Links;
 use self::packets::{Event, Held};
-use self::sockets::{Kind, Registration, Socket};
+use self::socket::{Kind, Registration, Socket};
 
 pub(crate) use self::agenda::{PollerId, Wake};
 pub(crate) use self::here::with_network;
 pub(crate) use self::hosts::MAIN;
 pub(crate) use self::links::{Link, Pair};
-pub(crate) use self::sockets::{Family, Name, Options, UnixName};
+pub(crate) use self::names::{Family, Name, UnixName};
+pub(crate) use self::socket::Options;
 
 /// What an operation fails with.
 pub(crate) type Result<T> = std::result::Result<T, ErrorKind>;

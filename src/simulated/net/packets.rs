@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::agenda::{Key, PollerId};
 use super::links::Route;
-use super::sockets::{Kind, Protocol};
+use super::names::Protocol;
+use super::socket::Kind;
 use super::{Moment, Network, SocketId};
 
 /// A connection that is not answered fails after this time, as on Linux.

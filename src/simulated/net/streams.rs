@@ -4,16 +4,13 @@
 //! send buffer and its peer's receive buffer take together. A write that finds no room blocks
 //! until the peer has read, and has said so.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use super::agenda::Key;
-use super::links::Route;
 use super::packets::Packet;
-use super::sockets::{Kind, Name};
-use super::{Moment, Network, Readiness, Result, SocketId};
+use super::socket::{Kind, State, Stream};
+use super::{Moment, Network, Result, SocketId};
 
 /// One write of so many takes less than it could.
 const SHORT_WRITE: u32 = 32;
@@ -21,100 +18,6 @@ const SHORT_WRITE: u32 = 32;
 const SPLIT: u32 = 16;
 /// How long after the first one the second part arrives: one to four of these.
 const APART: Duration = Duration::from_micros(20);
-
-/// One end of a connection.
-#[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) local: Name,
-    pub(super) remote: Name,
-    state: State,
-    /// The way to the peer.
-    pub(super) route: Route,
-    /// What has arrived and was not read.
-    pub(super) incoming: VecDeque<u8>,
-    /// The peer sends nothing more.
-    pub(super) has_ended: bool,
-    shut_for_reads: bool,
-    shut_for_writes: bool,
-    pub(super) error: Option<ErrorKind>,
-    /// Bytes sent of which the peer has not said that it has read them.
-    under_way: usize,
-    /// A write has found no room.
-    is_blocked: bool,
-    /// When the last packet that was sent arrives; no later one arrives before.
-    pub(super) sent_until: Duration,
-    /// When it stops to wait for the peer.
-    pub(super) gives_up: Option<Key>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Connecting,
-    Open { peer: SocketId },
-    Broken,
-}
-
-impl Stream {
-    pub(super) fn connecting(local: Name, remote: Name, route: Route) -> Stream {
-        Stream {
-            local,
-            remote,
-            state: State::Connecting,
-            route,
-            incoming: VecDeque::new(),
-            has_ended: false,
-            shut_for_reads: false,
-            shut_for_writes: false,
-            error: None,
-            under_way: 0,
-            is_blocked: false,
-            sent_until: Duration::ZERO,
-            gives_up: None,
-        }
-    }
-
-    pub(super) fn open(local: Name, remote: Name, route: Route, peer: SocketId) -> Stream {
-        let mut stream = Stream::connecting(local, remote, route);
-        stream.accepted_by(peer);
-        stream
-    }
-
-    pub(super) fn accepted_by(&mut self, peer: SocketId) {
-        self.state = State::Open { peer };
-    }
-
-    pub(super) fn is_connecting(&self) -> bool {
-        self.state == State::Connecting
-    }
-
-    pub(super) fn is_broken(&self) -> bool {
-        self.state == State::Broken
-    }
-
-    pub(super) fn is_unix(&self) -> bool {
-        matches!(self.local, Name::Unix(_))
-    }
-
-    pub(super) fn peer_name(&self) -> Option<Name> {
-        matches!(self.state, State::Open { .. }).then(|| self.remote.clone())
-    }
-
-    /// As `tcp_poll` says.
-    pub(super) fn readiness(&self) -> Readiness {
-        if self.is_connecting() {
-            return Readiness::default();
-        }
-        let broken = self.is_broken();
-        let no_reads = self.has_ended || self.shut_for_reads || broken;
-        Readiness {
-            readable: !self.incoming.is_empty() || no_reads,
-            writable: !self.is_blocked || self.shut_for_writes || broken,
-            read_closed: no_reads,
-            closed: no_reads && self.shut_for_writes || broken,
-            error: self.error.is_some(),
-        }
-    }
-}
 
 impl Network {
     pub(super) fn stream(&self, id: SocketId) -> Result<&Stream> {

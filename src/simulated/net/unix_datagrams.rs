@@ -1,43 +1,14 @@
 //! Unix datagrams: they arrive at once, or find the queue of their receiver full.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::Shutdown;
 
-use super::sockets::{Kind, UnixName};
+use super::names::UnixName;
+use super::socket::{Kind, UnixDatagrams};
 use super::{HostId, Network, Readiness, Result, SocketId};
 
 /// Datagrams that may wait to be received, as on Linux.
 const QUEUE: usize = 10;
-
-/// A Unix datagram socket.
-#[derive(Debug)]
-pub(super) struct UnixDatagrams {
-    pub(super) local: UnixName,
-    peer: Option<(SocketId, UnixName)>,
-    queue: VecDeque<(Vec<u8>, UnixName)>,
-    /// Senders that have found the queue full.
-    waiting: Vec<SocketId>,
-    shut_for_reads: bool,
-    shut_for_writes: bool,
-}
-
-impl UnixDatagrams {
-    fn new(local: UnixName) -> UnixDatagrams {
-        UnixDatagrams {
-            local,
-            peer: None,
-            queue: VecDeque::new(),
-            waiting: Vec::new(),
-            shut_for_reads: false,
-            shut_for_writes: false,
-        }
-    }
-
-    pub(super) fn peer_name(&self) -> Option<UnixName> {
-        self.peer.as_ref().map(|(_, name)| name.clone())
-    }
-}
 
 impl Network {
     pub(super) fn readiness_of_unix_datagrams(&self, datagrams: &UnixDatagrams) -> Readiness {

@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
 
-use super::super::sockets::{Family, Name};
+use super::super::names::{Family, Name};
 use super::super::{MAIN, Readiness};
 use super::World;
 

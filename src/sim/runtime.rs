@@ -1,0 +1,15 @@
+//! The runtimes of a simulation.
+
+use std::io;
+use std::time::Duration;
+
+use crate::runtime::Runtime;
+
+/// A runtime in the simulation of the calling thread.
+pub(super) fn new(processors: usize) -> io::Result<Runtime> {
+    crate::Builder::new()
+        .worker_threads(processors)
+        .follow_cpu_quota(false)
+        .stall_threshold(Duration::MAX)
+        .build()
+}
