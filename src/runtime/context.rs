@@ -27,17 +27,19 @@ std::thread_local! {
 
 #[cfg(feature = "sim")]
 std::thread_local! {
-    static SIMULATED_DEFAULT: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    static SIMULATED_DEFAULT: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+    static HAS_SIMULATED_DEFAULT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, the simulation of this thread has a default runtime: its own.
+/// While it lives, the simulation of this thread has a default runtime, which is built on first use.
+/// It ends with this.
 #[cfg(feature = "sim")]
 pub(crate) struct SimulatedDefault(());
 
 #[cfg(feature = "sim")]
 impl SimulatedDefault {
-    pub(crate) fn set(handle: &Handle) -> SimulatedDefault {
-        SIMULATED_DEFAULT.set(Some(handle.clone()));
+    pub(crate) fn begin() -> SimulatedDefault {
+        HAS_SIMULATED_DEFAULT.set(true);
         SimulatedDefault(())
     }
 }
@@ -45,14 +47,33 @@ impl SimulatedDefault {
 #[cfg(feature = "sim")]
 impl Drop for SimulatedDefault {
     fn drop(&mut self) {
-        drop(SIMULATED_DEFAULT.take());
+        HAS_SIMULATED_DEFAULT.set(false);
+        let runtime = SIMULATED_DEFAULT.take();
+        drop(runtime);
     }
 }
 
 #[cfg(feature = "sim")]
 fn simulated_default() -> Handle {
-    let handle = SIMULATED_DEFAULT.with_borrow(Clone::clone);
-    handle.expect("the runtime of this simulation has ended, and this thread is in none")
+    let built =
+        || SIMULATED_DEFAULT.with_borrow(|runtime| Some(runtime.as_ref()?.handle().clone()));
+    built().unwrap_or_else(|| {
+        assert!(
+            HAS_SIMULATED_DEFAULT.get(),
+            "the default runtime of this simulation has ended, and this thread is in no other one"
+        );
+        let runtime = Builder::new().worker_threads(1).follow_cpu_quota(false);
+        let runtime = runtime.stall_threshold(std::time::Duration::MAX).build();
+        let mut runtime = Some(runtime.expect("simulated threads can be started"));
+        SIMULATED_DEFAULT.with_borrow_mut(|place| {
+            if place.is_none() {
+                *place = runtime.take();
+            }
+        });
+        // Another thread has built one meanwhile.
+        drop(runtime);
+        built().expect("it was built")
+    })
 }
 
 /// What this module keeps for a thread that is simulated, while another one runs.
@@ -130,8 +151,7 @@ pub(crate) fn alive_or_default(refused: &mut bool) -> Option<&'static Shared> {
     match current() {
         Some(shared) if !shared.is_closed() => Some(shared),
         Some(_) if !std::mem::replace(refused, true) => None,
-        // That of a simulation may have ended.
-        _ => Some(default_shared()).filter(|shared| !shared.is_closed()),
+        _ => Some(default_shared()),
     }
 }
 

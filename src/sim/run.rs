@@ -236,8 +236,8 @@ fn run_inside<T>(
 ) -> Result<T, Cause> {
     #[cfg(all(feature = "net", unix))]
     super::net::forget_hosts();
+    let _default = SimulatedDefault::begin();
     let runtime = build(settings);
-    let _default = SimulatedDefault::set(runtime.handle());
     let (handle, place) = (runtime.handle().clone(), tasks.clone());
     world.set_last_words(Some(Box::new(move || {
         let before = handle.dump_tasks();

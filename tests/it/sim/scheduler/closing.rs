@@ -121,6 +121,8 @@ fn the_end_within_a_task_of_its_own_waits_for_nothing() {
         while book.made.load(Ordering::SeqCst) != book.dropped.load(Ordering::SeqCst) {
             sleep(millis(5)).await;
         }
+        // Its threads end.
+        sleep(millis(100)).await;
     });
 }
 
