@@ -63,11 +63,11 @@ pub fn choose(n: u32) -> Option<u32> {
     }
 }
 
-/// Waits until no other thread of the simulation can run before its clock jumps. Outside of a
-/// simulation it returns at once.
+/// Waits until no other thread of the simulation is busy or can run before its clock jumps. Outside
+/// of a simulation it returns at once.
 pub fn settle() {
     #[cfg(feature = "sim")]
     if let Some(world) = simulated::world_if_any() {
-        world.settle();
+        world.settle_busy();
     }
 }

@@ -372,6 +372,19 @@ impl World {
         self.wait(State::Settling);
     }
 
+    /// [`settle`](World::settle), and none is in the middle of something that takes its time.
+    pub(crate) fn settle_busy(&self) {
+        self.settle();
+        while self.is_any_busy() && self.jump() {
+            self.settle();
+        }
+    }
+
+    fn is_any_busy(&self) -> bool {
+        let is_busy = |slot: &Rc<Slot>| matches!(slot.state.get(), State::Asleep { .. });
+        self.threads.borrow().iter().any(is_busy)
+    }
+
     /// Another thread may run here.
     pub(crate) fn point(&self) {
         // While it unwinds, others would take its panic for theirs.

@@ -159,7 +159,7 @@ impl World {
     }
 
     /// To the first deadline. False: there is none.
-    fn jump(&self) -> bool {
+    pub(super) fn jump(&self) -> bool {
         let until = |slot: &Rc<Slot>| match slot.state.get() {
             State::Parked { until, .. } => until,
             State::Asleep { until, .. } => Some(until),
