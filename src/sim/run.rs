@@ -242,7 +242,11 @@ fn run_inside<T>(
     world.set_last_words(Some(Box::new(move || {
         let before = handle.dump_tasks();
         let dump = handle.dump_stacks(DUMP_WITHIN);
-        let mut text = missed_wakes(&before, &dump);
+        let over = simulated::world_if_any().and_then(|world| world.over());
+        let mut text = match over {
+            Some(Over::AllAsleep) => missed_wakes(&before, &dump),
+            _ => String::new(),
+        };
         if !dump.tasks().is_empty() {
             text.push_str(&dump.to_string());
         }

@@ -31,6 +31,10 @@ fn table_and_place(waker: &Waker) -> (usize, &'static AtomicUsize) {
 /// Records that this waker, and so each with the same vtable, is one of ours.
 #[inline]
 pub(crate) fn note_own(waker: &Waker) {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return simulated::note(waker);
+    }
     let (table, place) = table_and_place(waker);
     if place.load(Ordering::Relaxed) != table {
         place.store(table, Ordering::Relaxed);
@@ -39,8 +43,47 @@ pub(crate) fn note_own(waker: &Waker) {
 
 /// Whether this waker is known to be one of ours.
 pub(crate) fn is_own(waker: &Waker) -> bool {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        return simulated::is_known(waker);
+    }
     let (table, place) = table_and_place(waker);
     place.load(Ordering::Relaxed) == table
+}
+
+/// A simulation has a record of its own. The process's has what others have left in it, and where
+/// it loses something depends on addresses: so the same run would not be the same.
+#[cfg(feature = "sim")]
+mod simulated {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::rc::Rc;
+    use std::task::Waker;
+
+    use crate::simulated::world_if_any;
+
+    #[derive(Default)]
+    struct Known(RefCell<BTreeSet<usize>>);
+
+    fn known() -> Option<Rc<Known>> {
+        world_if_any().map(|world| world.kept(Known::default))
+    }
+
+    fn table(waker: &Waker) -> usize {
+        std::ptr::from_ref(waker.vtable()).addr()
+    }
+
+    #[cold]
+    pub(super) fn note(waker: &Waker) {
+        if let Some(known) = known() {
+            known.0.borrow_mut().insert(table(waker));
+        }
+    }
+
+    #[cold]
+    pub(super) fn is_known(waker: &Waker) -> bool {
+        known().is_some_and(|known| known.0.borrow().contains(&table(waker)))
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +109,40 @@ mod tests {
         note_own(&one);
         assert!(is_own(&one) && is_own(&other.clone()));
         assert!(!is_own(&theirs));
+    }
+
+    /// It neither knows what the process knows, nor forgets because others note theirs.
+    #[cfg(feature = "sim")]
+    #[test]
+    fn a_simulation_has_a_record_of_its_own() {
+        use std::time::Duration;
+
+        use crate::simulated::{Limits, Locals, Order, Source, World};
+
+        struct Ours;
+        impl Wake for Ours {
+            fn wake(self: Arc<Ours>) {}
+        }
+        struct Nothing;
+        impl Locals for Nothing {
+            fn exchange(&mut self) {}
+        }
+        let ours = Waker::from(Arc::new(Ours));
+        note_own(&ours);
+        let limits = Limits {
+            time: Duration::from_secs(1),
+            steps: 1,
+        };
+        let world = World::enter(&Source::Seed(0), Order::Any, limits, |_| Box::new(Nothing));
+        let world = world.expect("the only one of this thread");
+        let is_known_before = is_own(&ours);
+        note_own(&ours);
+        let (_, place) = table_and_place(&ours);
+        place.store(0, Ordering::Relaxed);
+        let is_known = is_own(&ours);
+        world.leave();
+        assert!(!is_known_before && is_known);
+        assert!(!is_own(&ours), "its place was taken");
     }
 
     /// Eight vtables that are adjacent in memory.
