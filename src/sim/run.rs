@@ -271,9 +271,10 @@ fn run_inside<T>(
         world.speak();
     }
     drop(runtime);
-    match &result {
-        Ok(_) => world.wait_for_threads(),
-        Err(_) => world.join_speaker(),
+    // Also if the future has ended at the last moment, when a limit had passed.
+    world.join_speaker();
+    if result.is_ok() {
+        world.wait_for_threads();
     }
     result
 }
