@@ -51,9 +51,10 @@ suite_build() {
     mapfile -t binaries < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$scratch/built")
     local library
     library=$(grep -o '"[^"]*/libexecutor-[0-9a-f]*\.rlib"' "$scratch/built" | tail -1 | tr -d '"')
+    # Macros are made for the host, in the second folder.
     # shellcheck disable=SC2086
     rustc --edition 2024 --target "$target" ${RUSTFLAGS:-} -Copt-level=1 -Cdebuginfo=1 ci/controls/faults.rs -o "$scratch/faults" \
-        --extern "executor=$library" -L "dependency=${library%/*}"
+        --extern "executor=$library" -L "dependency=${library%/*}" -L "dependency=$folder/debug/deps"
     echo "built ${#binaries[@]} test programs in $SECONDS s"
 }
 
