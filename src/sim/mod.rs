@@ -130,8 +130,8 @@ impl Builder {
         self
     }
 
-    /// Whether a poll may block or compute for up to 40 ms, as one in 64 or 512 does under half of
-    /// the seeds. Default: yes. Without it a poll takes at most 60 µs, but for what it asks for by
+    /// Whether a poll may block or compute for up to 40 ms, as one in 8, 64 or 512 does under three
+    /// of four seeds. Default: yes. Without it a poll takes at most 60 µs, but for what it asks for by
     /// [`block`] and [`compute`]: for tests that say how late something may be.
     pub fn slow_polls(mut self, slow: bool) -> Builder {
         self.has_slow_polls = slow;
