@@ -25,6 +25,10 @@
 //! exchanged when a thread takes its turn ([`Locals`]). A crate around this one takes care of its own
 //! (`around.rs`).
 //!
+//! Module `sync` stands on this one: there a simulated thread waits here. So the few atomics and
+//! locks here are `std`'s own. They are for threads of the system that hold a handle of a simulated
+//! one, or that are in another simulation.
+//!
 //! # What it does not do
 //!
 //! It does not see what blocks outside of it: a lock of the user's that another simulated thread
