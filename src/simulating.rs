@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use crate::Handle;
+use crate::runtime::Handle;
 #[cfg(feature = "sim")]
 use crate::simulated;
 

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::Builder;
+use crate::runtime::block_on::block_on;
 use crate::simulated;
 
 /// Drops a future where it awaits first, another one where it awaits for the second time, and so
@@ -67,7 +68,7 @@ pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, mut check: impl FnMut(usize
             has_ended
         };
         let has_ended = match simulated::is_here() {
-            true => crate::block_on(sweep),
+            true => block_on(sweep),
             false => {
                 let sim = Builder::new().allow_leftover_tasks(true).build();
                 sim.run(sweep).unwrap_or_else(|failure| {

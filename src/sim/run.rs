@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::failure::{Failed, Failure, FailureKind};
 use super::{Builder, locals, panics, runtime};
 use crate::observe::TaskDump;
-use crate::runtime::Runtime;
 use crate::runtime::context::SimulatedDefault;
+use crate::runtime::{Handle, Runtime};
 use crate::simulated::choices::List;
 use crate::simulated::{self, Ended, Event, Over, World};
 use crate::sync::{Arc, Mutex};
@@ -138,7 +138,7 @@ impl Sim {
     ) -> (Result<T, Failure>, Report) {
         panics::watch();
         assert!(
-            crate::Handle::try_current().is_err(),
+            Handle::try_current().is_err(),
             "a simulation begins outside of runtimes: not in a task, and not in a block_on"
         );
         let settings = &self.settings;

@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use crate::runtime::Runtime;
+use crate::runtime::{Builder, Runtime};
 
 /// A runtime in the simulation of the calling thread.
 pub(super) fn new(processors: usize) -> io::Result<Runtime> {
-    crate::Builder::new()
+    Builder::new()
         .worker_threads(processors)
         .follow_cpu_quota(false)
         .stall_threshold(Duration::MAX)

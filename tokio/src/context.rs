@@ -3,6 +3,8 @@
 //! Each thread of a runtime enters it for good, by the executor's hook for new threads. Other
 //! threads enter one in a `block_on` or by [`Handle::enter`].
 
+mod adopted;
+
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
@@ -12,7 +14,7 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use crate::runtime::shared::Handle;
-use crate::simulated;
+use crate::simulated::{self, Place};
 
 std::thread_local! {
     /// The runtimes that this thread has entered, the innermost last. Counted by the thread alone,
@@ -20,12 +22,14 @@ std::thread_local! {
     static ENTERED: RefCell<Vec<Rc<Handle>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What this module keeps for a simulated thread, while another one runs.
+/// The runtimes that a simulated thread has entered.
 #[derive(Default)]
-pub(crate) struct Kept(Vec<Rc<Handle>>);
+struct Kept(Vec<Rc<Handle>>);
 
-impl Kept {
-    pub(crate) fn exchange(&mut self) {
+impl simulated::Kept for Kept {
+    const PLACE: Place = Place::Context;
+
+    fn exchange(&mut self) {
         let _ = ENTERED.try_with(|entered| mem::swap(&mut *entered.borrow_mut(), &mut self.0));
     }
 }
@@ -44,7 +48,7 @@ pub(crate) const DESTROYED: &str = "The Tokio context thread-local variable has 
 pub(crate) fn current() -> Result<Rc<Handle>, TryCurrentError> {
     match ENTERED.try_with(|entered| entered.borrow().last().cloned()) {
         Ok(Some(handle)) => Ok(handle),
-        Ok(None) => simulated::handle().ok_or_else(TryCurrentError::no_context),
+        Ok(None) => adopted::handle().ok_or_else(TryCurrentError::no_context),
         Err(_) => Err(TryCurrentError::destroyed()),
     }
 }
@@ -76,6 +80,11 @@ pub(crate) fn expect_io() -> Rc<Handle> {
     handle
 }
 
+/// Before a runtime is built whose threads enter it for good: see [`simulated`].
+pub(crate) fn keep() {
+    simulated::keep::<Kept>();
+}
+
 /// Enters a runtime until the thread ends.
 pub(crate) fn enter_for_good(handle: Handle) {
     let _ = ENTERED.try_with(|entered| entered.borrow_mut().push(Rc::new(handle)));
@@ -90,6 +99,9 @@ pub(crate) struct Entered {
 }
 
 pub(crate) fn enter(handle: Handle) -> Entered {
+    if simulated::is_here() {
+        keep();
+    }
     let depth = ENTERED.try_with(|entered| {
         let mut entered = entered.borrow_mut();
         entered.push(Rc::new(handle));

@@ -2,25 +2,20 @@
 //!
 //! `executor::sim` runs the executor with simulated threads: coroutines of one thread of the system.
 //!
-//! 1. The runtime of a simulation was not built here. Who asks for the current runtime on one of its
-//!    threads gets a handle that is made for it then ([`handle`]), and kept by the simulation.
-//! 2. What this package keeps in thread-locals belongs to a simulated thread. It is taken away while
-//!    that waits and others run ([`around`]), and so is the budget of the real tokio. Whatever writes
-//!    such a thread-local calls [`begin`] before.
-//! 3. What is random elsewhere is a choice of the simulation: the branch at which `select!` begins
+//! 1. What this package keeps in thread-locals belongs to a simulated thread. It is taken away while
+//!    that waits and others run ([`around`]), and so is the budget of the real tokio. Each module
+//!    that has such a thread-local says how ([`Kept`]), and calls [`keep`] before it writes there.
+//! 2. What is random elsewhere is a choice of the simulation: the branch at which `select!` begins
 //!    ([`choose`]).
 //!
-//! Runtimes that are built in a simulation have simulated threads, too.
+//! Runtimes that are built in a simulation have simulated threads, too. Those of the simulation
+//! itself were not built here: see `context/adopted.rs`.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::OnceLock;
 
 use executor::simulating;
 
-use crate::runtime::current_thread;
-use crate::runtime::shared::Handle;
-use crate::task::task_local;
-use crate::{context, coop, runtime, task};
+use crate::coop;
 
 /// Whether this thread is a simulated one.
 #[inline]
@@ -28,68 +23,63 @@ pub(crate) fn is_here() -> bool {
     simulating::is_here()
 }
 
-/// Step 2. Cheap after the first time.
-pub(crate) fn begin() {
+/// What a module keeps in thread-locals for one simulated thread, while another one runs.
+pub(crate) trait Kept: Default {
+    const PLACE: Place;
+
+    /// Takes what the thread-locals have, and puts there what this had.
+    fn exchange(&mut self);
+}
+
+/// The modules that keep something, in the order in which it is taken away: the same in each
+/// process, whichever of them is used first.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Context,
+    CurrentThread,
+    LocalRuntimes,
+    LocalSets,
+    TaskLocals,
+}
+
+type Around = fn(&mut dyn FnMut());
+
+static PLACES: [OnceLock<Around>; 5] = [const { OnceLock::new() }; 5];
+
+/// Step 1. Cheap after the first time.
+pub(crate) fn keep<K: Kept>() {
+    PLACES[K::PLACE as usize].get_or_init(|| keep_around::<K>);
     simulating::keep_around_waits(around);
 }
 
-/// What this package keeps in thread-locals, but for what is the same for all threads.
-#[derive(Default)]
-struct Kept {
-    context: context::Kept,
-    drives: current_thread::Kept,
-    local_runtimes: runtime::LocalRuntimes,
-    local_sets: task::EnteredSets,
-    task_locals: task_local::Kept,
+fn around(wait: &mut dyn FnMut()) {
+    coop::without_budget(|| within(&PLACES, wait));
 }
 
-impl Kept {
-    fn exchange(&mut self) {
-        self.context.exchange();
-        self.drives.exchange();
-        self.local_runtimes.exchange();
-        self.local_sets.exchange();
-        self.task_locals.exchange();
+fn within(places: &[OnceLock<Around>], wait: &mut dyn FnMut()) {
+    match places {
+        [] => wait(),
+        [first, rest @ ..] => match first.get() {
+            Some(around) => around(&mut || within(rest, wait)),
+            None => within(rest, wait),
+        },
     }
 }
 
-fn around(wait: &mut dyn FnMut()) {
+fn keep_around<K: Kept>(wait: &mut dyn FnMut()) {
     /// Puts back what was taken, also when the wait unwinds.
-    struct PutBack(Kept);
+    struct PutBack<K: Kept>(K);
 
-    impl Drop for PutBack {
+    impl<K: Kept> Drop for PutBack<K> {
         fn drop(&mut self) {
             // What a thread that has ended has left is dropped after that.
             self.0.exchange();
         }
     }
 
-    let mut kept = PutBack(Kept::default());
+    let mut kept = PutBack(K::default());
     kept.0.exchange();
-    coop::without_budget(wait);
-}
-
-/// The handles of a simulation's runtimes that were built elsewhere.
-#[derive(Default)]
-struct Adopted(RefCell<Vec<Rc<Handle>>>);
-
-/// Step 1. `None`: the thread is in no simulation, or in no runtime.
-#[cold]
-pub(crate) fn handle() -> Option<Rc<Handle>> {
-    if !is_here() {
-        return None;
-    }
-    let current = executor::Handle::try_current().ok()?;
-    let adopted = simulating::kept(Adopted::default)?;
-    let is_it =
-        |handle: &&Rc<Handle>| simulating::are_of_one_runtime(handle.shared().executor(), &current);
-    let found = adopted.0.borrow().iter().find(is_it).cloned();
-    Some(found.unwrap_or_else(|| {
-        begin();
-        let new = Rc::new(Handle::adopt(current));
-        adopted.0.borrow_mut().push(new.clone());
-        new
-    }))
+    wait();
 }
 
 /// Waits until no other simulated thread can run before the clock of the simulation jumps.
@@ -104,7 +94,7 @@ pub(crate) fn num_workers() -> Option<usize> {
     Some(current.metrics().num_workers())
 }
 
-/// Step 3. `None`: the thread is in no simulation.
+/// Step 2. `None`: the thread is in no simulation.
 #[inline]
 pub(crate) fn choose(n: u32) -> Option<u32> {
     match is_here() {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::current_thread::CurrentThread;
+use super::current_thread::{self, CurrentThread};
 use super::drivers::Drivers;
-use super::local::LocalRuntime;
+use super::local::{self, LocalRuntime};
 use super::runtime::Runtime;
 use super::shared::{Handle, Hook, ParkHooks, Settings, Shared, Tasks};
 use crate::context;
@@ -326,7 +326,9 @@ impl Builder {
         if clock.is_none() && self.start_paused {
             panic!("{NOT_PAUSABLE}");
         }
-        simulated::begin();
+        context::keep();
+        simulated::keep::<current_thread::Kept>();
+        simulated::keep::<local::Kept>();
         let mut builder = executor::Builder::new()
             .max_blocking_threads(self.max_blocking_threads)
             .thread_name(self.thread_name.clone());

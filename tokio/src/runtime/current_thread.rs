@@ -38,6 +38,7 @@ use super::auto_advance::Look;
 use super::drivers::{Drivers, Main, Queue};
 use super::shared::{Hook, ParkHooks, Shared};
 use crate::coop;
+use crate::simulated::{self, Place};
 
 /// Tasks that a driver polls before it polls its future again, as in the real tokio.
 const TURN: usize = 61;
@@ -74,15 +75,17 @@ std::thread_local! {
     static YIELDED: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What this module keeps for a simulated thread, while another one runs.
+/// The turn that a simulated thread is in.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(super) struct Kept {
     drives: bool,
     yielded: Vec<Waker>,
 }
 
-impl Kept {
-    pub(crate) fn exchange(&mut self) {
+impl simulated::Kept for Kept {
+    const PLACE: Place = Place::CurrentThread;
+
+    fn exchange(&mut self) {
         self.drives = DRIVES.replace(self.drives);
         let swap = |yielded: &RefCell<Vec<Waker>>| {
             mem::swap(&mut *yielded.borrow_mut(), &mut self.yielded);

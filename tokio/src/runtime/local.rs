@@ -20,6 +20,7 @@ use super::metrics::RuntimeMetrics;
 use super::shared::Handle;
 use crate::context;
 use crate::coop::Budgeted;
+use crate::simulated::{self, Place};
 use crate::task::join::JoinHandle;
 
 std::thread_local! {
@@ -27,12 +28,14 @@ std::thread_local! {
     static QUEUES: RefCell<HashMap<Id, Weak<LocalTaskQueue>>> = RefCell::new(HashMap::new());
 }
 
-/// What this module keeps for a simulated thread, while another one runs.
+/// The queues of a simulated thread.
 #[derive(Default)]
-pub(crate) struct LocalRuntimes(HashMap<Id, Weak<LocalTaskQueue>>);
+pub(super) struct Kept(HashMap<Id, Weak<LocalTaskQueue>>);
 
-impl LocalRuntimes {
-    pub(crate) fn exchange(&mut self) {
+impl simulated::Kept for Kept {
+    const PLACE: Place = Place::LocalRuntimes;
+
+    fn exchange(&mut self) {
         let _ = QUEUES.try_with(|queues| mem::swap(&mut *queues.borrow_mut(), &mut self.0));
     }
 }

@@ -34,7 +34,7 @@ pub fn worker_index() -> Option<usize> {
     }
 }
 
-pub(crate) use local::{LocalRuntimes, local_queue};
+pub(crate) use local::local_queue;
 #[cfg(any(feature = "fs", feature = "io-std"))]
 pub(crate) use runtime::NotBegun;
 pub(crate) use runtime::ShutDown;

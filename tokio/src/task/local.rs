@@ -19,7 +19,7 @@ use crate::context;
 use crate::coop::Budgeted;
 use crate::runtime::shared::Tasks;
 use crate::runtime::{Id, Runtime, local_queue};
-use crate::simulated;
+use crate::simulated::{self, Place};
 
 /// Tasks that a set polls before it gives way, as in the real tokio.
 const TURN: usize = 61;
@@ -29,12 +29,14 @@ std::thread_local! {
     static ENTERED: RefCell<Vec<Rc<Set>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What this module keeps for a simulated thread, while another one runs.
+/// The sets that a simulated thread is in.
 #[derive(Default)]
-pub(crate) struct EnteredSets(Vec<Rc<Set>>);
+struct Kept(Vec<Rc<Set>>);
 
-impl EnteredSets {
-    pub(crate) fn exchange(&mut self) {
+impl simulated::Kept for Kept {
+    const PLACE: Place = Place::LocalSets;
+
+    fn exchange(&mut self) {
         let _ = ENTERED.try_with(|entered| mem::swap(&mut *entered.borrow_mut(), &mut self.0));
     }
 }
@@ -194,7 +196,7 @@ impl Set {
 impl LocalSet {
     /// An empty set.
     pub fn new() -> LocalSet {
-        simulated::begin();
+        simulated::keep::<Kept>();
         let poller = Arc::new(Poller::default());
         let notified = poller.clone();
         LocalSet {

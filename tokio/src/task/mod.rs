@@ -29,7 +29,6 @@ pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::JoinSet;
-pub(crate) use local::EnteredSets;
 pub use local::{LocalEnterGuard, LocalSet, spawn_local};
 pub use spawn::spawn;
 pub use task_local::LocalKey;

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use real::task::futures as real_futures;
 
-use crate::simulated;
+use crate::simulated::{self, Place};
 
 #[doc(hidden)]
 pub use real::task::LocalKey as RealKey;
@@ -58,14 +58,16 @@ trait Key {
     fn put(&'static self, value: Box<dyn Any>);
 }
 
-/// What a simulated thread has of this, while another one runs.
+/// The scopes of a simulated thread, and their values.
 #[derive(Default)]
-pub(crate) struct Kept(Vec<Taken>);
+struct Kept(Vec<Taken>);
 
 type Taken = (&'static dyn Key, Option<Box<dyn Any>>);
 
-impl Kept {
-    pub(crate) fn exchange(&mut self) {
+impl simulated::Kept for Kept {
+    const PLACE: Place = Place::TaskLocals;
+
+    fn exchange(&mut self) {
         let scopes = SCOPES.try_with(RefCell::take).unwrap_or_default();
         // One that is entered twice has no value the second time.
         let taken = scopes.into_iter().map(|key| (key, key.take())).collect();
@@ -88,7 +90,7 @@ impl Scope {
     fn enter(key: &'static dyn Key) -> Scope {
         let is_kept = simulated::is_here();
         if is_kept {
-            simulated::begin();
+            simulated::keep::<Kept>();
             let _ = SCOPES.try_with(|scopes| scopes.borrow_mut().push(key));
         }
         Scope { is_kept }
