@@ -1,5 +1,5 @@
-//! Where all random choices of the scheduler come from: one seed for a runtime, and a stream of it
-//! for each core.
+//! Where all random choices come from: one seed for a runtime or a simulation, and streams of it,
+//! such as one for each core.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};

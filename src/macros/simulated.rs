@@ -77,10 +77,10 @@ impl Test {
         }
         let run = || outcome_of(function());
         let runs = self.seeds.unwrap_or(1);
-        match self.seed {
-            Some(seed) => builder.check_from(seed, runs, run),
-            None => builder.check(runs, run),
+        if let Some(seed) = self.seed {
+            builder = builder.seed(seed);
         }
+        builder.check(runs, run);
         ExitCode::SUCCESS
     }
 }

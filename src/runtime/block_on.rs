@@ -194,7 +194,7 @@ fn block_on_for<F: Future>(
             context::tell_class();
         }
         #[cfg(feature = "sim")]
-        crate::simulated::pass_cost();
+        crate::simulated::block_on_polls();
         let asked = lookout.asked.take();
         let capturing =
             asked.map(|asked| Capturing::begin(asked, std::any::type_name::<F>(), &waker));

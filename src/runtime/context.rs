@@ -62,7 +62,7 @@ fn simulated_default() -> Handle {
             HAS_SIMULATED_DEFAULT.get(),
             "the default runtime of this simulation has ended, and this thread is in no other one"
         );
-        let runtime = Builder::new().worker_threads(1).follow_cpu_quota(false);
+        let runtime = Builder::new().worker_threads(1);
         let runtime = runtime.stall_threshold(std::time::Duration::MAX).build();
         let mut runtime = Some(runtime.expect("simulated threads can be started"));
         SIMULATED_DEFAULT.with_borrow_mut(|place| {

@@ -69,7 +69,6 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::clock;
 use crate::observe::recording::Recording;
 use crate::observe::{dump, shutdown_report, stack_dump};
 use crate::scheduler::{Lease, Shared, enter_blocking};
@@ -221,8 +220,7 @@ impl Runtime {
         }
         let before = shutdown_report::count_endings(shared);
         shared.close();
-        // `None`: beyond what the clock can express.
-        shared.wait_ended(clock::now().checked_add(timeout));
+        shared.wait_ended(Some(timeout));
         self.end_recording();
         shutdown_report::shutdown_report(shared, before)
     }

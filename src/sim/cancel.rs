@@ -1,13 +1,16 @@
 //! Drops a future at each of its awaits in turn.
 
 use std::future::{Future, poll_fn};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use super::Builder;
+use super::{Builder, panics};
 use crate::runtime::block_on::block_on;
 use crate::simulated;
+
+/// A sweep of more would take hours.
+const MOST_AWAITS: usize = 10_000;
 
 /// Drops a future where it awaits first, another one where it awaits for the second time, and so
 /// on, until one comes to its end. After each drop it calls `check` with the number of the await.
@@ -17,13 +20,16 @@ use crate::simulated;
 /// done by then must make sense: `check` says whether it does. It is called in the simulation, so
 /// it may use [`block_on`](crate::block_on).
 ///
+/// A future that is dropped at its last await has awaited before: so a sweep takes as many runs as
+/// there are awaits, each longer than the one before. It is for futures that end.
+///
 /// Each future runs in a simulation of its own with seed 0, or in the one that this is called in.
 /// An await counts each time that the future is polled and has to wait.
 ///
 /// # Panics
 ///
 /// If `check` panics, or a future or a task does. The message says at which await the future was
-/// dropped.
+/// dropped. Also if a future awaits more than 10,000 times.
 ///
 /// # Examples
 ///
@@ -58,8 +64,7 @@ use crate::simulated;
 #[track_caller]
 pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, mut check: impl FnMut(usize)) -> usize {
     let place = Location::caller();
-    let mut dropped_at = 1;
-    loop {
+    for dropped_at in 1..=MOST_AWAITS {
         let sweep = async {
             let has_ended = poll_until(make(), dropped_at).await;
             if !has_ended {
@@ -68,7 +73,13 @@ pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, mut check: impl FnMut(usize
             has_ended
         };
         let has_ended = match simulated::is_here() {
-            true => block_on(sweep),
+            true => {
+                let swept = catch_unwind(AssertUnwindSafe(|| block_on(sweep)));
+                swept.unwrap_or_else(|payload| {
+                    panics::add(format!("{place}: dropped at await {dropped_at}"));
+                    resume_unwind(payload)
+                })
+            }
             false => {
                 let sim = Builder::new().allow_leftover_tasks(true).build();
                 sim.run(sweep).unwrap_or_else(|failure| {
@@ -79,8 +90,8 @@ pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, mut check: impl FnMut(usize
         if has_ended {
             return dropped_at - 1;
         }
-        dropped_at += 1;
     }
+    panic!("{place}: a future still awaits after {MOST_AWAITS} awaits; a sweep needs one that ends")
 }
 
 /// Polls a future until it has to wait for the `last` time, and drops it. True: it has ended before.

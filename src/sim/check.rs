@@ -3,28 +3,31 @@
 use std::future::Future;
 
 use super::environment::Environment;
+use super::failure::Repeat;
 use super::shrink::shrink;
-use super::{Builder, Failure, Sim};
+use super::{Builder, Failure, FailureKind};
 use crate::rng;
 use crate::simulated::Source;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::thread;
 
-/// Runs a test under so many seeds.
+/// Runs a test under this many seeds.
 ///
 /// The seeds are new ones each time, unless the environment variable `EXECUTOR_SIM` says otherwise:
 ///
 /// | setting | meaning |
 /// |---|---|
 /// | `seed=N` | the run with this seed, or with `runs=` the first of them |
-/// | `runs=N` | so many runs, whatever the test asks for |
-/// | `jobs=N` | on so many threads |
+/// | `runs=N` | this many runs, whatever the test asks for |
+/// | `jobs=N` | on this many threads |
 /// | `choices=t17=2+n3=1` | the one run with these choices |
-/// | `twice=1` | each run twice, see [`Sim::run_twice`] |
+/// | `twice=1` | each run twice, see [`Sim::run_twice`](super::Sim::run_twice) |
 ///
-/// Settings are separated by commas. For other settings of the simulation, see
-/// [`Builder::check`].
+/// Settings are separated by commas. Numbers may be hexadecimal (`0x2a`). For other settings of the
+/// simulation, see [`Builder::check`].
+///
+/// `make` is called in the simulation.
 ///
 /// # Panics
 ///
@@ -47,27 +50,22 @@ pub fn check<F: Future>(runs: usize, make: impl Fn() -> F + Sync) {
 }
 
 impl Builder {
-    /// [`check`] with these settings, but for the seed.
+    /// [`check`] with these settings. With a [seed](Builder::seed) it begins there; with
+    /// [choices](Builder::choices) it makes that one run. `EXECUTOR_SIM` comes before both.
     ///
     /// # Panics
     ///
     /// As `check`.
     #[track_caller]
-    pub fn check<F: Future>(self, runs: usize, make: impl Fn() -> F + Sync) {
-        self.check_from(rng::random_seed(), runs, make);
-    }
-
-    /// [`check`](Builder::check), whose first seed is this one unless the environment says
-    /// otherwise.
-    #[track_caller]
-    pub(crate) fn check_from<F: Future>(self, seed: u64, runs: usize, make: impl Fn() -> F + Sync) {
+    pub fn check<F: Future>(mut self, runs: usize, make: impl Fn() -> F + Sync) {
+        self.repeat = Repeat::Environment;
         let environment = Environment::read();
-        if let Err(failure) = self.explore_as(&environment, seed, runs, &make) {
+        if let Err(failure) = self.explore_as(&environment, rng::random_seed(), runs, &make) {
             panic!("{failure}");
         }
     }
 
-    /// Runs a test under so many seeds, from that of this builder on.
+    /// Runs a test under this many seeds, from that of this builder on. Does not ask `EXECUTOR_SIM`.
     ///
     /// # Errors
     ///
@@ -86,11 +84,7 @@ impl Builder {
         runs: usize,
         make: impl Fn() -> F + Sync,
     ) -> Result<(), Failure> {
-        let seed = match self.source {
-            Source::Seed(seed) => seed,
-            Source::Replay(_) => 0,
-        };
-        self.explore_as(&Environment::default(), seed, runs, &make)
+        self.explore_as(&Environment::default(), 0, runs, &make)
     }
 
     fn explore_as<F: Future>(
@@ -100,10 +94,16 @@ impl Builder {
         runs: usize,
         make: &(impl Fn() -> F + Sync),
     ) -> Result<(), Failure> {
-        if let Some(choices) = &environment.choices {
-            return self.clone().choices(choices).build().run(make()).map(drop);
-        }
-        let first = environment.seed.unwrap_or(seed);
+        let source = match (&environment.choices, environment.seed, &self.source) {
+            (Some(choices), ..) => Source::Replay(choices.clone()),
+            (None, Some(seed), _) => Source::Seed(seed),
+            (None, None, Some(source)) => source.clone(),
+            (None, None, None) => Source::Seed(seed),
+        };
+        let first = match source {
+            Source::Seed(first) => first,
+            Source::Replay(_) => return self.run_once(source, environment.twice, make),
+        };
         let runs = match (environment.runs, environment.seed) {
             (Some(runs), _) => runs,
             (None, Some(_)) => 1,
@@ -117,7 +117,7 @@ impl Builder {
             failure: Mutex::new(None),
         };
         let jobs = environment.jobs.unwrap_or(1).min(runs.max(1));
-        let take = || seeds.take(|seed| self.run_once(seed, environment.twice, make));
+        let take = || seeds.take(|seed| self.run_once(Source::Seed(seed), environment.twice, make));
         if jobs == 1 {
             take();
         } else {
@@ -135,26 +135,34 @@ impl Builder {
 
     fn run_once<F: Future>(
         &self,
-        seed: u64,
+        source: Source,
         twice: bool,
         make: &impl Fn() -> F,
     ) -> Result<(), Failure> {
-        let sim = self.clone().seed(seed).build();
+        let sim = self.clone().by(source).build();
         match twice {
             true => sim.run_twice(make).map(drop),
-            false => sim.run(make()).map(drop),
+            false => sim.run(made_inside(make)).map(drop),
+        }
+    }
+
+    fn by(self, source: Source) -> Builder {
+        Builder {
+            source: Some(source),
+            ..self
         }
     }
 
     /// The same failure, with few choices.
     fn shrink<F: Future>(&self, failure: Failure, make: &impl Fn() -> F) -> Failure {
+        // It takes two runs; or a thread was abandoned while it unwound, and to `std` this one does.
+        if failure.kind() == FailureKind::Nondeterminism || thread::panicking() {
+            return failure;
+        }
         let list = failure.choices().parse().unwrap_or_default();
         let mut fails = |list| {
-            let settings = Builder {
-                source: Source::Replay(list),
-                ..self.clone()
-            };
-            let (result, report) = Sim::new(settings).run_and_report(make());
+            let sim = self.clone().by(Source::Replay(list)).build();
+            let (result, report) = sim.run_and_report(made_inside(make));
             let again = result.err().filter(|again| again.is_like(&failure))?;
             Some((again, report.unusual().clone()))
         };
@@ -163,6 +171,12 @@ impl Builder {
             None => failure,
         }
     }
+}
+
+/// The future that this makes, which is made when it is polled first: in the simulation, by its
+/// clock, on its runtime.
+pub(super) async fn made_inside<F: Future>(make: &impl Fn() -> F) -> F::Output {
+    make().await
 }
 
 /// Seeds that several threads take.

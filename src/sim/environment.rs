@@ -1,14 +1,6 @@
-//! `EXECUTOR_SIM`: which runs of a test are made.
-//!
-//! | setting | meaning |
-//! |---|---|
-//! | `seed=N` | the run with this seed, or with `runs=` the first of them |
-//! | `runs=N` | so many runs, whatever the test asks for |
-//! | `jobs=N` | on so many threads |
-//! | `choices=t17=2+n3=1` | the one run with these choices |
-//! | `twice=1` | each run twice, see [`Sim::run_twice`](super::Sim::run_twice) |
-//!
-//! Numbers may be hexadecimal (`0x2a`). Settings are separated by commas.
+//! `EXECUTOR_SIM`: which runs of a test are made. See [`check`](super::check()).
+
+use crate::simulated::choices::List;
 
 const VARIABLE: &str = "EXECUTOR_SIM";
 
@@ -18,7 +10,7 @@ pub(super) struct Environment {
     pub(super) seed: Option<u64>,
     pub(super) runs: Option<u64>,
     pub(super) jobs: Option<u64>,
-    pub(super) choices: Option<String>,
+    pub(super) choices: Option<List>,
     pub(super) twice: bool,
 }
 
@@ -29,28 +21,39 @@ impl Environment {
     pub(super) fn read() -> Environment {
         let value = std::env::var_os(VARIABLE).unwrap_or_default();
         let value = value.to_string_lossy();
-        Environment::parse(&value).unwrap_or_else(|setting| {
-            panic!(
-                "{VARIABLE}: {setting:?} is not understood; there are seed=, runs=, jobs=, choices= and twice=1"
-            )
-        })
+        Environment::parse(&value).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"))
     }
 
-    /// The error is what was not understood.
-    fn parse(value: &str) -> Result<Environment, &str> {
+    fn parse(value: &str) -> Result<Environment, String> {
         let mut environment = Environment::default();
         let settings = value.split(',').map(str::trim);
         for setting in settings.filter(|setting| !setting.is_empty()) {
-            let (key, value) = setting.split_once('=').ok_or(setting)?;
-            let parsed = number(value).ok_or(setting);
+            let what = || {
+                format!(
+                    "{setting:?} is not understood; there are seed=, runs=, jobs=, choices= and twice=1"
+                )
+            };
+            let (key, value) = setting.split_once('=').ok_or_else(what)?;
+            let parsed = number(value).ok_or_else(what);
             match key {
                 "seed" => environment.seed = Some(parsed?),
                 "runs" => environment.runs = Some(parsed?),
                 "jobs" => environment.jobs = Some(parsed?.max(1)),
                 "twice" => environment.twice = parsed? != 0,
-                "choices" => environment.choices = Some(value.replace('+', " ")),
-                _ => return Err(setting),
+                "choices" => {
+                    let list = value.replace('+', " ").parse();
+                    let not_one = |word| format!("{word:?} is no choice of a simulation");
+                    environment.choices = Some(list.map_err(not_one)?);
+                }
+                _ => return Err(what()),
             }
+        }
+        if environment.choices.is_some()
+            && (environment.seed.is_some() || environment.runs.is_some())
+        {
+            return Err(
+                "choices= are one run: with them there is no seed= and no runs=".to_owned(),
+            );
         }
         Ok(environment)
     }
@@ -70,17 +73,23 @@ mod tests {
     #[test]
     fn settings_are_read_and_others_named() {
         assert_eq!(Environment::parse(""), Ok(Environment::default()));
-        let all = Environment::parse("seed=0x2a, runs=10,jobs=0,choices=t1=2+n3=4,twice=1");
+        let all = Environment::parse("seed=0x2a, runs=10,jobs=0,twice=1");
         let expected = Environment {
             seed: Some(42),
             runs: Some(10),
             jobs: Some(1),
-            choices: Some("t1=2 n3=4".to_owned()),
+            choices: None,
             twice: true,
         };
         assert_eq!(all, Ok(expected));
-        for wrong in ["seed", "seed=x", "runs=-1", "sed=1"] {
-            assert_eq!(Environment::parse(&format!("jobs=2,{wrong}")), Err(wrong));
+        let replay = Environment::parse("choices=t1=2+n3=4,twice=1").unwrap();
+        assert_eq!(replay.choices.unwrap().to_string(), "t1=2 n3=4");
+        assert!(replay.twice);
+        for wrong in ["seed", "seed=x", "runs=-1", "sed=1", "choices=x1=2"] {
+            let error = Environment::parse(&format!("jobs=2,{wrong}")).unwrap_err();
+            let named = wrong.strip_prefix("choices=").unwrap_or(wrong);
+            assert!(error.starts_with(&format!("{named:?} is no")), "{error}");
         }
+        assert!(Environment::parse("choices=t1=2,seed=3").is_err());
     }
 }

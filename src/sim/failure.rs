@@ -17,12 +17,21 @@ pub enum FailureKind {
     TimeLimit,
     /// The [step limit](super::Builder::step_limit) has passed.
     StepLimit,
-    /// The future has ended, and tasks are left that nobody will end.
+    /// The future has ended, and so has all that was running; tasks of its runtime are left.
     LeftoverTasks,
     /// The future has panicked, or a task or a blocking job has.
     Panic,
     /// A second run with the same choices did something else.
     Nondeterminism,
+}
+
+/// How a run is repeated by whoever reads the failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The test asks the environment which runs it makes.
+    Environment,
+    /// By the settings of the builder.
+    Settings,
 }
 
 /// A simulation that has failed.
@@ -33,7 +42,8 @@ pub struct Failure(Box<Failed>);
 #[derive(Clone)]
 pub(super) struct Failed {
     pub(super) kind: FailureKind,
-    /// 0 if it was replayed by its choices.
+    pub(super) repeat: Repeat,
+    /// 0 if it was repeated by its choices.
     pub(super) seed: u64,
     pub(super) is_by_choices: bool,
     pub(super) choices: String,
@@ -42,6 +52,8 @@ pub(super) struct Failed {
     pub(super) shrunk_from: Option<usize>,
     /// What is to be said beside the kind: a panic's message, or the first difference.
     pub(super) message: String,
+    /// Where the first panic was.
+    pub(super) place: Option<String>,
     /// Where the tasks were, if any was left.
     pub(super) tasks: String,
     pub(super) time: Duration,
@@ -60,18 +72,20 @@ const MOST_CHOICES_SHOWN: usize = 100;
 impl Failed {
     /// Of this run, for no reason yet.
     pub(super) fn of(settings: &Builder, report: &Report) -> Failed {
-        let seed = match settings.source {
+        let seed = match settings.source() {
             Source::Seed(seed) => Some(seed),
             Source::Replay(_) => None,
         };
         Failed {
             kind: FailureKind::Panic,
+            repeat: settings.repeat,
             seed: seed.unwrap_or(0),
             is_by_choices: seed.is_none(),
             choices: report.unusual().to_string(),
             num_choices: report.unusual().0.len(),
             shrunk_from: None,
             message: String::new(),
+            place: None,
             tasks: String::new(),
             time: report.time(),
             steps: report.steps(),
@@ -86,17 +100,8 @@ impl Failure {
 
     /// Whether both are the same failure, as far as that can be told.
     pub(super) fn is_like(&self, other: &Failure) -> bool {
-        // Messages tell values, which may differ. The place is the last thing that a panic says.
-        let place = |failure: &Failure| {
-            let first = failure
-                .0
-                .message
-                .split_once(", at ")
-                .map(|(_, after)| after);
-            let place = first.and_then(|after| after.lines().next());
-            place.map(str::to_owned)
-        };
-        self.0.kind == other.0.kind && place(self) == place(other)
+        // Messages tell values, which may differ.
+        self.0.kind == other.0.kind && self.0.place == other.0.place
     }
 
     /// This run was found by shrinking that one.
@@ -113,7 +118,8 @@ impl Failure {
         self.0.kind
     }
 
-    /// The seed of the run, which repeats it as it was before it was shrunk.
+    /// The seed of the run, which repeats it as it was before it was shrunk. 0 if the run was one
+    /// by [choices](super::Builder::choices).
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.0.seed
@@ -138,7 +144,8 @@ impl Failure {
         &self.0.tasks
     }
 
-    /// What repeats the run, as the value of the environment variable `EXECUTOR_SIM`.
+    /// What repeats the run of a [`check`](super::check), as the value of the environment variable
+    /// `EXECUTOR_SIM`.
     #[must_use]
     pub fn replay(&self) -> String {
         match self.0.is_by_choices {
@@ -150,6 +157,16 @@ impl Failure {
     fn replay_choices(&self) -> String {
         format!("choices={}", self.0.choices.replace(' ', "+"))
     }
+
+    /// What repeats the run, by its choices or else by its seed.
+    fn how_to_repeat(&self, by_choices: bool) -> String {
+        match (self.0.repeat, by_choices) {
+            (Repeat::Environment, true) => format!("EXECUTOR_SIM={}", self.replay_choices()),
+            (Repeat::Environment, false) => format!("EXECUTOR_SIM=seed={:#x}", self.0.seed),
+            (Repeat::Settings, true) => format!("sim::Builder::choices({:?})", self.0.choices),
+            (Repeat::Settings, false) => format!("sim::Builder::seed({:#x})", self.0.seed),
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -158,7 +175,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Deadlock => "all tasks are asleep",
             FailureKind::TimeLimit => "the time limit has passed",
             FailureKind::StepLimit => "the step limit has passed",
-            FailureKind::LeftoverTasks => "tasks are left, which nothing will end",
+            FailureKind::LeftoverTasks => "tasks are left",
             FailureKind::Panic => "it has panicked",
             FailureKind::Nondeterminism => "a second run with the same choices was another one",
         })
@@ -172,13 +189,17 @@ impl fmt::Display for Failure {
         if !self.0.message.is_empty() {
             writeln!(f, "{}", self.0.message)?;
         }
-        write!(f, "to repeat it: EXECUTOR_SIM={}", self.replay())?;
-        if let Some(before) = self.0.shrunk_from {
-            let count = self.0.num_choices;
-            write!(f, "\nshrunk from {before} to {count} unusual choices")?;
-            if count <= MOST_CHOICES_SHOWN {
-                write!(f, ": EXECUTOR_SIM={}", self.replay_choices())?;
-            }
+        let repeated = self.how_to_repeat(self.0.is_by_choices);
+        write!(f, "to repeat it: {repeated}")?;
+        let count = self.0.num_choices;
+        let is_short = count <= MOST_CHOICES_SHOWN;
+        match self.0.shrunk_from {
+            Some(before) => write!(f, "\nshrunk from {before} to {count} unusual choices")?,
+            None if is_short && !self.0.is_by_choices => write!(f, "\n{count} unusual choices")?,
+            None => {}
+        }
+        if is_short && (self.0.shrunk_from.is_some() || !self.0.is_by_choices) {
+            write!(f, ": {}", self.how_to_repeat(true))?;
         }
         if !self.0.tasks.is_empty() {
             write!(f, "\n{}", self.0.tasks.trim_end())?;

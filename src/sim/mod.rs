@@ -50,15 +50,18 @@ use std::time::Duration;
 
 pub use self::cancel::cancel_sweep;
 pub use self::check::check;
+use self::failure::Repeat;
 pub use self::failure::{Failure, FailureKind};
 pub use self::run::{Report, Sim};
 use crate::simulated::{self, Limits, Order, Source};
 
-/// What a simulation is like.
+/// The settings of a simulation.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    source: Source,
+    /// `None`: whoever runs it has a seed.
+    source: Option<Source>,
+    repeat: Repeat,
     order: Order,
     processors: usize,
     limits: Limits,
@@ -71,7 +74,8 @@ impl Builder {
     /// Seed 0, two processors, at most a day and ten million steps.
     pub fn new() -> Builder {
         Builder {
-            source: Source::Seed(0),
+            source: None,
+            repeat: Repeat::Settings,
             order: Order::Any,
             processors: 2,
             limits: Limits {
@@ -84,20 +88,22 @@ impl Builder {
         }
     }
 
-    /// Where all choices come from.
+    /// Where all choices come from. [`check`](Builder::check) and [`explore`](Builder::explore)
+    /// begin with this seed.
     pub fn seed(mut self, seed: u64) -> Builder {
-        self.source = Source::Seed(seed);
+        self.source = Some(Source::Seed(seed));
         self
     }
 
-    /// The choices of an earlier run, as [`Failure::choices`] gives them.
+    /// The choices of an earlier run, as [`Failure::choices`] gives them. [`check`](Builder::check)
+    /// and [`explore`](Builder::explore) make this one run.
     ///
     /// # Panics
     ///
     /// If the text is not such a list.
     pub fn choices(mut self, choices: &str) -> Builder {
         match choices.parse() {
-            Ok(list) => self.source = Source::Replay(list),
+            Ok(list) => self.source = Some(Source::Replay(list)),
             Err(word) => panic!("{word:?} is no choice of a simulation"),
         }
         self
@@ -114,18 +120,22 @@ impl Builder {
         self
     }
 
-    /// Threads have random priorities, which change `depth - 1` times in a run. If a bug needs that
-    /// many threads to come in one order at `depth` points, this finds it with a probability that
-    /// is known ("A randomized scheduler with probabilistic guarantees of finding bugs", Burckhardt
-    /// and others, 2010).
+    /// Threads have random priorities, which change `depth - 1` times in a run. That finds bugs for
+    /// which threads must come in a certain order at `depth` points. The algorithm is that of "A
+    /// randomized scheduler with probabilistic guarantees of finding bugs" (Burckhardt and others,
+    /// 2010), without its guarantee: the length of the run is not known beforehand, so it is drawn
+    /// from the seed, and a thread that has run for 64 steps gives way.
     ///
     /// Default: the seed decides between this and several kinds of random walks.
     ///
     /// # Panics
     ///
-    /// If `depth` is zero.
+    /// If `depth` is zero, or greater than 1,000.
     pub fn pct(mut self, depth: u32) -> Builder {
-        assert!(depth > 0, "the depth of a bug is at least 1");
+        assert!(
+            (1..=1000).contains(&depth),
+            "the depth of a bug is between 1 and 1,000"
+        );
         self.order = Order::Priorities(depth - 1);
         self
     }
@@ -150,18 +160,26 @@ impl Builder {
         self
     }
 
-    /// Whether tasks may be left when the future has ended, and all that could run has. Default:
-    /// no, then a run with such tasks fails.
+    /// Whether tasks may be left when the future has ended, and all that was running has. The clock
+    /// does not go on for them: a task that sleeps is left, and so is one that was never told to end.
+    /// Default: no, then a run with such tasks fails.
+    ///
+    /// Those of other runtimes may always be: of [hosts](net::Host), which are switched off then,
+    /// and of runtimes that were built in the simulation.
     pub fn allow_leftover_tasks(mut self, allow: bool) -> Builder {
         self.allows_leftover_tasks = allow;
         self
     }
 
-    /// Whether tasks and blocking jobs may panic. Default: no, then a run in which one panics fails,
-    /// whether or not its handle is awaited.
+    /// Whether tasks and blocking jobs may end with a panic. Default: no, then a run in which one
+    /// does fails, whether or not its handle is awaited. A panic that the program catches is none.
     pub fn allow_task_panics(mut self, allow: bool) -> Builder {
         self.allows_task_panics = allow;
         self
+    }
+
+    fn source(&self) -> Source {
+        self.source.clone().unwrap_or(Source::Seed(0))
     }
 
     /// The simulation.
@@ -176,7 +194,7 @@ impl Default for Builder {
     }
 }
 
-/// Stands for a call that blocks its thread for so long of virtual time. Outside of a simulation it
+/// Stands for a call that blocks its thread for this long of virtual time. Outside of a simulation it
 /// sleeps.
 ///
 /// So it may be in code that is simulated at times. As with any call that blocks, the processor
@@ -199,14 +217,31 @@ impl Default for Builder {
 /// .unwrap();
 /// ```
 pub fn block(time: Duration) {
-    crate::sync::thread::sleep(time);
+    match simulated::world() {
+        Some(world) => world.sleep_in_user_code(time, false),
+        None => crate::sync::thread::sleep(time),
+    }
 }
 
-/// Stands for a computation that takes so long of virtual time. Outside of a simulation it returns
+/// Stands for a computation that takes this long of virtual time. Outside of a simulation it returns
 /// at once.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sim = executor::sim::Builder::new().build();
+/// let took = sim.run(async {
+///     let start = executor::time::now();
+///     executor::sim::compute(Duration::from_millis(20));
+///     executor::time::now() - start
+/// });
+/// assert!(took.unwrap() >= Duration::from_millis(20));
+/// ```
 pub fn compute(time: Duration) {
     if let Some(world) = simulated::world() {
-        world.sleep(time, true);
+        world.sleep_in_user_code(time, true);
     }
 }
 
@@ -221,6 +256,18 @@ pub fn interleave() {
 
 /// A number below `n`, drawn as all choices of the simulation are; 0 is what shrinking tries for.
 /// Outside of a simulation it is 0.
+///
+/// # Examples
+///
+/// ```
+/// use executor::sim;
+///
+/// // Each seed has its own fault to inject.
+/// sim::check(10, || async {
+///     let fault = sim::choose(3);
+///     assert!(fault < 3);
+/// });
+/// ```
 ///
 /// # Panics
 ///

@@ -9,15 +9,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::failure::{Failed, Failure, FailureKind};
-use super::{Builder, locals, panics, runtime};
+use super::panics::{self, Said};
+use super::{Builder, locals, runtime};
 use crate::observe::TaskDump;
 use crate::runtime::context::SimulatedDefault;
 use crate::runtime::{Handle, Runtime};
 use crate::simulated::choices::List;
-use crate::simulated::{self, Ended, Event, Over, World};
+use crate::simulated::{self, Ended, Event, Over, Source, World};
 use crate::sync::{Arc, Mutex};
 
-/// A dump of tasks ends after so long of virtual time.
+/// A dump of tasks ends after this long of virtual time.
 const DUMP_WITHIN: Duration = Duration::from_secs(1);
 
 const THREADS_LEFT: &str = "threads are left: of a runtime that was built in the simulation, and not \
@@ -113,7 +114,8 @@ impl Sim {
     /// Runs the future to its end, on the calling thread. Then shuts the runtime down.
     ///
     /// The future is polled as by [`block_on`](crate::block_on): it is not a task, and need not be
-    /// `Send`.
+    /// `Send`. What it needs of the simulation it must make when it is polled, as an `async` block
+    /// does: a [`sleep`](crate::time::sleep) that was made before has its deadline by another clock.
     ///
     /// # Errors
     ///
@@ -122,7 +124,7 @@ impl Sim {
     ///
     /// # Panics
     ///
-    /// In a simulation, in a task or in a `block_on`.
+    /// In a simulation, in a task, in a blocking job or in a `block_on`.
     pub fn run<T>(self, future: impl Future<Output = T>) -> Result<T, Failure> {
         self.run_and_report(future).0
     }
@@ -136,19 +138,18 @@ impl Sim {
         self,
         future: impl Future<Output = T>,
     ) -> (Result<T, Failure>, Report) {
-        panics::watch();
         assert!(
             Handle::try_current().is_err(),
             "a simulation begins outside of runtimes: not in a task, and not in a block_on"
         );
         let settings = &self.settings;
-        let world = World::enter(
-            &settings.source,
-            settings.order,
-            settings.limits,
-            locals::new,
-        );
-        let world = world.expect("a simulation within a simulation");
+        let source = settings.source();
+        panics::watch(match &source {
+            Source::Seed(seed) => format!("seed {seed:#x}"),
+            Source::Replay(list) => format!("choices {list}"),
+        });
+        let world = World::enter(&source, settings.order, settings.limits, locals::new);
+        let world = world.expect("a simulation cannot begin within another one");
         if !settings.has_slow_polls {
             world.polls_are_short();
         }
@@ -158,11 +159,10 @@ impl Sim {
             Comparing::Second(events) => world.expect(events),
             Comparing::Until(event) => world.stop_at(event),
         }
-        drop(panics::take());
         let tasks = Arc::new(Mutex::new(String::new()));
         let run = || run_inside(&world, settings, future, &tasks);
         let run = catch_unwind(AssertUnwindSafe(run));
-        world.set_last_words(None);
+        world.set_final_dump(None);
         let report = Report(world.report());
         let over = world.over();
         let has_ended = world.leave();
@@ -172,8 +172,8 @@ impl Sim {
             _ if over.is_some_and(|over| over != Over::Stopped) => {
                 over.map(|over| Cause::Over(over).kind(&said))
             }
-            Ok(Ok(_)) if !said.is_empty() && !settings.allows_task_panics => {
-                Some(Cause::Panic(String::new()).kind(&said))
+            Ok(Ok(_)) if world.has_panicked() && !settings.allows_task_panics => {
+                Some(Cause::Panic("a task has panicked".to_owned()).kind(&said))
             }
             Ok(Ok(_)) if !has_ended && !settings.allows_leftover_tasks => {
                 Some((FailureKind::LeftoverTasks, THREADS_LEFT.to_owned()))
@@ -191,6 +191,7 @@ impl Sim {
                 Err(Failure::from(Failed {
                     kind,
                     message,
+                    place: said.place,
                     tasks: std::mem::take(&mut *tasks.lock()),
                     ..Failed::of(settings, &report)
                 }))
@@ -210,8 +211,9 @@ impl Cause {
     }
 
     /// With the message. `said`: by panics.
-    fn kind(&self, said: &[String]) -> (FailureKind, String) {
-        let said = said.join("\n");
+    fn kind(&self, said: &Said) -> (FailureKind, String) {
+        let is_said = !said.is_empty();
+        let said = said.to_string();
         match self {
             Cause::Over(Over::AllAsleep) => (FailureKind::Deadlock, said),
             Cause::Over(Over::TimeLimit) => (FailureKind::TimeLimit, said),
@@ -220,9 +222,9 @@ impl Cause {
             Cause::Over(Over::Differs(_)) => (FailureKind::Nondeterminism, said),
             // It is stopped because of a panic.
             Cause::Over(Over::Stopped) => (FailureKind::Panic, said),
-            // Without the hook nobody has said it.
-            Cause::Panic(message) if said.is_empty() => (FailureKind::Panic, message.clone()),
-            Cause::Panic(_) => (FailureKind::Panic, said),
+            Cause::Panic(_) if is_said => (FailureKind::Panic, said),
+            // Another hook was set since, or nobody said anything: `resume_unwind`.
+            Cause::Panic(message) => (FailureKind::Panic, message.clone()),
             Cause::Leftover(count) => (FailureKind::LeftoverTasks, format!("tasks left: {count}")),
         }
     }
@@ -236,10 +238,10 @@ fn run_inside<T>(
 ) -> Result<T, Cause> {
     #[cfg(all(feature = "net", unix))]
     super::net::forget_hosts();
-    let _default = SimulatedDefault::begin();
+    let default = SimulatedDefault::begin();
     let runtime = build(settings);
     let (handle, place) = (runtime.handle().clone(), tasks.clone());
-    world.set_last_words(Some(Box::new(move || {
+    world.set_final_dump(Some(Box::new(move || {
         let before = handle.dump_tasks();
         let dump = handle.dump_stacks(DUMP_WITHIN);
         let over = simulated::world_if_any().and_then(|world| world.over());
@@ -257,7 +259,8 @@ fn run_inside<T>(
     let output = catch_unwind(AssertUnwindSafe(|| runtime.block_on(future)));
     let result = match output {
         Ok(output) => {
-            world.settle();
+            // A worker may be in the middle of a slow poll, before the task's end.
+            world.settle_busy();
             match runtime.handle().shared().num_alive_tasks() {
                 0 => Ok(output),
                 _ if settings.allows_leftover_tasks => Ok(output),
@@ -268,11 +271,12 @@ fn run_inside<T>(
     };
     if result.is_err() {
         world.stop(Over::Stopped);
-        world.speak();
+        world.wait_for_dump();
     }
     drop(runtime);
     // Also if the future has ended at the last moment, when a limit had passed.
-    world.join_speaker();
+    world.join_dump_thread();
+    drop(default);
     if result.is_ok() {
         world.wait_for_threads();
     }

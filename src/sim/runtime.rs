@@ -9,7 +9,6 @@ use crate::runtime::{Builder, Runtime};
 pub(super) fn new(processors: usize) -> io::Result<Runtime> {
     Builder::new()
         .worker_threads(processors)
-        .follow_cpu_quota(false)
         .stall_threshold(Duration::MAX)
         .build()
 }

@@ -4,22 +4,22 @@
 //! a real clock, an address, a thread of its own. Then a failure cannot be repeated, so this is a
 //! failure by itself.
 
-use std::fmt::Write;
-
+use super::check::made_inside;
 use super::failure::{Failed, Failure, FailureKind};
-use super::run::{Comparing, Sim};
+use super::run::{Comparing, Report, Sim};
 use crate::simulated::Event;
 
 impl Sim {
-    /// Runs the future twice, and compares: at each poll the virtual time, the thread and the task.
+    /// Runs the future twice, and compares: at each poll the virtual time, the thread and the task,
+    /// and at the end all choices.
     ///
-    /// Gives the output of the first run.
+    /// Gives the output of the first run. `make` is called in the simulation.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run); and [`FailureKind::Nondeterminism`] if the runs differ. It says where,
-    /// and where the tasks of both waited then. (For those of the first run it is run once more, so
-    /// they may be those of yet another one.)
+    /// As [`run`](Self::run), if the first run fails; and [`FailureKind::Nondeterminism`] if the second
+    /// one differs or fails. The message says where, and where the tasks of both waited then. (For those
+    /// of the first run there is a third run, so they may be those of yet another one.)
     ///
     /// # Panics
     ///
@@ -42,43 +42,56 @@ impl Sim {
     /// ```
     pub fn run_twice<F: Future>(self, make: impl Fn() -> F) -> Result<F::Output, Failure> {
         let settings = self.settings().clone();
-        let again = |comparing| Sim::comparing(settings.clone(), comparing);
-        let (first, report) = again(Comparing::First).run_and_report(make());
+        let again = |comparing| {
+            let sim = Sim::comparing(settings.clone(), comparing);
+            sim.run_and_report(made_inside(&make))
+        };
+        let (first, report) = again(Comparing::First);
         let output = first?;
+        let (hash, end) = (report.hash(), end_of(&report));
         let events = report.into_events();
-        let (second, report) = again(Comparing::Second(events.clone())).run_and_report(make());
-        let mut failure = match second {
-            Ok(_) if report.num_events() == events.len() => return Ok(output),
-            // It has ended sooner.
-            Ok(_) => Failure::from(Failed {
-                kind: FailureKind::Nondeterminism,
-                ..Failed::of(&settings, &report)
-            }),
-            Err(failure) => failure,
+        let (second, report) = again(Comparing::Second(events.clone()));
+        let count = report.num_events();
+        // The first event that differs, and what the second run did instead.
+        let (at, instead, failure) = match second {
+            Ok(_) if report.hash() == hash => return Ok(output),
+            Ok(_) => (count, end_of(&report), None),
+            Err(failure) if failure.kind() == FailureKind::Nondeterminism => {
+                let event = report.last_event().map(Event::to_string);
+                (
+                    count.saturating_sub(1),
+                    event.unwrap_or_default(),
+                    Some(failure),
+                )
+            }
+            Err(failure) => {
+                let how = format!("{} ({})", failure.kind(), failure.message());
+                (count, how, Some(failure))
+            }
         };
-        if failure.kind() != FailureKind::Nondeterminism {
-            return Err(failure);
-        }
-        let at = report.num_events().saturating_sub(1);
-        let text = |event: Option<&Event>| match event {
-            None => "the end of the run".to_owned(),
-            Some(event) => event.to_string(),
+        let expected = events.get(at).map_or(end, Event::to_string);
+        let mut failed = Failed {
+            kind: FailureKind::Nondeterminism,
+            message: format!(
+                "event {at} was, in the first run: {expected}; in the second: {instead}"
+            ),
+            ..Failed::of(&settings, &report)
         };
-        let failed = failure.get_mut();
-        failed.message = format!(
-            "event {at} was, in the first run: {}; in the second: {}",
-            text(events.get(at)),
-            text(report.last_event()),
-        );
-        let (third, _) = again(Comparing::Until(at)).run_and_report(make());
+        let tasks = failure.map(|mut failure| std::mem::take(&mut failure.get_mut().tasks));
+        failed.tasks = tasks.unwrap_or_default();
+        let (third, _) = again(Comparing::Until(at));
         if let Err(third) = third {
-            let tasks = std::mem::take(&mut failed.tasks);
-            let _ = write!(
-                failed.tasks,
-                "the first run, then:\n{}\n\nthe second:\n{tasks}",
-                third.tasks().trim_end()
+            failed.tasks = format!(
+                "the first run, then:\n{}\n\nthe second:\n{}",
+                third.tasks().trim_end(),
+                failed.tasks
             );
         }
-        Err(failure)
+        Err(Failure::from(failed))
     }
+}
+
+fn end_of(report: &Report) -> String {
+    let (time, steps) = (report.time(), report.steps());
+    format!("the end of the run at {time:?}, after {steps} steps")
 }

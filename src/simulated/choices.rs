@@ -18,6 +18,15 @@ use std::str::FromStr;
 
 use crate::rng::Rng;
 
+/// The random numbers of a seed have streams. Those of choices are numbered by their [`Kind`]; these
+/// are not among them.
+pub(super) mod streams {
+    /// How one run chooses among threads.
+    pub(in super::super) const ORDER: u64 = 97;
+    /// How many polls keep their thread for a while.
+    pub(in super::super) const SLOW_POLLS: u64 = 98;
+}
+
 /// What a choice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -33,6 +42,10 @@ pub(crate) enum Kind {
     Program,
 }
 
+/// Of more, none is kept: a run that went on for so long is repeated by its seed.
+const MOST_KEPT: usize = 1_000_000;
+
+/// In the order of [`Kind`].
 const KINDS: [(Kind, char); 5] = [
     (Kind::Thread, 't'),
     (Kind::Cost, 'c'),
@@ -104,6 +117,8 @@ pub(crate) struct Choices {
     replay: [Vec<Unusual>; KINDS.len()],
     asked: [u64; KINDS.len()],
     unusual: Vec<Unusual>,
+    /// The greatest length that has.
+    most_kept: usize,
 }
 
 impl Choices {
@@ -113,6 +128,7 @@ impl Choices {
             replay: [const { Vec::new() }; KINDS.len()],
             asked: [0; KINDS.len()],
             unusual: Vec::new(),
+            most_kept: MOST_KEPT,
         };
         match source {
             Source::Seed(seed) => {
@@ -147,15 +163,20 @@ impl Choices {
         };
         // A replayed answer may be to a question that had more answers.
         let answer = answer.min(n.saturating_sub(1));
-        if answer != 0 {
+        if answer != 0 && self.unusual.len() < self.most_kept {
             self.unusual.push(Unusual { kind, at, answer });
         }
         answer
     }
 
-    /// The unusual choices so far.
-    pub(crate) fn unusual(&self) -> List {
-        List(self.unusual.clone())
+    /// None that follows is kept.
+    pub(crate) fn forget_those_to_come(&mut self) {
+        self.most_kept = self.unusual.len();
+    }
+
+    /// The unusual choices that were kept.
+    pub(crate) fn take_unusual(&mut self) -> List {
+        List(std::mem::take(&mut self.unusual))
     }
 }
 
@@ -171,7 +192,7 @@ mod tests {
                 choices.choose(kind, 4, |random| random.below(8).saturating_sub(4))
             })
             .collect();
-        (answers, choices.unusual())
+        (answers, choices.take_unusual())
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //!    ready, and resumes one. When it chooses the root, the root's own wait is over.
 //! 3. If none is ready, the clock jumps to the first deadline. If there is none either, all are
 //!    asleep: the run is over ([`Over`]).
-//! 4. When the run is over, so are the waits of user code ([`is_over`]), by unwinding. The
+//! 4. When the run is over, so are the waits of user code, by unwinding. The
 //!    runtime's own waits go on, so that it can shut down. If it cannot, its threads are abandoned.
 //!
 //! What a thread knows of itself is in thread-locals of the one thread of the system. They are
@@ -119,7 +119,7 @@ pub(crate) struct Poll(());
 impl Poll {
     pub(crate) fn begin(task: u64) -> Poll {
         if let Some(world) = world_if_any() {
-            world.poll_begins(task);
+            world.poll_begins(Some(task));
         }
         Poll(())
     }
@@ -132,10 +132,33 @@ impl Drop for Poll {
 }
 
 /// A `block_on` polls its future, which takes its time as the poll of a task does.
-pub(crate) fn pass_cost() {
+pub(crate) fn block_on_polls() {
     if let Some(world) = world_if_any() {
-        world.pass_cost();
+        world.poll_begins(None);
     }
+}
+
+/// A panic has ended a task, a blocking job or a thread.
+#[cold]
+pub(crate) fn note_panic() {
+    if let Some(world) = world_if_any() {
+        world.note_panic();
+    }
+}
+
+/// Calls a function on the thread of the system, which is in no simulation meanwhile: to wait for other
+/// threads of the system.
+pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
+    struct PutBack(Option<Rc<World>>);
+
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            WORLD.with(|world| *world.borrow_mut() = self.0.take());
+        }
+    }
+
+    let _world = PutBack(WORLD.with(|world| world.borrow_mut().take()));
+    f()
 }
 
 /// What the scheduler draws.

@@ -1,10 +1,17 @@
 //! Who runs next: how the random schedules of a seed differ.
 
+use super::choices::streams;
 use crate::rng::Rng;
 
-/// A thread that is ready runs after so many steps of another at the latest. So a thread that
-/// waits in a loop for the others does not wait for ever, however unlikely they are to be chosen.
+/// A thread that is ready runs after this many steps of each other thread at the latest. So threads
+/// that wait for it in a loop do not wait for ever, however unlikely it is to be chosen.
 const FAIR: u32 = 64;
+
+/// The number of steps after which one of this many threads that are ready runs, if it was not chosen
+/// before.
+pub(crate) fn longest_wait(num_ready: usize) -> u32 {
+    FAIR * (num_ready as u32 - 1).max(1)
+}
 
 /// How threads are chosen among those that are ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +47,7 @@ pub(crate) struct Chooser {
 
 impl Chooser {
     pub(crate) fn new(order: Order, seed: u64) -> Chooser {
-        let random = Rng::new(seed, 97);
+        let random = Rng::new(seed, streams::ORDER);
         let order = match order {
             Order::Any => match random.below(8) {
                 0 | 1 => Order::OneIn(1),
@@ -56,9 +63,13 @@ impl Chooser {
         let mut changes = Vec::new();
         if let Order::Priorities(depth) = order {
             let length = LENGTHS[random.below(LENGTHS.len() as u32) as usize];
-            changes = (0..depth)
-                .map(|_| u64::from(random.below(length)))
-                .collect();
+            let length = length.max(2 * depth);
+            while changes.len() < depth as usize {
+                let change = u64::from(random.below(length));
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
             changes.sort_unstable_by(|a, b| b.cmp(a));
         }
         Chooser {
@@ -71,8 +82,8 @@ impl Chooser {
         }
     }
 
-    /// The index among `ready` of the thread that runs next. The first one is that which has run, if
-    /// `goes_on`.
+    /// The index among `ready` of the thread that runs next. If `goes_on`, the first of them is the
+    /// thread that has run.
     pub(crate) fn choose(&mut self, ready: &[usize], goes_on: bool, draw: &Rng) -> u32 {
         self.steps += 1;
         let count = ready.len() as u32;
@@ -83,15 +94,20 @@ impl Chooser {
             Order::Priorities(_) => {
                 while self.changes.last().is_some_and(|at| *at < self.steps) {
                     self.changes.pop();
-                    self.put_last(ready[0]);
+                    let first = self.first(ready);
+                    self.put_last(ready[first]);
                 }
-                let first = (0..ready.len()).max_by_key(|&index| self.priority(ready[index]));
-                first.unwrap_or(0) as u32
+                self.first(ready) as u32
             }
         }
     }
 
-    /// The thread has run so often in a row that others have their turn.
+    fn first(&mut self, ready: &[usize]) -> usize {
+        let first = (0..ready.len()).max_by_key(|&index| self.priority(ready[index]));
+        first.unwrap_or(0)
+    }
+
+    /// Another thread has its turn, which was not chosen for long.
     pub(crate) fn has_run_long(&mut self, thread: usize) {
         if matches!(self.order, Order::Priorities(_)) {
             self.put_last(thread);
@@ -111,11 +127,6 @@ impl Chooser {
         }
         self.priorities[thread]
     }
-}
-
-/// Whether a thread that has run so often in a row gives way.
-pub(crate) fn has_run_long(steps: u32) -> bool {
-    steps >= FAIR
 }
 
 #[cfg(test)]

@@ -124,10 +124,14 @@ pub(super) struct Slot {
     pub(super) state: Cell<State>,
     /// What it has computed, in ns.
     pub(super) computed: Cell<u64>,
+    /// How often others were chosen since it is ready.
+    pub(super) passed_over: Cell<u32>,
     /// What it keeps in thread-locals while it runs is there, and else here.
     locals: RefCell<Box<dyn Locals>>,
     /// None: the root's, which has the stack of the thread of the system.
     coroutine: RefCell<Option<Coroutine<(), (), ()>>>,
+    /// Whether its stack is as large as [`STACK_SIZE`].
+    has_usual_stack: bool,
     /// By which it gives way. Null before it has begun, and for the root.
     yielder: Cell<*const Yielder<(), ()>>,
 }
@@ -142,26 +146,36 @@ impl Slot {
             thread: Thread::new(0),
             state: Cell::new(State::Ready),
             computed: Cell::new(0),
+            passed_over: Cell::new(0),
             locals: RefCell::new(locals),
             coroutine: RefCell::new(None),
+            has_usual_stack: false,
             yielder: Cell::new(ptr::null()),
         })
     }
 
-    /// `body` does not unwind.
+    /// `body` does not unwind. `stack_size`: `None` is [`STACK_SIZE`].
     pub(super) fn new(
         index: usize,
         locals: Box<dyn Locals>,
         body: Box<dyn FnOnce() + Send>,
+        stack_size: Option<usize>,
     ) -> io::Result<Rc<Slot>> {
-        let kept = STACKS.with(|stacks| stacks.borrow_mut().pop());
-        let stack = kept.map_or_else(|| DefaultStack::new(STACK_SIZE), Ok)?;
+        let kept = match stack_size {
+            None => STACKS.with(|stacks| stacks.borrow_mut().pop()),
+            Some(_) => None,
+        };
+        // What cannot be had is an error, and no overflow.
+        let size = stack_size.unwrap_or(STACK_SIZE).min(usize::MAX / 2);
+        let stack = kept.map_or_else(|| DefaultStack::new(size), Ok)?;
         let slot = Rc::new(Slot {
             thread: Thread::new(index),
             state: Cell::new(State::Ready),
             computed: Cell::new(0),
+            passed_over: Cell::new(0),
             locals: RefCell::new(locals),
             coroutine: RefCell::new(None),
+            has_usual_stack: stack_size.is_none(),
             yielder: Cell::new(ptr::null()),
         });
         let own = Rc::downgrade(&slot);
@@ -190,8 +204,8 @@ impl Slot {
             let stack = coroutine.take().map(Coroutine::into_stack);
             STACKS.with(|stacks| {
                 let mut stacks = stacks.borrow_mut();
-                let has_room = stacks.len() < STACKS_KEPT;
-                stacks.extend(stack.filter(|_| has_room));
+                let is_kept = self.has_usual_stack && stacks.len() < STACKS_KEPT;
+                stacks.extend(stack.filter(|_| is_kept));
             });
             self.state.set(State::Ended);
             self.thread.end();

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use super::choices::{Choices, Kind, List, Source};
 use super::order::{Chooser, Order};
 use super::thread::{Activity, Slot, State, Thread};
 use super::{COUNT, Locals, WORLD};
+use crate::rng::Rng;
 
 mod cost;
 mod events;
@@ -33,6 +33,9 @@ pub(crate) struct Limits {
 /// the longest: that costs a few steps, whatever they do.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// What a call of the program takes at least, in ns.
+const SHORTEST_CALL: u64 = 1_000;
 
 /// Why a run is over, though its root was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub(crate) struct Report {
 
 pub(crate) struct World {
     threads: RefCell<Vec<Rc<Slot>>>,
+    /// The indices of those that have not ended, in order.
+    alive: RefCell<Vec<usize>>,
     running: Cell<usize>,
     /// Who runs next, if whoever gave way has chosen.
     chosen: Cell<Option<usize>>,
@@ -76,21 +81,19 @@ pub(crate) struct World {
     now: Cell<u64>,
     limits: Limits,
     steps: Cell<u64>,
-    /// Steps of the running thread in a row.
-    streak: Cell<u32>,
     choices: RefCell<Choices>,
     chooser: RefCell<Chooser>,
-    /// One poll of so many keeps its thread for a while. Zero: none does.
+    /// One poll of this many keeps its thread for a while. Zero: none does.
     slow_polls: Cell<u32>,
     over: Cell<Option<Over>>,
     /// When it was over: steps and time.
     over_at: Cell<(u64, u64)>,
-    /// What a thread does when it is over, before the waits of user code end.
-    last_words: RefCell<Option<Box<dyn FnOnce() + Send>>>,
+    /// Done by a thread when it is over, before the waits of user code end.
+    final_dump: RefCell<Option<Box<dyn FnOnce() + Send>>>,
     /// That thread.
-    speaker: Cell<Option<usize>>,
-    /// The waits of user code end.
-    is_closing: Cell<bool>,
+    dump_thread: Cell<Option<usize>>,
+    /// The waits of user code end: since this step.
+    closing_since: Cell<Option<u64>>,
     make_locals: fn(usize) -> Box<dyn Locals>,
     events: Events,
     #[cfg(all(feature = "net", unix))]
@@ -98,6 +101,8 @@ pub(crate) struct World {
     /// What another crate keeps for the simulation, one value of each type.
     kept: RefCell<Vec<Rc<dyn Any>>>,
     unwinding: Unwinding,
+    /// Whether a panic has ended a task, a blocking job or a thread.
+    has_panicked: Cell<bool>,
 }
 
 impl World {
@@ -115,27 +120,28 @@ impl World {
         };
         let world = Rc::new(World {
             threads: RefCell::new(vec![Slot::root(make_locals(0))]),
+            alive: RefCell::new(vec![0]),
             running: Cell::new(0),
             chosen: Cell::new(None),
             ready: RefCell::new(Vec::new()),
             now: Cell::new(0),
             limits,
             steps: Cell::new(0),
-            streak: Cell::new(0),
             choices: RefCell::new(Choices::new(source)),
             chooser: RefCell::new(Chooser::new(order, seed)),
             slow_polls: Cell::new(cost::slow_polls(seed)),
             over: Cell::new(None),
             over_at: Cell::new((0, 0)),
-            last_words: RefCell::new(None),
-            speaker: Cell::new(None),
-            is_closing: Cell::new(false),
+            final_dump: RefCell::new(None),
+            dump_thread: Cell::new(None),
+            closing_since: Cell::new(None),
             make_locals,
             events: Events::default(),
             #[cfg(all(feature = "net", unix))]
             network: RefCell::new(super::net::Network::new()),
             kept: RefCell::new(Vec::new()),
             unwinding: Unwinding::default(),
+            has_panicked: Cell::new(false),
         });
         WORLD.with(|place| {
             let mut place = place.borrow_mut();
@@ -156,12 +162,10 @@ impl World {
         WORLD.with(|place| place.borrow_mut().take());
         COUNT.fetch_sub(1, Ordering::Relaxed);
         let threads = self.threads.take();
-        let unended = threads
-            .iter()
-            .skip(1)
-            .filter(|slot| slot.state.get() != State::Ended);
-        let left = unended.inspect(|slot| slot.abandon()).count();
-        left == 0
+        let left = self.alive.take();
+        // The first is the root.
+        let left = left.iter().filter(|index| **index != 0);
+        left.inspect(|index| threads[**index].abandon()).count() == 0
     }
 
     /// What is kept of this type, made when it is wanted first.
@@ -204,11 +208,20 @@ impl World {
             steps,
             time: Duration::from_nanos(time),
             hash: self.events.hash(),
-            unusual: self.choices.borrow().unusual(),
+            unusual: self.choices.borrow_mut().take_unusual(),
             num_events: self.events.count(),
             last_event: self.events.last(),
             events: self.events.take_kept(),
         }
+    }
+
+    /// A panic has ended a task, a blocking job or a thread.
+    pub(crate) fn note_panic(&self) {
+        self.has_panicked.set(true);
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.has_panicked.get()
     }
 
     pub(crate) fn over(&self) -> Option<Over> {
@@ -219,19 +232,20 @@ impl World {
     pub(crate) fn stop(&self, why: Over) {
         if self.over.get().is_none() {
             self.over.set(Some(why));
+            self.choices.borrow_mut().forget_those_to_come();
             self.over_at.set((self.steps.get(), self.now.get()));
         }
     }
 
-    /// What a thread does when the run is over, before the waits of user code end.
-    pub(crate) fn set_last_words(&self, words: Option<Box<dyn FnOnce() + Send>>) {
-        let before = self.last_words.replace(words);
+    /// Done by a thread when the run is over, before the waits of user code end.
+    pub(crate) fn set_final_dump(&self, dump: Option<Box<dyn FnOnce() + Send>>) {
+        let before = self.final_dump.replace(dump);
         drop(before);
     }
 
     /// The run is over: waits until that has been done.
-    pub(crate) fn speak(&self) {
-        while !self.is_closing.get() {
+    pub(crate) fn wait_for_dump(&self) {
+        while !self.is_closing() {
             // It may be left of an earlier wait, which this one is not to end with.
             self.current().take_token();
             self.wait(State::Parked {
@@ -242,24 +256,23 @@ impl World {
     }
 
     /// Waits for threads that are about to end, as those of a runtime that shuts down in the
-    /// background. Who waits for what never comes is not waited for.
+    /// background. A thread that never ends is given up after the longest pause.
     pub(crate) fn wait_for_threads(&self) {
         let mut pause = SHORTEST_PAUSE;
-        let has_ended = |slot: &Rc<Slot>| slot.state.get() == State::Ended;
         while pause <= LONGEST_PAUSE
             && self.now() + pause < self.limits.time
-            && !self.threads.borrow().iter().skip(1).all(has_ended)
+            && self.alive.borrow().len() > 1
         {
             self.sleep(pause, false);
             pause *= 2;
         }
     }
 
-    /// Waits until nobody speaks any more.
-    pub(crate) fn join_speaker(&self) {
-        if let Some(speaker) = self.speaker.get() {
-            let speaker = self.slot(speaker).thread.clone();
-            speaker.join(self);
+    /// Waits until the thread of the final dump has ended, if it was started.
+    pub(crate) fn join_dump_thread(&self) {
+        if let Some(index) = self.dump_thread.get() {
+            let thread = self.slot(index).thread.clone();
+            thread.join(self);
         }
     }
 
@@ -297,13 +310,20 @@ impl World {
 
     /// See [`super::choose`].
     pub(crate) fn choose(&self, kind: Kind, n: u32, rarity: u32) -> u32 {
-        let draw = |random: &crate::rng::Rng| match rarity > 1 && random.below(rarity) != 0 {
+        let draw = |random: &Rng| match rarity > 1 && random.below(rarity) != 0 {
             true => 0,
             false if rarity > 1 && n > 1 => 1 + random.below(n - 1),
             false => random.below(n.max(1)),
         };
+        self.ask(kind, n, draw)
+    }
+
+    /// The answer to a question, which is part of what the run was like.
+    fn ask(&self, kind: Kind, n: u32, draw: impl FnOnce(&Rng) -> u32) -> u32 {
         let answer = self.choices.borrow_mut().choose(kind, n, draw);
-        self.events.mix(u64::from(answer) << 8 | kind as u64);
+        if self.over.get().is_none() {
+            self.events.mix(u64::from(answer) << 8 | kind as u64);
+        }
         answer
     }
 
@@ -313,12 +333,18 @@ impl World {
         op(&mut self.network.borrow_mut())
     }
 
-    /// Starts a thread. `body` does not unwind.
-    pub(crate) fn start(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
+    /// Starts a thread, whose stack has this many bytes, or else as many as one of `std`. `body` does
+    /// not unwind.
+    pub(crate) fn start(
+        &self,
+        body: Box<dyn FnOnce() + Send>,
+        stack_size: Option<usize>,
+    ) -> io::Result<Thread> {
         let index = self.threads.borrow().len();
-        let slot = Slot::new(index, (self.make_locals)(index), body)?;
+        let slot = Slot::new(index, (self.make_locals)(index), body, stack_size)?;
         let thread = slot.thread.clone();
         self.threads.borrow_mut().push(slot);
+        self.alive.borrow_mut().push(index);
         Ok(thread)
     }
 
@@ -332,7 +358,7 @@ impl World {
         if in_user_code {
             self.end_user_code();
         }
-        if !thread.take_token() && until != Some(now) {
+        if !thread.take_token() {
             self.wait(State::Parked {
                 until,
                 in_user_code,
@@ -348,23 +374,37 @@ impl World {
     pub(crate) fn sleep(&self, time: Duration, computes: bool) {
         let since = self.now.get();
         let until = since.saturating_add(nanos(time));
-        if self.is_closing.get() || until == since {
+        if self.is_closing() || until == since {
             return;
         }
         if self.unwinds() {
             self.now.set(until);
         } else {
-            self.wait(State::Asleep {
-                since,
-                until,
-                computes,
-            });
-            if computes {
-                let slot = self.slot(self.running.get());
-                slot.computed
-                    .set(slot.computed.get() + (self.now.get() - since));
-            }
+            self.sleep_until(since, until, computes);
         }
+    }
+
+    fn sleep_until(&self, since: u64, until: u64, computes: bool) {
+        self.wait(State::Asleep {
+            since,
+            until,
+            computes,
+        });
+        if computes {
+            let slot = self.slot(self.running.get());
+            slot.computed
+                .set(slot.computed.get() + (self.now.get() - since));
+        }
+    }
+
+    /// [`sleep`](World::sleep), where the program asks for it: when the run is over, this unwinds. It
+    /// takes its time however short, and in a destructor, too: a program may do it in a loop.
+    pub(crate) fn sleep_in_user_code(&self, time: Duration, computes: bool) {
+        self.end_user_code();
+        let since = self.now.get();
+        let time = nanos(time).max(SHORTEST_CALL);
+        self.sleep_until(since, since.saturating_add(time), computes);
+        self.end_user_code();
     }
 
     /// Waits until no other thread can run before the clock jumps.
@@ -382,7 +422,11 @@ impl World {
 
     fn is_any_busy(&self) -> bool {
         let is_busy = |slot: &Rc<Slot>| matches!(slot.state.get(), State::Asleep { .. });
-        self.threads.borrow().iter().any(is_busy)
+        let threads = self.threads.borrow();
+        self.alive
+            .borrow()
+            .iter()
+            .any(|index| is_busy(&threads[*index]))
     }
 
     /// Another thread may run here.
@@ -393,17 +437,23 @@ impl World {
         }
     }
 
+    fn is_closing(&self) -> bool {
+        self.closing_since.get().is_some()
+    }
+
     fn slot(&self, index: usize) -> Rc<Slot> {
         self.threads.borrow()[index].clone()
     }
 
     fn end_user_code(&self) {
-        if self.is_closing.get() && !self.unwinds() {
-            resume_unwind(Box::new(Ended));
+        if self.is_closing() && !self.unwinds() {
+            self.unwind();
         }
     }
 }
 
+/// At most some three centuries, so that a few of them can be added.
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    const MOST: u64 = u64::MAX / 2;
+    u64::try_from(time.as_nanos()).map_or(MOST, |nanos| nanos.min(MOST))
 }

@@ -12,8 +12,7 @@ use super::{Arc, lock::Mutex};
 use crate::simulated::{self, world_if_any};
 
 pub(crate) use std::thread::available_parallelism;
-/// For threads of the system.
-#[cfg(any(test, feature = "macros"))]
+/// Of the thread of the system.
 pub(crate) use std::thread::panicking;
 /// Likewise.
 pub(crate) use std::thread::scope;
@@ -141,19 +140,31 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
 }
 
 #[derive(Debug)]
-pub(crate) struct Builder(system::Builder);
+pub(crate) struct Builder {
+    system: system::Builder,
+    stack_size: Option<usize>,
+}
 
 impl Builder {
     pub(crate) fn new() -> Builder {
-        Builder(system::Builder::new())
+        Builder {
+            system: system::Builder::new(),
+            stack_size: None,
+        }
     }
 
     pub(crate) fn name(self, name: String) -> Builder {
-        Builder(self.0.name(name))
+        Builder {
+            system: self.system.name(name),
+            ..self
+        }
     }
 
     pub(crate) fn stack_size(self, size: usize) -> Builder {
-        Builder(self.0.stack_size(size))
+        Builder {
+            system: self.system.stack_size(size),
+            stack_size: Some(size),
+        }
     }
 
     pub(crate) fn spawn<T: Send + 'static>(
@@ -165,10 +176,14 @@ impl Builder {
         };
         let output = Arc::new(Mutex::new(None));
         let place = output.clone();
-        let thread = world.start(Box::new(move || {
+        let body = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(f));
+            if result.is_err() {
+                simulated::note_panic();
+            }
             *place.lock() = Some(result);
-        }))?;
+        });
+        let thread = world.start(body, self.stack_size)?;
         let handle = Thread::Simulated(thread.clone());
         Ok(JoinHandle {
             thread: handle,
@@ -180,7 +195,7 @@ impl Builder {
         self,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<JoinHandle<T>> {
-        let inner = self.0.spawn(f)?;
+        let inner = self.system.spawn(f)?;
         Ok(JoinHandle {
             thread: Thread::System(inner.thread().clone()),
             inner: Inner::System(inner),

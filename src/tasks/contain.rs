@@ -336,15 +336,22 @@ impl<F: Future, H: Schedule> Future for Contained<F, H> {
             (Ok(Poll::Ready(output)), Ok(())) => Ok(output),
             (Ok(Poll::Ready(output)), Err(payload)) => {
                 drop_catching(output);
-                Err(JoinError::panic(this_id(), payload))
+                Err(panicked(payload))
             }
             (Ok(Poll::Pending), dropped) => Err(cancelled(dropped)),
             (Err(payload), dropped) => {
                 drop_catching(dropped);
-                Err(JoinError::panic(this_id(), payload))
+                Err(panicked(payload))
             }
         }))
     }
+}
+
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> JoinError {
+    #[cfg(feature = "sim")]
+    crate::simulated::note_panic();
+    JoinError::panic(this_id(), payload)
 }
 
 /// The result of a task that was aborted, or that nothing would have woken again.

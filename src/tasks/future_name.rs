@@ -2,8 +2,9 @@
 
 /// The type that the user has spawned: without what this crate puts around it.
 pub(super) fn unwrapped(mut future: &'static str) -> &'static str {
-    const WRAPPERS: [&str; 4] = [
+    const WRAPPERS: [&str; 5] = [
         "executor::macros::",
+        "executor::sim::",
         "executor::tasks::queue::Counted<",
         "executor::tasks::observe::",
         "core::pin::Pin<alloc::boxed::Box<",

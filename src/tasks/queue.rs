@@ -177,10 +177,20 @@ impl<N: Notify> Queue<N> {
             match Running::begin(self) {
                 Ok(running) => return running.drain(),
                 Err(runner) if runner == thread_number() => return,
-                Err(_) => change.wait(),
+                Err(_) => wait(change),
             }
         }
     }
+}
+
+/// Waits for a listener.
+fn wait(change: impl Listener + Unpin) {
+    #[cfg(feature = "sim")]
+    if crate::simulated::is_here() {
+        crate::sync::thread::wait_for(change, || None);
+        return;
+    }
+    change.wait();
 }
 
 /// The right to run a queue.
@@ -209,7 +219,7 @@ impl<N: Notify> Running<'_, N> {
             } else if queue.alive.load(Ordering::Acquire) == 0 {
                 break;
             } else {
-                change.wait();
+                wait(change);
             }
         }
         let registry = queue.registry.lock().take();

@@ -231,7 +231,8 @@ impl Registry {
         all.filter(move |registry| registry.owner.load(Ordering::Relaxed) == owner)
     }
 
-    /// Accepts tasks again after `close`.
+    /// Accepts tasks again after `close`. An empty shard begins anew: in a simulation, the order in
+    /// which slots are given out must not depend on earlier runtimes.
     pub(crate) fn reopen(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock();

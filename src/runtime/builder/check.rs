@@ -7,6 +7,7 @@ use super::{Builder, wrap_thread};
 use crate::machine::{self, Topology};
 use crate::observe::journal::MOST_EVENTS;
 use crate::observe::{self, CpusReader, CpusSettings, InstrumentSettings, OnStall};
+use crate::runtime::Handle;
 use crate::runtime::debug::Debugging;
 use crate::runtime::foreign::Foreign;
 use crate::runtime::usable::{at_least, room, unusable, usable_workers, workers_of_environment};
@@ -18,6 +19,7 @@ impl Builder {
     pub(in crate::runtime) fn check(self) -> io::Result<(Settings, observe::Settings, Foreign)> {
         let set = match self.worker_threads {
             Some(count) => Some(usable_workers(count, "worker_threads")?),
+            None if is_simulated() => Some(workers_around()),
             None => workers_of_environment()?,
         };
         let max_worker_threads = room(self.max_worker_threads, set.unwrap_or(1))?;
@@ -29,7 +31,7 @@ impl Builder {
         };
         // The most that the runtime may have without being told to.
         let most = set.unwrap_or(max_worker_threads.min(max_threads));
-        let is_followed = self.follow_cpu_quota.unwrap_or(set.is_none());
+        let is_followed = !is_simulated() && self.follow_cpu_quota.unwrap_or(set.is_none());
         let mut cpus = CpusReader::new(&self.cpus_source);
         let worker_threads = match is_followed || set.is_none() {
             true => cpus.available().min(most),
@@ -99,6 +101,15 @@ impl Builder {
             },
         };
         Ok((settings, wanted, foreign))
+    }
+}
+
+/// How many processors a runtime of a simulation has whose builder does not say: as many as the one
+/// around it, or else as a simulation.
+fn workers_around() -> usize {
+    match Handle::try_current() {
+        Ok(around) => around.metrics().num_workers(),
+        Err(_) => 2,
     }
 }
 

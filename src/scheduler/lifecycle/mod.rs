@@ -292,6 +292,16 @@ impl Shared {
         self.in_forked_child()
     }
 
+    /// Calls a function that waits for its threads. If they are the system's, a caller in a simulation
+    /// leaves it meanwhile, whose threads would all be asleep.
+    pub(crate) fn among_its_threads(&self, wait: impl FnOnce()) {
+        #[cfg(feature = "sim")]
+        if crate::simulated::is_here() && !self.workers.threads.are_simulated() {
+            return crate::simulated::outside(wait);
+        }
+        wait();
+    }
+
     /// Steps 1 to 4 of closing. Later calls do nothing.
     pub(crate) fn close(&'static self) {
         if self.closed.swap(true, Ordering::SeqCst) {

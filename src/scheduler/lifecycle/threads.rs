@@ -159,6 +159,11 @@ impl Threads {
         simulation.is_some() && simulation != crate::simulated::id()
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn are_simulated(&self) -> bool {
+        self.state.lock().simulation.is_some()
+    }
+
     /// After `close`: waits until all threads have ended and joins them. False: the deadline came
     /// first.
     pub(crate) fn join_blocking(&self, deadline: Option<Instant>) -> bool {

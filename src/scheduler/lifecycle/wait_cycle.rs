@@ -30,7 +30,7 @@
 
 use std::cell::RefCell;
 use std::ptr;
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::clock;
 use crate::scheduler::{Shared, enter_blocking, this_thread};
@@ -139,15 +139,18 @@ fn leads<T>(edges: &[(&'static T, &'static T)], from: &'static T, to: &'static T
 impl Shared {
     /// After `close`: waits until all has ended, unless that would be waiting for itself. A
     /// worker's processor goes to another thread meanwhile.
-    pub(crate) fn wait_ended(&'static self, deadline: Option<Instant>) {
-        let now = clock::now();
-        if self.wait_closed(Some(now)) || deadline.is_some_and(|deadline| deadline <= now) {
-            return;
-        }
-        if let Some(_waits) = Waits::begin(self) {
-            let _blocking = enter_blocking();
-            self.wait_closed(deadline);
-        }
+    pub(crate) fn wait_ended(&'static self, timeout: Option<Duration>) {
+        self.among_its_threads(|| {
+            let now = clock::now();
+            if self.wait_closed(Some(now)) || timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return;
+            }
+            if let Some(_waits) = Waits::begin(self) {
+                let _blocking = enter_blocking();
+                // `None`: beyond what the clock can express.
+                self.wait_closed(timeout.and_then(|timeout| now.checked_add(timeout)));
+            }
+        });
     }
 }
 

@@ -24,6 +24,12 @@ pub(crate) fn number(thread: u64) -> u64 {
     thread >> 32
 }
 
+#[cfg(any(target_os = "linux", target_os = "android", feature = "sim"))]
+/// The name of a thread with this number; `clock` is for the system's threads.
+const fn name(number: u64, clock: u32) -> u64 {
+    number << 32 | clock as u64
+}
+
 pub(crate) use imp::be_punctual;
 #[cfg(feature = "net")]
 pub(crate) use imp::interrupt_all_waits;
@@ -36,17 +42,17 @@ pub(crate) use system_call::blocked_in;
 /// Threads of a simulation are known to it.
 #[cfg(feature = "sim")]
 mod simulated {
-    use super::{Duration, State, imp};
+    use super::{Duration, State, imp, name, number};
     use crate::simulated::{Activity, World, world_if_any};
 
     fn activity(world: &World, thread: u64) -> Option<(Activity, Duration)> {
-        world.activity((thread >> 32).checked_sub(1)? as usize)
+        world.activity(number(thread).checked_sub(1)? as usize)
     }
 
     pub(crate) fn this_thread() -> u64 {
         match world_if_any() {
             None => imp::this_thread(),
-            Some(world) => (world.current().index() as u64 + 1) << 32,
+            Some(world) => name(world.current().index() as u64 + 1, 0),
         }
     }
 
@@ -81,7 +87,7 @@ mod imp {
     use std::mem::MaybeUninit;
     use std::os::unix::fs::FileExt;
 
-    use super::{Duration, State};
+    use super::{Duration, State, name};
 
     /// No name: a thread's number has 31 bits.
     const UNASKED: u64 = u64::MAX;
@@ -101,11 +107,10 @@ mod imp {
     fn named(identify: impl FnOnce() -> Option<(u32, libc::clockid_t)>) -> u64 {
         match THIS.get() {
             UNASKED => {
-                let name = identify().map_or(0, |(thread, clock)| {
-                    u64::from(thread) << 32 | u64::from(clock as u32)
-                });
-                THIS.set(name);
-                name
+                let named =
+                    identify().map_or(0, |(thread, clock)| name(thread.into(), clock as u32));
+                THIS.set(named);
+                named
             }
             known => known,
         }

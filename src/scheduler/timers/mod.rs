@@ -174,7 +174,7 @@ impl Timers {
         timers
     }
 
-    /// Another runtime begins. Nothing of the last one is left, but where its time stood.
+    /// Another runtime begins. The wheels of the last one are empty, but stand at its last tick.
     pub(super) fn reopen(&self) {
         let now = clock::tick_at(clock::now());
         for wheel in self.wheels() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::choices::Kind;
+use super::super::choices::{Kind, streams};
 use super::{Over, World};
 use crate::rng::Rng;
 
@@ -19,20 +19,20 @@ const COSTS: [(u64, Cost); 10] = [
     (3_000_000, Cost::Blocks),
     (40_000_000, Cost::Blocks),
 ];
-/// So many of them are over at once.
+/// This many of them are over at once.
 const SHORT_COSTS: u32 = 4;
-/// One poll of so many has another cost than usual.
+/// One poll of this many has another cost than usual.
 const COST_RARITY: u32 = 8;
 
-/// One of so many threads that say where others may run is kept from running for a while.
+/// One in this many calls of `interleave` keeps the thread from running for a while.
 const PREEMPTION_RARITY: u32 = 16;
 
-/// How many polls keep their thread for a while, as the seed says: one of so many. Zero: none.
+/// How many polls keep their thread for a while, as the seed says: one of this many. Zero: none.
 const SLOW_POLLS: [u32; 4] = [0, 512, 64, 8];
 
 /// See [`SLOW_POLLS`]. Drawn for each seed by itself: a test runs under a few seeds in a row.
 pub(super) fn slow_polls(seed: u64) -> u32 {
-    let random = Rng::new(seed, 98);
+    let random = Rng::new(seed, streams::SLOW_POLLS);
     SLOW_POLLS[random.below(SLOW_POLLS.len() as u32) as usize]
 }
 
@@ -50,8 +50,8 @@ enum Cost {
 }
 
 impl World {
-    /// A worker is about to poll the task with this tag.
-    pub(crate) fn poll_begins(&self, tag: u64) {
+    /// A worker is about to poll the task with this tag, or a `block_on` its future.
+    pub(crate) fn poll_begins(&self, tag: Option<u64>) {
         if self.over.get().is_none() {
             let (now, running) = (self.now.get(), self.running.get());
             if let Some(at) = self.events.poll(now, running, tag) {
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// What the thread is about to do takes its time.
-    pub(crate) fn pass_cost(&self) {
+    fn pass_cost(&self) {
         let draw = |random: &Rng| {
             let slow_polls = self.slow_polls.get();
             if slow_polls != 0 && random.below(slow_polls) == 0 {
@@ -73,7 +73,7 @@ impl World {
                 0
             }
         };
-        let answer = (self.choices.borrow_mut()).choose(Kind::Cost, COSTS.len() as u32, draw);
+        let answer = self.ask(Kind::Cost, COSTS.len() as u32, draw);
         self.pass(COSTS[answer as usize]);
     }
 
@@ -88,7 +88,7 @@ impl World {
             0 => long(random),
             _ => 0,
         };
-        let answer = (self.choices.borrow_mut()).choose(Kind::Cost, COSTS.len() as u32, draw);
+        let answer = self.ask(Kind::Cost, COSTS.len() as u32, draw);
         if answer != 0 {
             self.pass(COSTS[answer as usize]);
         }
@@ -97,7 +97,7 @@ impl World {
     fn pass(&self, (time, cost): (u64, Cost)) {
         match cost {
             Cost::Passes => {
-                self.now.set(self.now.get() + time);
+                self.now.set(self.now.get().saturating_add(time));
                 let slot = self.slot(self.running.get());
                 slot.computed.set(slot.computed.get() + time);
             }

@@ -11,14 +11,18 @@ pub(crate) struct Event {
     /// In ns.
     pub(crate) time: u64,
     pub(crate) thread: usize,
-    /// The number of the task that is polled, by the order in which they were polled first.
-    pub(crate) task: u32,
+    /// The number of the task that is polled, by the order in which they were polled first. `None`:
+    /// the future of a `block_on`.
+    pub(crate) task: Option<u32>,
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (time, thread, task) = (Duration::from_nanos(self.time), self.thread, self.task);
-        write!(f, "thread {thread} polls task {task} at {time:?}")
+        let (time, thread) = (Duration::from_nanos(self.time), self.thread);
+        match self.task {
+            Some(task) => write!(f, "thread {thread} polls task {task} at {time:?}"),
+            None => write!(f, "thread {thread} polls in a `block_on` at {time:?}"),
+        }
     }
 }
 
@@ -31,7 +35,7 @@ pub(super) struct Events {
     last: Cell<Option<Event>>,
     kept: RefCell<Option<Vec<Event>>>,
     /// Those of the run that this one repeats.
-    expected: RefCell<Vec<Event>>,
+    expected: RefCell<Option<Vec<Event>>>,
     stop_at: Cell<Option<usize>>,
 }
 
@@ -43,7 +47,7 @@ impl Events {
 
     /// The run is over when it does something else than that one did.
     pub(super) fn expect(&self, events: Vec<Event>) {
-        *self.expected.borrow_mut() = events;
+        *self.expected.borrow_mut() = Some(events);
     }
 
     /// The run is over at this event, counted from 0.
@@ -72,13 +76,15 @@ impl Events {
         self.hash.set(mixed ^ (mixed >> 29));
     }
 
-    /// A thread polls the task with this tag. `Some`: the run is over at the event of that number.
-    pub(super) fn poll(&self, time: u64, thread: usize, tag: u64) -> Option<usize> {
+    /// A thread polls the task with this tag, or the future of a `block_on`. `Some`: the run is over
+    /// at the event of that number.
+    pub(super) fn poll(&self, time: u64, thread: usize, tag: Option<u64>) -> Option<usize> {
         let next = self.tasks.borrow().len() as u32;
-        let task = *self.tasks.borrow_mut().entry(tag).or_insert(next);
+        let task = tag.map(|tag| *self.tasks.borrow_mut().entry(tag).or_insert(next));
         let event = Event { time, thread, task };
         self.mix(time);
-        self.mix((thread as u64) << 32 | u64::from(task));
+        let number = task.map_or(0, |task| u64::from(task) + 1);
+        self.mix((thread as u64) << 32 | number);
         if let Some(kept) = &mut *self.kept.borrow_mut() {
             kept.push(event);
         }
@@ -86,7 +92,8 @@ impl Events {
         let at = self.count.replace(self.count.get() + 1);
         let expected = self.expected.borrow();
         // One that comes when all of them have come differs, too.
-        let differs = !expected.is_empty() && expected.get(at) != Some(&event);
+        let differs = |expected: &Vec<Event>| expected.get(at) != Some(&event);
+        let differs = expected.as_ref().is_some_and(differs);
         (differs || self.stop_at.get() == Some(at)).then_some(at)
     }
 }

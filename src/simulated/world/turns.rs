@@ -1,18 +1,16 @@
 //! Whose turn it is: waiting, choosing, switching.
 
-use std::panic::resume_unwind;
-use std::rc::Rc;
-
 use super::super::around;
 use super::super::choices::Kind;
 use super::super::order;
-use super::super::thread::{Slot, State};
-use super::{Ended, Over, World};
+use super::super::thread::State;
+use super::{Over, World};
+use crate::rng::Rng;
 
-/// What is done when the run is over may take so many steps.
-const STEPS_TO_SPEAK: u64 = 100_000;
+/// What is done when the run is over may take this many steps.
+const STEPS_TO_DUMP: u64 = 100_000;
 
-/// Threads that go on when the run is over have so many steps to end.
+/// Threads that go on after that have this many steps to end.
 const STEPS_TO_END: u64 = 100_000;
 
 impl World {
@@ -38,18 +36,22 @@ impl World {
             let Some(next) = self.chosen.take().or_else(|| self.next()) else {
                 // The root's wait will not end, whatever it waits for.
                 self.switch_to(0);
-                resume_unwind(Box::new(Ended));
+                self.unwind();
             };
             self.switch_to(next);
             if next == 0 {
                 return;
             }
-            self.slot(next).resume();
+            let slot = self.slot(next);
+            slot.resume();
+            if slot.state.get() == State::Ended {
+                self.alive.borrow_mut().retain(|index| *index != next);
+            }
         }
     }
 
-    fn steps_since_over(&self) -> u64 {
-        self.steps.get() - self.over_at.get().0
+    fn begin_closing(&self) {
+        self.closing_since.set(Some(self.steps.get()));
     }
 
     fn switch_to(&self, next: usize) {
@@ -60,24 +62,27 @@ impl World {
         }
     }
 
-    /// The run is over. First somebody says what there is to say, then the waits of user code end.
+    /// The run is over. First a thread makes the final dump, then the waits of user code end.
     fn close(&self) {
-        if self.is_closing.get() {
+        if self.is_closing() {
             return;
         }
-        let has_spoken = match self.speaker.get() {
-            Some(speaker) => {
-                let slot = self.slot(speaker);
-                slot.state.get() == State::Ended || self.steps_since_over() > STEPS_TO_SPEAK
+        let has_dumped = match self.dump_thread.get() {
+            Some(index) => {
+                let slot = self.slot(index);
+                let steps = self.steps.get() - self.over_at.get().0;
+                slot.state.get() == State::Ended || steps > STEPS_TO_DUMP
             }
             None => {
-                let words = self.last_words.take();
-                let speaker = words.and_then(|words| self.start(words).ok());
-                self.speaker.set(speaker.map(|speaker| speaker.index()));
-                self.speaker.get().is_none()
+                let dump = self.final_dump.take();
+                let thread = dump.and_then(|dump| self.start(dump, None).ok());
+                self.dump_thread.set(thread.map(|thread| thread.index()));
+                self.dump_thread.get().is_none()
             }
         };
-        self.is_closing.set(has_spoken);
+        if has_dumped {
+            self.begin_closing();
+        }
     }
 
     /// Step 3. `None`: the run is over, and nobody is left who could do anything.
@@ -87,7 +92,8 @@ impl World {
         loop {
             if self.over.get().is_some() {
                 self.close();
-                if self.steps_since_over() > STEPS_TO_END {
+                let since = self.closing_since.get();
+                if since.is_some_and(|since| self.steps.get() - since > STEPS_TO_END) {
                     return None;
                 }
             }
@@ -96,76 +102,95 @@ impl World {
                 break;
             }
             let jumps = self.jump();
-            if !jumps && self.is_closing.get() {
+            if !jumps && self.is_closing() {
                 return None;
             }
             if !jumps {
-                // Whoever speaks may wait for what does not come.
-                self.is_closing.set(self.over.get().is_some());
+                if self.over.get().is_some() {
+                    // The final dump waits for what does not come.
+                    self.begin_closing();
+                }
                 self.stop(Over::AllAsleep);
             }
         }
         self.steps.set(self.steps.get() + 1);
+        let next = self.choose_among(&ready);
+        Some(next)
+    }
+
+    fn choose_among(&self, ready: &[usize]) -> usize {
         let running = self.running.get();
-        let mut goes_on = ready[0] == running;
-        let mut chooser = self.chooser.borrow_mut();
-        if goes_on && ready.len() > 1 && order::has_run_long(self.streak.get()) {
-            ready.rotate_left(1);
-            goes_on = false;
-            chooser.has_run_long(running);
-        }
         let count = ready.len() as u32;
-        let answer = match count {
-            1 => 0,
-            _ => {
-                let draw = |random: &crate::rng::Rng| chooser.choose(&ready, goes_on, random);
-                (self.choices.borrow_mut()).choose(Kind::Thread, count, draw)
+        let mut chooser = self.chooser.borrow_mut();
+        let next = match (count, self.find_starving(ready)) {
+            (1, _) => ready[0],
+            (_, Some(starving)) => {
+                chooser.has_run_long(running);
+                starving
+            }
+            (_, None) => {
+                let goes_on = ready[0] == running;
+                let draw = |random: &Rng| chooser.choose(ready, goes_on, random);
+                ready[self.ask(Kind::Thread, count, draw) as usize]
             }
         };
-        let next = ready[answer as usize];
-        self.streak.set(match next == running {
-            true => self.streak.get() + 1,
-            false => 0,
-        });
-        Some(next)
+        let threads = self.threads.borrow();
+        for index in ready {
+            let passed_over = &threads[*index].passed_over;
+            passed_over.set(passed_over.get() + 1);
+        }
+        threads[next].passed_over.set(0);
+        next
+    }
+
+    /// One that has been ready for long, and was never chosen.
+    fn find_starving(&self, ready: &[usize]) -> Option<usize> {
+        let longest = order::longest_wait(ready.len());
+        let threads = self.threads.borrow();
+        let starves = |index: &usize| threads[*index].passed_over.get() >= longest;
+        ready.iter().copied().find(starves)
     }
 
     /// Those that can run, in turn from the running one on.
     fn find_ready(&self, ready: &mut Vec<usize>) {
         ready.clear();
-        let threads = self.threads.borrow();
-        let (before, from) = threads.split_at(self.running.get());
-        let is_closing = self.is_closing.get();
+        let (alive, threads) = (self.alive.borrow(), self.threads.borrow());
+        let running = self.running.get();
+        let (before, from) = alive.split_at(alive.partition_point(|index| *index < running));
+        let is_closing = self.is_closing();
         let now = self.now.get();
-        let in_turn = || from.iter().chain(before);
-        let is_ready = |slot: &&Rc<Slot>| match slot.state.get() {
+        let in_turn = || from.iter().chain(before).copied();
+        let is_ready = |index: &usize| match threads[*index].state.get() {
             State::Ready => true,
             State::Parked {
                 until,
                 in_user_code,
             } => {
                 until.is_some_and(|until| until <= now)
-                    || slot.thread.has_token()
+                    || threads[*index].thread.has_token()
                     || in_user_code && is_closing
             }
             State::Asleep { until, .. } => until <= now || is_closing,
-            State::Settling | State::Ended => false,
+            // Some may never rest.
+            State::Settling => is_closing,
+            State::Ended => false,
         };
-        ready.extend(in_turn().filter(is_ready).map(|slot| slot.thread.index()));
+        ready.extend(in_turn().filter(is_ready));
         if ready.is_empty() {
-            let settles = in_turn().find(|slot| slot.state.get() == State::Settling);
-            ready.extend(settles.map(|slot| slot.thread.index()));
+            let settles = |index: &usize| threads[*index].state.get() == State::Settling;
+            ready.extend(in_turn().find(settles));
         }
     }
 
     /// To the first deadline. False: there is none.
     pub(super) fn jump(&self) -> bool {
-        let until = |slot: &Rc<Slot>| match slot.state.get() {
+        let (alive, threads) = (self.alive.borrow(), self.threads.borrow());
+        let until = |index: &usize| match threads[*index].state.get() {
             State::Parked { until, .. } => until,
             State::Asleep { until, .. } => Some(until),
             State::Ready | State::Settling | State::Ended => None,
         };
-        let first = self.threads.borrow().iter().filter_map(until).min();
+        let first = alive.iter().filter_map(until).min();
         let Some(first) = first else {
             return false;
         };

@@ -5,12 +5,13 @@
 //! another panic, nor give way where others would take its panic for theirs.
 
 use std::cell::RefCell;
+use std::panic::resume_unwind;
 use std::thread::panicking;
 
-use super::World;
+use super::{Ended, World};
 
-/// Those that have begun to since nobody did. A thread that has ended its panic since then stays
-/// here until nobody unwinds: that errs on the safe side.
+/// The threads that began to unwind since the last moment when none did. A thread that has ended its
+/// panic since then stays here until none unwinds: that errs on the safe side.
 #[derive(Default)]
 pub(super) struct Unwinding(RefCell<Vec<usize>>);
 
@@ -18,6 +19,12 @@ impl World {
     /// The running thread begins to panic.
     pub(crate) fn panic_begins(&self) {
         self.unwinding.0.borrow_mut().push(self.running.get());
+    }
+
+    /// Ends the wait of the running thread, which tells no panic hook.
+    pub(super) fn unwind(&self) -> ! {
+        self.panic_begins();
+        resume_unwind(Box::new(Ended))
     }
 
     /// Whether the running thread unwinds.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use executor::sim::{self, FailureKind};
-use executor::time::sleep;
+use executor::time::{now, sleep};
 
 /// Two tasks add one each, by a read, an await and a write.
 async fn lose_an_update() {
@@ -56,20 +56,107 @@ fn a_check_that_fails_says_how_to_repeat_it() {
     assert!(text.contains("EXECUTOR_SIM=choices="), "{text}");
 }
 
-#[test]
-fn each_seed_is_run_once_and_they_differ() {
+/// What the runs of a check draw.
+fn drawn(builder: sim::Builder, runs: usize) -> Vec<Vec<u32>> {
     let seen = Mutex::new(Vec::new());
-    let runs = AtomicUsize::new(0);
-    sim::Builder::new().seed(5).check(20, || async {
-        runs.fetch_add(1, Ordering::Relaxed);
+    builder.check(runs, || async {
         let drawn: Vec<u32> = (0..8).map(|_| sim::choose(1000)).collect();
         seen.lock().unwrap().push(drawn);
     });
-    assert_eq!(runs.into_inner(), 20);
-    let mut seen = seen.into_inner().unwrap();
-    seen.sort();
-    seen.dedup();
-    assert_eq!(seen.len(), 20);
+    seen.into_inner().unwrap()
+}
+
+#[test]
+fn each_seed_is_run_once_and_they_differ() {
+    let first = drawn(sim::Builder::new().seed(5), 20);
+    assert_eq!(drawn(sim::Builder::new().seed(6), 19), first[1..]);
+    let mut other = drawn(sim::Builder::new(), 20);
+    assert_ne!(other, first);
+    other.extend(first);
+    other.sort();
+    other.dedup();
+    assert_eq!(other.len(), 40);
+}
+
+#[test]
+fn choices_are_one_run() {
+    let builder = || sim::Builder::new().choices("p1=5 p3=7");
+    assert_eq!(drawn(builder(), 20), [[0, 5, 0, 7, 0, 0, 0, 0]]);
+    let failure = builder().explore(20, || async {
+        let _ = sim::choose(10);
+        assert_ne!(sim::choose(10), 5);
+    });
+    let failure = failure.unwrap_err();
+    assert_eq!((failure.choices(), failure.seed()), ("p1=5", 0));
+    let text = failure.to_string();
+    assert!(text.contains("sim::Builder::choices(\"p1=5\")"), "{text}");
+}
+
+#[test]
+fn the_test_is_made_in_the_simulation() {
+    let begin = std::time::Instant::now();
+    for _ in 0..2 {
+        let made = || {
+            let start = now();
+            let sleeper = sleep(Duration::from_secs(60));
+            let task = executor::spawn(sleep(Duration::from_secs(60)));
+            async move {
+                sleeper.await;
+                task.await.unwrap();
+                let took = now() - start;
+                assert!((60..62).contains(&took.as_secs()), "{took:?}");
+            }
+        };
+        sim::check(20, made);
+        sim::Builder::new().build().run_twice(made).unwrap();
+        // So much that a deadline by the real clock would be another one.
+        std::thread::sleep(Duration::from_millis(2_500).saturating_sub(begin.elapsed()));
+    }
+}
+
+#[test]
+fn a_detached_task_may_be_in_the_middle_of_its_poll_at_the_end() {
+    sim::Builder::new()
+        .seed(0)
+        .check(300, || async { drop(executor::spawn(async {})) });
+}
+
+#[test]
+fn a_panic_that_is_caught_is_none() {
+    sim::check(20, || async {
+        let task = executor::spawn(async {
+            assert!(catch_unwind(|| panic!("caught")).is_err());
+        });
+        assert!(catch_unwind(|| panic!("caught, too")).is_err());
+        task.await.unwrap();
+    });
+}
+
+#[test]
+fn a_task_that_panics_fails_the_run_whatever_it_says() {
+    for text in [
+        "it",
+        "panic in a task",
+        "panic in a destructor during cleanup",
+    ] {
+        let run = sim::Builder::new().build().run(async move {
+            let _ = executor::spawn(async move { panic!("{text}") }).await;
+        });
+        let failure = run.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Panic);
+        assert!(failure.message().starts_with(text), "{failure}");
+    }
+}
+
+#[test]
+fn failures_at_one_place_are_alike_whatever_they_say() {
+    let count = AtomicUsize::new(0);
+    let failure = sim::Builder::new().explore(1000, || async {
+        let count = count.fetch_add(1, Ordering::Relaxed);
+        let others: Vec<u32> = (0..30).map(|_| sim::choose(5)).collect();
+        assert!(others[7] != 3, "{count} are missing, at account {others:?}");
+    });
+    assert_eq!(failure.unwrap_err().choices(), "p7=3");
 }
 
 #[test]

@@ -1,87 +1,15 @@
 //! The same seed gives the same run.
 
-use std::net::SocketAddr;
+#[path = "../../../examples/repeat/busy.rs"]
+mod busy;
+
+use std::cell::Cell;
 use std::time::Duration;
 
-use async_channel::unbounded;
-use executor::net::{TcpListener, TcpStream};
-use executor::sim::{self, Report};
-use executor::time::{interval, sleep, timeout};
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use executor::sim::{self, FailureKind, Report};
+use executor::time::sleep;
 
-/// Answers with what comes, on each connection.
-async fn serve(listener: TcpListener) {
-    while let Ok((stream, _)) = listener.accept().await {
-        executor::spawn(async move {
-            let (mut reader, mut writer) = stream.into_split();
-            futures::io::copy(&mut reader, &mut writer).await.unwrap();
-        });
-    }
-}
-
-/// Sends a number to the server and gives what comes back.
-async fn ask(server: SocketAddr, number: u64) -> u64 {
-    let mut stream = TcpStream::connect(server).await.unwrap();
-    stream.write_all(&number.to_be_bytes()).await.unwrap();
-    let mut answer = [0; 8];
-    stream.read_exact(&mut answer).await.unwrap();
-    u64::from_be_bytes(answer)
-}
-
-/// 100 tasks with timers, a channel, sockets, blocking jobs and polls that block.
-async fn busy() -> u64 {
-    let (sender, receiver) = unbounded();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = listener.local_addr().unwrap();
-    let serving = executor::spawn(serve(listener));
-    let workers: Vec<_> = (0..100_u64)
-        .map(|index| {
-            let (sender, receiver) = (sender.clone(), receiver.clone());
-            executor::spawn(async move {
-                let mut sum = 0;
-                let mut ticks = interval(Duration::from_millis(1 + index % 5));
-                for round in 0..6 {
-                    match (index + round) % 8 {
-                        0 => sim::block(Duration::from_micros(300 * index)),
-                        1 => sim::compute(Duration::from_micros(500 * index)),
-                        2 => {
-                            let job = move || {
-                                sim::block(Duration::from_millis(index % 4));
-                                index
-                            };
-                            sum += executor::spawn_blocking(job).await.unwrap();
-                        }
-                        3 => drop(timeout(Duration::from_millis(2), receiver.recv()).await),
-                        4 => drop(ticks.tick().await),
-                        5 => {
-                            sum += executor::spawn(async move {
-                                sleep(Duration::from_micros(index)).await;
-                                index
-                            })
-                            .await
-                            .unwrap();
-                        }
-                        6 => sum += ask(server, index).await,
-                        _ => executor::task::yield_now().await,
-                    }
-                    sender.send(sum + round).await.unwrap();
-                }
-                sum
-            })
-        })
-        .collect();
-    drop(sender);
-    let mut sum = 0;
-    for worker in workers {
-        sum += worker.await.unwrap();
-    }
-    while let Ok(sent) = receiver.try_recv() {
-        sum += sent;
-    }
-    serving.abort();
-    assert!(serving.await.is_err());
-    sum
-}
+use busy::busy;
 
 fn run(seed: u64) -> (u64, Report) {
     let sim = sim::Builder::new().seed(seed).processors(4).build();
@@ -115,4 +43,61 @@ fn two_runs_are_compared() {
         let sim = sim::Builder::new().seed(seed).processors(4).build();
         sim.run_twice(busy).unwrap();
     }
+}
+
+/// The message of two runs that differ in this.
+fn differ<F: Future>(make: impl Fn(u64) -> F) -> String {
+    let runs = Cell::new(0);
+    let sim = sim::Builder::new().build();
+    let failure = sim.run_twice(|| make(runs.replace(runs.get() + 1)));
+    let failure = failure.err().expect("the runs differ");
+    assert_eq!(failure.kind(), FailureKind::Nondeterminism, "{failure}");
+    failure.message().to_owned()
+}
+
+#[test]
+fn the_first_difference_is_told() {
+    let millis = Duration::from_millis;
+    let later = differ(|run| sleep(millis(1 + run)));
+    assert!(later.contains("event 1 was"), "{later}");
+    assert!(later.contains("polls in a `block_on` at 1."), "{later}");
+    assert!(later.contains("polls in a `block_on` at 2."), "{later}");
+    let sooner = differ(|run| async move {
+        for _ in run..2 {
+            sleep(millis(1)).await;
+        }
+    });
+    assert!(sooner.contains("event 2 was"), "{sooner}");
+    assert!(
+        sooner.contains("in the second: the end of the run"),
+        "{sooner}"
+    );
+    let longer = differ(|run| async move {
+        for _ in 0..=run {
+            sleep(millis(1)).await;
+        }
+    });
+    assert!(
+        longer.contains("in the first run: the end of the run"),
+        "{longer}"
+    );
+    let choices = differ(|run| async move {
+        for _ in 0..=run {
+            let _ = sim::choose(5);
+        }
+    });
+    assert!(choices.contains("event 1 was"), "{choices}");
+    let fails = differ(|run| async move { assert_eq!(run, 0, "a static") });
+    assert!(fails.contains("it has panicked"), "{fails}");
+    assert!(fails.contains("a static"), "{fails}");
+}
+
+#[test]
+fn a_runtime_has_as_many_processors_as_the_one_around_it() {
+    let sim = sim::Builder::new().processors(3).build();
+    let count = sim.run(async {
+        let inner = executor::Builder::new().build().unwrap();
+        inner.metrics().num_workers()
+    });
+    assert_eq!(count.unwrap(), 3);
 }

@@ -11,6 +11,7 @@ use executor::sim::{self, FailureKind};
 use executor::task::{self, JoinSet, Priority};
 use executor::time::{now, sleep, timeout};
 
+mod endless;
 mod ends;
 
 const SEEDS: u64 = if cfg!(debug_assertions) { 40 } else { 300 };
@@ -365,6 +366,29 @@ fn calls_are_deep() {
         });
         assert_eq!(task.await.unwrap() + job.await.unwrap(), 4_000);
     });
+}
+
+#[test]
+fn stacks_are_as_large_as_the_builder_says() {
+    #[inline(never)]
+    fn deep(depth: u32) -> u8 {
+        let room = std::hint::black_box([depth as u8; 1024]);
+        match depth {
+            0 => room[0],
+            _ => deep(depth - 1) ^ room[1],
+        }
+    }
+    let sim = builder().build();
+    let run = sim.run(async {
+        let runtime = executor::Builder::new().thread_stack_size(64 << 20);
+        let runtime = runtime.worker_threads(1).build().unwrap();
+        // 16 MiB at least.
+        let task = runtime.spawn(async { deep(16 << 10) });
+        runtime.block_on(task).unwrap();
+        let worker = runtime.spawn(async { executor::Handle::current().metrics().num_workers() });
+        assert_eq!(worker.await.unwrap(), 1);
+    });
+    run.unwrap();
 }
 
 #[test]
