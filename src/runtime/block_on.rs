@@ -147,7 +147,7 @@ pub(super) fn block_on_in<F: Future>(handle: Handle, future: F, bytes: usize) ->
 }
 
 /// On this runtime, for whoever called at that place.
-#[cfg(feature = "macros")]
+#[cfg(any(feature = "macros", feature = "sim"))]
 #[track_caller]
 pub(crate) fn block_on_at<F: Future>(
     handle: Handle,
@@ -208,7 +208,7 @@ fn block_on_for<F: Future>(
             return output;
         }
         #[cfg(feature = "sim")]
-        crate::simulated::point();
+        crate::simulated::point_in_user_code();
         while !signal.take() {
             if !frame.run_local_tasks() && !tasks::reject_next() {
                 // In a forked child, the threads that would wake this one do not exist.

@@ -62,9 +62,18 @@ const MOST_AWAITS: usize = 10_000;
 /// assert_eq!(lost_at, [2]);
 /// ```
 #[track_caller]
-pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, mut check: impl FnMut(usize)) -> usize {
+pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, check: impl FnMut(usize)) -> usize {
+    sweep(make, check, MOST_AWAITS)
+}
+
+#[track_caller]
+fn sweep<F: Future>(
+    make: impl Fn() -> F,
+    mut check: impl FnMut(usize),
+    most_awaits: usize,
+) -> usize {
     let place = Location::caller();
-    for dropped_at in 1..=MOST_AWAITS {
+    for dropped_at in 1..=most_awaits {
         let sweep = async {
             let has_ended = poll_until(make(), dropped_at).await;
             if !has_ended {
@@ -82,16 +91,17 @@ pub fn cancel_sweep<F: Future>(make: impl Fn() -> F, mut check: impl FnMut(usize
             }
             false => {
                 let sim = Builder::new().allow_leftover_tasks(true).build();
-                sim.run(sweep).unwrap_or_else(|failure| {
-                    panic!("{place}: dropped at await {dropped_at}: {failure}")
-                })
+                match sim.run_at(place, sweep).0 {
+                    Ok(has_ended) => has_ended,
+                    Err(failure) => panic!("dropped at await {dropped_at}: {failure}"),
+                }
             }
         };
         if has_ended {
             return dropped_at - 1;
         }
     }
-    panic!("{place}: a future still awaits after {MOST_AWAITS} awaits; a sweep needs one that ends")
+    panic!("a future still awaits after {most_awaits} awaits; a sweep needs one that ends")
 }
 
 /// Polls a future until it has to wait for the `last` time, and drops it. True: it has ended before.
@@ -109,4 +119,22 @@ async fn poll_until(future: impl Future, last: usize) -> bool {
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::sleep;
+    use std::time::Duration;
+
+    #[test]
+    #[should_panic = "still awaits after 20 awaits"]
+    fn a_future_that_does_not_end_is_not_swept_for_ever() {
+        let ticks = || async {
+            loop {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _: usize = sweep(ticks, |_| {}, 20);
+    }
 }

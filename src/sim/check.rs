@@ -1,6 +1,7 @@
 //! A test under many seeds.
 
 use std::future::Future;
+use std::panic::Location;
 
 use super::environment::Environment;
 use super::failure::Repeat;
@@ -60,7 +61,8 @@ impl Builder {
     pub fn check<F: Future>(mut self, runs: usize, make: impl Fn() -> F + Sync) {
         self.repeat = Repeat::Environment;
         let environment = Environment::read();
-        if let Err(failure) = self.explore_as(&environment, rng::random_seed(), runs, &make) {
+        let seed = rng::random_seed();
+        if let Err(failure) = self.explore_as(&environment, seed, runs, Location::caller(), &make) {
             panic!("{failure}");
         }
     }
@@ -79,12 +81,14 @@ impl Builder {
     /// let failure = sim::Builder::new().explore(100, || async { assert!(sim::choose(10) != 7) });
     /// assert_eq!(failure.unwrap_err().choices(), "p0=7");
     /// ```
+    #[track_caller]
     pub fn explore<F: Future>(
         self,
         runs: usize,
         make: impl Fn() -> F + Sync,
     ) -> Result<(), Failure> {
-        self.explore_as(&Environment::default(), 0, runs, &make)
+        let place = Location::caller();
+        self.explore_as(&Environment::default(), 0, runs, place, &make)
     }
 
     fn explore_as<F: Future>(
@@ -92,8 +96,10 @@ impl Builder {
         environment: &Environment,
         seed: u64,
         runs: usize,
+        place: &'static Location<'static>,
         make: &(impl Fn() -> F + Sync),
     ) -> Result<(), Failure> {
+        let run_once = |source| self.run_once(source, environment.twice, place, make);
         let source = match (&environment.choices, environment.seed, &self.source) {
             (Some(choices), ..) => Source::Replay(choices.clone()),
             (None, Some(seed), _) => Source::Seed(seed),
@@ -102,7 +108,7 @@ impl Builder {
         };
         let first = match source {
             Source::Seed(first) => first,
-            Source::Replay(_) => return self.run_once(source, environment.twice, make),
+            Source::Replay(_) => return run_once(source),
         };
         let runs = match (environment.runs, environment.seed) {
             (Some(runs), _) => runs,
@@ -117,7 +123,7 @@ impl Builder {
             failure: Mutex::new(None),
         };
         let jobs = environment.jobs.unwrap_or(1).min(runs.max(1));
-        let take = || seeds.take(|seed| self.run_once(Source::Seed(seed), environment.twice, make));
+        let take = || seeds.take(|seed| run_once(Source::Seed(seed)));
         if jobs == 1 {
             take();
         } else {
@@ -129,7 +135,9 @@ impl Builder {
         }
         match seeds.failure.lock().take() {
             None => Ok(()),
-            Some((_, failure)) => Err(self.shrink(failure, make)),
+            // Who repeats one run wants that one, and once.
+            Some((_, failure)) if environment.seed.is_some() && runs == 1 => Err(failure),
+            Some((_, failure)) => Err(self.shrink(failure, place, make)),
         }
     }
 
@@ -137,12 +145,13 @@ impl Builder {
         &self,
         source: Source,
         twice: bool,
+        place: &'static Location<'static>,
         make: &impl Fn() -> F,
     ) -> Result<(), Failure> {
         let sim = self.clone().by(source).build();
         match twice {
-            true => sim.run_twice(make).map(drop),
-            false => sim.run(made_inside(make)).map(drop),
+            true => sim.run_twice_at(place, make).map(drop),
+            false => sim.run_at(place, made_inside(make)).0.map(drop),
         }
     }
 
@@ -153,20 +162,29 @@ impl Builder {
         }
     }
 
-    /// The same failure, with few choices.
-    fn shrink<F: Future>(&self, failure: Failure, make: &impl Fn() -> F) -> Failure {
+    /// The same failure, with few choices. First, whether it comes again.
+    fn shrink<F: Future>(
+        &self,
+        mut failure: Failure,
+        place: &'static Location<'static>,
+        make: &impl Fn() -> F,
+    ) -> Failure {
         // It takes two runs; or a thread was abandoned while it unwound, and to `std` this one does.
         if failure.kind() == FailureKind::Nondeterminism || thread::panicking() {
             return failure;
         }
-        let list = failure.choices().parse().unwrap_or_default();
-        let mut fails = |list| {
-            let sim = self.clone().by(Source::Replay(list)).build();
-            let (result, report) = sim.run_and_report(made_inside(make));
+        let run = |source| {
+            let sim = self.clone().by(source).build();
+            let (result, report) = sim.run_at(place, made_inside(make));
             let again = result.err().filter(|again| again.is_like(&failure))?;
             Some((again, report.unusual().clone()))
         };
-        match shrink(&list, &mut fails) {
+        if run(Source::Seed(failure.seed())).is_none() {
+            failure.get_mut().repeats = Some(false);
+            return failure;
+        }
+        let list = failure.choices().parse().unwrap_or_default();
+        match shrink(&list, &mut |list| run(Source::Replay(list))) {
             Some(shrunk) => shrunk.shrunk_from(&failure),
             None => failure,
         }

@@ -37,6 +37,7 @@ impl Environment {
             let parsed = number(value).ok_or_else(what);
             match key {
                 "seed" => environment.seed = Some(parsed?),
+                "runs" if value == "0" => return Err("runs=0 would test nothing".to_owned()),
                 "runs" => environment.runs = Some(parsed?),
                 "jobs" => environment.jobs = Some(parsed?.max(1)),
                 "twice" => environment.twice = parsed? != 0,
@@ -91,5 +92,6 @@ mod tests {
             assert!(error.starts_with(&format!("{named:?} is no")), "{error}");
         }
         assert!(Environment::parse("choices=t1=2,seed=3").is_err());
+        assert!(Environment::parse("runs=0").is_err());
     }
 }

@@ -1,11 +1,13 @@
 //! Why a simulation has failed, and how to repeat it.
 
+use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use super::{Builder, Report};
-use crate::simulated::Source;
+use crate::simulated::{Over, Source};
+use crate::sync::Arc;
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +25,19 @@ pub enum FailureKind {
     Panic,
     /// A second run with the same choices did something else.
     Nondeterminism,
+}
+
+impl FailureKind {
+    /// `None`: somebody else has found the reason.
+    pub(super) fn of(over: Over) -> Option<FailureKind> {
+        match over {
+            Over::AllAsleep => Some(FailureKind::Deadlock),
+            Over::TimeLimit => Some(FailureKind::TimeLimit),
+            Over::StepLimit => Some(FailureKind::StepLimit),
+            Over::Differs(_) => Some(FailureKind::Nondeterminism),
+            Over::Stopped => None,
+        }
+    }
 }
 
 /// How a run is repeated by whoever reads the failure.
@@ -54,6 +69,10 @@ pub(super) struct Failed {
     pub(super) message: String,
     /// Where the first panic was.
     pub(super) place: Option<String>,
+    /// Of the first panic, if the environment asks for it.
+    pub(super) backtrace: Option<Arc<Backtrace>>,
+    /// Whether it has failed again with the same choices. `None`: nobody has tried.
+    pub(super) repeats: Option<bool>,
     /// Where the tasks were, if any was left.
     pub(super) tasks: String,
     pub(super) time: Duration,
@@ -86,6 +105,8 @@ impl Failed {
             shrunk_from: None,
             message: String::new(),
             place: None,
+            backtrace: None,
+            repeats: None,
             tasks: String::new(),
             time: report.time(),
             steps: report.steps(),
@@ -191,6 +212,12 @@ impl fmt::Display for Failure {
         }
         let repeated = self.how_to_repeat(self.0.is_by_choices);
         write!(f, "to repeat it: {repeated}")?;
+        if self.0.repeats == Some(false) {
+            f.write_str(
+                ", but it did not fail again: it depends on what is not simulated (a `select!` that \
+                 draws, the order of a `HashMap`, a real clock, a static)",
+            )?;
+        }
         let count = self.0.num_choices;
         let is_short = count <= MOST_CHOICES_SHOWN;
         match self.0.shrunk_from {
@@ -203,6 +230,9 @@ impl fmt::Display for Failure {
         }
         if !self.0.tasks.is_empty() {
             write!(f, "\n{}", self.0.tasks.trim_end())?;
+        }
+        if let Some(backtrace) = &self.0.backtrace {
+            write!(f, "\nstack backtrace of the panic:\n{backtrace}")?;
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ mod run;
 mod runtime;
 mod shrink;
 mod twice;
+mod watchdog;
 
 use std::time::Duration;
 

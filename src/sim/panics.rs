@@ -8,12 +8,15 @@
 //! Whether a panic fails the run is not decided here: see `World::note_panic`.
 
 use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{self, PanicHookInfo};
 
-use crate::sync::OnceLock;
-use crate::{simulated, stderr};
+use super::FailureKind;
+use crate::simulated::Over;
+use crate::sync::{Arc, Mutex, OnceLock};
+use crate::{simulated, stderr, tasks};
 
 /// What panics have said.
 #[derive(Clone, Default)]
@@ -21,20 +24,30 @@ pub(super) struct Said {
     messages: Vec<String>,
     /// Of the first one.
     pub(super) place: Option<String>,
+    /// Likewise, if the environment asks for it as `std` does.
+    pub(super) backtrace: Option<Arc<Backtrace>>,
+}
+
+/// The run of a thread, for whoever tells of it in the middle.
+#[derive(Clone, Default)]
+pub(super) struct Run {
+    /// What repeats it.
+    pub(super) replay: String,
+    /// Where its tasks were when it was over.
+    pub(super) tasks: Arc<Mutex<String>>,
 }
 
 std::thread_local! {
     static SAID: RefCell<Said> = RefCell::default();
 
-    /// What repeats the run of this thread.
-    static REPLAY: RefCell<String> = const { RefCell::new(String::new()) };
+    static RUN: RefCell<Run> = RefCell::default();
 }
 
 /// This many panics of one run are kept. Those that follow from the first ones tell little.
 const KEPT: usize = 16;
 
-/// Panics of simulations are kept from now on. A run begins that is repeated by this.
-pub(super) fn watch(replay: String) {
+/// Panics of simulations are kept from now on. A run begins.
+pub(super) fn watch(run: Run) {
     static WATCHED: OnceLock<()> = OnceLock::new();
     WATCHED.get_or_init(|| {
         let before = panic::take_hook();
@@ -43,10 +56,7 @@ pub(super) fn watch(replay: String) {
                 world.panic_begins();
                 keep(info);
                 if aborts(info) {
-                    let said = SAID.with_borrow(Said::clone);
-                    REPLAY.with_borrow(|replay| {
-                        stderr::say_last(format_args!("in a simulation, {replay}:\n{said}"));
-                    });
+                    tell(world.over());
                     before(info);
                 }
             }
@@ -54,7 +64,20 @@ pub(super) fn watch(replay: String) {
         }));
     });
     SAID.take();
-    REPLAY.set(replay);
+    RUN.set(run);
+}
+
+/// Tells of the run of this thread what is known, since the process is about to end.
+fn tell(over: Option<Over>) {
+    let (said, run) = (SAID.with_borrow(Said::clone), RUN.with_borrow(Run::clone));
+    let kind = over.and_then(FailureKind::of);
+    let kind = kind.map(|kind| format!("; {kind}")).unwrap_or_default();
+    let tasks = run.tasks.try_lock().map(|tasks| tasks.clone());
+    let tasks = tasks.unwrap_or_default();
+    let replay = run.replay;
+    stderr::say_last(format_args!(
+        "in a simulation, {replay}{kind}:\n{said}\n{tasks}"
+    ));
 }
 
 /// Whether it ends the process, and with it whoever would tell: a panic while another one unwinds,
@@ -75,17 +98,26 @@ fn keep(info: &PanicHookInfo<'_>) {
     let message = message(info.payload());
     let place = info.location();
     let place = place.map(|place| format!("{}:{}", place.file(), place.line()));
+    let task = match (tasks::try_id(), tasks::location()) {
+        (Some(id), Some(site)) => {
+            let (file, line) = (site.file(), site.line());
+            format!(", in task {id}, spawned at {file}:{line}")
+        }
+        _ => String::new(),
+    };
     SAID.with_borrow_mut(|said| {
         if said.messages.len() == KEPT {
             return;
         }
         if said.messages.is_empty() {
             said.place.clone_from(&place);
+            let backtrace = Backtrace::capture();
+            let is_wanted = backtrace.status() == BacktraceStatus::Captured;
+            said.backtrace = is_wanted.then(|| Arc::new(backtrace));
         }
-        said.messages.push(match place {
-            Some(place) => format!("{message}, at {place}"),
-            None => message.to_owned(),
-        });
+        let place = place.map(|place| format!(", at {place}"));
+        let place = place.unwrap_or_default();
+        said.messages.push(format!("{message}{place}{task}"));
     });
 }
 

@@ -4,14 +4,15 @@
 use std::any::Any;
 use std::fmt::Write;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::failure::{Failed, Failure, FailureKind};
 use super::panics::{self, Said};
-use super::{Builder, locals, runtime};
+use super::{Builder, locals, runtime, watchdog};
 use crate::observe::TaskDump;
+use crate::runtime::block_on::block_on_at;
 use crate::runtime::context::SimulatedDefault;
 use crate::runtime::{Handle, Runtime};
 use crate::simulated::choices::List;
@@ -125,8 +126,9 @@ impl Sim {
     /// # Panics
     ///
     /// In a simulation, in a task, in a blocking job or in a `block_on`.
+    #[track_caller]
     pub fn run<T>(self, future: impl Future<Output = T>) -> Result<T, Failure> {
-        self.run_and_report(future).0
+        self.run_at(Location::caller(), future).0
     }
 
     /// [`run`](Self::run), and what the run was like.
@@ -134,8 +136,28 @@ impl Sim {
     /// # Panics
     ///
     /// As `run`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let sim = executor::sim::Builder::new().build();
+    /// let (result, report) = sim.run_and_report(executor::time::sleep(Duration::from_secs(5)));
+    /// assert!(result.is_ok() && report.time() >= Duration::from_secs(5));
+    /// ```
+    #[track_caller]
     pub fn run_and_report<T>(
         self,
+        future: impl Future<Output = T>,
+    ) -> (Result<T, Failure>, Report) {
+        self.run_at(Location::caller(), future)
+    }
+
+    /// For whoever called at that place.
+    pub(super) fn run_at<T>(
+        self,
+        place: &'static Location<'static>,
         future: impl Future<Output = T>,
     ) -> (Result<T, Failure>, Report) {
         assert!(
@@ -144,9 +166,14 @@ impl Sim {
         );
         let settings = &self.settings;
         let source = settings.source();
-        panics::watch(match &source {
+        let replay = match &source {
             Source::Seed(seed) => format!("seed {seed:#x}"),
             Source::Replay(list) => format!("choices {list}"),
+        };
+        let tasks = Arc::new(Mutex::new(String::new()));
+        panics::watch(panics::Run {
+            replay: replay.clone(),
+            tasks: tasks.clone(),
         });
         let world = World::enter(&source, settings.order, settings.limits, locals::new);
         let world = world.expect("a simulation cannot begin within another one");
@@ -159,9 +186,10 @@ impl Sim {
             Comparing::Second(events) => world.expect(events),
             Comparing::Until(event) => world.stop_at(event),
         }
-        let tasks = Arc::new(Mutex::new(String::new()));
-        let run = || run_inside(&world, settings, future, &tasks);
+        let watched = watchdog::watch(replay, world.steps());
+        let run = || run_inside(&world, settings, place, future, &tasks);
         let run = catch_unwind(AssertUnwindSafe(run));
+        drop(watched);
         world.set_final_dump(None);
         let report = Report(world.report());
         let over = world.over();
@@ -192,6 +220,7 @@ impl Sim {
                     kind,
                     message,
                     place: said.place,
+                    backtrace: said.backtrace,
                     tasks: std::mem::take(&mut *tasks.lock()),
                     ..Failed::of(settings, &report)
                 }))
@@ -215,13 +244,8 @@ impl Cause {
         let is_said = !said.is_empty();
         let said = said.to_string();
         match self {
-            Cause::Over(Over::AllAsleep) => (FailureKind::Deadlock, said),
-            Cause::Over(Over::TimeLimit) => (FailureKind::TimeLimit, said),
-            Cause::Over(Over::StepLimit) => (FailureKind::StepLimit, said),
-            // What differs is found by who compares.
-            Cause::Over(Over::Differs(_)) => (FailureKind::Nondeterminism, said),
-            // It is stopped because of a panic.
-            Cause::Over(Over::Stopped) => (FailureKind::Panic, said),
+            // `None`: it is stopped because of a panic.
+            Cause::Over(over) => (FailureKind::of(*over).unwrap_or(FailureKind::Panic), said),
             Cause::Panic(_) if is_said => (FailureKind::Panic, said),
             // Another hook was set since, or nobody said anything: `resume_unwind`.
             Cause::Panic(message) => (FailureKind::Panic, message.clone()),
@@ -233,6 +257,7 @@ impl Cause {
 fn run_inside<T>(
     world: &Rc<World>,
     settings: &Builder,
+    place: &'static Location<'static>,
     future: impl Future<Output = T>,
     tasks: &Arc<Mutex<String>>,
 ) -> Result<T, Cause> {
@@ -240,7 +265,7 @@ fn run_inside<T>(
     super::net::forget_hosts();
     let default = SimulatedDefault::begin();
     let runtime = build(settings);
-    let (handle, place) = (runtime.handle().clone(), tasks.clone());
+    let (handle, dumped) = (runtime.handle().clone(), tasks.clone());
     world.set_final_dump(Some(Box::new(move || {
         let before = handle.dump_tasks();
         let dump = handle.dump_stacks(DUMP_WITHIN);
@@ -249,14 +274,16 @@ fn run_inside<T>(
             Some(Over::AllAsleep) => missed_wakes(&before, &dump),
             _ => String::new(),
         };
-        if !dump.tasks().is_empty() {
+        if !dump.tasks().is_empty() || !dump.block_ons().is_empty() {
             text.push_str(&dump.to_string());
         }
         #[cfg(all(feature = "net", unix))]
         super::net::dump_hosts(DUMP_WITHIN, &mut text);
-        *place.lock() = text;
+        *dumped.lock() = text;
     })));
-    let output = catch_unwind(AssertUnwindSafe(|| runtime.block_on(future)));
+    let handle = runtime.handle().clone();
+    let run = || block_on_at(handle, future, place);
+    let output = catch_unwind(AssertUnwindSafe(run));
     let result = match output {
         Ok(output) => {
             // A worker may be in the middle of a slow poll, before the task's end.

@@ -4,6 +4,8 @@
 //! a real clock, an address, a thread of its own. Then a failure cannot be repeated, so this is a
 //! failure by itself.
 
+use std::panic::Location;
+
 use super::check::made_inside;
 use super::failure::{Failed, Failure, FailureKind};
 use super::run::{Comparing, Report, Sim};
@@ -17,9 +19,10 @@ impl Sim {
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run), if the first run fails; and [`FailureKind::Nondeterminism`] if the second
-    /// one differs or fails. The message says where, and where the tasks of both waited then. (For those
-    /// of the first run there is a third run, so they may be those of yet another one.)
+    /// As [`run`](Self::run), if both runs fail alike; and [`FailureKind::Nondeterminism`] if they
+    /// differ. The message says where, and where the tasks of both waited then. (For those
+    /// of the first run there is a third run, so they may be those of yet another one.) Tasks are
+    /// numbered in the order of their first polls there.
     ///
     /// # Panics
     ///
@@ -40,45 +43,51 @@ impl Sim {
     /// });
     /// assert_eq!(failure.unwrap_err().kind(), executor::sim::FailureKind::Nondeterminism);
     /// ```
+    #[track_caller]
     pub fn run_twice<F: Future>(self, make: impl Fn() -> F) -> Result<F::Output, Failure> {
+        self.run_twice_at(Location::caller(), make)
+    }
+
+    /// For whoever called at that place.
+    pub(super) fn run_twice_at<F: Future>(
+        self,
+        place: &'static Location<'static>,
+        make: impl Fn() -> F,
+    ) -> Result<F::Output, Failure> {
         let settings = self.settings().clone();
         let again = |comparing| {
             let sim = Sim::comparing(settings.clone(), comparing);
-            sim.run_and_report(made_inside(&make))
+            sim.run_at(place, made_inside(&make))
         };
         let (first, report) = again(Comparing::First);
-        let output = first?;
-        let (hash, end) = (report.hash(), end_of(&report));
+        let (hash, first_end) = (report.hash(), end_of(&first, &report));
         let events = report.into_events();
         let (second, report) = again(Comparing::Second(events.clone()));
-        let count = report.num_events();
-        // The first event that differs, and what the second run did instead.
-        let (at, instead, failure) = match second {
-            Ok(_) if report.hash() == hash => return Ok(output),
-            Ok(_) => (count, end_of(&report), None),
-            Err(failure) if failure.kind() == FailureKind::Nondeterminism => {
-                let event = report.last_event().map(Event::to_string);
-                (
-                    count.saturating_sub(1),
-                    event.unwrap_or_default(),
-                    Some(failure),
-                )
-            }
-            Err(failure) => {
-                let how = format!("{} ({})", failure.kind(), failure.message());
-                (count, how, Some(failure))
-            }
+        let is_same = match (&first, &second) {
+            (Ok(_), Ok(_)) => true,
+            (Err(first), Err(second)) => first.is_like(second),
+            _ => false,
         };
-        let expected = events.get(at).map_or(end, Event::to_string);
+        if is_same && report.hash() == hash {
+            return first;
+        }
+        let count = report.num_events();
+        let is_differing = |failure: &Failure| failure.kind() == FailureKind::Nondeterminism;
+        // The first event that differs, and what the second run did instead.
+        let (at, instead) = match (second.as_ref().err(), report.last_event()) {
+            (Some(failure), Some(event)) if is_differing(failure) => (count - 1, event.to_string()),
+            _ => (count, end_of(&second, &report)),
+        };
+        let expected = events.get(at).map_or(first_end, Event::to_string);
+        let tasks = second.err().map(|failure| failure.tasks().to_owned());
         let mut failed = Failed {
             kind: FailureKind::Nondeterminism,
             message: format!(
                 "event {at} was, in the first run: {expected}; in the second: {instead}"
             ),
+            tasks: tasks.unwrap_or_default(),
             ..Failed::of(&settings, &report)
         };
-        let tasks = failure.map(|mut failure| std::mem::take(&mut failure.get_mut().tasks));
-        failed.tasks = tasks.unwrap_or_default();
         let (third, _) = again(Comparing::Until(at));
         if let Err(third) = third {
             failed.tasks = format!(
@@ -91,7 +100,13 @@ impl Sim {
     }
 }
 
-fn end_of(report: &Report) -> String {
+fn end_of<T>(result: &Result<T, Failure>, report: &Report) -> String {
     let (time, steps) = (report.time(), report.steps());
-    format!("the end of the run at {time:?}, after {steps} steps")
+    match result {
+        Ok(_) => format!("the end of the run at {time:?}, after {steps} steps"),
+        Err(failure) => {
+            let (kind, message) = (failure.kind(), failure.message());
+            format!("{kind} at {time:?}, after {steps} steps ({message})")
+        }
+    }
 }

@@ -95,6 +95,14 @@ pub(crate) fn point() {
     }
 }
 
+/// [`point`], where a `block_on` has to wait, perhaps for what has happened already: when the run is
+/// over, this unwinds.
+pub(crate) fn point_in_user_code() {
+    if let Some(world) = world_if_any() {
+        world.point_in_user_code();
+    }
+}
+
 /// Another thread may run here, in the middle of what this one does. Not to be called under a lock.
 pub(crate) fn interleave() {
     if let Some(world) = world_if_any() {

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use self::unwinding::Unwinding;
@@ -80,7 +81,8 @@ pub(crate) struct World {
     /// In ns.
     now: Cell<u64>,
     limits: Limits,
-    steps: Cell<u64>,
+    /// Read by who watches from outside, too. Relaxed: only whether it changes counts.
+    steps: Arc<AtomicU64>,
     choices: RefCell<Choices>,
     chooser: RefCell<Chooser>,
     /// One poll of this many keeps its thread for a while. Zero: none does.
@@ -126,7 +128,7 @@ impl World {
             ready: RefCell::new(Vec::new()),
             now: Cell::new(0),
             limits,
-            steps: Cell::new(0),
+            steps: Arc::default(),
             choices: RefCell::new(Choices::new(source)),
             chooser: RefCell::new(Chooser::new(order, seed)),
             slow_polls: Cell::new(cost::slow_polls(seed)),
@@ -202,7 +204,7 @@ impl World {
     pub(crate) fn report(&self) -> Report {
         let (steps, time) = match self.over.get() {
             Some(_) => self.over_at.get(),
-            None => (self.steps.get(), self.now.get()),
+            None => (self.num_steps(), self.now.get()),
         };
         Report {
             steps,
@@ -233,7 +235,7 @@ impl World {
         if self.over.get().is_none() {
             self.over.set(Some(why));
             self.choices.borrow_mut().forget_those_to_come();
-            self.over_at.set((self.steps.get(), self.now.get()));
+            self.over_at.set((self.num_steps(), self.now.get()));
         }
     }
 
@@ -274,6 +276,15 @@ impl World {
             let thread = self.slot(index).thread.clone();
             thread.join(self);
         }
+    }
+
+    /// The number of steps, for another thread.
+    pub(crate) fn steps(&self) -> Arc<AtomicU64> {
+        self.steps.clone()
+    }
+
+    fn num_steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -435,6 +446,11 @@ impl World {
         if !self.unwinds() {
             self.wait(State::Ready);
         }
+    }
+
+    pub(crate) fn point_in_user_code(&self) {
+        self.point();
+        self.end_user_code();
     }
 
     fn is_closing(&self) -> bool {

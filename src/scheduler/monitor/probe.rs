@@ -35,9 +35,12 @@ pub(crate) use imp::be_punctual;
 pub(crate) use imp::interrupt_all_waits;
 #[cfg(not(feature = "sim"))]
 pub(crate) use imp::{Probe, cpu_time, this_thread};
-#[cfg(feature = "sim")]
-pub(crate) use simulated::{Probe, cpu_time, this_thread};
 pub(crate) use system_call::blocked_in;
+#[cfg(feature = "sim")]
+pub(crate) use {
+    imp::this_thread as this_thread_of_system,
+    simulated::{Probe, cpu_time, this_thread},
+};
 
 /// Threads of a simulation are known to it.
 #[cfg(feature = "sim")]

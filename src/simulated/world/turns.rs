@@ -1,5 +1,7 @@
 //! Whose turn it is: waiting, choosing, switching.
 
+use std::sync::atomic::Ordering;
+
 use super::super::around;
 use super::super::choices::Kind;
 use super::super::order;
@@ -51,7 +53,7 @@ impl World {
     }
 
     fn begin_closing(&self) {
-        self.closing_since.set(Some(self.steps.get()));
+        self.closing_since.set(Some(self.num_steps()));
     }
 
     fn switch_to(&self, next: usize) {
@@ -70,7 +72,7 @@ impl World {
         let has_dumped = match self.dump_thread.get() {
             Some(index) => {
                 let slot = self.slot(index);
-                let steps = self.steps.get() - self.over_at.get().0;
+                let steps = self.num_steps() - self.over_at.get().0;
                 slot.state.get() == State::Ended || steps > STEPS_TO_DUMP
             }
             None => {
@@ -93,7 +95,7 @@ impl World {
             if self.over.get().is_some() {
                 self.close();
                 let since = self.closing_since.get();
-                if since.is_some_and(|since| self.steps.get() - since > STEPS_TO_END) {
+                if since.is_some_and(|since| self.num_steps() - since > STEPS_TO_END) {
                     return None;
                 }
             }
@@ -113,7 +115,7 @@ impl World {
                 self.stop(Over::AllAsleep);
             }
         }
-        self.steps.set(self.steps.get() + 1);
+        self.steps.store(self.num_steps() + 1, Ordering::Relaxed);
         let next = self.choose_among(&ready);
         Some(next)
     }
@@ -202,7 +204,7 @@ impl World {
         if self.over.get().is_none() {
             if self.now() > self.limits.time {
                 self.stop(Over::TimeLimit);
-            } else if self.steps.get() >= self.limits.steps {
+            } else if self.num_steps() >= self.limits.steps {
                 self.stop(Over::StepLimit);
             }
         }

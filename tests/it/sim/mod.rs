@@ -6,6 +6,7 @@ mod crowd;
 #[cfg(all(unix, feature = "net"))]
 mod faults;
 mod hostile;
+mod messages;
 #[cfg(all(unix, feature = "net"))]
 mod net;
 #[cfg(all(unix, feature = "net"))]

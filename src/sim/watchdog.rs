@@ -1,0 +1,98 @@
+//! Tells when a simulation stands still: what runs in it blocks on something that is not simulated,
+//! or computes for long.
+//!
+//! No limit of a run can end that, since the simulation has one thread, and that does not come back. So
+//! a thread of the system looks at all runs of the process, each [`LOOK`] of real time. It is there
+//! while there are some. A run that has made no step between two looks is told of once, with the stack
+//! of its thread if that blocks.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::scheduler::probe;
+use crate::stacks::BlockedStacks;
+use crate::stderr;
+use crate::sync::{Arc, Mutex, thread};
+
+const LOOK: Duration = Duration::from_secs(10);
+
+struct Run {
+    /// The one of the process with this address.
+    steps: Arc<AtomicU64>,
+    replay: String,
+    /// The system's number of its thread.
+    thread: u64,
+    /// Its steps at the last look.
+    seen: Option<u64>,
+    is_told: bool,
+}
+
+struct State {
+    runs: Vec<Run>,
+    has_thread: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    runs: Vec::new(),
+    has_thread: false,
+});
+
+/// Watched while this exists.
+pub(super) struct Watched(Arc<AtomicU64>);
+
+/// A run begins, which is repeated by this and counts its steps there.
+pub(super) fn watch(replay: String, steps: Arc<AtomicU64>) -> Watched {
+    let mut state = STATE.lock();
+    state.runs.push(Run {
+        steps: steps.clone(),
+        replay,
+        thread: probe::number(probe::this_thread_of_system()),
+        seen: None,
+        is_told: false,
+    });
+    if !state.has_thread {
+        let builder = thread::Builder::new().name("executor-sim".to_owned());
+        // An error: then nobody watches.
+        state.has_thread = thread::spawn_on_system(builder, look).is_ok();
+    }
+    Watched(steps)
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let is_other = |run: &Run| !Arc::ptr_eq(&run.steps, &self.0);
+        STATE.lock().runs.retain(is_other);
+    }
+}
+
+fn look() {
+    loop {
+        thread::park_timeout(LOOK);
+        let mut state = STATE.lock();
+        if state.runs.is_empty() {
+            state.has_thread = false;
+            return;
+        }
+        let mut still = Vec::new();
+        for run in &mut state.runs {
+            let steps = run.steps.load(Ordering::Relaxed);
+            if run.seen.replace(steps) == Some(steps) && !run.is_told {
+                run.is_told = true;
+                still.push((run.replay.clone(), run.thread));
+            }
+        }
+        drop(state);
+        for (replay, thread) in still {
+            tell(&replay, thread);
+        }
+    }
+}
+
+fn tell(replay: &str, thread: u64) {
+    let stack = BlockedStacks::default().read(thread);
+    let stack = stack.map(|stack| format!(":\n{stack}")).unwrap_or_default();
+    stderr::say(format_args!(
+        "a simulation ({replay}) has made no step for {LOOK:?}: what runs in it blocks on something \
+         that is not simulated, or computes for long{stack}"
+    ));
+}
