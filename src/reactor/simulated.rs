@@ -6,7 +6,10 @@
 use std::io;
 use std::time::Duration;
 
-use crate::simulated::net::{HostId, News, PollerId, SocketId, Wake, with_network};
+use crate::simulated::net::{
+    HostId, Moment, Network, NetworkId, News, PollerId, SocketId, Wake, with_network,
+    with_network_of,
+};
 use crate::simulated::now;
 use crate::sync::{Arc, Condvar, Mutex};
 
@@ -17,6 +20,7 @@ use super::ready::Ready;
 const BATCH: usize = 256;
 
 pub(super) struct Poller {
+    network: NetworkId,
     id: PollerId,
     notified: Mutex<bool>,
     changed: Arc<Changed>,
@@ -36,24 +40,35 @@ impl Poller {
     pub(super) fn new() -> io::Result<Poller> {
         let changed = Arc::new(Changed::default());
         let wake = Arc::clone(&changed) as Arc<dyn Wake>;
+        let (network, id) = with_network(|net, _| (net.id(), net.add_poller(wake)))?;
         Ok(Poller {
-            id: with_network(|net, _| net.add_poller(wake))?,
+            network,
+            id,
             notified: Mutex::new(false),
             changed,
         })
     }
 
+    /// Does something with the network that it is of.
+    ///
+    /// # Errors
+    ///
+    /// When the thread is in another simulation, or in none.
+    fn with<R>(&self, op: impl FnOnce(&mut Network, &mut Moment<'_>) -> R) -> io::Result<R> {
+        with_network_of(self.network, op)
+    }
+
     pub(super) fn host(&self) -> Option<HostId> {
-        with_network(|net, _| net.host_of(self.id)).ok().flatten()
+        self.with(|net, _| net.host_of(self.id)).ok().flatten()
     }
 
     pub(super) fn add(&self, socket: SocketId, key: usize) -> io::Result<()> {
-        Ok(with_network(|net, _| net.register(socket, self.id, key))??)
+        Ok(self.with(|net, _| net.register(socket, self.id, key))??)
     }
 
     pub(super) fn delete(&self, socket: SocketId) {
         // An error: the simulation is over, and so is its network.
-        let _ = with_network(|net, _| net.deregister(socket));
+        let _ = self.with(|net, _| net.deregister(socket));
     }
 
     pub(super) fn notify(&self) {
@@ -76,7 +91,7 @@ impl Poller {
             if std::mem::take(&mut *notified) || !events.is_empty() || !has_time {
                 return;
             }
-            let looks_at = with_network(|net, _| net.begin_wait(self.id, until));
+            let looks_at = self.with(|net, _| net.begin_wait(self.id, until));
             let Ok(looks_at) = looks_at else {
                 return;
             };
@@ -90,12 +105,12 @@ impl Poller {
                 None => self.changed.0.wait(notified),
             };
             drop(notified);
-            let _ = with_network(|net, _| net.end_wait(self.id));
+            let _ = self.with(|net, _| net.end_wait(self.id));
         }
     }
 
     fn look(&self, events: &mut Vec<Event>) {
-        let _ = with_network(|net, at| {
+        let _ = self.with(|net, at| {
             net.advance(at);
             let news = std::iter::from_fn(|| net.take_news(self.id));
             events.extend(news.take(BATCH).map(translate));
@@ -105,7 +120,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        let _ = with_network(|net, _| net.remove_poller(self.id));
+        let _ = self.with(|net, _| net.remove_poller(self.id));
     }
 }
 

@@ -72,7 +72,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::runtime::{Handle, Runtime};
-use crate::simulated::net::{HostId, Link, MAIN, Pair, with_network};
+use crate::simulated::net::{
+    HostId, Link, MAIN, NetworkId, Pair, Rate, with_network, with_network_of,
+};
 use crate::sync::Mutex;
 use crate::tasks::JoinHandle;
 
@@ -85,6 +87,7 @@ const PROCESSORS: usize = 2;
 pub struct Host {
     name: String,
     ip: IpAddr,
+    network: NetworkId,
     id: HostId,
     processors: usize,
     /// `None` after a crash.
@@ -94,11 +97,18 @@ pub struct Host {
 impl Host {
     /// A host with this name and address, and a runtime of two processors.
     ///
+    /// An IPv4 address that is mapped into IPv6 is taken for the IPv4 address. Hosts reach each other
+    /// if both addresses are of IPv4, or both of IPv6: to connect to a host of the other family fails
+    /// with [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable). That of `main` is of IPv4.
+    ///
     /// # Errors
     ///
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is a host of that name or address,
-    /// also one that has crashed; [`InvalidInput`](io::ErrorKind::InvalidInput) for a loopback or
-    /// multicast address. Outside of a simulation it is an error, too.
+    /// also one that has crashed; [`InvalidInput`](io::ErrorKind::InvalidInput) for a loopback,
+    /// multicast or unspecified address, and for a name that is empty, `localhost` or an address.
+    /// Outside of a simulation it is an error, too, and so it is when the runtime cannot be built:
+    /// then the name and the address are free again.
+    #[track_caller]
     pub fn new(name: &str, ip: impl Into<IpAddr>) -> io::Result<Host> {
         Host::with_processors(name, ip, PROCESSORS)
     }
@@ -112,17 +122,24 @@ impl Host {
     /// # Panics
     ///
     /// If the number is zero.
+    #[track_caller]
     pub fn with_processors(
         name: &str,
         ip: impl Into<IpAddr>,
         processors: usize,
     ) -> io::Result<Host> {
-        let ip = ip.into();
-        let id = with_network(|net, _| net.add_host(name, ip))??;
-        let runtime = build(id, name, processors)?;
+        assert!(processors > 0, "a host needs a processor");
+        let ip = ip.into().to_canonical();
+        let (network, id) = with_network(|net, _| (net.id(), net.add_host(name, ip)))?;
+        let id = id?;
+        let runtime = build(network, id, name, processors).inspect_err(|_| {
+            // An error: there is no name to be given back.
+            let _ = with_network_of(network, |net, _| net.forget_host(id));
+        })?;
         Ok(Host {
             name: name.to_owned(),
             ip,
+            network,
             id,
             processors,
             runtime: Mutex::new(Some(runtime)),
@@ -184,10 +201,11 @@ impl Host {
         if runtime.is_some() {
             // An error: the thread ends.
             let _ = RUNTIMES.try_with(|runtimes| {
-                runtimes.borrow_mut().retain(|(id, _, _)| *id != self.id);
+                let is_own = |known: &Known| (known.network, known.host) == (self.network, self.id);
+                runtimes.borrow_mut().retain(|known| !is_own(known));
             });
             // An error: the simulation is over, and so is its network.
-            let _ = with_network(|net, at| net.crash(self.id, at));
+            let _ = with_network_of(self.network, |net, at| net.crash(self.id, at));
         }
         drop(runtime);
     }
@@ -196,11 +214,12 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Outside of a simulation.
+    /// Outside of the simulation that the host was made in; and when its runtime cannot be built, as
+    /// with [`new`](Host::new).
     pub fn restart(&self) -> io::Result<()> {
         if self.runtime.lock().is_none() {
-            with_network(|net, _| net.start(self.id))?;
-            let runtime = build(self.id, &self.name, self.processors)?;
+            with_network_of(self.network, |net, _| net.start(self.id))?;
+            let runtime = build(self.network, self.id, &self.name, self.processors)?;
             *self.runtime.lock() = Some(runtime);
         }
         Ok(())
@@ -224,15 +243,23 @@ impl fmt::Debug for Host {
 
 std::thread_local! {
     /// The runtimes of the hosts of this thread's simulation, for a dump of their tasks.
-    static RUNTIMES: RefCell<Vec<(HostId, String, Handle)>> = const { RefCell::new(Vec::new()) };
+    static RUNTIMES: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Clone)]
+struct Known {
+    network: NetworkId,
+    host: HostId,
+    name: String,
+    runtime: Handle,
 }
 
 /// Writes down the tasks of all hosts but `main`. They may not answer in time.
 pub(super) fn dump_hosts(within: Duration, text: &mut String) {
     // A dump waits, and other threads of the simulation run meanwhile.
     let runtimes = RUNTIMES.with_borrow(Clone::clone);
-    for (_, name, handle) in runtimes {
-        let dump = handle.dump_stacks(within);
+    for Known { name, runtime, .. } in runtimes {
+        let dump = runtime.dump_stacks(within);
         if !dump.tasks().is_empty() {
             text.push_str(&format!("on host {name:?}:\n{dump}"));
         }
@@ -245,12 +272,17 @@ pub(super) fn forget_hosts() {
 }
 
 /// Its reactor asks the network where it is.
-fn build(host: HostId, name: &str, processors: usize) -> io::Result<Runtime> {
-    let before = with_network(|net, _| net.set_host_of_next_poller(host))?;
+fn build(network: NetworkId, host: HostId, name: &str, processors: usize) -> io::Result<Runtime> {
+    let before = with_network_of(network, |net, _| net.set_host_of_next_poller(host))?;
     let runtime = super::runtime::new(processors);
-    with_network(|net, _| net.set_host_of_next_poller(before))?;
+    with_network_of(network, |net, _| net.set_host_of_next_poller(before))?;
     let runtime = runtime?;
-    let known = (host, name.to_owned(), runtime.handle().clone());
+    let known = Known {
+        network,
+        host,
+        name: name.to_owned(),
+        runtime: runtime.handle().clone(),
+    };
     RUNTIMES.with_borrow_mut(|runtimes| runtimes.push(known));
     Ok(runtime)
 }
@@ -270,8 +302,13 @@ fn build(host: HostId, name: &str, processors: usize) -> io::Result<Runtime> {
 ///         .loss(0.01);
 /// });
 /// ```
+///
+/// They are of the simulation that they were made in, and of no use in another one.
 #[derive(Clone, Copy, Debug)]
-pub struct Links(Pair);
+pub struct Links {
+    network: NetworkId,
+    pair: Pair,
+}
 
 /// The link between two hosts. That of a host with itself is the [`loopback`] of all.
 ///
@@ -280,31 +317,46 @@ pub struct Links(Pair);
 /// If there is no host of such a name, and outside of a simulation.
 #[track_caller]
 pub fn between(one: &str, other: &str) -> Links {
-    Links(Pair::Of(id_of(one), id_of(other)))
+    Links::of(Pair::Of(id_of(one), id_of(other)))
 }
 
 /// The links between any two hosts, also between those that do not exist yet.
+///
+/// # Panics
+///
+/// Outside of a simulation.
+#[must_use]
+#[track_caller]
 pub fn everywhere() -> Links {
-    Links(Pair::All)
+    Links::of(Pair::All)
 }
 
 /// The way of a host to itself, which is never partitioned.
+///
+/// # Panics
+///
+/// Outside of a simulation.
+#[must_use]
+#[track_caller]
 pub fn loopback() -> Links {
-    Links(Pair::Of(MAIN, MAIN))
+    Links::of(Pair::Of(MAIN, MAIN))
 }
 
 #[track_caller]
 fn id_of(name: &str) -> HostId {
-    match with_network(|net, _| net.host_named(name)) {
-        Ok(Some(id)) => id,
-        Ok(None) => panic!("there is no host {name:?}"),
-        Err(_) => panic!("{OUTSIDE}"),
+    match in_simulation(with_network(|net, _| net.host_named(name))) {
+        Some(id) => id,
+        None => panic!("there is no host {name:?}"),
     }
 }
 
-const OUTSIDE: &str = "this thread is in no simulation, so there is no network to be changed";
-
 impl Links {
+    #[track_caller]
+    fn of(pair: Pair) -> Links {
+        let network = in_simulation(with_network(|net, _| net.id()));
+        Links { network, pair }
+    }
+
     /// How long a packet takes: mostly the shortest of these times.
     ///
     /// # Panics
@@ -317,17 +369,22 @@ impl Links {
         self.change(|link| (link.shortest, link.longest) = (shortest, longest))
     }
 
-    /// How many packets are lost, as a part of all. It is rounded to one of a whole number of them;
-    /// zero loses none. A lost packet of TCP is sent again after 200 ms, then after twice the time,
-    /// and so on; after six losses in a row it arrives.
+    /// How many packets are lost, as a part of all: 0 loses none, 1 loses all. Up to a half, it is
+    /// rounded to one of a whole number of packets; beyond, to all but one of a whole number. A lost
+    /// packet of TCP is sent again after 200 ms, then after twice the time, and so on; after six
+    /// losses in a row it arrives.
+    ///
+    /// Which packets are lost is drawn from the seed, unless all are. A run that is repeated by its
+    /// choices, or shrunk, loses as few as its choices say if the rate is a half or less, and as many
+    /// otherwise.
     ///
     /// # Panics
     ///
     /// If it is not between 0 and 1, and outside of a simulation.
     #[track_caller]
     pub fn loss(self, rate: f64) -> Links {
-        let one_in = one_in(rate);
-        self.change(|link| link.loses_one_in = one_in)
+        let rate = rate_of(rate);
+        self.change(|link| link.loss = rate)
     }
 
     /// How many UDP datagrams arrive twice, as a part of all. It is rounded as
@@ -338,8 +395,8 @@ impl Links {
     /// If it is not between 0 and 1, and outside of a simulation.
     #[track_caller]
     pub fn duplication(self, rate: f64) -> Links {
-        let one_in = one_in(rate);
-        self.change(|link| link.doubles_one_in = one_in)
+        let rate = rate_of(rate);
+        self.change(|link| link.duplication = rate)
     }
 
     /// Cuts the links. From now on nothing arrives, also of what is under way: datagrams are lost,
@@ -350,7 +407,9 @@ impl Links {
     /// Outside of a simulation.
     #[track_caller]
     pub fn partition(self) -> Links {
-        in_simulation(with_network(|net, at| net.partition(self.0, at)));
+        in_simulation(with_network_of(self.network, |net, at| {
+            net.partition(self.pair, at);
+        }));
         self
     }
 
@@ -362,31 +421,41 @@ impl Links {
     /// Outside of a simulation.
     #[track_caller]
     pub fn heal(self) -> Links {
-        in_simulation(with_network(|net, at| net.heal(self.0, at)));
+        in_simulation(with_network_of(self.network, |net, at| {
+            net.heal(self.pair, at);
+        }));
         self
     }
 
     #[track_caller]
     fn change(self, change: impl Fn(&mut Link)) -> Links {
-        in_simulation(with_network(|net, _| net.change_links(self.0, change)));
+        in_simulation(with_network_of(self.network, |net, _| {
+            net.change_links(self.pair, change);
+        }));
         self
     }
 }
 
 #[track_caller]
-fn in_simulation(result: io::Result<()>) {
-    assert!(result.is_ok(), "{OUTSIDE}");
+fn in_simulation<T>(result: io::Result<T>) -> T {
+    match result {
+        Ok(result) => result,
+        Err(error) => panic!("{error}, so there is no network to be changed"),
+    }
 }
 
 #[track_caller]
-fn one_in(rate: f64) -> u32 {
+fn rate_of(part: f64) -> Rate {
     assert!(
-        (0.0..=1.0).contains(&rate),
+        (0.0..=1.0).contains(&part),
         "a rate must be between 0 and 1"
     );
-    match rate {
-        0.0 => 0,
-        // At most what a `u32` holds: the cast saturates.
-        rate => (1.0 / rate).round() as u32,
+    // At most what a `u32` holds: the cast saturates.
+    let one_in = |part: f64| (1.0 / part).round() as u32;
+    match part {
+        0.0 => Rate::Never,
+        1.0 => Rate::Always,
+        part if part <= 0.5 => Rate::OneIn(one_in(part)),
+        part => Rate::AllButOneIn(one_in(1.0 - part)),
     }
 }

@@ -16,7 +16,8 @@ pub(crate) trait Wake: Send + Sync {
     fn wake(&self);
 }
 
-/// The poller of one runtime.
+/// The poller of one runtime. Whoever keeps it beyond the simulation keeps the
+/// [`NetworkId`](super::NetworkId), too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PollerId(u32);
 

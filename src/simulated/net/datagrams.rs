@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::links::Route;
 use super::names::{Family, Protocol, written_for};
-use super::packets::Packet;
+use super::packets::{Datagram, Packet};
 use super::socket::{Datagrams, Kind};
 use super::{HostId, Moment, Network, Result, SocketId};
 
@@ -14,6 +14,8 @@ use super::{HostId, Moment, Network, Result, SocketId};
 const LARGEST: usize = 65_507;
 /// Bytes that may wait to be received; what comes beyond is lost. Linux has this default.
 const QUEUE: usize = 212_992;
+/// What a datagram takes of that beside its bytes, about as on Linux. So empty ones fill it, too.
+const OVERHEAD: usize = 768;
 
 impl Network {
     /// A UDP socket with this address.
@@ -52,13 +54,11 @@ impl Network {
         if Family::of(&local) != Family::of(&to) {
             return Err(ErrorKind::InvalidInput);
         }
-        let source = self.source_ip(host, to.ip())?;
+        let (source, to) = self.ends(host, local.ip(), to)?;
         let datagrams = self.datagrams(id)?;
         datagrams.peer = Some(to);
-        if local.ip().is_unspecified() {
-            let local = (source, local.port()).into();
-            datagrams.local = written_for(Family::of(&to), local);
-        }
+        let local = (source, local.port()).into();
+        datagrams.local = written_for(Family::of(&to), local);
         Ok(())
     }
 
@@ -90,27 +90,20 @@ impl Network {
             ip if ip.is_multicast() => return Err(ErrorKind::Unsupported),
             _ => {}
         }
-        let source = match local.ip().is_unspecified() {
-            true => self.source_ip(host, to.ip())?,
-            false => local.ip(),
-        };
+        let (source, to) = self.ends(host, local.ip(), to)?;
         // Nobody has the address: the datagram is lost.
         if let Some(target) = self.host_at(host, to.ip()) {
             let route = Route {
                 from: host,
                 to: target,
             };
-            let to = match to.ip().is_unspecified() {
-                true => (source, to.port()).into(),
-                false => to,
-            };
-            let packet = Packet::Datagram {
+            let datagram = Datagram {
                 from: id,
                 sender: (source, local.port()).into(),
                 to,
                 bytes: bytes.to_vec(),
             };
-            self.send_unreliable(route, packet, at);
+            self.send_unreliable(route, Packet::Datagram(datagram), at);
         }
         Ok(bytes.len())
     }
@@ -118,12 +111,15 @@ impl Network {
     pub(super) fn datagram_arrives(
         &mut self,
         route: Route,
-        from: SocketId,
-        sender: SocketAddr,
-        to: SocketAddr,
-        bytes: Vec<u8>,
+        datagram: Datagram,
         at: &mut Moment<'_>,
     ) {
+        let Datagram {
+            from,
+            sender,
+            to,
+            bytes,
+        } = datagram;
         let canonical = |address: SocketAddr| (address.ip().to_canonical(), address.port());
         let mut receiver = None;
         for id in self.owners(route.to, Protocol::Udp, to) {
@@ -140,17 +136,14 @@ impl Network {
         let Some(id) = receiver else {
             let is_connected = self.datagrams(from).is_ok_and(|from| from.peer.is_some());
             if is_connected {
-                let back = Route {
-                    from: route.to,
-                    to: route.from,
-                };
-                self.send_unreliable(back, Packet::Unreachable { to: from }, at);
+                self.send_unreliable(route.back(), Packet::Unreachable { to: from }, at);
             }
             return;
         };
         if let Ok(datagrams) = self.datagrams(id) {
-            if datagrams.queued + bytes.len() <= QUEUE {
-                datagrams.queued += bytes.len();
+            let size = bytes.len() + OVERHEAD;
+            if datagrams.queued + size <= QUEUE {
+                datagrams.queued += size;
                 let sender = written_for(Family::of(&datagrams.local), sender);
                 datagrams.queue.push_back((bytes, sender));
                 self.tell(id);
@@ -175,7 +168,7 @@ impl Network {
             return first.ok_or(ErrorKind::WouldBlock);
         }
         let first = datagrams.queue.pop_front().ok_or(ErrorKind::WouldBlock)?;
-        datagrams.queued -= first.0.len();
+        datagrams.queued -= first.0.len() + OVERHEAD;
         Ok(first)
     }
 }

@@ -1,7 +1,7 @@
 //! Hosts: their names, addresses and ports.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::links::{Link, Pair};
@@ -53,16 +53,35 @@ impl Network {
     /// # Errors
     ///
     /// `AlreadyExists` if there is a host of that name or address, `InvalidInput` if no host can
-    /// have that address.
-    pub(crate) fn add_host(&mut self, name: &str, ip: IpAddr) -> Result<HostId> {
-        if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || name == "localhost" {
-            return Err(ErrorKind::InvalidInput);
+    /// have them. The text names which of the two it is.
+    pub(crate) fn add_host(&mut self, name: &str, ip: IpAddr) -> io::Result<HostId> {
+        let ip = ip.to_canonical();
+        let fails = |kind, text| Err(io::Error::new(kind, text));
+        if name.is_empty() || name == "localhost" || name.parse::<IpAddr>().is_ok() {
+            let text = format!("no host can have the name {name:?}");
+            return fails(ErrorKind::InvalidInput, text);
         }
-        if (self.hosts.iter()).any(|host| host.name == name || host.has(ip)) {
-            return Err(ErrorKind::AlreadyExists);
+        if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
+            let text = format!("no host can have the address {ip}");
+            return fails(ErrorKind::InvalidInput, text);
+        }
+        if self.host_named(name).is_some() {
+            let text = format!("there is a host of the name {name:?}");
+            return fails(ErrorKind::AlreadyExists, text);
+        }
+        if self.hosts.iter().any(|host| host.has(ip)) {
+            let text = format!("there is a host of the address {ip}");
+            return fails(ErrorKind::AlreadyExists, text);
         }
         self.hosts.push(Host::new(name, ip));
         Ok(HostId(self.hosts.len() as u32 - 1))
+    }
+
+    /// Gives back the name and the address of a host that could not be started.
+    pub(crate) fn forget_host(&mut self, host: HostId) {
+        let host = &mut self.hosts[host.0 as usize];
+        host.name.clear();
+        host.addresses.clear();
     }
 
     /// A host that has crashed has sockets again.
@@ -78,9 +97,10 @@ impl Network {
         &self.hosts[host.0 as usize].addresses
     }
 
-    /// The host of this name.
+    /// The host of this name. Those that were forgotten have none.
     pub(crate) fn host_named(&self, name: &str) -> Option<HostId> {
-        let index = self.hosts.iter().position(|host| host.name == name);
+        let is_named = |host: &Host| !name.is_empty() && host.name == name;
+        let index = self.hosts.iter().position(is_named);
         index.map(|index| HostId(index as u32))
     }
 
@@ -110,7 +130,7 @@ impl Network {
     }
 
     /// The address by which a host reaches another one.
-    pub(super) fn source_ip(&self, from: HostId, to: IpAddr) -> Result<IpAddr> {
+    fn source_ip(&self, from: HostId, to: IpAddr) -> Result<IpAddr> {
         let to = to.to_canonical();
         if to.is_loopback() || to.is_unspecified() {
             return Ok(loopback_of(to));
@@ -118,6 +138,33 @@ impl Network {
         let own = self.host_addresses(from);
         let same_family = own.iter().find(|own| own.is_ipv4() == to.is_ipv4());
         same_family.copied().ok_or(ErrorKind::NetworkUnreachable)
+    }
+
+    /// The address that something is sent from, and where it goes, if its socket has this address.
+    ///
+    /// # Errors
+    ///
+    /// `NetworkUnreachable` if the host has no address of that family, and `InvalidInput` if a
+    /// loopback address is to reach another host.
+    pub(super) fn ends(
+        &self,
+        host: HostId,
+        local: IpAddr,
+        to: SocketAddr,
+    ) -> Result<(IpAddr, SocketAddr)> {
+        let source = match local.is_unspecified() {
+            true => self.source_ip(host, to.ip())?,
+            false => local,
+        };
+        let leaves = self.host_at(host, to.ip()) != Some(host);
+        if leaves && source.to_canonical().is_loopback() {
+            return Err(ErrorKind::InvalidInput);
+        }
+        let to = match to.ip().is_unspecified() {
+            true => (source, to.port()).into(),
+            false => to,
+        };
+        Ok((source, to))
     }
 
     /// Changes links. Those to the host itself are that of the pair of a host with itself.

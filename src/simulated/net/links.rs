@@ -14,7 +14,7 @@ const LATE: u32 = 16;
 /// Steps between the shortest and the longest time.
 const STEPS: u32 = 16;
 /// When a lost packet of a stream is first sent again, as on Linux; then after twice the time.
-const RESEND: Duration = Duration::from_millis(200);
+pub(super) const RESEND: Duration = Duration::from_millis(200);
 /// A packet is lost so often in a row at most.
 const LOSSES: u32 = 6;
 
@@ -23,6 +23,47 @@ const LOSSES: u32 = 6;
 pub(super) struct Route {
     pub(super) from: HostId,
     pub(super) to: HostId,
+}
+
+impl Route {
+    /// From a host to itself.
+    pub(super) fn within(host: HostId) -> Route {
+        Route {
+            from: host,
+            to: host,
+        }
+    }
+
+    /// The way back.
+    pub(super) fn back(self) -> Route {
+        Route {
+            from: self.to,
+            to: self.from,
+        }
+    }
+}
+
+/// How often something happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    Never,
+    /// To one packet of so many, at least two. The ordinary packet is spared.
+    OneIn(u32),
+    /// To all but one packet of so many, at least two. It happens to the ordinary packet, so a run
+    /// that is shrunk keeps what its program has set up.
+    AllButOneIn(u32),
+    Always,
+}
+
+impl Rate {
+    fn happens(self, at: &mut Moment<'_>) -> bool {
+        match self {
+            Rate::Never => false,
+            Rate::OneIn(count) => at.choose(2, count) != 0,
+            Rate::AllButOneIn(count) => at.choose(2, count) == 0,
+            Rate::Always => true,
+        }
+    }
 }
 
 /// The links that a setting is for.
@@ -38,10 +79,10 @@ pub(crate) enum Pair {
 pub(crate) struct Link {
     pub(crate) shortest: Duration,
     pub(crate) longest: Duration,
-    /// One packet of so many is lost; zero: none.
-    pub(crate) loses_one_in: u32,
-    /// One datagram of so many arrives twice; zero: none.
-    pub(crate) doubles_one_in: u32,
+    /// How many packets are lost.
+    pub(crate) loss: Rate,
+    /// How many datagrams arrive twice.
+    pub(crate) duplication: Rate,
     pub(crate) is_partitioned: bool,
 }
 
@@ -50,8 +91,8 @@ impl Link {
         Link {
             shortest,
             longest: 3 * shortest,
-            loses_one_in: 0,
-            doubles_one_in: 0,
+            loss: Rate::Never,
+            duplication: Rate::Never,
             is_partitioned: false,
         }
     }
@@ -66,11 +107,11 @@ impl Link {
     }
 
     pub(super) fn loses(&self, at: &mut Moment<'_>) -> bool {
-        self.loses_one_in != 0 && at.choose(2, self.loses_one_in) != 0
+        self.loss.happens(at)
     }
 
     pub(super) fn doubles(&self, at: &mut Moment<'_>) -> bool {
-        self.doubles_one_in != 0 && at.choose(2, self.doubles_one_in) != 0
+        self.duplication.happens(at)
     }
 
     /// How long a packet of a stream takes, which is sent again until it arrives.
@@ -84,7 +125,7 @@ impl Link {
             latency += resend;
             resend *= 2;
         }
-        latency + self.latency(at)
+        latency.saturating_add(self.latency(at))
     }
 }
 
@@ -93,7 +134,7 @@ impl Link {
 pub(super) struct Links {
     loopback: Link,
     default: Link,
-    /// Those of their own, by the smaller and the larger host.
+    /// Links that differ from the default, by the smaller and the larger host.
     pairs: BTreeMap<(HostId, HostId), Link>,
 }
 

@@ -63,22 +63,14 @@ impl Network {
         if family != Family::of(&to) {
             return Err(ErrorKind::InvalidInput);
         }
-        let bound = fresh.local;
-        let source = self.source_ip(host, to.ip())?;
-        let port = match bound {
-            Some(bound) => bound.port(),
-            None => {
-                let any = written_for(family, (source, 0).into());
+        let bound = fresh.local.unwrap_or(family.unspecified());
+        let (ip, to) = self.ends(host, bound.ip(), to)?;
+        let port = match bound.port() {
+            0 => {
+                let any = written_for(family, (ip, 0).into());
                 self.take_port(Protocol::Tcp, id, any)?.port()
             }
-        };
-        let ip = match bound {
-            Some(bound) if !bound.ip().is_unspecified() => bound.ip(),
-            _ => source,
-        };
-        let to = match to.ip().is_unspecified() {
-            true => (source, to.port()).into(),
-            false => to,
+            port => port,
         };
         let local = Name::Ip(written_for(family, (ip, port).into()));
         let target = self.host_at(host, to.ip());
@@ -113,10 +105,7 @@ impl Network {
         let Some(client) = self.stream(from).ok().and_then(|client| client.local.ip()) else {
             return;
         };
-        let back = Route {
-            from: route.to,
-            to: route.from,
-        };
+        let back = route.back();
         let is_listener = |id: &SocketId| {
             let socket = self.sockets.get(id);
             matches!(socket.map(|socket| &socket.kind), Some(Kind::Listener(_)))
@@ -139,7 +128,7 @@ impl Network {
                 self.give_up_after(from, pause, ErrorKind::TimedOut, at);
             } else {
                 let tries = tries + 1;
-                self.schedule(at.now + pause, route, Packet::Connect { from, to, tries });
+                self.schedule(at.after(pause), route, Packet::Connect { from, to, tries });
             }
             return;
         };
@@ -238,9 +227,12 @@ impl Network {
 
     pub(super) fn unix_named(&self, host: HostId, name: &UnixName) -> Result<SocketId> {
         let owner = self.hosts[host.0 as usize].unix.get(name);
-        owner
-            .ok_or(ErrorKind::NotFound)?
-            .ok_or(ErrorKind::ConnectionRefused)
+        let unknown = match name {
+            UnixName::Path(_) => ErrorKind::NotFound,
+            // There is no file that could be missing.
+            UnixName::Abstract(_) | UnixName::Unnamed => ErrorKind::ConnectionRefused,
+        };
+        owner.ok_or(unknown)?.ok_or(ErrorKind::ConnectionRefused)
     }
 
     /// Connects a Unix socket. `WouldBlock`: the listener's queue is full.
@@ -254,10 +246,7 @@ impl Network {
         if is_full {
             return Err(ErrorKind::WouldBlock);
         }
-        let route = Route {
-            from: host,
-            to: host,
-        };
+        let route = Route::within(host);
         let [near, far] = [UnixName::Unnamed, to.clone()].map(Name::Unix);
         let end = self.add_end(listener, Stream::open(far.clone(), near.clone(), route, id));
         self.socket_mut(id)?.kind = Kind::Stream(Stream::open(near, far, route, end));
@@ -266,10 +255,7 @@ impl Network {
 
     /// Two Unix sockets that are connected to each other.
     pub(crate) fn unix_pair(&mut self, host: HostId) -> [SocketId; 2] {
-        let route = Route {
-            from: host,
-            to: host,
-        };
+        let route = Route::within(host);
         let unnamed = || Name::Unix(UnixName::Unnamed);
         let a = self.stream_socket(host, Family::Unix);
         let b = self.add(

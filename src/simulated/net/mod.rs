@@ -7,7 +7,7 @@
 //! # What it guarantees
 //!
 //! - The same calls with the same answers have the same results. An answer of 0 to each question
-//!   makes a network that loses, doubles and delays nothing.
+//!   makes a network that loses, doubles and delays nothing but what its links were set up for.
 //! - A stream delivers all bytes in their order, however late, or it breaks with an error.
 //! - The readiness of a socket is that of Linux ([`Readiness`]), and so are its edges: a socket
 //!   with a registration has *news* whenever something has come, whether or not it was ready.
@@ -15,9 +15,9 @@
 //! # Protocol
 //!
 //! 1. An operation first lets everything happen that is due ([`Network::advance`]).
-//! 2. What it sends is a [`Packet`](packets::Packet) on a [`Route`](links::Route). The link says how long that takes,
-//!    and the packet becomes an [`Event`] of the agenda. A link that is partitioned holds packets of
-//!    streams back until it is healed, and loses all others.
+//! 2. What it sends is a [`Packet`](packets::Packet) on a [`Route`](links::Route). The link says
+//!    how long that takes, and the packet becomes an [`Event`] of the agenda. A link that is
+//!    partitioned holds packets of streams back until it is healed, and loses all others.
 //! 3. An event that happens changes a socket, and gives it news. The poller of its registration
 //!    takes them ([`Network::take_news`]) with the readiness of that moment, as `epoll` does.
 //! 4. A poller that waits asks until when ([`Network::begin_wait`]). It is woken when there are
@@ -58,23 +58,27 @@ use self::packets::{Event, Held};
 use self::socket::{Kind, Registration, Socket};
 
 pub(crate) use self::agenda::{PollerId, Wake};
-pub(crate) use self::here::with_network;
+pub(crate) use self::here::{with_network, with_network_of};
 pub(crate) use self::hosts::MAIN;
-pub(crate) use self::links::{Link, Pair};
+pub(crate) use self::links::{Link, Pair, Rate};
 pub(crate) use self::names::{Family, Name, UnixName};
 pub(crate) use self::socket::Options;
 
 /// What an operation fails with.
 pub(crate) type Result<T> = std::result::Result<T, ErrorKind>;
 
-/// A host of the network.
+/// A network. No other one of the process has its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NetworkId(u32);
+
+/// A host of the network. Whoever keeps it beyond the simulation keeps the [`NetworkId`], too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostId(u32);
 
 /// A socket. No other one ever gets its number, neither in this network nor in another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SocketId {
-    network: u32,
+    network: NetworkId,
     number: u64,
 }
 
@@ -97,8 +101,15 @@ impl<'a> Moment<'a> {
         Moment { now, choose }
     }
 
+    /// An answer below `n`. The rarity is 2 at least: what happens always is no question.
     fn choose(&mut self, n: u32, rarity: u32) -> u32 {
+        debug_assert!(rarity >= 2, "an answer that is not rare");
         (self.choose)(n, rarity)
+    }
+
+    /// The time after a while. A while without end is over at the end of all time.
+    fn after(&self, time: Duration) -> Duration {
+        self.now.saturating_add(time)
     }
 }
 
@@ -128,7 +139,7 @@ pub(crate) struct News {
 /// The network of one simulation.
 #[derive(Debug)]
 pub(crate) struct Network {
-    number: u32,
+    id: NetworkId,
     hosts: Vec<Host>,
     /// Where the next poller is.
     host_of_next_poller: HostId,
@@ -146,7 +157,7 @@ impl Network {
         // Relaxed: only the number counts.
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
         Network {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            id: NetworkId(NUMBERS.fetch_add(1, Ordering::Relaxed)),
             hosts: vec![Host::main()],
             host_of_next_poller: MAIN,
             sockets: BTreeMap::new(),
@@ -155,6 +166,10 @@ impl Network {
             agenda: Agenda::new(),
             held: Vec::new(),
         }
+    }
+
+    pub(crate) fn id(&self) -> NetworkId {
+        self.id
     }
 
     /// Lets everything happen that is due.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::agenda::{Key, PollerId};
-use super::links::Route;
+use super::links::{RESEND, Route};
 use super::names::Protocol;
 use super::socket::Kind;
 use super::{Moment, Network, SocketId};
@@ -15,8 +15,6 @@ use super::{Moment, Network, SocketId};
 const CONNECTS_FOR: Duration = Duration::from_secs(127);
 /// So does a connection whose peer does not acknowledge what was sent.
 const RESENDS_FOR: Duration = Duration::from_secs(924);
-/// After a link is healed, what it held back is sent again within a few of these.
-const RESEND: Duration = Duration::from_millis(200);
 /// It is not sent at once in one case of so many.
 const RESENT_LATE: u32 = 4;
 
@@ -60,22 +58,25 @@ pub(super) enum Packet {
         from: SocketId,
         to: SocketId,
     },
-    Datagram {
-        from: SocketId,
-        sender: SocketAddr,
-        to: SocketAddr,
-        bytes: Vec<u8>,
-    },
+    Datagram(Datagram),
     /// Nobody has the port that a datagram was for.
     Unreachable {
         to: SocketId,
     },
 }
 
+#[derive(Clone, Debug)]
+pub(super) struct Datagram {
+    pub(super) from: SocketId,
+    pub(super) sender: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) bytes: Vec<u8>,
+}
+
 impl Packet {
     fn to(&self) -> Option<SocketId> {
         match self {
-            Packet::Connect { .. } | Packet::Datagram { .. } => None,
+            Packet::Connect { .. } | Packet::Datagram(_) => None,
             Packet::Accepted { to, .. }
             | Packet::Refused { to }
             | Packet::Bytes { to, .. }
@@ -94,7 +95,7 @@ impl Packet {
             | Packet::Bytes { from, .. }
             | Packet::End { from, .. }
             | Packet::Gone { from, .. }
-            | Packet::Datagram { from, .. } => Some(*from),
+            | Packet::Datagram(Datagram { from, .. }) => Some(*from),
             Packet::Refused { .. }
             | Packet::Room { .. }
             | Packet::Reset { .. }
@@ -104,7 +105,7 @@ impl Packet {
 
     /// Whether it is sent again until it arrives.
     fn is_reliable(&self) -> bool {
-        !matches!(self, Packet::Datagram { .. } | Packet::Unreachable { .. })
+        !matches!(self, Packet::Datagram(_) | Packet::Unreachable { .. })
     }
 
     /// How long its sender waits for an acknowledgement before it gives up.
@@ -145,6 +146,8 @@ impl Event {
 pub(super) struct Held {
     route: Route,
     packet: Packet,
+    /// Its sender has been closed, and would send it again until then. Nobody waits for that time.
+    expires: Option<Duration>,
 }
 
 impl Network {
@@ -179,7 +182,7 @@ impl Network {
         } else {
             link.reliable(at)
         };
-        let mut due = at.now + delay + latency;
+        let mut due = at.after(delay).saturating_add(latency);
         if let Ok(sender) = self.stream_mut(from) {
             due = due.max(sender.sent_until);
             sender.sent_until = due;
@@ -193,16 +196,13 @@ impl Network {
 
     /// Answers a packet that came for a socket which is not there.
     fn answer(&mut self, route: Route, packet: Packet, at: &mut Moment<'_>) {
-        let route = Route {
-            from: route.to,
-            to: route.from,
-        };
+        let route = route.back();
         let link = self.links.get(route);
         if link.is_partitioned {
             return self.hold(route, packet, at);
         }
-        let due = at.now + link.reliable(at);
-        self.schedule(due, route, packet);
+        let latency = link.reliable(at);
+        self.schedule(at.after(latency), route, packet);
     }
 
     /// Sends a datagram, or an answer to one.
@@ -211,26 +211,15 @@ impl Network {
         if link.is_partitioned || link.loses(at) {
             return;
         }
-        if let Packet::Datagram {
-            from,
-            sender,
-            to,
-            bytes,
-        } = &packet
-        {
+        if let Packet::Datagram(datagram) = &packet {
             if link.doubles(at) {
-                let copy = Packet::Datagram {
-                    from: *from,
-                    sender: *sender,
-                    to: *to,
-                    bytes: bytes.clone(),
-                };
-                let due = at.now + link.latency(at);
-                self.schedule(due, route, copy);
+                let copy = Packet::Datagram(datagram.clone());
+                let latency = link.latency(at);
+                self.schedule(at.after(latency), route, copy);
             }
         }
-        let due = at.now + link.latency(at);
-        self.schedule(due, route, packet);
+        let latency = link.latency(at);
+        self.schedule(at.after(latency), route, packet);
     }
 
     pub(super) fn schedule(&mut self, due: Duration, route: Route, packet: Packet) -> Key {
@@ -243,7 +232,7 @@ impl Network {
     fn poller_for(&self, packet: &Packet, route: Route) -> Option<PollerId> {
         let poller_of = |id: &SocketId| Some(self.sockets.get(id)?.registration?.poller);
         let receiver = match packet {
-            Packet::Datagram { to, .. } => {
+            Packet::Datagram(Datagram { to, .. }) => {
                 let owners = self.owners(route.to, Protocol::Udp, *to);
                 owners.iter().find_map(poller_of)
             }
@@ -267,7 +256,7 @@ impl Network {
         };
         if stream.gives_up.is_none() {
             let event = Event::GivesUp { socket: id, error };
-            let key = self.agenda.add(at.now + time, owner, event);
+            let key = self.agenda.add(at.after(time), owner, event);
             if let Ok(stream) = self.stream_mut(id) {
                 stream.gives_up = Some(key);
             }
@@ -285,10 +274,19 @@ impl Network {
     }
 
     fn hold(&mut self, route: Route, packet: Packet, at: &mut Moment<'_>) {
+        let mut expires = None;
         if let (Some(from), Some(patience)) = (packet.from(), packet.patience()) {
-            self.give_up_after(from, patience, ErrorKind::TimedOut, at);
+            if self.has(from) {
+                self.give_up_after(from, patience, ErrorKind::TimedOut, at);
+            } else {
+                expires = Some(at.after(patience));
+            }
         }
-        self.held.push(Held { route, packet });
+        self.held.push(Held {
+            route,
+            packet,
+            expires,
+        });
     }
 
     /// Holds back what is under way on links that are partitioned.
@@ -314,13 +312,19 @@ impl Network {
     /// Sends again what was held back on links that have been healed.
     pub(super) fn release(&mut self, at: &mut Moment<'_>) {
         let mut last_of: BTreeMap<SocketId, Duration> = BTreeMap::new();
-        for Held { route, packet } in std::mem::take(&mut self.held) {
-            let link = self.links.get(route);
-            if link.is_partitioned {
-                self.held.push(Held { route, packet });
+        for held in std::mem::take(&mut self.held) {
+            if held.expires.is_some_and(|expires| expires <= at.now) {
                 continue;
             }
-            let mut due = at.now + link.reliable(at) + RESEND * at.choose(8, RESENT_LATE);
+            let link = self.links.get(held.route);
+            if link.is_partitioned {
+                self.held.push(held);
+                continue;
+            }
+            let Held { route, packet, .. } = held;
+            let latency = link.reliable(at);
+            let pause = RESEND * at.choose(8, RESENT_LATE);
+            let mut due = at.after(latency).saturating_add(pause);
             if let Some(from) = packet.from() {
                 let last = last_of.entry(from).or_default();
                 due = due.max(*last);
@@ -355,6 +359,16 @@ impl Network {
         self.held.retain(|held| held.packet.from() != Some(from));
     }
 
+    /// A stream socket has been removed, which would have given up at this time. Its timer goes with
+    /// it: nobody is told when it fires, so a simulation in which all others are asleep is over.
+    pub(super) fn leave_held(&mut self, from: SocketId, gives_up: Key) {
+        self.agenda.remove(gives_up);
+        let left = (self.held.iter_mut()).filter(|held| held.packet.from() == Some(from));
+        for held in left {
+            held.expires = Some(gives_up.0);
+        }
+    }
+
     pub(super) fn happen(&mut self, event: Event, at: &mut Moment<'_>) {
         match event {
             Event::Arrives { route, packet } => self.arrive(route, packet, at),
@@ -384,6 +398,10 @@ impl Network {
                 self.break_stream(to, Some(ErrorKind::ConnectionRefused));
             }
             Packet::Bytes { from, to, bytes } => match self.stream_mut(to) {
+                Ok(stream) if stream.resets_bytes() => {
+                    self.transmit(to, route.back(), Packet::Reset { to: from }, at);
+                    self.break_stream(to, Some(ErrorKind::ConnectionReset));
+                }
                 Ok(stream) if !stream.is_broken() => {
                     stream.incoming.extend(bytes);
                     self.tell(to);
@@ -398,25 +416,15 @@ impl Network {
             }
             Packet::Room { to, bytes } => self.room_arrives(to, bytes),
             Packet::Reset { to } => {
-                let ended = self.stream_mut(to).is_ok_and(|stream| stream.has_ended);
-                self.break_stream(
-                    to,
-                    Some(if ended {
-                        ErrorKind::BrokenPipe
-                    } else {
-                        ErrorKind::ConnectionReset
-                    }),
-                );
+                let has_ended = (self.stream(to)).is_ok_and(|stream| stream.has_ended_for_good());
+                let error = match has_ended {
+                    true => ErrorKind::BrokenPipe,
+                    false => ErrorKind::ConnectionReset,
+                };
+                self.break_stream(to, Some(error));
             }
             Packet::Gone { to, .. } => self.break_stream(to, None),
-            Packet::Datagram {
-                from,
-                sender,
-                to,
-                bytes,
-            } => {
-                self.datagram_arrives(route, from, sender, to, bytes, at);
-            }
+            Packet::Datagram(datagram) => self.datagram_arrives(route, datagram, at),
             Packet::Unreachable { to } => {
                 if let Some(Kind::Datagrams(datagrams)) =
                     self.sockets.get_mut(&to).map(|socket| &mut socket.kind)

@@ -176,8 +176,22 @@ impl Stream {
         matches!(self.local, Name::Unix(_))
     }
 
+    /// A Unix stream keeps its peer's name when the peer has closed.
     pub(super) fn peer_name(&self) -> Option<Name> {
-        matches!(self.state, State::Open { .. }).then(|| self.remote.clone())
+        let has_peer = matches!(self.state, State::Open { .. }) || self.is_unix();
+        has_peer.then(|| self.remote.clone())
+    }
+
+    /// A peer that sends to a TCP socket after both directions were shut down is told that nobody
+    /// takes what it sends.
+    pub(super) fn resets_bytes(&self) -> bool {
+        let is_shut = self.shut_for_reads && self.shut_for_writes;
+        is_shut && !self.is_broken() && !self.is_unix()
+    }
+
+    /// The end of TCP is the last thing that a read tells, also if an error follows it.
+    pub(super) fn has_ended_for_good(&self) -> bool {
+        self.has_ended && !self.is_unix()
     }
 
     /// As `tcp_poll` says.
@@ -228,9 +242,15 @@ pub(super) struct UnixDatagrams {
     pub(super) waiting: Vec<SocketId>,
     pub(super) shut_for_reads: bool,
     pub(super) shut_for_writes: bool,
+    /// A queue that it has found full has room again, and it has not tried since then. So it is
+    /// writable, whatever the queue of its peer says: it may wait for another one's.
+    pub(super) was_told_of_room: bool,
 }
 
 impl UnixDatagrams {
+    /// Datagrams that may wait to be received, as on Linux.
+    const QUEUE: usize = 10;
+
     pub(super) fn new(local: UnixName) -> UnixDatagrams {
         UnixDatagrams {
             local,
@@ -239,7 +259,16 @@ impl UnixDatagrams {
             waiting: Vec::new(),
             shut_for_reads: false,
             shut_for_writes: false,
+            was_told_of_room: false,
         }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= UnixDatagrams::QUEUE
+    }
+
+    pub(super) fn is_peer(&self, id: SocketId) -> bool {
+        self.peer.as_ref().is_some_and(|(peer, _)| *peer == id)
     }
 
     pub(super) fn peer_name(&self) -> Option<UnixName> {

@@ -16,7 +16,7 @@ impl Network {
     pub(super) fn add(&mut self, host: HostId, kind: Kind) -> SocketId {
         self.sockets_made += 1;
         let id = SocketId {
-            network: self.number,
+            network: self.id,
             number: self.sockets_made,
         };
         let socket = Socket {
@@ -153,11 +153,19 @@ impl Network {
             let name = match socket.kind {
                 Kind::Listener(listener) => Some(listener.local),
                 Kind::UnixDatagrams(datagrams) => Some(Name::Unix(datagrams.local)),
-                Kind::Fresh(_) | Kind::Stream(_) | Kind::Datagrams(_) => None,
+                Kind::Stream(stream) => {
+                    if let Some(gives_up) = stream.gives_up {
+                        self.leave_held(id, gives_up);
+                    }
+                    None
+                }
+                Kind::Fresh(_) | Kind::Datagrams(_) => None,
             };
             if let Some(Name::Unix(name)) = name {
-                let owner = self.hosts[socket.host.0 as usize].unix.get_mut(&name);
-                *owner.unwrap_or(&mut None) = None;
+                let names = &mut self.hosts[socket.host.0 as usize].unix;
+                if let Some(owner) = names.get_mut(&name) {
+                    *owner = None;
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::time::Duration;
 
+use super::links::RESEND;
 use super::packets::Packet;
 use super::socket::{Kind, State, Stream};
 use super::{Moment, Network, Result, SocketId};
@@ -45,6 +46,9 @@ impl Network {
         self.advance(at);
         let stream = self.stream_mut(id)?;
         if stream.incoming.is_empty() {
+            if stream.has_ended_for_good() {
+                return Ok(Vec::new());
+            }
             if let Some(error) = stream.error.take() {
                 return Err(error);
             }
@@ -87,17 +91,16 @@ impl Network {
             State::Open { peer } if !stream.shut_for_writes => peer,
             State::Open { .. } | State::Broken => return Err(ErrorKind::BrokenPipe),
         };
-        let (route, is_unix) = (stream.route, stream.is_unix());
-        if is_unix && self.stream(peer).is_ok_and(|peer| peer.shut_for_reads) {
-            return Err(ErrorKind::BrokenPipe);
-        }
+        let route = stream.route;
         if bytes.is_empty() {
             return Ok(0);
         }
         let room = self.room(id, peer)?;
         let stream = self.stream_mut(id)?;
         if room == 0 {
-            stream.is_blocked = true;
+            if !std::mem::replace(&mut stream.is_blocked, true) {
+                self.probe(id, peer, at);
+            }
             return Err(ErrorKind::WouldBlock);
         }
         let mut count = bytes.len().min(room);
@@ -138,6 +141,15 @@ impl Network {
         }
     }
 
+    /// A TCP writer that waits for room asks for it now and then. That is of importance only if its
+    /// peer is shut down: no other answer would come.
+    fn probe(&mut self, writer: SocketId, peer: SocketId, at: &mut Moment<'_>) {
+        let is_shut = self.stream(peer).is_ok_and(Stream::resets_bytes);
+        if let (true, Ok(route)) = (is_shut, self.stream(writer).map(|writer| writer.route)) {
+            self.transmit_later(writer, route, bytes_to(writer, peer, &[]), RESEND, at);
+        }
+    }
+
     pub(super) fn room_arrives(&mut self, id: SocketId, bytes: usize) {
         if let Ok(stream) = self.stream_mut(id) {
             stream.under_way = stream.under_way.saturating_sub(bytes);
@@ -159,10 +171,13 @@ impl Network {
             return self.shut_down_unix_datagrams(id, how);
         }
         let stream = self.stream_mut(id)?;
-        let State::Open { peer } = stream.state else {
-            return Err(ErrorKind::NotConnected);
+        let is_unix = stream.is_unix();
+        let peer = match stream.state {
+            State::Open { peer } => peer,
+            State::Broken if is_unix => return Ok(()),
+            State::Connecting | State::Broken => return Err(ErrorKind::NotConnected),
         };
-        let (route, is_unix) = (stream.route, stream.is_unix());
+        let route = stream.route;
         if how != Shutdown::Write {
             stream.shut_for_reads = true;
         }
@@ -170,8 +185,15 @@ impl Network {
             self.transmit(id, route, Packet::End { from: id, to: peer }, at);
         }
         self.tell(id);
+        let Ok(writer) = self.stream_mut(peer) else {
+            return Ok(());
+        };
         if is_unix && how != Shutdown::Write {
+            // A Unix socket knows at once that its peer reads no more.
+            writer.shut_for_writes = true;
             self.tell(peer);
+        } else if writer.is_blocked {
+            self.probe(peer, id, at);
         }
         Ok(())
     }
@@ -190,7 +212,6 @@ impl Network {
 
     /// A socket is about to be removed.
     pub(super) fn end_stream(&mut self, id: SocketId, resets: bool, at: &mut Moment<'_>) {
-        self.do_not_give_up(id);
         let Ok(socket) = self.socket(id) else {
             return;
         };

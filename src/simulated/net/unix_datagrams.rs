@@ -7,9 +7,6 @@ use super::names::UnixName;
 use super::socket::{Kind, UnixDatagrams};
 use super::{HostId, Network, Readiness, Result, SocketId};
 
-/// Datagrams that may wait to be received, as on Linux.
-const QUEUE: usize = 10;
-
 impl Network {
     pub(super) fn readiness_of_unix_datagrams(&self, datagrams: &UnixDatagrams) -> Readiness {
         let peer = datagrams
@@ -17,12 +14,12 @@ impl Network {
             .as_ref()
             .and_then(|(peer, _)| self.sockets.get(peer));
         let is_full = match peer.map(|peer| &peer.kind) {
-            Some(Kind::UnixDatagrams(peer)) => peer.queue.len() >= QUEUE,
+            Some(Kind::UnixDatagrams(peer)) => peer.is_full(),
             _ => false,
         };
         Readiness {
             readable: !datagrams.queue.is_empty() || datagrams.shut_for_reads,
-            writable: !is_full,
+            writable: !is_full || datagrams.was_told_of_room,
             read_closed: datagrams.shut_for_reads,
             closed: datagrams.shut_for_reads && datagrams.shut_for_writes,
             error: false,
@@ -79,6 +76,7 @@ impl Network {
         to: Option<&UnixName>,
     ) -> Result<usize> {
         let sender = self.unix_datagrams(id)?;
+        sender.was_told_of_room = false;
         if sender.shut_for_writes {
             return Err(ErrorKind::BrokenPipe);
         }
@@ -94,11 +92,10 @@ impl Network {
         if receiver.shut_for_reads {
             return Err(ErrorKind::BrokenPipe);
         }
-        let receives_from_others = receiver.peer.as_ref().is_some_and(|(peer, _)| *peer != id);
-        if receives_from_others {
+        if receiver.peer.is_some() && !receiver.is_peer(id) {
             return Err(ErrorKind::PermissionDenied);
         }
-        if receiver.queue.len() >= QUEUE {
+        if receiver.is_full() {
             if !receiver.waiting.contains(&id) {
                 receiver.waiting.push(id);
             }
@@ -112,38 +109,53 @@ impl Network {
     /// Takes the next datagram and the name of its sender.
     pub(crate) fn receive_unix_datagram(&mut self, id: SocketId) -> Result<(Vec<u8>, UnixName)> {
         let datagrams = self.unix_datagrams(id)?;
+        let was_full = datagrams.is_full();
         let Some(first) = datagrams.queue.pop_front() else {
             return match datagrams.shut_for_reads {
                 true => Ok((Vec::new(), UnixName::Unnamed)),
                 false => Err(ErrorKind::WouldBlock),
             };
         };
-        self.tell_waiting(id);
+        if was_full {
+            self.tell_senders(id);
+        }
         Ok(first)
     }
 
     pub(super) fn shut_down_unix_datagrams(&mut self, id: SocketId, how: Shutdown) -> Result<()> {
         let datagrams = self.unix_datagrams(id)?;
-        if datagrams.peer.is_none() {
-            return Err(ErrorKind::NotConnected);
-        }
         datagrams.shut_for_reads |= how != Shutdown::Write;
         datagrams.shut_for_writes |= how != Shutdown::Read;
         self.tell(id);
-        self.tell_waiting(id);
+        self.tell_senders(id);
         Ok(())
     }
 
     /// A socket is about to be removed.
     pub(super) fn end_unix_datagrams(&mut self, id: SocketId) {
-        self.tell_waiting(id);
+        self.tell_senders(id);
     }
 
-    fn tell_waiting(&mut self, id: SocketId) {
-        let waiting = self
-            .unix_datagrams(id)
-            .map(|found| std::mem::take(&mut found.waiting));
-        for sender in waiting.unwrap_or_default() {
+    /// A send to this socket need not wait any more. That is told to the senders that have found its
+    /// queue full, and to those that are connected to it: they may wait without having tried.
+    fn tell_senders(&mut self, id: SocketId) {
+        let Ok(receiver) = self.unix_datagrams(id) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut receiver.waiting);
+        for sender in &waiting {
+            if let Ok(sender) = self.unix_datagrams(*sender) {
+                sender.was_told_of_room = true;
+            }
+        }
+        let is_connected = |kind: &Kind| match kind {
+            Kind::UnixDatagrams(datagrams) => datagrams.is_peer(id),
+            _ => false,
+        };
+        let sockets = self.sockets.iter();
+        let connected = sockets.filter(|(_, socket)| is_connected(&socket.kind));
+        let connected: Vec<SocketId> = connected.map(|(id, _)| *id).collect();
+        for sender in waiting.into_iter().chain(connected) {
             self.tell(sender);
         }
     }

@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::{HostId, MAIN, Pair, Result, SocketId};
+use super::super::{Family, HostId, MAIN, Name, Pair, Rate, Result, SocketId};
 use super::World;
 
 fn bind(world: &mut World, host: HostId, address: &str) -> SocketId {
@@ -79,7 +79,7 @@ fn datagrams_are_lost_doubled_and_reordered() {
     let mut world = World::random(5);
     let other = world.host("other", [10, 0, 0, 2]);
     world.net.change_links(Pair::Of(MAIN, other), |link| {
-        (link.loses_one_in, link.doubles_one_in) = (4, 4);
+        (link.loss, link.duplication) = (Rate::OneIn(4), Rate::OneIn(4));
         link.longest = Duration::from_millis(100);
     });
     let a = bind(&mut world, MAIN, "0.0.0.0:1");
@@ -130,4 +130,66 @@ fn a_queue_that_is_full_loses_what_comes() {
     send(&mut world, a, b"again", Some("127.0.0.1:2")).unwrap();
     while world.step() {}
     assert!(receive(&mut world, b).is_ok());
+}
+
+#[test]
+fn empty_datagrams_fill_the_queue() {
+    let mut world = World::new();
+    let [a, b] = ["127.0.0.1:1", "127.0.0.1:2"].map(|at| bind(&mut world, MAIN, at));
+    for _ in 0..1000 {
+        send(&mut world, a, b"", Some("127.0.0.1:2")).unwrap();
+    }
+    while world.step() {}
+    let received = std::iter::from_fn(|| receive(&mut world, b).ok()).count();
+    assert_eq!(received, 212_992 / 768);
+    send(&mut world, a, b"again", Some("127.0.0.1:2")).unwrap();
+    while world.step() {}
+    assert_eq!(receive(&mut world, b).unwrap().0, b"again");
+}
+
+#[test]
+fn a_socket_that_connects_to_no_address_connects_to_its_own_host() {
+    let mut world = World::new();
+    let unspecified: SocketAddr = "0.0.0.0:2".parse().unwrap();
+    for (from, to) in [("0.0.0.0:1", "127.0.0.1:2"), ("10.0.0.1:1", "10.0.0.1:2")] {
+        let a = bind(&mut world, MAIN, from);
+        let b = bind(&mut world, MAIN, "0.0.0.0:2");
+        world.net.connect_datagrams(a, unspecified).unwrap();
+        let peer = Name::Ip(to.parse().unwrap());
+        assert_eq!(world.net.peer_name(a), Ok(peer));
+        assert_eq!(send(&mut world, a, b"ask", None), Ok(3));
+        while world.step() {}
+        let (_, sender) = receive(&mut world, b).unwrap();
+        send(&mut world, b, b"answer", Some(&sender.to_string())).unwrap();
+        while world.step() {}
+        assert_eq!(receive(&mut world, a).unwrap().0, b"answer");
+        world.close(a);
+        world.close(b);
+    }
+    let six = bind(&mut world, MAIN, "[::]:1");
+    world
+        .net
+        .connect_datagrams(six, "[::]:2".parse().unwrap())
+        .unwrap();
+    let peer = Name::Ip("[::1]:2".parse().unwrap());
+    assert_eq!(world.net.peer_name(six), Ok(peer));
+}
+
+#[test]
+fn a_socket_of_loopback_reaches_its_own_host_alone() {
+    let mut world = World::new();
+    world.host("other", [10, 0, 0, 2]);
+    let a = bind(&mut world, MAIN, "127.0.0.1:1");
+    for to in ["10.0.0.2:2", "10.0.0.77:2"] {
+        let sent = send(&mut world, a, b"x", Some(to));
+        assert_eq!(sent, Err(ErrorKind::InvalidInput));
+        let connected = world.net.connect_datagrams(a, to.parse().unwrap());
+        assert_eq!(connected, Err(ErrorKind::InvalidInput));
+        let stream = world.net.stream_socket(MAIN, Family::V4);
+        world.net.bind(stream, ([127, 0, 0, 1], 0).into()).unwrap();
+        let to = to.parse().unwrap();
+        let connects = world.at(|net, at| net.connect(stream, to, at));
+        assert_eq!(connects, Err(ErrorKind::InvalidInput));
+    }
+    assert_eq!(send(&mut world, a, b"x", Some("10.0.0.1:2")), Ok(1));
 }

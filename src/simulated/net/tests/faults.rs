@@ -1,7 +1,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::super::{HostId, MAIN, Pair};
+use super::super::{HostId, MAIN, Pair, Rate};
 use super::World;
 
 fn two_hosts(mut world: World) -> (World, HostId) {
@@ -109,10 +109,10 @@ fn a_host_can_always_reach_itself() {
 
 #[test]
 fn a_loss_delays_a_stream() {
-    let (mut world, other) = two_hosts(World::random(1));
+    let (mut world, other) = two_hosts(World::new());
     world
         .net
-        .change_links(Pair::All, |link| link.loses_one_in = 1);
+        .change_links(Pair::All, |link| link.loss = Rate::Always);
     let [near, far] = world.connected(MAIN, other);
     let begin = world.now;
     world.write(near, b"x").unwrap();
@@ -148,7 +148,10 @@ fn a_crash_resets_connections_and_frees_addresses() {
 #[test]
 fn hosts_have_names_and_addresses_of_their_own() {
     let (mut world, other) = two_hosts(World::new());
-    let mut add = |name, ip: [u8; 4]| world.net.add_host(name, ip.into());
+    let mut add = |name, ip: [u8; 4]| {
+        let added = world.net.add_host(name, ip.into());
+        added.map_err(|error| error.kind())
+    };
     assert_eq!(add("other", [10, 0, 0, 3]), Err(ErrorKind::AlreadyExists));
     assert_eq!(add("third", [10, 0, 0, 2]), Err(ErrorKind::AlreadyExists));
     assert_eq!(add("third", [127, 0, 0, 2]), Err(ErrorKind::InvalidInput));
@@ -162,4 +165,46 @@ fn hosts_have_names_and_addresses_of_their_own() {
     assert_eq!(look_up("localhost").unwrap().len(), 2);
     assert_eq!(look_up("example.org"), None);
     assert_eq!(world.net.host_named("other"), Some(other));
+    world.net.forget_host(other);
+    assert_eq!(world.net.host_named("other"), None);
+    assert_eq!(world.net.host_named(""), None);
+    assert!(world.net.add_host("other", [10, 0, 0, 2].into()).is_ok());
+}
+
+#[test]
+fn a_client_that_has_closed_behind_a_partition_gives_up_what_it_has_sent() {
+    for (hours, arrives) in [(0, true), (10, false)] {
+        let (mut world, other) = two_hosts(World::new());
+        let [near, far] = world.connected(MAIN, other);
+        world.at(|net, at| net.partition(Pair::All, at));
+        world.write(near, b"late").unwrap();
+        world.pass(Duration::from_secs(600));
+        world.close(near);
+        assert!(!world.step(), "nobody waits for it");
+        world.pass(Duration::from_secs(300 + hours * 3600));
+        world.at(|net, at| net.heal(Pair::All, at));
+        world.pass(Duration::from_secs(10));
+        match arrives {
+            true => {
+                assert_eq!(world.read(far).unwrap(), b"late");
+                assert_eq!(world.read(far).unwrap(), b"");
+            }
+            false => assert_eq!(world.read(far), Err(ErrorKind::WouldBlock)),
+        }
+        assert!(!world.step());
+    }
+}
+
+#[test]
+fn what_is_under_way_from_a_client_that_has_closed_is_given_up_too() {
+    let (mut world, other) = two_hosts(World::new());
+    let [near, far] = world.connected(MAIN, other);
+    world.write(near, b"late").unwrap();
+    world.close(near);
+    world.at(|net, at| net.partition(Pair::All, at));
+    assert!(!world.step(), "nobody waits for it");
+    world.pass(Duration::from_secs(925));
+    world.at(|net, at| net.heal(Pair::All, at));
+    while world.step() {}
+    assert_eq!(world.read(far), Err(ErrorKind::WouldBlock));
 }

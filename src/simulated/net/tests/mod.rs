@@ -60,6 +60,7 @@ impl World {
     /// Runs an operation now.
     pub(super) fn at<R>(&mut self, op: impl FnOnce(&mut Network, &mut Moment<'_>) -> R) -> R {
         let random = &self.random;
+        // As `simulated::choose` draws.
         let mut choose = |n: u32, rarity: u32| match random {
             Some(random) if n > 1 && random.below(rarity) == 0 => 1 + random.below(n - 1),
             _ => 0,

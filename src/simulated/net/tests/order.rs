@@ -1,7 +1,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::super::{MAIN, Pair};
+use super::super::{MAIN, Pair, Rate};
 use super::World;
 use crate::rng::Rng;
 
@@ -13,7 +13,11 @@ fn run(seed: u64) -> (bool, Duration, Vec<u8>) {
     let other = world.host("other", [10, 0, 0, 2]);
     let pair = Pair::Of(MAIN, other);
     world.net.change_links(pair, |link| {
-        link.loses_one_in = program.below(4);
+        link.loss = match program.below(4) {
+            0 => Rate::Never,
+            1 => Rate::Always,
+            count => Rate::OneIn(count),
+        };
         link.longest = Duration::from_millis(1 + 50 * u64::from(program.below(2)));
     });
     let to = if program.below(3) == 0 { MAIN } else { other };

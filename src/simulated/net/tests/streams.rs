@@ -227,3 +227,78 @@ fn a_connect_that_is_given_up_leaves_nothing_behind() {
     assert!(world.accept(listener).is_ok());
     assert_eq!(world.accept(listener), Err(ErrorKind::WouldBlock));
 }
+
+#[test]
+fn a_read_after_the_end_is_the_end_whatever_comes_later() {
+    let mut world = World::new();
+    let [near, far] = world.connected(MAIN, MAIN);
+    world.close(far);
+    while world.step() {}
+    assert_eq!(world.write(near, b"x"), Ok(1));
+    while world.step() {}
+    assert!(world.net.readiness(near).error);
+    assert_eq!(world.read(near).unwrap(), b"");
+    assert_eq!(world.write(near, b"x"), Err(ErrorKind::BrokenPipe));
+    assert_eq!(world.error(near), None);
+}
+
+#[test]
+fn bytes_for_a_socket_that_is_shut_down_reset_the_connection() {
+    let mut world = World::new();
+    let [near, far] = world.connected(MAIN, MAIN);
+    world.register(near, 1);
+    world.write(near, b"early").unwrap();
+    while world.step() {}
+    world
+        .at(|net, at| net.shut_down(far, Shutdown::Both, at))
+        .unwrap();
+    assert_eq!(world.read(far).unwrap(), b"early");
+    assert_eq!(world.write(near, b"late"), Ok(4));
+    while world.step() {}
+    assert_eq!(world.news(), [1]);
+    assert_eq!(world.read(near).unwrap(), b"");
+    assert_eq!(world.write(near, b"x"), Err(ErrorKind::BrokenPipe));
+    assert_eq!(world.read(far), Err(ErrorKind::ConnectionReset));
+
+    // A socket that sends yet, and reads no more, takes them.
+    let [near, far] = world.connected(MAIN, MAIN);
+    world
+        .at(|net, at| net.shut_down(far, Shutdown::Read, at))
+        .unwrap();
+    assert_eq!(world.write(near, b"late"), Ok(4));
+    while world.step() {}
+    assert_eq!(world.read(far).unwrap(), b"late");
+    assert_eq!(world.write(near, b"x"), Ok(1));
+}
+
+#[test]
+fn a_writer_that_waits_finds_that_its_peer_is_shut_down() {
+    for shuts_first in [false, true] {
+        let mut world = World::new();
+        let [near, far] = world.connected(MAIN, MAIN);
+        for id in [near, far] {
+            let options = world.net.options(id).unwrap();
+            (options.send_buffer, options.receive_buffer) = (6, 4);
+        }
+        world.register(near, 1);
+        assert_eq!(world.write(near, b"0123456789"), Ok(10));
+        while world.step() {}
+        let shut = |world: &mut World| {
+            world
+                .at(|net, at| net.shut_down(far, Shutdown::Both, at))
+                .unwrap();
+        };
+        if shuts_first {
+            shut(&mut world);
+        }
+        assert_eq!(world.write(near, b"x"), Err(ErrorKind::WouldBlock));
+        if !shuts_first {
+            shut(&mut world);
+        }
+        world.news();
+        while world.step() {}
+        assert!(world.now < Duration::from_secs(1));
+        assert!(world.net.readiness(near).writable);
+        assert_eq!(world.write(near, b"x"), Err(ErrorKind::BrokenPipe));
+    }
+}
