@@ -24,8 +24,8 @@
 //! no such thread.
 //!
 //! In a simulation (feature `sim`) these types are sockets of a network in memory, which the module
-//! `sim::net` describes. They have no file descriptor: `as_fd` and its like panic, and conversions
-//! from and to sockets of `std` are errors.
+//! `sim::net` describes. They have no file descriptor: `as_fd`, `as_raw_fd`, `into_raw_fd` and
+//! `OwnedFd::from` panic, and conversions from and to sockets of `std` are errors.
 //!
 //! # Examples
 //!

@@ -32,7 +32,7 @@ use super::{TcpListener, TcpStream, sys};
 /// # }
 /// ```
 pub struct TcpSocket {
-    fd: sys::Socket<OwnedFd>,
+    socket: sys::Socket<OwnedFd>,
 }
 
 impl TcpSocket {
@@ -56,8 +56,8 @@ impl TcpSocket {
 
     /// A socket for addresses like this one.
     pub(super) fn for_address(address: &SocketAddr) -> io::Result<TcpSocket> {
-        let fd = sys::tcp_socket(address)?;
-        Ok(TcpSocket { fd })
+        let socket = sys::tcp_socket(address)?;
+        Ok(TcpSocket { socket })
     }
 
     /// Binds to a local address. Port 0 lets the system choose one.
@@ -66,7 +66,7 @@ impl TcpSocket {
     ///
     /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
-        self.fd.bind(&address)
+        self.socket.bind(&address)
     }
 
     /// Connects, and registers the stream with the runtime of the calling thread.
@@ -79,7 +79,7 @@ impl TcpSocket {
     ///
     /// Cancel safe: dropping the future closes the socket.
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect_socket(self.fd.map(StdTcpStream::from), address).await
+        TcpStream::connect_socket(self.socket.map(StdTcpStream::from), address).await
     }
 
     /// Listens, and registers the listener with the runtime of the calling thread. At most
@@ -90,7 +90,7 @@ impl TcpSocket {
     /// What the operating system says.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         let reactor = crate::runtime::context::reactor()?;
-        let io = Async::register(self.fd.listen(backlog)?, &reactor)?;
+        let io = Async::register(self.socket.listen(backlog)?, &reactor)?;
         Ok(TcpListener { io })
     }
 
@@ -100,7 +100,7 @@ impl TcpSocket {
     ///
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.fd.local_addr()
+        self.socket.local_addr()
     }
 }
 
@@ -115,7 +115,7 @@ macro_rules! options {
             ///
             /// What the operating system says.
             pub fn $get(&self) -> io::Result<$Value> {
-                self.fd.$get()
+                self.socket.$get()
             }
 
             #[doc = "Sets"]
@@ -125,7 +125,7 @@ macro_rules! options {
             ///
             /// What the operating system says.
             pub fn $set(&self, value: $Value) -> io::Result<()> {
-                self.fd.$set(value)
+                self.socket.$set(value)
             }
         )*}
     };
@@ -148,30 +148,48 @@ options! {
 
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpSocket").field("fd", &self.fd).finish()
+        f.debug_struct("TcpSocket")
+            .field("socket", &self.socket)
+            .finish()
     }
 }
 
 impl AsFd for TcpSocket {
+    /// # Panics
+    ///
+    /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+    #[cfg_attr(feature = "sim", track_caller)]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.fd()
+        self.socket.fd()
     }
 }
 
 impl AsRawFd for TcpSocket {
+    /// # Panics
+    ///
+    /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+    #[cfg_attr(feature = "sim", track_caller)]
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.fd().as_raw_fd()
+        self.socket.fd().as_raw_fd()
     }
 }
 
 impl IntoRawFd for TcpSocket {
+    /// # Panics
+    ///
+    /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+    #[cfg_attr(feature = "sim", track_caller)]
     fn into_raw_fd(self) -> RawFd {
-        self.fd.expect_system().into_raw_fd()
+        self.socket.expect_system().into_raw_fd()
     }
 }
 
 impl From<TcpSocket> for OwnedFd {
+    /// # Panics
+    ///
+    /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+    #[cfg_attr(feature = "sim", track_caller)]
     fn from(socket: TcpSocket) -> OwnedFd {
-        socket.fd.expect_system()
+        socket.socket.expect_system()
     }
 }

@@ -74,6 +74,10 @@ macro_rules! impl_write {
 macro_rules! impl_fd {
     ([$($G:tt)*] $Type:ty, |$this:ident| $io:expr) => {
         impl<$($G)*> ::std::os::fd::AsFd for $Type {
+            /// # Panics
+            ///
+            /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+            #[cfg_attr(feature = "sim", track_caller)]
             fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {
                 let $this = self;
                 $io.fd()
@@ -81,6 +85,10 @@ macro_rules! impl_fd {
         }
 
         impl<$($G)*> ::std::os::fd::AsRawFd for $Type {
+            /// # Panics
+            ///
+            /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+            #[cfg_attr(feature = "sim", track_caller)]
             fn as_raw_fd(&self) -> ::std::os::fd::RawFd {
                 let $this = self;
                 ::std::os::fd::AsRawFd::as_raw_fd(&$io.fd())
@@ -140,6 +148,10 @@ macro_rules! impl_owner {
         }
 
         impl From<$Type> for ::std::os::fd::OwnedFd {
+            /// # Panics
+            ///
+            /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+            #[cfg_attr(feature = "sim", track_caller)]
             fn from(socket: $Type) -> ::std::os::fd::OwnedFd {
                 // The registration is over even if the operating system returned an error.
                 socket.io.take().0.expect_system().into()
@@ -147,6 +159,10 @@ macro_rules! impl_owner {
         }
 
         impl ::std::os::fd::IntoRawFd for $Type {
+            /// # Panics
+            ///
+            /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
+            #[cfg_attr(feature = "sim", track_caller)]
             fn into_raw_fd(self) -> ::std::os::fd::RawFd {
                 ::std::os::fd::IntoRawFd::into_raw_fd(::std::os::fd::OwnedFd::from(self))
             }

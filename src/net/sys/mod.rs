@@ -80,6 +80,7 @@ impl<S: AsFd> Socket<S> {
     }
 
     /// The descriptor. Panics if there is none.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         on!(self, |socket| socket.as_fd(), |_socket| no_descriptor())
     }
@@ -194,6 +195,7 @@ impl<S> Socket<S> {
     }
 
     /// The same for those who cannot return an error. Panics instead.
+    #[cfg_attr(feature = "sim", track_caller)]
     pub(super) fn expect_system(self) -> S {
         on!(self, |socket| socket, |_socket| no_descriptor())
     }
@@ -204,6 +206,7 @@ const NO_DESCRIPTOR: &str = "a socket of a simulation has no file descriptor";
 
 #[cfg(feature = "sim")]
 #[cold]
+#[track_caller]
 fn no_descriptor() -> ! {
     panic!("{NO_DESCRIPTOR}")
 }
