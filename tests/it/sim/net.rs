@@ -5,8 +5,8 @@ mod links;
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -359,6 +359,68 @@ fn descriptors_are_refused_with_a_reason() {
         assert!(catch_unwind(AssertUnwindSafe(|| host.handle())).is_err());
     })
     .unwrap();
+}
+
+#[test]
+fn a_panic_for_want_of_a_descriptor_tells_who_has_asked_for_it() {
+    type Ask = fn(UdpSocket, TcpSocket) -> i32;
+    let asks: [Ask; 5] = [
+        |socket, _| socket.as_fd().as_raw_fd(),
+        |socket, _| socket.as_raw_fd(),
+        |socket, _| socket.into_raw_fd(),
+        |_, socket| OwnedFd::from(socket).as_raw_fd(),
+        |_, socket| socket.as_raw_fd(),
+    ];
+    for ask in asks {
+        let future = async move {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            ask(socket, TcpSocket::new_v4().unwrap())
+        };
+        let failure = sim::Builder::new().seed(1).build().run(future).unwrap_err();
+        let message = failure.message();
+        assert!(
+            message.contains("no file descriptor, at tests/"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_socket_that_waits_to_be_writable_learns_of_room() {
+    for seed in 0..5 {
+        run(seed, async {
+            let (a, b) = UnixDatagram::pair().unwrap();
+            for _ in 0..10 {
+                a.send(b"x").await.unwrap();
+            }
+            let waits = executor::spawn(async move {
+                a.writable().await.unwrap();
+                a.send(b"y").await.unwrap();
+            });
+            sleep(MS).await;
+            b.recv(&mut [0; 4]).await.unwrap();
+            waits.await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_writer_does_not_wait_for_ever_for_a_peer_that_is_shut_down() {
+    for seed in 0..5 {
+        run(seed, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let writer = executor::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(&[7; 1 << 20]).await.unwrap_err().kind()
+            });
+            let (stream, _) = listener.accept().await.unwrap();
+            sleep(MS).await;
+            stream.shutdown(Shutdown::Both).unwrap();
+            assert_eq!(writer.await.unwrap(), ErrorKind::BrokenPipe);
+            drop(stream);
+        });
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::super::{MAIN, Pair, Rate};
+use super::super::{MAIN, Pair, Rate, SocketId, UnixName};
 use super::World;
 use crate::rng::Rng;
 
@@ -36,11 +36,17 @@ fn run(seed: u64) -> (bool, Duration, Vec<u8>) {
     let (mut written, mut closed, mut blocked) = (0, false, false);
     let mut received = Vec::new();
     let mut trace = Vec::new();
-    // Each side tries again only when it has news, as a program does.
+    // Each side tries again only when it has news, as a program does; some ask first whether the
+    // socket is ready.
     let mut ready = [true; 2];
+    let asks_first = program.below(2) == 0;
     loop {
         for key in world.news() {
             ready[key] = true;
+        }
+        if asks_first {
+            ready[0] &= world.net.readiness(near).writable;
+            ready[1] &= world.net.readiness(far).readable;
         }
         let action = program.below(16) as u8;
         trace.push(action);
@@ -120,4 +126,53 @@ fn the_same_answers_give_the_same_run() {
         assert_eq!(run(seed), run(seed));
     }
     assert_ne!(run(1).2, run(2).2);
+}
+
+#[test]
+fn a_sender_of_unix_datagrams_learns_of_room_whether_it_has_tried_or_asked() {
+    for seed in 0..300 {
+        let mut world = World::new();
+        let program = Rng::new(seed, 1);
+        let name = |path: &str| UnixName::Path(path.into());
+        let [receiver, other, connected, elsewhere] =
+            ["/r", "/o", "/c", "/e"].map(|path| bind(&mut world, name(path)));
+        for (id, to) in [(connected, "/r"), (elsewhere, "/o")] {
+            world.net.connect_unix_datagrams(id, &name(to)).unwrap();
+        }
+        // This one is writable only as far as it waits for another socket than its peer.
+        while (world.net.send_unix_datagram(elsewhere, b"x", None)).is_ok() {}
+        world.register(connected, 0);
+        world.register(elsewhere, 1);
+        world.register(receiver, 2);
+        let mut ready = [true; 3];
+        let (mut sent, mut received) = ([0; 2], 0);
+        while received < 200 {
+            for key in world.news() {
+                ready[key] = true;
+            }
+            assert_ne!(ready, [false; 3], "seed {seed}: {sent:?}, {received}");
+            match program.below(3) as usize {
+                2 => match world.net.receive_unix_datagram(receiver) {
+                    Ok(_) => received += 1,
+                    Err(_) => ready[2] = false,
+                },
+                0 if program.below(2) == 0 && !world.net.readiness(connected).writable => {
+                    ready[0] = false;
+                }
+                side if ready[side] && sent[side] < 100 => {
+                    let (id, to) = [(connected, None), (elsewhere, Some(name("/r")))][side].clone();
+                    match world.net.send_unix_datagram(id, b"x", to.as_ref()) {
+                        Ok(_) => sent[side] += 1,
+                        Err(_) => ready[side] = false,
+                    }
+                }
+                side => ready[side] &= sent[side] < 100,
+            }
+        }
+        world.close(other);
+    }
+}
+
+fn bind(world: &mut World, name: UnixName) -> SocketId {
+    world.net.bind_unix_datagrams(MAIN, name).unwrap()
 }
