@@ -8,22 +8,32 @@
 //! # What it does
 //!
 //! - Names are those of hosts, and `localhost`: `TcpStream::connect("server:80")`.
-//! - A packet takes 500 µs to another host, 10 µs to its own, and sometimes up to three times as
-//!   long. Writes are sometimes short, and bytes of one write sometimes arrive in two parts. All
-//!   that is drawn from the seed, and shrunk as other choices are.
-//! - [`between`] and [`everywhere`] change that: latency, losses, partitions. TCP delivers all bytes
-//!   in their order, later if packets are lost. It fails with `TimedOut` when a partition lasts: a
-//!   connect after 127 s, a write after 924 s, as on Linux.
+//! - A packet takes 500 µs to another host, and sometimes up to three times as long; to its own
+//!   host 10 µs, and sometimes up to twice as long. Writes are sometimes short, and bytes of one
+//!   write sometimes arrive in two parts. All that is drawn from the seed, and shrunk as other
+//!   choices are.
+//! - [`between`] and [`everywhere`] change that: latency, losses, partitions. TCP delivers all
+//!   bytes in their order, later if packets are lost. It fails with `TimedOut` when a partition
+//!   lasts: a connect after 127 s, a write after 924 s, as on Linux. A socket that was closed
+//!   behind a partition sends its bytes when the partition is healed within that time.
+//! - A connect to an address that no host has fails after 3 s with `HostUnreachable`. One to a
+//!   listener whose backlog stays full fails after 127 s with `TimedOut`.
 //! - A peer that does not read blocks its writer, 128 KiB at the most in both buffers together.
 //!   Closing a socket with unread bytes resets the connection.
 //! - A Unix socket's path is a name on its host. There is no file.
 //!
 //! # What it does not do
 //!
-//! A simulated socket has no file descriptor. So [`io::Async`](crate::io::Async) and the conversions
-//! from sockets of `std` fail with [`Unsupported`](std::io::ErrorKind::Unsupported) in a simulation,
-//! and `as_fd` of such a socket panics. Libraries that take descriptors, such as quinn, cannot be
-//! simulated. There is no multicast, and no limit of a link's throughput.
+//! - A simulated socket has no file descriptor. So [`io::Async`](crate::io::Async) and the
+//!   conversions from and to sockets of `std` fail with
+//!   [`Unsupported`](std::io::ErrorKind::Unsupported) in a simulation; `as_fd`, `as_raw_fd`,
+//!   `into_raw_fd` and `OwnedFd::from` of such a socket panic. Libraries that take descriptors,
+//!   such as quinn, cannot be simulated.
+//! - There is no multicast, no broadcast, and no limit of a link's throughput.
+//! - The options for address reuse, keepalive, TTL, Nagle's algorithm and a linger time other than
+//!   zero are kept, and change nothing. Sizes of buffers are taken as they are, not doubled.
+//! - Errors have a kind, and no `raw_os_error`.
+//! - A host gives 16,384 ports to sockets that ask for any, from 49,152 on, for TCP and UDP each.
 //!
 //! # Examples
 //!
@@ -63,27 +73,57 @@
 //! .unwrap();
 //! ```
 
+mod links;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::runtime::{Handle, Runtime};
-use crate::simulated::net::{
-    HostId, Link, MAIN, NetworkId, Pair, Rate, with_network, with_network_of,
-};
+use crate::simulated::net::{HostId, NetworkId, with_network, with_network_of};
 use crate::sync::Mutex;
 use crate::tasks::JoinHandle;
 
-/// The processors of a host that is not asked for others: as many as those of a simulation.
+pub use self::links::{Links, between, everywhere, loopback};
+
+/// The processors of a host that is not asked for others: as many as a simulation has by default.
 const PROCESSORS: usize = 2;
 
 /// A host of the simulation, with a runtime of its own.
 ///
 /// Dropping it is a [`crash`](Host::crash).
+///
+/// # Examples
+///
+/// ```
+/// use executor::net::{TcpListener, TcpStream};
+/// use executor::sim::{self, net::Host};
+/// use std::io::ErrorKind;
+///
+/// async fn start(server: &Host) -> std::io::Result<()> {
+///     let listener = server.spawn(TcpListener::bind("0.0.0.0:80")).await??;
+///     server.spawn(async move { while listener.accept().await.is_ok() {} });
+///     Ok(())
+/// }
+///
+/// sim::check(10, || async {
+///     let server = Host::new("server", [10, 0, 0, 2]).unwrap();
+///     start(&server).await.unwrap();
+///     assert!(TcpStream::connect("server:80").await.is_ok());
+///
+///     server.crash();
+///     let refused = TcpStream::connect("server:80").await.unwrap_err();
+///     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+///
+///     // Nothing of what ran before the crash runs again by itself.
+///     server.restart().unwrap();
+///     start(&server).await.unwrap();
+///     assert!(TcpStream::connect("server:80").await.is_ok());
+/// });
+/// ```
 pub struct Host {
     name: String,
     ip: IpAddr,
@@ -97,9 +137,10 @@ pub struct Host {
 impl Host {
     /// A host with this name and address, and a runtime of two processors.
     ///
-    /// An IPv4 address that is mapped into IPv6 is taken for the IPv4 address. Hosts reach each other
-    /// if both addresses are of IPv4, or both of IPv6: to connect to a host of the other family fails
-    /// with [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable). That of `main` is of IPv4.
+    /// An IPv4 address that is mapped into IPv6 is taken for the IPv4 address. Hosts reach each
+    /// other if both have an IPv4 address, as `main` has, or both an IPv6 address: a connection to
+    /// a host of the other family fails with
+    /// [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable).
     ///
     /// # Errors
     ///
@@ -190,9 +231,9 @@ impl Host {
         self.handle().spawn(future)
     }
 
-    /// Stops the host: its connections are reset at once, its tasks are dropped at their next await,
-    /// and its ports are free. Waits until its tasks and blocking jobs have ended, unless it is
-    /// called by one of them.
+    /// Stops the host: its connections are reset at once, its tasks are dropped at their next
+    /// await, and its ports are free. Waits until its tasks and blocking jobs have ended, unless it
+    /// is called by one of them.
     ///
     /// Does nothing if it has crashed already. [`restart`](Host::restart) starts it again. Who
     /// connects meanwhile is refused.
@@ -214,12 +255,12 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Outside of the simulation that the host was made in; and when its runtime cannot be built, as
-    /// with [`new`](Host::new).
+    /// Outside of the simulation that the host was made in. When the runtime cannot be built, as
+    /// with [`new`](Host::new); the host stays as it was after its crash.
     pub fn restart(&self) -> io::Result<()> {
         if self.runtime.lock().is_none() {
-            with_network_of(self.network, |net, _| net.start(self.id))?;
             let runtime = build(self.network, self.id, &self.name, self.processors)?;
+            with_network_of(self.network, |net, _| net.start(self.id))?;
             *self.runtime.lock() = Some(runtime);
         }
         Ok(())
@@ -285,177 +326,4 @@ fn build(network: NetworkId, host: HostId, name: &str, processors: usize) -> io:
     };
     RUNTIMES.with_borrow_mut(|runtimes| runtimes.push(known));
     Ok(runtime)
-}
-
-/// Links of the network, to be changed: made by [`between`], [`everywhere`] and [`loopback`].
-///
-/// # Examples
-///
-/// ```
-/// use executor::sim::{self, net::Host};
-/// use std::time::Duration;
-///
-/// sim::check(10, || async {
-///     let _server = Host::new("server", [10, 0, 0, 2]).unwrap();
-///     sim::net::between("main", "server")
-///         .latency(Duration::from_millis(20)..=Duration::from_millis(80))
-///         .loss(0.01);
-/// });
-/// ```
-///
-/// They are of the simulation that they were made in, and of no use in another one.
-#[derive(Clone, Copy, Debug)]
-pub struct Links {
-    network: NetworkId,
-    pair: Pair,
-}
-
-/// The link between two hosts. That of a host with itself is the [`loopback`] of all.
-///
-/// # Panics
-///
-/// If there is no host of such a name, and outside of a simulation.
-#[track_caller]
-pub fn between(one: &str, other: &str) -> Links {
-    Links::of(Pair::Of(id_of(one), id_of(other)))
-}
-
-/// The links between any two hosts, also between those that do not exist yet.
-///
-/// # Panics
-///
-/// Outside of a simulation.
-#[must_use]
-#[track_caller]
-pub fn everywhere() -> Links {
-    Links::of(Pair::All)
-}
-
-/// The way of a host to itself, which is never partitioned.
-///
-/// # Panics
-///
-/// Outside of a simulation.
-#[must_use]
-#[track_caller]
-pub fn loopback() -> Links {
-    Links::of(Pair::Of(MAIN, MAIN))
-}
-
-#[track_caller]
-fn id_of(name: &str) -> HostId {
-    match in_simulation(with_network(|net, _| net.host_named(name))) {
-        Some(id) => id,
-        None => panic!("there is no host {name:?}"),
-    }
-}
-
-impl Links {
-    #[track_caller]
-    fn of(pair: Pair) -> Links {
-        let network = in_simulation(with_network(|net, _| net.id()));
-        Links { network, pair }
-    }
-
-    /// How long a packet takes: mostly the shortest of these times.
-    ///
-    /// # Panics
-    ///
-    /// If the range is empty, and outside of a simulation.
-    #[track_caller]
-    pub fn latency(self, range: RangeInclusive<Duration>) -> Links {
-        assert!(!range.is_empty(), "the range of a latency is empty");
-        let (shortest, longest) = range.into_inner();
-        self.change(|link| (link.shortest, link.longest) = (shortest, longest))
-    }
-
-    /// How many packets are lost, as a part of all: 0 loses none, 1 loses all. Up to a half, it is
-    /// rounded to one of a whole number of packets; beyond, to all but one of a whole number. A lost
-    /// packet of TCP is sent again after 200 ms, then after twice the time, and so on; after six
-    /// losses in a row it arrives.
-    ///
-    /// Which packets are lost is drawn from the seed, unless all are. A run that is repeated by its
-    /// choices, or shrunk, loses as few as its choices say if the rate is a half or less, and as many
-    /// otherwise.
-    ///
-    /// # Panics
-    ///
-    /// If it is not between 0 and 1, and outside of a simulation.
-    #[track_caller]
-    pub fn loss(self, rate: f64) -> Links {
-        let rate = rate_of(rate);
-        self.change(|link| link.loss = rate)
-    }
-
-    /// How many UDP datagrams arrive twice, as a part of all. It is rounded as
-    /// [`loss`](Links::loss) is.
-    ///
-    /// # Panics
-    ///
-    /// If it is not between 0 and 1, and outside of a simulation.
-    #[track_caller]
-    pub fn duplication(self, rate: f64) -> Links {
-        let rate = rate_of(rate);
-        self.change(|link| link.duplication = rate)
-    }
-
-    /// Cuts the links. From now on nothing arrives, also of what is under way: datagrams are lost,
-    /// and TCP waits until the links are healed or it gives up.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a simulation.
-    #[track_caller]
-    pub fn partition(self) -> Links {
-        in_simulation(with_network_of(self.network, |net, at| {
-            net.partition(self.pair, at);
-        }));
-        self
-    }
-
-    /// Mends the links. TCP sends again what was lost, at once or within some hundreds of
-    /// milliseconds.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a simulation.
-    #[track_caller]
-    pub fn heal(self) -> Links {
-        in_simulation(with_network_of(self.network, |net, at| {
-            net.heal(self.pair, at);
-        }));
-        self
-    }
-
-    #[track_caller]
-    fn change(self, change: impl Fn(&mut Link)) -> Links {
-        in_simulation(with_network_of(self.network, |net, _| {
-            net.change_links(self.pair, change);
-        }));
-        self
-    }
-}
-
-#[track_caller]
-fn in_simulation<T>(result: io::Result<T>) -> T {
-    match result {
-        Ok(result) => result,
-        Err(error) => panic!("{error}, so there is no network to be changed"),
-    }
-}
-
-#[track_caller]
-fn rate_of(part: f64) -> Rate {
-    assert!(
-        (0.0..=1.0).contains(&part),
-        "a rate must be between 0 and 1"
-    );
-    // At most what a `u32` holds: the cast saturates.
-    let one_in = |part: f64| (1.0 / part).round() as u32;
-    match part {
-        0.0 => Rate::Never,
-        1.0 => Rate::Always,
-        part if part <= 0.5 => Rate::OneIn(one_in(part)),
-        part => Rate::AllButOneIn(one_in(1.0 - part)),
-    }
 }

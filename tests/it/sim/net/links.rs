@@ -35,7 +35,7 @@ async fn arrive(sent: usize) -> usize {
     }
     let mut arrived = 0;
     let mut buf = [0; 4];
-    while timeout(100 * MS, receiver.recv(&mut buf)).await.is_ok() {
+    while timeout(10_000 * MS, receiver.recv(&mut buf)).await.is_ok() {
         arrived += 1;
     }
     arrived
@@ -70,7 +70,7 @@ fn a_link_that_doubles_all_doubles_all() {
 
 #[test]
 fn a_link_that_loses_most_loses_as_many() {
-    for (rate, expected) in [(0.5, 70..130), (0.7, 40..95), (0.9, 6..40)] {
+    for (rate, expected) in [(0.5, 70..130), (0.7, 40..95), (0.9, 4..45)] {
         let arrived = run(1, async move {
             sim::net::everywhere().loss(rate);
             arrive(200).await
