@@ -1,8 +1,9 @@
-//! What the operating system says about a descriptor at this moment.
+//! Whether a descriptor, or a socket of a simulation, is ready at this moment.
+
+use std::io;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketType, sockopt};
-use std::io;
 
 use crate::reactor::{Direction, Object};
 

@@ -1,8 +1,8 @@
 //! What TCP and Unix streams have in common.
 //!
 //! A stream is a [`Share`] of one registered socket; its clones and halves are further shares of
-//! that socket. The operations are written once, for any [`StreamSocket`]. The macro at the end adds them
-//! to both public types.
+//! that socket. The operations are written once, for any [`StreamSocket`]. The macro at the end
+//! adds them to both public types.
 
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
@@ -93,8 +93,8 @@ impl<S: AsFd> Deref for Share<S> {
     }
 }
 
-/// Polls an operation on the socket of a [`Share`]. Its expression is there twice: on a socket of the
-/// system, and on any other, out of the way of the first.
+/// Polls an operation on the socket of a [`Share`]. Its expression is there twice: for a socket of
+/// the system, and for any other, so that the first has no branch in it.
 macro_rules! poll {
     ($io:expr, $direction:ident, $cx:expr, |$socket:ident| $op:expr, $drained:expr) => {
         match $io.get_ref().system() {
@@ -196,7 +196,8 @@ pub(super) async fn finish_connect<S: StreamSocket>(
 macro_rules! impl_stream {
     ($Stream:ident, $Std:ty) => {
         impl $Stream {
-            pub(super) fn from_async(io: $crate::io::Async<$crate::net::sys::Socket<$Std>>,
+            pub(super) fn from_async(
+                io: $crate::io::Async<$crate::net::sys::Socket<$Std>>,
             ) -> $Stream {
                 $Stream {
                     io: $crate::net::stream::Share::new(io),

@@ -199,9 +199,9 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// `Unsupported` if the fd cannot be waited on (a regular file, or any in a simulation). An error of this module if the
-    /// reactor is closed, has failed, or belongs to the parent process. Otherwise what the
-    /// operating system says (out of memory or of watches, registered already).
+    /// `Unsupported` if the fd cannot be waited on (a regular file, or any in a simulation). An
+    /// error of this module if the reactor is closed, has failed, or belongs to the parent process.
+    /// Otherwise what the operating system says (out of memory or of watches, registered already).
     pub(crate) fn register<'a>(
         this: &Arc<Reactor>,
         object: impl Into<Object<'a>>,

@@ -1,4 +1,4 @@
-//! What a reactor watches: one kind of thing on each system, and sockets of a simulation.
+//! What a reactor watches: a file descriptor or, with the feature `sim`, a socket of a simulation.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -26,8 +26,8 @@ impl<'a> From<BorrowedFd<'a>> for Object<'a> {
     }
 }
 
-/// What can be registered with a runtime: whatever has a file descriptor ([`AsFd`]). It is not to be
-/// implemented for anything else.
+/// What can be registered with a runtime: whatever has a file descriptor ([`AsFd`]). It is not to
+/// be implemented for anything else.
 pub trait Pollable {
     #[doc(hidden)]
     fn object(&self) -> Object<'_>;

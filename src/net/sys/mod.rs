@@ -29,7 +29,7 @@ use crate::reactor::Object;
 
 pub(crate) use self::stream_socket::StreamSocket;
 
-/// A socket of the system of type `S`, or the like of it in a simulation.
+/// A socket of the system of type `S`, or a socket of a simulation that is used as one.
 pub enum Socket<S> {
     System(S),
     #[cfg(feature = "sim")]
@@ -87,7 +87,7 @@ impl<S: AsFd> Socket<S> {
 
     #[inline]
     pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        on!(self, |socket| System(socket).recv(buf), |socket| socket
+        on!(self, |socket| Calls(socket).recv(buf), |socket| socket
             .recv(buf))
     }
 
@@ -95,18 +95,16 @@ impl<S: AsFd> Socket<S> {
     #[cfg(any(feature = "tokio-io", feature = "hyper"))]
     #[inline]
     pub(super) fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
-        on!(self, |socket| System(socket).recv_uninit(buf), |socket| {
+        on!(self, |socket| Calls(socket).recv_uninit(buf), |socket| {
             socket.recv_uninit(buf)
         })
     }
 
     #[inline]
     pub(super) fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        on!(
-            self,
-            |socket| System(socket).recv_vectored(bufs),
-            |socket| socket.recv_vectored(bufs)
-        )
+        on!(self, |socket| Calls(socket).recv_vectored(bufs), |socket| {
+            socket.recv_vectored(bufs)
+        })
     }
 
     pub(super) fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -116,24 +114,22 @@ impl<S: AsFd> Socket<S> {
 
     #[inline]
     pub(super) fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        on!(self, |socket| System(socket).send(buf), |socket| socket
+        on!(self, |socket| Calls(socket).send(buf), |socket| socket
             .send(buf))
     }
 
     #[inline]
     pub(super) fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        on!(
-            self,
-            |socket| System(socket).send_vectored(bufs),
-            |socket| socket.send_vectored(bufs)
-        )
+        on!(self, |socket| Calls(socket).send_vectored(bufs), |socket| {
+            socket.send_vectored(bufs)
+        })
     }
 }
 
-/// A socket of the system. Its operations have the names of those of [`Socket`].
-pub(super) struct System<'a, S>(&'a S);
+/// The system calls of a socket. Their names are those of the operations of [`Socket`].
+pub(super) struct Calls<'a, S>(&'a S);
 
-impl<S: AsFd> System<'_, S> {
+impl<S: AsFd> Calls<'_, S> {
     #[inline]
     pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         system::recv(self.0, buf)
@@ -171,8 +167,8 @@ impl<S: StreamSocket> Socket<S> {
 impl<S> Socket<S> {
     /// The socket of the system, for those who look once and then do without a branch.
     #[inline]
-    pub(super) fn system(&self) -> Option<System<'_, S>> {
-        on!(self, |socket| Some(System(socket)), |_socket| None)
+    pub(super) fn system(&self) -> Option<Calls<'_, S>> {
+        on!(self, |socket| Some(Calls(socket)), |_socket| None)
     }
 
     /// The same socket, of another type.
@@ -385,8 +381,8 @@ pub(super) fn unix_stream() -> io::Result<Socket<UnixStream>> {
 /// Two registered sockets.
 type Pair<S> = (Async<Socket<S>>, Async<Socket<S>>);
 
-/// Two Unix streams that are connected to each other, registered. Not inlined, since what follows in
-/// its caller is dearer then: it has fewer registers.
+/// Two Unix streams that are connected to each other, registered. Not inlined: that would leave
+/// fewer registers to the rest of its caller, which would be slower.
 #[inline(never)]
 pub(super) fn unix_pair() -> io::Result<Pair<UnixStream>> {
     simulate!(|host| simulated::unix_pair(host));

@@ -288,23 +288,20 @@ options! {
 
 /// The addresses of sockets.
 macro_rules! names {
-    ($([$($S:ty),*] $address:ident -> $Address:ty;)*) => {
+    ($([$($S:ty),*] $get:ident = $address:ident $name:ident -> $Address:ty;)*) => {
         $($(impl Socket<$S> {
-            pub(super) fn local_addr(&self) -> io::Result<$Address> {
-                self.$address(|net, id| net.local_name(id))
-            }
-
-            #[allow(dead_code)]
-            pub(super) fn peer_addr(&self) -> io::Result<$Address> {
-                self.$address(|net, id| net.peer_name(id))
+            pub(super) fn $get(&self) -> io::Result<$Address> {
+                self.$address(Network::$name)
             }
         })*)*
     };
 }
 
 names! {
-    [OwnedFd, TcpStream, TcpListener, UdpSocket] ip -> SocketAddr;
-    [UnixStream, UnixListener, UnixDatagram] unix -> UnixAddr;
+    [OwnedFd, TcpStream, TcpListener, UdpSocket] local_addr = ip local_name -> SocketAddr;
+    [TcpStream, UdpSocket] peer_addr = ip peer_name -> SocketAddr;
+    [UnixStream, UnixListener, UnixDatagram] local_addr = unix local_name -> UnixAddr;
+    [UnixStream, UnixDatagram] peer_addr = unix peer_name -> UnixAddr;
 }
 
 impl Socket<OwnedFd> {

@@ -34,7 +34,7 @@ struct Poller {
     wake: Arc<dyn Wake>,
     own: BTreeSet<Key>,
     news: VecDeque<SocketId>,
-    /// Until when it waits; the outer `None`: it does not wait.
+    /// `None`: it does not wait. `Some(None)`: it waits without a deadline.
     waits_until: Option<Option<Duration>>,
 }
 
@@ -43,8 +43,8 @@ pub(super) struct Agenda {
     events: BTreeMap<Key, Entry>,
     pollers: BTreeMap<PollerId, Poller>,
     of_nobody: BTreeSet<Key>,
-    /// Events there have been, and pollers.
-    numbers: (u64, u32),
+    events_made: u64,
+    pollers_made: u32,
     to_wake: BTreeSet<PollerId>,
 }
 
@@ -54,14 +54,15 @@ impl Agenda {
             events: BTreeMap::new(),
             pollers: BTreeMap::new(),
             of_nobody: BTreeSet::new(),
-            numbers: (0, 0),
+            events_made: 0,
+            pollers_made: 0,
             to_wake: BTreeSet::new(),
         }
     }
 
     pub(super) fn add_poller(&mut self, host: HostId, wake: Arc<dyn Wake>) -> PollerId {
-        self.numbers.1 += 1;
-        let id = PollerId(self.numbers.1);
+        self.pollers_made += 1;
+        let id = PollerId(self.pollers_made);
         let poller = Poller {
             host,
             wake,
@@ -88,17 +89,14 @@ impl Agenda {
 
     /// Lets an event happen at a time.
     pub(super) fn add(&mut self, due: Duration, owner: Option<PollerId>, event: Event) -> Key {
-        self.numbers.0 += 1;
-        let key = (due, self.numbers.0);
-        let owner = owner.filter(|owner| self.pollers.contains_key(owner));
-        match owner.and_then(|owner| self.pollers.get_mut(&owner)) {
-            Some(poller) => {
-                poller.own.insert(key);
-            }
-            None => {
-                self.of_nobody.insert(key);
-            }
-        }
+        self.events_made += 1;
+        let key = (due, self.events_made);
+        let poller = owner.and_then(|owner| self.pollers.get_mut(&owner));
+        let owner = owner.filter(|_| poller.is_some());
+        match poller {
+            Some(poller) => poller.own.insert(key),
+            None => self.of_nobody.insert(key),
+        };
         self.events.insert(key, Entry { event, owner });
         self.call(owner, due);
         key

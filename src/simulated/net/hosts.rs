@@ -116,7 +116,8 @@ impl Network {
         Some(self.host_addresses(host).to_vec())
     }
 
-    /// The host that an address means for another one.
+    /// The host that is reached by an address from this one. A loopback address, and the
+    /// unspecified one, reach the host itself.
     pub(super) fn host_at(&self, from: HostId, ip: IpAddr) -> Option<HostId> {
         let ip = ip.to_canonical();
         if ip.is_loopback() || ip.is_unspecified() {

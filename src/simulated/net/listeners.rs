@@ -195,8 +195,8 @@ impl Network {
         }
     }
 
-    /// A Unix listener. When it is closed, its name is as with a file that is left behind, but can be
-    /// taken again, since there is none to be removed.
+    /// A Unix listener. When it is closed, who connects to its name is refused, as with a file that
+    /// is left behind. The name can be taken again, since there is no file to be removed.
     pub(crate) fn listen_unix(
         &mut self,
         host: HostId,

@@ -183,7 +183,8 @@ impl Network {
         at.now = now;
     }
 
-    /// The pollers whose wait is to end because of what was done. To be called after each operation.
+    /// The pollers whose wait is to end because of what was done. To be called after each
+    /// operation.
     pub(crate) fn take_wakes(&mut self) -> Vec<Arc<dyn Wake>> {
         self.agenda.take_wakes()
     }

@@ -359,8 +359,9 @@ impl Network {
         self.held.retain(|held| held.packet.from() != Some(from));
     }
 
-    /// A stream socket has been removed, which would have given up at this time. Its timer goes with
-    /// it: nobody is told when it fires, so a simulation in which all others are asleep is over.
+    /// A stream socket has been removed, which would have given up at this time. Its timer goes
+    /// with it: nobody is told when the timer fires, so it must not keep a simulation going in
+    /// which everybody else is asleep.
     pub(super) fn leave_held(&mut self, from: SocketId, gives_up: Key) {
         self.agenda.remove(gives_up);
         let left = (self.held.iter_mut()).filter(|held| held.packet.from() == Some(from));

@@ -136,8 +136,8 @@ impl Network {
         self.tell_senders(id);
     }
 
-    /// A send to this socket need not wait any more. That is told to the senders that have found its
-    /// queue full, and to those that are connected to it: they may wait without having tried.
+    /// A send to this socket need not wait any more. That is told to the senders that have found
+    /// its queue full, and to those that are connected to it: they may wait without having tried.
     fn tell_senders(&mut self, id: SocketId) {
         let Ok(receiver) = self.unix_datagrams(id) else {
             return;
