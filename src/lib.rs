@@ -245,7 +245,7 @@ pub use gosched_macros::main;
 /// |---|---|---|
 /// | `worker_threads = 4` | the number of processors, from 1 on | as [`Builder::worker_threads`] |
 /// | `timeout = "5s"` | the test fails if it, or the shutdown after it, takes longer; in `us`, `ms`, `s`, `m` or `h`, as in `"1.5s"` | none |
-/// | `seeds = 100` | simulates the test under so many seeds | not simulated |
+/// | `seeds = 100` | simulates the test under this many seeds | not simulated |
 /// | `seed = 7` | simulates it under this seed, or with `seeds` from this one on | new seeds each time |
 /// | `crate = "path"` | where this library is, if it was renamed | `::executor` |
 ///
@@ -329,7 +329,8 @@ pub mod task {
     pub use crate::tasks::{id, location, priority, try_id, yield_now};
 }
 
-/// The README's program, compiled and run with the other examples of the documentation.
+/// The README's programs, compiled and run with the other examples of the documentation. (Its tests are
+/// in `tests/it/sim/documents.rs`.)
 #[cfg(all(doctest, feature = "macros", feature = "time"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

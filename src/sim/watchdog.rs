@@ -17,7 +17,7 @@ use crate::sync::{Arc, Mutex, thread};
 const LOOK: Duration = Duration::from_secs(10);
 
 struct Run {
-    /// The one of the process with this address.
+    /// By its address it is known.
     steps: Arc<AtomicU64>,
     replay: String,
     /// The system's number of its thread.
@@ -73,18 +73,26 @@ fn look() {
             state.has_thread = false;
             return;
         }
+        let still = state.find_still();
+        drop(state);
+        for (replay, thread) in still {
+            tell(&replay, thread);
+        }
+    }
+}
+
+impl State {
+    /// Those that have made no step since the last call, each once.
+    fn find_still(&mut self) -> Vec<(String, u64)> {
         let mut still = Vec::new();
-        for run in &mut state.runs {
+        for run in &mut self.runs {
             let steps = run.steps.load(Ordering::Relaxed);
             if run.seen.replace(steps) == Some(steps) && !run.is_told {
                 run.is_told = true;
                 still.push((run.replay.clone(), run.thread));
             }
         }
-        drop(state);
-        for (replay, thread) in still {
-            tell(&replay, thread);
-        }
+        still
     }
 }
 
@@ -95,4 +103,31 @@ fn tell(replay: &str, thread: u64) {
         "a simulation ({replay}) has made no step for {LOOK:?}: what runs in it blocks on something \
          that is not simulated, or computes for long{stack}"
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_stands_still_is_told_of_once() {
+        let steps = Arc::new(AtomicU64::new(0));
+        let run = |steps: &Arc<AtomicU64>, replay: &str| Run {
+            steps: steps.clone(),
+            replay: replay.to_owned(),
+            thread: 7,
+            seen: None,
+            is_told: false,
+        };
+        let mut state = State {
+            runs: vec![run(&steps, "goes on"), run(&Arc::default(), "stands")],
+            has_thread: false,
+        };
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            told.extend(state.find_still());
+            steps.fetch_add(1, Ordering::Relaxed);
+        }
+        assert_eq!(told, [("stands".to_owned(), 7)]);
+    }
 }

@@ -3,6 +3,7 @@
 mod around;
 mod check;
 mod crowd;
+mod documents;
 #[cfg(all(unix, feature = "net"))]
 mod faults;
 mod hostile;

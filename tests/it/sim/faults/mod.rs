@@ -1,4 +1,4 @@
-//! Six faults that everybody has written once, each in a small program, and beside it the program
+//! Seven faults that everybody has written once, each in a small program, and beside it the program
 //! without it.
 //!
 //! Each is looked for among the first thousand seeds, found, made short, and replayed. The program

@@ -2,7 +2,7 @@
 //!
 //! These programs know nothing of how the scheduler works. Each does a lot of one kind, draws what it does (`sim::choose`), and
 //! counts. A wake-up, a task or a processor that is lost shows as a deadlock, a task that is left, a wrong count, or as a wait
-//! that is longer than what the program itself makes it. `docs/testing.md` says which seeded bugs they find, in how many runs.
+//! that is longer than what the program itself makes it. `docs/reliability.md` says which seeded bugs they find, in how many runs.
 
 mod closing;
 mod latency;
