@@ -48,8 +48,6 @@ pub use macro_parts::first_branch as __first_branch;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use real::select as __real_select;
-#[doc(hidden)]
-pub use task::task_local::RealKey as __RealLocalKey;
 
 /// The programs of `docs/tokio.md`, compiled and run.
 #[cfg(all(doctest, feature = "full", feature = "test-util"))]

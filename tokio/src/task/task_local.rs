@@ -1,25 +1,29 @@
-//! Values of a task: the real tokio's, which are in thread-locals while the task is polled.
+//! Values of a task.
 //!
-//! A simulated thread that waits in a poll gives its place to others. So in a simulation it takes
-//! the values of the scopes that it is in with it ([`Kept`]). A value that is borrowed by `with`
-//! meanwhile stays where it is, and others see it.
+//! Between polls a value is in the future of its scope. During a poll:
+//!
+//! * Outside of simulations it is in a thread-local of its key, as in the real tokio.
+//! * In a simulation it is in the thread's list of scopes ([`SCOPES`]). A simulated thread that waits
+//!   in a poll lets others run, so its list is taken away meanwhile ([`Kept`]). `with` holds a value
+//!   by a reference count: the list can be taken away while a value is borrowed, too.
+//!
+//! So simulated threads do not see values of the thread that runs the simulation.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomPinned;
 use std::mem;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use pin_project_lite::pin_project;
-use real::task::futures as real_futures;
 
 use crate::simulated::{self, Place};
-
-#[doc(hidden)]
-pub use real::task::LocalKey as RealKey;
 
 /// Declares values of tasks: see tokio's documentation of the macro of this name.
 #[macro_export]
@@ -39,68 +43,53 @@ macro_rules! task_local {
                     const { ::std::cell::RefCell::new(::std::option::Option::None) };
             }
 
-            $crate::task::LocalKey {
-                real: $crate::__RealLocalKey { inner: __KEY },
-            }
+            $crate::task::LocalKey { inner: __KEY }
         };
     };
 }
 
 std::thread_local! {
-    /// The keys in whose scopes this thread is, the innermost last. Empty outside of simulations.
-    static SCOPES: RefCell<Vec<&'static dyn Key>> = const { RefCell::new(Vec::new()) };
+    /// The scopes that this thread is in, the innermost last. Empty outside of simulations.
+    static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A key of any type.
-trait Key {
-    /// `None`: there is no value, or it is borrowed.
-    fn take(&'static self) -> Option<Box<dyn Any>>;
-    fn put(&'static self, value: Box<dyn Any>);
+/// A scope of a simulated thread.
+struct Scope {
+    /// The address of the key.
+    key: *const (),
+    /// `None`: it was taken out before the poll.
+    value: Option<Rc<dyn Any>>,
 }
 
-/// The scopes of a simulated thread, and their values.
+/// The scopes of a simulated thread.
 #[derive(Default)]
-struct Kept(Vec<Taken>);
-
-type Taken = (&'static dyn Key, Option<Box<dyn Any>>);
+struct Kept(Vec<Scope>);
 
 impl simulated::Kept for Kept {
     const PLACE: Place = Place::TaskLocals;
 
     fn exchange(&mut self) {
-        let scopes = SCOPES.try_with(RefCell::take).unwrap_or_default();
-        // One that is entered twice has no value the second time.
-        let taken = scopes.into_iter().map(|key| (key, key.take())).collect();
-        let put = mem::replace(&mut self.0, taken);
-        for (key, value) in put {
-            if let Some(value) = value {
-                key.put(value);
+        let _ = SCOPES.try_with(|scopes| mem::swap(&mut *scopes.borrow_mut(), &mut self.0));
+    }
+}
+
+/// Why a scope cannot be entered.
+enum ScopeError {
+    Borrowed,
+    Destroyed,
+}
+
+impl ScopeError {
+    #[track_caller]
+    fn panic(&self) -> ! {
+        match self {
+            ScopeError::Borrowed => {
+                panic!("cannot enter a task-local scope while the task-local storage is borrowed")
             }
-            let _ = SCOPES.try_with(|scopes| scopes.borrow_mut().push(key));
-        }
-    }
-}
-
-/// A scope of a key that this thread is in.
-struct Scope {
-    is_kept: bool,
-}
-
-impl Scope {
-    fn enter(key: &'static dyn Key) -> Scope {
-        let is_kept = simulated::is_here();
-        if is_kept {
-            simulated::keep::<Kept>();
-            let _ = SCOPES.try_with(|scopes| scopes.borrow_mut().push(key));
-        }
-        Scope { is_kept }
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        if self.is_kept {
-            let _ = SCOPES.try_with(|scopes| scopes.borrow_mut().pop());
+            ScopeError::Destroyed => panic!(
+                "cannot enter a task-local scope during or after destruction of the underlying \
+                 thread-local"
+            ),
         }
     }
 }
@@ -108,21 +97,7 @@ impl Drop for Scope {
 /// A value that each task has for itself: see tokio's documentation of the type of this name.
 pub struct LocalKey<T: 'static> {
     #[doc(hidden)]
-    pub real: RealKey<T>,
-}
-
-impl<T: 'static> Key for LocalKey<T> {
-    fn take(&'static self) -> Option<Box<dyn Any>> {
-        let take = |place: &RefCell<Option<T>>| place.try_borrow_mut().ok()?.take();
-        let value = self.real.inner.try_with(take).ok()??;
-        Some(Box::new(value))
-    }
-
-    fn put(&'static self, value: Box<dyn Any>) {
-        if let Ok(value) = value.downcast::<T>() {
-            let _ = (self.real.inner).try_with(|place| place.replace(Some(*value)));
-        }
-    }
+    pub inner: thread::LocalKey<RefCell<Option<T>>>,
 }
 
 impl<T: 'static> LocalKey<T> {
@@ -133,7 +108,9 @@ impl<T: 'static> LocalKey<T> {
     {
         TaskLocalFuture {
             key: self,
-            real: self.real.scope(value, f),
+            slot: Some(value),
+            future: Some(f),
+            _pinned: PhantomPinned,
         }
     }
 
@@ -147,8 +124,92 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce() -> R,
     {
-        let _scope = Scope::enter(self);
-        self.real.sync_scope(value, f)
+        match self.within(&mut Some(value), f) {
+            Ok(output) => output,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// Calls `f` with what is in `slot` as the value, and puts that back there.
+    fn within<R>(
+        &'static self,
+        slot: &mut Option<T>,
+        f: impl FnOnce() -> R,
+    ) -> Result<R, ScopeError> {
+        if simulated::is_here() {
+            return self.within_simulated(slot, f);
+        }
+
+        struct PutBack<'a, T: 'static>(&'static LocalKey<T>, &'a mut Option<T>);
+
+        impl<T: 'static> Drop for PutBack<'_, T> {
+            fn drop(&mut self) {
+                // It was not borrowed before, and who has borrowed it inside has returned.
+                let PutBack(key, slot) = self;
+                key.inner
+                    .with(|place| mem::swap(*slot, &mut *place.borrow_mut()));
+            }
+        }
+
+        let enter = |place: &RefCell<Option<T>>| match place.try_borrow_mut() {
+            Ok(mut value) => {
+                mem::swap(slot, &mut *value);
+                Ok(())
+            }
+            Err(_) => Err(ScopeError::Borrowed),
+        };
+        (self.inner.try_with(enter)).unwrap_or(Err(ScopeError::Destroyed))?;
+        let _put_back = PutBack(self, slot);
+        Ok(f())
+    }
+
+    fn within_simulated<R>(
+        &'static self,
+        slot: &mut Option<T>,
+        f: impl FnOnce() -> R,
+    ) -> Result<R, ScopeError> {
+        struct PutBack<'a, T: 'static>(&'a mut Option<T>);
+
+        impl<T: 'static> Drop for PutBack<'_, T> {
+            fn drop(&mut self) {
+                let left = SCOPES.try_with(|scopes| scopes.borrow_mut().pop());
+                let value = left.ok().flatten().and_then(|scope| scope.value);
+                // Who has borrowed it inside has returned: this is the only reference.
+                *self.0 = value.and_then(|value| Rc::into_inner(value.downcast::<T>().ok()?));
+            }
+        }
+
+        simulated::keep::<Kept>();
+        // Beside the reference of the scope there is one here.
+        let is_borrowed = |value| Rc::strong_count(&value) > 2;
+        if self.simulated().is_some_and(is_borrowed) {
+            return Err(ScopeError::Borrowed);
+        }
+        let scope = Scope {
+            key: self.address(),
+            value: slot.take().map(|value| Rc::new(value) as Rc<dyn Any>),
+        };
+        let enter = |scopes: &RefCell<Vec<Scope>>| scopes.borrow_mut().push(scope);
+        (SCOPES.try_with(enter)).map_err(|_| ScopeError::Destroyed)?;
+        let _put_back = PutBack(slot);
+        Ok(f())
+    }
+
+    fn address(&'static self) -> *const () {
+        (&raw const *self).cast()
+    }
+
+    /// The value that this simulated thread has.
+    fn simulated(&'static self) -> Option<Rc<T>> {
+        let innermost = |scopes: &RefCell<Vec<Scope>>| {
+            let scopes = scopes.borrow();
+            let scope = scopes
+                .iter()
+                .rev()
+                .find(|scope| scope.key == self.address())?;
+            scope.value.clone()
+        };
+        SCOPES.try_with(innermost).ok()??.downcast().ok()
     }
 
     /// Calls a closure with the value.
@@ -161,7 +222,10 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        self.real.with(f)
+        match self.try_with(f) {
+            Ok(output) => output,
+            Err(_) => panic!("cannot access a task-local storage value without setting it first"),
+        }
     }
 
     /// Calls a closure with the value.
@@ -173,7 +237,13 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        self.real.try_with(f).map_err(|_| AccessError(()))
+        let output = match simulated::is_here() {
+            true => self.simulated().map(|value| f(&value)),
+            false => (self.inner.try_with(|place| place.borrow().as_ref().map(f)))
+                .ok()
+                .flatten(),
+        };
+        output.ok_or(AccessError(()))
     }
 }
 
@@ -185,7 +255,7 @@ impl<T: Clone + 'static> LocalKey<T> {
     /// If there is none.
     #[track_caller]
     pub fn get(&'static self) -> T {
-        self.real.get()
+        self.with(T::clone)
     }
 
     /// A copy of the value.
@@ -194,13 +264,13 @@ impl<T: Clone + 'static> LocalKey<T> {
     ///
     /// If there is none.
     pub fn try_get(&'static self) -> Result<T, AccessError> {
-        self.real.try_get().map_err(|_| AccessError(()))
+        self.try_with(T::clone)
     }
 }
 
 impl<T: 'static> fmt::Debug for LocalKey<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.real.fmt(f)
+        f.pad("LocalKey { .. }")
     }
 }
 
@@ -211,15 +281,31 @@ pin_project! {
         T: 'static,
     {
         key: &'static LocalKey<T>,
+        // The value, except during a poll.
+        slot: Option<T>,
+        // `None`: it is complete.
         #[pin]
-        real: real_futures::TaskLocalFuture<T, F>,
+        future: Option<F>,
+        #[pin]
+        _pinned: PhantomPinned,
+    }
+
+    impl<T: 'static, F> PinnedDrop for TaskLocalFuture<T, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if mem::needs_drop::<F>() && this.future.is_some() {
+                // Where the scope cannot be entered, the future is dropped without the value, as a
+                // field.
+                let _ = this.key.within(this.slot, || this.future.set(None));
+            }
+        }
     }
 }
 
 impl<T: 'static, F> TaskLocalFuture<T, F> {
     /// Takes the value out. A poll after that finds none.
     pub fn take_value(self: Pin<&mut Self>) -> Option<T> {
-        self.project().real.take_value()
+        self.project().slot.take()
     }
 }
 
@@ -228,15 +314,31 @@ impl<T: 'static, F: Future> Future for TaskLocalFuture<T, F> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let _scope = Scope::enter(*this.key);
-        this.real.poll(cx)
+        let mut this = self.project();
+        let polled = this.key.within(this.slot, || {
+            let polled = this.future.as_mut().as_pin_mut()?.poll(cx);
+            if polled.is_ready() {
+                this.future.set(None);
+            }
+            Some(polled)
+        });
+        match polled {
+            Ok(Some(polled)) => polled,
+            Ok(None) => panic!("`TaskLocalFuture` polled after completion"),
+            Err(error) => error.panic(),
+        }
     }
 }
 
 impl<T: fmt::Debug + 'static, F> fmt::Debug for TaskLocalFuture<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.real.fmt(f)
+        let value: &dyn fmt::Debug = match &self.slot {
+            Some(value) => value,
+            None => &format_args!("<missing>"),
+        };
+        f.debug_struct("TaskLocalFuture")
+            .field("value", value)
+            .finish()
     }
 }
 

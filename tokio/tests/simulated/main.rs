@@ -8,6 +8,7 @@ mod channels;
 mod programs;
 mod repeat;
 mod runtimes;
+mod task_locals;
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
