@@ -1,13 +1,14 @@
 //! A channel that keeps the last value alone: see tokio's documentation of the module of this name.
 //!
 //! It is the real tokio's. There, a receiver that waits stands in one of eight lists, which is drawn at
-//! random, and a sender wakes them list by list. So that a simulation can be repeated, all receivers
-//! of a channel that is made in one stand in a list of ours.
+//! random, and a sender wakes them list by list. So that a simulation can be repeated, receivers that
+//! wait in one stand in a list of ours ([`Order`]).
 
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use real::sync::{Notify, watch};
@@ -26,28 +27,53 @@ pub fn channel<T>(init: T) -> (Sender<T>, Receiver<T>) {
     (sender, receiver)
 }
 
-/// Receivers that wait, in the order of their coming. `None`: they stand in the real lists.
+/// Receivers that wait in a simulation, in the order of their coming.
 ///
 /// A receiver enters itself before it looks at the value, and a sender changes that before it calls
-/// [`tell`](Order::tell).
-#[derive(Clone)]
-struct Order(Option<Arc<Notify>>);
+/// [`tell`](Order::tell). Both are on the one thread of the system that a simulation has.
+#[derive(Default)]
+struct Order {
+    /// Empty: none has waited.
+    waiting: OnceLock<Notify>,
+    senders: AtomicUsize,
+}
 
 impl Order {
+    /// `None`: this thread is in no simulation, and waits in the real lists.
+    fn here(&self) -> Option<&Notify> {
+        simulated::is_here().then(|| self.waiting.get_or_init(Notify::new))
+    }
+
     fn tell(&self) {
-        if let Some(waiting) = &self.0 {
+        if let Some(waiting) = self.waiting.get() {
             waiting.notify_waiters();
         }
     }
 }
 
-/// A sender's. A sender that is dropped tells receivers, after the real one has gone.
-#[derive(Clone)]
-struct Told(Order);
+/// A sender's. When the last is dropped, after the real sender, receivers are told.
+struct Told(Arc<Order>);
+
+impl Told {
+    fn new(order: Arc<Order>) -> Told {
+        // A count alone.
+        order.senders.fetch_add(1, Ordering::Relaxed);
+        Told(order)
+    }
+}
+
+impl Clone for Told {
+    fn clone(&self) -> Self {
+        Told::new(self.0.clone())
+    }
+}
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.0.tell();
+        // AcqRel: the last one tells after all real senders have gone.
+        if self.0.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.tell();
+        }
     }
 }
 
@@ -70,16 +96,15 @@ pub struct Sender<T> {
 /// Sees the value, and waits for another one.
 pub struct Receiver<T> {
     real: watch::Receiver<T>,
-    order: Order,
+    order: Arc<Order>,
 }
 
 impl<T> Sender<T> {
     /// A channel without receivers, that has this value.
     pub fn new(init: T) -> Self {
-        let is_ours = simulated::is_here();
         Sender {
             real: watch::Sender::new(init),
-            told: Told(Order(is_ours.then(Arc::default))),
+            told: Told::new(Arc::default()),
         }
     }
 
@@ -227,19 +252,10 @@ impl<T> Receiver<T> {
     ///
     /// If there is no such value, and no sender.
     pub async fn changed(&mut self) -> Result<(), RecvError> {
-        let Some(waiting) = &self.order.0 else {
-            return self.real.changed().await;
-        };
-        let changed = async {
-            loop {
-                let told = waiting.notified();
-                if let Some(changed) = at_once(self.real.changed()) {
-                    return changed;
-                }
-                told.await;
-            }
-        };
-        cooperative(changed).await
+        match self.order.here() {
+            Some(waiting) => cooperative(changed(&mut self.real, waiting)).await,
+            None => self.real.changed().await,
+        }
     }
 
     /// Waits for a value for which the closure says yes.
@@ -248,35 +264,15 @@ impl<T> Receiver<T> {
     ///
     /// If the present value is not such a one, and there is no sender.
     pub async fn wait_for(&mut self, f: impl FnMut(&T) -> bool) -> Result<Ref<'_, T>, RecvError> {
-        let Some(waiting) = self.order.0.clone() else {
+        let Some(waiting) = self.order.here() else {
             return self.real.wait_for(f).await;
         };
-        self.wait_in_order(&waiting, f).await?;
-        // No other simulated thread has run since.
-        unconstrained(self.real.wait_for(|_| true)).await
-    }
-
-    async fn wait_in_order(
-        &mut self,
-        waiting: &Notify,
-        mut f: impl FnMut(&T) -> bool,
-    ) -> Result<(), RecvError> {
-        let found = async {
-            loop {
-                let told = waiting.notified();
-                let is_new = self.real.borrow().has_changed();
-                let found = at_once(self.real.wait_for(&mut f)).map(|found| found.map(drop));
-                if let Some(found) = found {
-                    return found.map(|()| is_new);
-                }
-                told.await;
-            }
-        };
-        if cooperative(found).await? {
+        if cooperative(found(&mut self.real, waiting, f)).await? {
             // The `Ref` is to say so.
             self.real.mark_changed();
         }
-        Ok(())
+        // No other simulated thread has run since: it is the value that was found.
+        unconstrained(self.real.wait_for(|_| true)).await
     }
 
     /// Whether both are of one channel.
@@ -297,5 +293,34 @@ impl<T> Clone for Receiver<T> {
 impl<T: fmt::Debug> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.real.fmt(f)
+    }
+}
+
+/// [`Receiver::changed`] of a receiver that stands in our list.
+async fn changed<T>(real: &mut watch::Receiver<T>, waiting: &Notify) -> Result<(), RecvError> {
+    loop {
+        let told = waiting.notified();
+        if let Some(changed) = at_once(real.changed()) {
+            return changed;
+        }
+        told.await;
+    }
+}
+
+/// Waits for a value for which `f` says yes, and returns whether it is there without a wait and was
+/// not seen. As in the real tokio, `f` is called first for the present value, then for each that is
+/// found to have changed.
+async fn found<T>(
+    real: &mut watch::Receiver<T>,
+    waiting: &Notify,
+    mut f: impl FnMut(&T) -> bool,
+) -> Result<bool, RecvError> {
+    let mut is_new = real.borrow().has_changed();
+    loop {
+        if let Some(found) = at_once(real.wait_for(&mut f)) {
+            return found.map(|_| is_new);
+        }
+        changed(real, waiting).await?;
+        is_new = false;
     }
 }
