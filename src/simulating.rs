@@ -51,6 +51,12 @@ pub fn are_of_one_runtime(first: &Handle, second: &Handle) -> bool {
     std::ptr::eq(first.shared(), second.shared())
 }
 
+/// Whether the handle's runtime has shut down, or is about to.
+#[must_use]
+pub fn has_shut_down(handle: &Handle) -> bool {
+    handle.shared().is_closed()
+}
+
 /// A number below `n`, drawn as all choices of the simulation are. `None`: this thread is in none.
 #[must_use]
 pub fn choose(n: u32) -> Option<u32> {
@@ -63,8 +69,8 @@ pub fn choose(n: u32) -> Option<u32> {
     }
 }
 
-/// Waits until no other thread of the simulation is busy or can run before its clock jumps. Outside
-/// of a simulation it returns at once.
+/// Waits until no other simulated thread can run, or is in the middle of something that takes time.
+/// The simulation's clock may move meanwhile. Outside of a simulation it returns at once.
 pub fn settle() {
     #[cfg(feature = "sim")]
     if let Some(world) = simulated::world_if_any() {

@@ -1,7 +1,8 @@
 //! Handles of runtimes that were not built here: those of a simulation.
 //!
-//! Who asks for the current runtime on a thread of one gets a handle that is made then. The
-//! simulation keeps it, so that all ask for the same.
+//! A thread of the simulation that asks for its runtime gets a handle that is made then. The
+//! simulation keeps the handle, so that all threads get the same one. When another one is made,
+//! those of runtimes that have shut down are dropped: a simulation may start many.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -28,7 +29,43 @@ pub(super) fn handle() -> Option<Rc<Handle>> {
     let found = adopted.0.borrow().iter().find(is_it).cloned();
     Some(found.unwrap_or_else(|| {
         let new = Rc::new(Handle::adopt(current));
+        // What a handle is the last owner of is dropped outside the borrow.
+        let (kept, _ended) = adopted.0.take().into_iter().partition(is_running);
+        *adopted.0.borrow_mut() = kept;
         adopted.0.borrow_mut().push(new.clone());
         new
     }))
+}
+
+fn is_running(handle: &Rc<Handle>) -> bool {
+    !simulating::has_shut_down(handle.shared().executor())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use executor::sim;
+    use std::time::Duration;
+
+    #[test]
+    fn handles_of_runtimes_that_have_shut_down_are_dropped() {
+        let program = async {
+            let outer = Handle::current().id();
+            for _ in 0..5 {
+                let runtime = executor::Builder::new().build().unwrap();
+                runtime.block_on(async {
+                    let inner = Handle::current().id();
+                    assert_ne!(inner, outer);
+                    let task = Handle::current().spawn(async { Handle::current().id() });
+                    assert_eq!(task.await.unwrap(), inner);
+                });
+                runtime.shutdown_timeout(Duration::from_secs(1));
+            }
+            assert_eq!(Handle::current().id(), outer);
+            simulating::kept(Adopted::default).unwrap().0.borrow().len()
+        };
+        let sim = sim::Builder::new().seed(1).build();
+        // Of the last runtime until another one is adopted, and of the simulation.
+        assert_eq!(sim.run(program).unwrap(), 2);
+    }
 }
