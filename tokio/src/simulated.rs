@@ -44,9 +44,13 @@ pub(crate) enum Place {
 
 type Around = fn(&mut dyn FnMut());
 
-static PLACES: [OnceLock<Around>; 5] = [const { OnceLock::new() }; 5];
+/// As many as there are places.
+const NUM_PLACES: usize = Place::TaskLocals as usize + 1;
 
-/// Step 1. Cheap after the first time.
+static PLACES: [OnceLock<Around>; NUM_PLACES] = [const { OnceLock::new() }; NUM_PLACES];
+
+/// Step 1. Cheap after the first time. Who builds a runtime or a `LocalSet` calls it outside of
+/// simulations, too: threads of one that begins inside of those must not be in them.
 pub(crate) fn keep<K: Kept>() {
     PLACES[K::PLACE as usize].get_or_init(|| keep_around::<K>);
     simulating::keep_around_waits(around);
@@ -82,7 +86,8 @@ fn keep_around<K: Kept>(wait: &mut dyn FnMut()) {
     wait();
 }
 
-/// Waits until no other simulated thread can run before the clock of the simulation jumps.
+/// Waits until no other simulated thread can run, or is in the middle of something that takes time.
+/// The simulation's clock may move meanwhile.
 pub(crate) fn settle() {
     simulating::settle();
 }
@@ -97,8 +102,5 @@ pub(crate) fn num_workers() -> Option<usize> {
 /// Step 2. `None`: the thread is in no simulation.
 #[inline]
 pub(crate) fn choose(n: u32) -> Option<u32> {
-    match is_here() {
-        true => simulating::choose(n),
-        false => None,
-    }
+    simulating::choose(n)
 }

@@ -33,7 +33,8 @@ use crate::runtime::NotBegun;
 pub(crate) use buf::{Buf, MAX_BUF_SIZE};
 
 std::thread_local! {
-    /// The job that this thread is submitting, unless it was refused.
+    /// The job that this thread is submitting, unless it was refused. A simulated thread needs none
+    /// of its own: while it submits, it does not wait.
     static SUBMITTING: Cell<Option<u64>> = const { Cell::new(None) };
 }
 

@@ -19,7 +19,8 @@
 //!    readable. The system reports what is ready in the order in which it became so; so everything
 //!    that was ready before the look has woken its waiters when the task runs again. Without it, a
 //!    task would time out although its input is there. In a simulation there are no such sockets:
-//!    the driver waits until no other thread can run.
+//!    the driver waits until no other simulated thread can run, or is in the middle of something
+//!    that takes time. The simulation's clock may move meanwhile.
 //! 4. A blocking closure has returned, but the thread that ran it has still to wake whoever waits
 //!    for the result: it is not among the idle ones. The driver asks again after [`SOON`], as
 //!    nobody tells when that is over. Without it, time would pass between the end of a closure and

@@ -6,7 +6,6 @@
 use std::future::Future;
 
 use crate::context;
-use crate::coop::without_budget;
 use crate::simulated;
 
 /// Waits for `future` in a simulation, and calls `real` elsewhere, with what the other one would use.
@@ -19,6 +18,5 @@ pub(super) fn wait<S, F: Future>(
     if !simulated::is_here() {
         return real(with);
     }
-    let handle = context::expect_current();
-    without_budget(|| handle.block_on(future(with)))
+    context::expect_current().block_on(future(with))
 }

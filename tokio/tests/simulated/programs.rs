@@ -221,11 +221,11 @@ fn each_poll_has_its_own_budget() {
 #[test]
 fn what_waits_for_nothing_is_found() {
     let failure = run(1, async {
-        let (_sender, receiver) = oneshot::channel::<()>();
+        let (sender, receiver) = oneshot::channel::<()>();
         tokio::spawn(async move { receiver.await.unwrap() })
             .await
             .unwrap();
-        drop(_sender);
+        drop(sender);
     });
     assert_eq!(failure.unwrap_err().kind(), FailureKind::Deadlock);
     let failure = run(1, async { drop(tokio::spawn(sleep(HOUR))) });

@@ -9,7 +9,8 @@ use tokio::time::{Duration, interval, sleep, timeout};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Twenty tasks, and everything that may be random: branches, orders of wakes, of aborts.
+/// 20 workers, which spawn more tasks, and 20 waiters. Everything that may be random: branches,
+/// orders of wakes, of aborts.
 async fn busy() -> u64 {
     let (sender, mut receiver) = mpsc::channel::<u64>(3);
     let (news, _) = broadcast::channel::<u64>(16);
