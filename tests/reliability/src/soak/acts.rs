@@ -47,10 +47,6 @@ pub(crate) fn spawn<R: Runtime>(
             parent(world, entry, depth, rng),
         ),
         Kind::Blocking => acted(&world.clone(), entry, panics, blocking(world, entry, rng)),
-        // There are no sockets in a simulation.
-        Kind::Socket if world.servers.is_empty() => {
-            acted(&world.clone(), entry, panics, yields::<R>(rng))
-        }
         Kind::Socket => acted(
             &world.clone(),
             entry,

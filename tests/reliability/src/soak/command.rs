@@ -51,7 +51,20 @@ fn asked(args: &[String]) -> Result<Asked, String> {
             other => return Err(format!("what is {other}?")),
         }
     }
-    Ok(asked)
+    match asked {
+        Asked { seconds: 0, .. } => Err("a soak of 0 seconds finds nothing".to_owned()),
+        Asked {
+            simulated: true,
+            stops: true,
+            ..
+        } => Err("a simulation is not stopped: --simulated or --stops".to_owned()),
+        Asked {
+            simulated: true,
+            place: 1..,
+            ..
+        } => Err(format!("only {} is simulated", RUNTIMES[0])),
+        asked => Ok(asked),
+    }
 }
 
 pub(crate) fn soak(args: &[String]) -> ExitCode {

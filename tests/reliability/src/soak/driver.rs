@@ -19,7 +19,7 @@ use crate::process::{Usage, settle, usage};
 use crate::runtimes::Runtime;
 
 pub(super) const SPAWNERS: u64 = 16;
-const SERVERS: u64 = 4;
+pub(super) const SERVERS: u64 = 4;
 /// Nothing more is spawned while so many tasks are alive; each may spawn a few itself. A bound to memory, and to what is alive
 /// behind a worker that blocks.
 const CROWD: i64 = 1000;
