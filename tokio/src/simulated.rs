@@ -49,8 +49,8 @@ const NUM_PLACES: usize = Place::TaskLocals as usize + 1;
 
 static PLACES: [OnceLock<Around>; NUM_PLACES] = [const { OnceLock::new() }; NUM_PLACES];
 
-/// Step 1. Cheap after the first time. Who builds a runtime or a `LocalSet` calls it outside of
-/// simulations, too: threads of one that begins inside of those must not be in them.
+/// Step 1. Cheap after the first time. It has its effect outside of simulations, too: a `LocalSet`
+/// may be older than the simulation that uses it.
 pub(crate) fn keep<K: Kept>() {
     PLACES[K::PLACE as usize].get_or_init(|| keep_around::<K>);
     simulating::keep_around_waits(around);

@@ -182,6 +182,35 @@ fn each_thread_is_in_its_own_sets_and_scopes() {
     }
 }
 
+/// The set is older than the simulation.
+#[test]
+fn each_thread_is_in_no_set_of_another() {
+    let local = LocalSet::new();
+    local.spawn_local(async {
+        // The set's thread waits in it.
+        block_in_place(|| sim::block(HOUR));
+    });
+    let program = async {
+        let others: Vec<_> = (0..4)
+            .map(|_| {
+                tokio::spawn(async {
+                    for _ in 0..10 {
+                        sleep(MS).await;
+                        let spawn = || tokio::task::spawn_local(async {});
+                        assert!(std::panic::catch_unwind(spawn).is_err());
+                    }
+                })
+            })
+            .collect();
+        local.await;
+        for task in others {
+            task.await.unwrap();
+        }
+    };
+    let sim = sim::Builder::new().allow_task_panics(true).build();
+    sim.run(program).unwrap();
+}
+
 /// A poll that waits has spent some of its budget. Others begin with theirs.
 #[test]
 fn each_poll_has_its_own_budget() {
