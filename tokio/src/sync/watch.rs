@@ -2,7 +2,7 @@
 //!
 //! It is the real tokio's. There, a receiver that waits stands in one of eight lists, which is drawn at
 //! random, and a sender wakes them list by list. So that a simulation can be repeated, receivers that
-//! wait in one stand in a list of ours ([`Order`]).
+//! wait in one stand in a list of ours (`Order`).
 
 use std::fmt;
 use std::future::Future;
