@@ -207,7 +207,7 @@ pub(crate) extern "C" fn flush() {
         if left.is_zero() {
             return;
         }
-        queue = WRITTEN.wait_timeout(queue, left).0;
+        queue = WRITTEN.wait_timeout(queue, left);
     }
 }
 

@@ -169,17 +169,14 @@ mod lock {
             self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
         }
 
-        /// Waits at most `timeout`. The flag says whether the time ran out.
+        /// Waits at most `timeout`.
         pub(crate) fn wait_timeout<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
             timeout: Duration,
-        ) -> (MutexGuard<'a, T>, bool) {
-            let (guard, result) = self
-                .0
-                .wait_timeout(guard, timeout)
-                .unwrap_or_else(PoisonError::into_inner);
-            (guard, result.timed_out())
+        ) -> MutexGuard<'a, T> {
+            let waited = self.0.wait_timeout(guard, timeout);
+            waited.unwrap_or_else(PoisonError::into_inner).0
         }
 
         pub(crate) fn notify_one(&self) {
@@ -237,9 +234,9 @@ mod lock {
             &self,
             mut guard: MutexGuard<'a, T>,
             timeout: Duration,
-        ) -> (MutexGuard<'a, T>, bool) {
-            let timed_out = self.0.wait_for(&mut guard, timeout).timed_out();
-            (guard, timed_out)
+        ) -> MutexGuard<'a, T> {
+            self.0.wait_for(&mut guard, timeout);
+            guard
         }
 
         pub(crate) fn notify_one(&self) {

@@ -260,7 +260,7 @@ impl<J: Job> Pool<J> {
             if left.is_zero() {
                 return false;
             }
-            ledger = self.shared.ended.wait_timeout(ledger, left).0;
+            ledger = self.shared.ended.wait_timeout(ledger, left);
         }
         true
     }

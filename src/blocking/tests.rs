@@ -37,7 +37,7 @@ impl Gate {
         let mut arrived = self.arrived.lock();
         while *arrived < number {
             assert!(Instant::now() < give_up, "nobody arrives at the gate");
-            arrived = self.bell.wait_timeout(arrived, PATIENCE).0;
+            arrived = self.bell.wait_timeout(arrived, PATIENCE);
         }
     }
 }

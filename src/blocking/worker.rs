@@ -212,7 +212,7 @@ fn wait<'a>(
             ledger.idle.retain(|other| !Arc::ptr_eq(other, thread));
             return (ledger, false);
         }
-        ledger = thread.bell.wait_timeout(ledger, left).0;
+        ledger = thread.bell.wait_timeout(ledger, left);
     }
     (ledger, true)
 }

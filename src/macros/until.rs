@@ -42,7 +42,7 @@ impl Ended {
             if result.is_some() || left.is_zero() {
                 return result.take();
             }
-            (result, _) = self.told.wait_timeout(result, left);
+            result = self.told.wait_timeout(result, left);
         }
     }
 

@@ -96,12 +96,10 @@ impl Poller {
                 return;
             };
             let notified = match looks_at {
-                Some(at) => {
-                    self.changed
-                        .0
-                        .wait_timeout(notified, at.saturating_sub(now))
-                        .0
-                }
+                Some(at) => self
+                    .changed
+                    .0
+                    .wait_timeout(notified, at.saturating_sub(now)),
                 None => self.changed.0.wait(notified),
             };
             drop(notified);

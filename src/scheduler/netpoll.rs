@@ -254,7 +254,7 @@ mod parker {
             if !*notified && timeout != Some(Duration::ZERO) {
                 notified = match timeout {
                     None => self.changed.wait(notified),
-                    Some(timeout) => self.changed.wait_timeout(notified, timeout).0,
+                    Some(timeout) => self.changed.wait_timeout(notified, timeout),
                 };
             }
             *notified = false;

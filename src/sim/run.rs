@@ -143,7 +143,8 @@ impl Sim {
     /// use std::time::Duration;
     ///
     /// let sim = executor::sim::Builder::new().build();
-    /// let (result, report) = sim.run_and_report(executor::time::sleep(Duration::from_secs(5)));
+    /// let sleeps = async { executor::time::sleep(Duration::from_secs(5)).await };
+    /// let (result, report) = sim.run_and_report(sleeps);
     /// assert!(result.is_ok() && report.time() >= Duration::from_secs(5));
     /// ```
     #[track_caller]

@@ -79,15 +79,15 @@ impl Condvar {
     }
 
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.wait_at_most(guard, None).0
+        self.wait_at_most(guard, None)
     }
 
-    /// Waits at most `timeout`. The flag says whether the time ran out.
+    /// Waits at most `timeout`.
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         timeout: Duration,
-    ) -> (MutexGuard<'a, T>, bool) {
+    ) -> MutexGuard<'a, T> {
         self.wait_at_most(guard, Some(timeout))
     }
 
@@ -95,14 +95,14 @@ impl Condvar {
         &self,
         guard: MutexGuard<'a, T>,
         timeout: Option<Duration>,
-    ) -> (MutexGuard<'a, T>, bool) {
+    ) -> MutexGuard<'a, T> {
         let MutexGuard { mutex, guard } = guard;
         let Some(world) = simulated::world_if_any() else {
-            let (guard, timed_out) = match timeout {
-                None => (self.system.wait(guard), false),
+            let guard = match timeout {
+                None => self.system.wait(guard),
                 Some(timeout) => self.system.wait_timeout(guard, timeout),
             };
-            return (MutexGuard { mutex, guard }, timed_out);
+            return MutexGuard { mutex, guard };
         };
         let own = world.current();
         self.simulated.lock().push_back(own.clone());
@@ -110,14 +110,14 @@ impl Condvar {
         drop(guard);
         world.park(timeout, false);
         let mut waiting = self.simulated.lock();
+        // It is there still if the time ran out, or the thread was unparked for another reason.
         let place = waiting.iter().position(|thread| thread.id() == own.id());
         if let Some(place) = place {
             waiting.remove(place);
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
         drop(waiting);
-        // Not notified: the time ran out, or the thread was unparked for another reason.
-        (mutex.lock(), place.is_some())
+        mutex.lock()
     }
 
     pub(crate) fn notify_one(&self) {

@@ -78,7 +78,7 @@ impl Collector {
                         state.awaited = None;
                         return false;
                     }
-                    state = self.answered.wait_timeout(state, left).0;
+                    state = self.answered.wait_timeout(state, left);
                 }
             }
         }

@@ -521,16 +521,15 @@ mod timed {
             self.0.wait(guard)
         }
 
-        /// The flag: it has timed out. A wait that times out releases the lock for a moment, as any other.
+        /// A wait that times out releases the lock for a moment, as any other.
         pub(crate) fn wait_timeout<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
             timeout: Duration,
-        ) -> (MutexGuard<'a, T>, bool) {
-            if thread::take_timeout(timeout) {
-                (guard, true)
-            } else {
-                (self.0.wait(guard), false)
+        ) -> MutexGuard<'a, T> {
+            match thread::take_timeout(timeout) {
+                true => guard,
+                false => self.0.wait(guard),
             }
         }
 
