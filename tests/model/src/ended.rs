@@ -14,8 +14,12 @@ pub(crate) struct Event {
 /// The notifications that had come when it began to listen.
 pub(crate) struct Listening<'a>(&'a Event, usize);
 
-/// For the import of that name.
-pub(crate) trait Listener {}
+pub(crate) trait Listener {
+    fn wait(self);
+
+    /// `None`: the time ran out.
+    fn wait_deadline(self, deadline: Instant) -> Option<()>;
+}
 
 impl Event {
     pub(crate) fn notify(&self, number: usize) {
@@ -29,8 +33,8 @@ impl Event {
     }
 }
 
-impl Listening<'_> {
-    pub(crate) fn wait(self) {
+impl Listener for Listening<'_> {
+    fn wait(self) {
         let mut notified = self.0.notified.lock();
         while *notified == self.1 {
             notified = self.0.changed.wait(notified);
@@ -38,7 +42,7 @@ impl Listening<'_> {
     }
 
     /// Nobody waits for a time only.
-    pub(crate) fn wait_deadline(self, _: Instant) -> Option<()> {
+    fn wait_deadline(self, _: Instant) -> Option<()> {
         (*self.0.notified.lock() != self.1).then_some(())
     }
 }
