@@ -15,11 +15,13 @@ pub(super) fn planned() -> ! {
     panic::panic_any(Planned)
 }
 
-/// Planned panics are silent from now on; others are counted and go on to the hook that was there.
+/// Planned panics are silent from now on; others are counted and go on to the hook that was there. That of a simulation
+/// prints nothing.
 pub(super) fn watch_panics() {
     let others = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if !info.payload().is::<Planned>() {
+            broken("a panic that nobody planned", &info.to_string());
             UNPLANNED.fetch_add(1, Relaxed);
             others(info);
         }
