@@ -120,6 +120,7 @@ pub(super) enum State {
 
 /// A thread, as the loop that resumes it knows it.
 pub(super) struct Slot {
+    pub(super) index: usize,
     pub(super) thread: Thread,
     pub(super) state: Cell<State>,
     /// What it has computed, in ns.
@@ -143,6 +144,7 @@ std::thread_local! {
 impl Slot {
     pub(super) fn root(locals: Box<dyn Locals>) -> Rc<Slot> {
         Rc::new(Slot {
+            index: 0,
             thread: Thread::new(0),
             state: Cell::new(State::Ready),
             computed: Cell::new(0),
@@ -169,6 +171,7 @@ impl Slot {
         let size = stack_size.unwrap_or(STACK_SIZE).min(usize::MAX / 2);
         let stack = kept.map_or_else(|| DefaultStack::new(size), Ok)?;
         let slot = Rc::new(Slot {
+            index,
             thread: Thread::new(index),
             state: Cell::new(State::Ready),
             computed: Cell::new(0),

@@ -22,6 +22,7 @@ mod unwinding;
 
 pub(crate) use self::events::Event;
 use self::events::Events;
+use self::turns::Candidates;
 
 /// When a run is over at the latest.
 #[derive(Clone, Copy, Debug)]
@@ -71,13 +72,13 @@ pub(crate) struct Report {
 
 pub(crate) struct World {
     threads: RefCell<Vec<Rc<Slot>>>,
-    /// The indices of those that have not ended, in order.
-    alive: RefCell<Vec<usize>>,
+    /// Those that have not ended, in the order of their indices.
+    alive: RefCell<Vec<Rc<Slot>>>,
     running: Cell<usize>,
     /// Who runs next, if whoever gave way has chosen.
     chosen: Cell<Option<usize>>,
     /// Reused by each choice.
-    ready: RefCell<Vec<usize>>,
+    candidates: RefCell<Candidates>,
     /// In ns.
     now: Cell<u64>,
     limits: Limits,
@@ -120,12 +121,13 @@ impl World {
             // Not asked: the answers are in the list.
             Source::Replay(_) => (0, Order::OneIn(0)),
         };
+        let root = Slot::root(make_locals(0));
         let world = Rc::new(World {
-            threads: RefCell::new(vec![Slot::root(make_locals(0))]),
-            alive: RefCell::new(vec![0]),
+            threads: RefCell::new(vec![root.clone()]),
+            alive: RefCell::new(vec![root]),
             running: Cell::new(0),
             chosen: Cell::new(None),
-            ready: RefCell::new(Vec::new()),
+            candidates: RefCell::default(),
             now: Cell::new(0),
             limits,
             steps: Arc::default(),
@@ -163,11 +165,10 @@ impl World {
         self.slot(0).exchange_locals();
         WORLD.with(|place| place.borrow_mut().take());
         COUNT.fetch_sub(1, Ordering::Relaxed);
-        let threads = self.threads.take();
+        self.threads.take();
         let left = self.alive.take();
         // The first is the root.
-        let left = left.iter().filter(|index| **index != 0);
-        left.inspect(|index| threads[**index].abandon()).count() == 0
+        left.iter().skip(1).inspect(|slot| slot.abandon()).count() == 0
     }
 
     /// What is kept of this type, made when it is wanted first.
@@ -354,8 +355,8 @@ impl World {
         let index = self.threads.borrow().len();
         let slot = Slot::new(index, (self.make_locals)(index), body, stack_size)?;
         let thread = slot.thread.clone();
-        self.threads.borrow_mut().push(slot);
-        self.alive.borrow_mut().push(index);
+        self.threads.borrow_mut().push(slot.clone());
+        self.alive.borrow_mut().push(slot);
         Ok(thread)
     }
 
@@ -433,11 +434,7 @@ impl World {
 
     fn is_any_busy(&self) -> bool {
         let is_busy = |slot: &Rc<Slot>| matches!(slot.state.get(), State::Asleep { .. });
-        let threads = self.threads.borrow();
-        self.alive
-            .borrow()
-            .iter()
-            .any(|index| is_busy(&threads[*index]))
+        self.alive.borrow().iter().any(is_busy)
     }
 
     /// Another thread may run here.

@@ -1,11 +1,13 @@
 //! Whose turn it is: waiting, choosing, switching.
 
+use std::mem;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use super::super::around;
 use super::super::choices::Kind;
 use super::super::order;
-use super::super::thread::State;
+use super::super::thread::{Slot, State};
 use super::{Over, World};
 use crate::rng::Rng;
 
@@ -14,6 +16,14 @@ const STEPS_TO_DUMP: u64 = 100_000;
 
 /// Threads that go on after that have this many steps to end.
 const STEPS_TO_END: u64 = 100_000;
+
+/// Threads among which one is chosen.
+#[derive(Default)]
+pub(super) struct Candidates {
+    ready: Vec<usize>,
+    /// They are ready at the first deadline.
+    due: Vec<usize>,
+}
 
 impl World {
     /// Step 2.
@@ -47,7 +57,7 @@ impl World {
             let slot = self.slot(next);
             slot.resume();
             if slot.state.get() == State::Ended {
-                self.alive.borrow_mut().retain(|index| *index != next);
+                self.alive.borrow_mut().retain(|other| other.index != next);
             }
         }
     }
@@ -90,7 +100,8 @@ impl World {
     /// Step 3. `None`: the run is over, and nobody is left who could do anything.
     fn next(&self) -> Option<usize> {
         self.check_limits();
-        let mut ready = self.ready.borrow_mut();
+        let mut candidates = self.candidates.borrow_mut();
+        let Candidates { ready, due } = &mut *candidates;
         loop {
             if self.over.get().is_some() {
                 self.close();
@@ -99,44 +110,49 @@ impl World {
                     return None;
                 }
             }
-            self.find_ready(&mut ready);
+            let first_deadline = self.find_ready(ready, due);
             if !ready.is_empty() {
                 break;
             }
-            let jumps = self.jump();
-            if !jumps && self.is_closing() {
+            if let Some(first) = first_deadline {
+                self.now.set(first);
+                mem::swap(ready, due);
+                break;
+            }
+            if self.is_closing() {
                 return None;
             }
-            if !jumps {
-                if self.over.get().is_some() {
-                    // The final dump waits for what does not come.
-                    self.begin_closing();
-                }
-                self.stop(Over::AllAsleep);
+            if self.over.get().is_some() {
+                // The final dump waits for what does not come.
+                self.begin_closing();
             }
+            self.stop(Over::AllAsleep);
         }
         self.steps.store(self.num_steps() + 1, Ordering::Relaxed);
-        let next = self.choose_among(&ready);
-        Some(next)
+        Some(self.choose_among(ready))
     }
 
     fn choose_among(&self, ready: &[usize]) -> usize {
+        let threads = self.threads.borrow();
+        if let [only] = ready {
+            threads[*only].passed_over.set(0);
+            return *only;
+        }
         let running = self.running.get();
-        let count = ready.len() as u32;
+        let longest = order::longest_wait(ready.len());
+        let starves = |index: &&usize| threads[**index].passed_over.get() >= longest;
         let mut chooser = self.chooser.borrow_mut();
-        let next = match (count, self.find_starving(ready)) {
-            (1, _) => ready[0],
-            (_, Some(starving)) => {
+        let next = match ready.iter().find(starves) {
+            Some(starving) => {
                 chooser.has_run_long(running);
-                starving
+                *starving
             }
-            (_, None) => {
+            None => {
                 let goes_on = ready[0] == running;
                 let draw = |random: &Rng| chooser.choose(ready, goes_on, random);
-                ready[self.ask(Kind::Thread, count, draw) as usize]
+                ready[self.ask(Kind::Thread, ready.len() as u32, draw) as usize]
             }
         };
-        let threads = self.threads.borrow();
         for index in ready {
             let passed_over = &threads[*index].passed_over;
             passed_over.set(passed_over.get() + 1);
@@ -145,49 +161,58 @@ impl World {
         next
     }
 
-    /// One that has been ready for long, and was never chosen.
-    fn find_starving(&self, ready: &[usize]) -> Option<usize> {
-        let longest = order::longest_wait(ready.len());
-        let threads = self.threads.borrow();
-        let starves = |index: &usize| threads[*index].passed_over.get() >= longest;
-        ready.iter().copied().find(starves)
-    }
-
-    /// Those that can run, in turn from the running one on.
-    fn find_ready(&self, ready: &mut Vec<usize>) {
+    /// Those that can run, in turn from the running one on. If there are none, gives the first
+    /// deadline, at which those in `due` can run.
+    fn find_ready(&self, ready: &mut Vec<usize>, due: &mut Vec<usize>) -> Option<u64> {
         ready.clear();
-        let (alive, threads) = (self.alive.borrow(), self.threads.borrow());
+        due.clear();
+        let alive = self.alive.borrow();
         let running = self.running.get();
-        let (before, from) = alive.split_at(alive.partition_point(|index| *index < running));
+        let (before, from) = alive.split_at(alive.partition_point(|slot| slot.index < running));
         let is_closing = self.is_closing();
         let now = self.now.get();
-        let in_turn = || from.iter().chain(before).copied();
-        let is_ready = |index: &usize| match threads[*index].state.get() {
-            State::Ready => true,
-            State::Parked {
-                until,
-                in_user_code,
-            } => {
-                until.is_some_and(|until| until <= now)
-                    || threads[*index].thread.has_token()
-                    || in_user_code && is_closing
+        let (mut first_deadline, mut settles) = (u64::MAX, None);
+        for slot in from.iter().chain(before) {
+            let until = match slot.state.get() {
+                State::Ready => Some(now),
+                State::Parked {
+                    until,
+                    in_user_code,
+                } => match slot.thread.has_token() || in_user_code && is_closing {
+                    true => Some(now),
+                    false => until,
+                },
+                State::Asleep { .. } | State::Settling if is_closing => Some(now),
+                State::Asleep { until, .. } => Some(until),
+                State::Settling => {
+                    settles.get_or_insert(slot.index);
+                    None
+                }
+                State::Ended => None,
+            };
+            let Some(until) = until else {
+                continue;
+            };
+            if until <= now {
+                ready.push(slot.index);
+            } else if ready.is_empty() && until <= first_deadline {
+                if until < first_deadline {
+                    due.clear();
+                }
+                first_deadline = until;
+                due.push(slot.index);
             }
-            State::Asleep { until, .. } => until <= now || is_closing,
-            // Some may never rest.
-            State::Settling => is_closing,
-            State::Ended => false,
-        };
-        ready.extend(in_turn().filter(is_ready));
-        if ready.is_empty() {
-            let settles = |index: &usize| threads[*index].state.get() == State::Settling;
-            ready.extend(in_turn().find(settles));
         }
+        if ready.is_empty() {
+            ready.extend(settles);
+        }
+        (!due.is_empty()).then_some(first_deadline)
     }
 
     /// To the first deadline. False: there is none.
     pub(super) fn jump(&self) -> bool {
-        let (alive, threads) = (self.alive.borrow(), self.threads.borrow());
-        let until = |index: &usize| match threads[*index].state.get() {
+        let alive = self.alive.borrow();
+        let until = |slot: &Rc<Slot>| match slot.state.get() {
             State::Parked { until, .. } => until,
             State::Asleep { until, .. } => Some(until),
             State::Ready | State::Settling | State::Ended => None,
