@@ -1,17 +1,19 @@
 //! Tells when a simulation stands still: what runs in it blocks on something that is not simulated,
 //! or computes for long.
 //!
-//! No limit of a run can end that, since the simulation has one thread, and that does not come back. So
-//! a thread of the system looks at all runs of the process, each [`LOOK`] of real time. It is there
-//! while there are some. A run that has made no step between two looks is told of once, with the stack
-//! of its thread if that blocks.
+//! No limit of a run can end that, since the simulation has one thread of the system, which does not
+//! come back. So another one looks at all runs of the process, each [`LOOK`] of real time, while there
+//! are some. A run that has made no step between two looks is reported once, with the stack of its
+//! thread if that blocks.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::machine::pinned;
+use crate::observe::deadlock::NUM_WATCHDOGS;
 use crate::scheduler::probe;
 use crate::stacks::BlockedStacks;
 use crate::stderr;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, thread};
 
 const LOOK: Duration = Duration::from_secs(10);
@@ -42,7 +44,10 @@ pub(super) struct Watched(Arc<AtomicU64>);
 
 /// A run begins, which is repeated by this and counts its steps there.
 pub(super) fn watch(replay: String, steps: Arc<AtomicU64>) -> Watched {
-    let mut state = STATE.lock();
+    // Not waited for: in the child of a fork nobody may be left to release it.
+    let Some(mut state) = STATE.try_lock() else {
+        return Watched(steps);
+    };
     state.runs.push(Run {
         steps: steps.clone(),
         replay,
@@ -52,8 +57,12 @@ pub(super) fn watch(replay: String, steps: Arc<AtomicU64>) -> Watched {
     });
     if !state.has_thread {
         let builder = thread::Builder::new().name("executor-sim".to_owned());
+        NUM_WATCHDOGS.fetch_add(1, Ordering::Relaxed);
         // An error: then nobody watches.
-        state.has_thread = thread::spawn_on_system(builder, look).is_ok();
+        state.has_thread = thread::spawn_on_system(builder, pinned::unpinned(look)).is_ok();
+        if !state.has_thread {
+            NUM_WATCHDOGS.fetch_sub(1, Ordering::Relaxed);
+        }
     }
     Watched(steps)
 }
@@ -71,6 +80,7 @@ fn look() {
         let mut state = STATE.lock();
         if state.runs.is_empty() {
             state.has_thread = false;
+            NUM_WATCHDOGS.fetch_sub(1, Ordering::Relaxed);
             return;
         }
         let still = state.find_still();
