@@ -36,6 +36,9 @@ pub(crate) struct Limits {
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
+/// The clock goes no further, in ns: 73 years. The scheduler reckons with more bits than that.
+const LATEST: u64 = 1 << 61;
+
 /// What a call of the program takes at least, in ns.
 const SHORTEST_CALL: u64 = 1_000;
 
@@ -364,7 +367,7 @@ impl World {
     pub(crate) fn park(&self, timeout: Option<Duration>, in_user_code: bool) {
         let thread = self.current();
         let now = self.now.get();
-        let until = timeout.map(|timeout| now.saturating_add(nanos(timeout)));
+        let until = timeout.map(|timeout| later(now, nanos(timeout)));
         // A wait that unwinding has come to cannot be ended by unwinding.
         let in_user_code = in_user_code && !self.unwinds();
         if in_user_code {
@@ -385,7 +388,7 @@ impl World {
     /// The thread is kept for so long. At the end of the run it is not.
     pub(crate) fn sleep(&self, time: Duration, computes: bool) {
         let since = self.now.get();
-        let until = since.saturating_add(nanos(time));
+        let until = later(since, nanos(time));
         if self.is_closing() || until == since {
             return;
         }
@@ -415,7 +418,7 @@ impl World {
         self.end_user_code();
         let since = self.now.get();
         let time = nanos(time).max(SHORTEST_CALL);
-        self.sleep_until(since, since.saturating_add(time), computes);
+        self.sleep_until(since, later(since, time), computes);
         self.end_user_code();
     }
 
@@ -465,8 +468,11 @@ impl World {
     }
 }
 
-/// At most some three centuries, so that a few of them can be added.
+/// At most the end of time.
 fn nanos(time: Duration) -> u64 {
-    const MOST: u64 = u64::MAX / 2;
-    u64::try_from(time.as_nanos()).map_or(MOST, |nanos| nanos.min(MOST))
+    u64::try_from(time.as_nanos()).map_or(LATEST, |nanos| nanos.min(LATEST))
+}
+
+fn later(now: u64, time: u64) -> u64 {
+    (now + time).min(LATEST)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::choices::{Kind, streams};
-use super::{Over, World};
+use super::{Over, World, later};
 use crate::rng::Rng;
 
 /// What a poll costs, in ns, and what its thread does meanwhile. The first is the ordinary one.
@@ -97,7 +97,7 @@ impl World {
     fn pass(&self, (time, cost): (u64, Cost)) {
         match cost {
             Cost::Passes => {
-                self.now.set(self.now.get().saturating_add(time));
+                self.now.set(later(self.now.get(), time));
                 let slot = self.slot(self.running.get());
                 slot.computed.set(slot.computed.get() + time);
             }

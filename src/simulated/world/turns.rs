@@ -8,7 +8,7 @@ use super::super::around;
 use super::super::choices::Kind;
 use super::super::order;
 use super::super::thread::{Slot, State};
-use super::{Over, World};
+use super::{Over, World, nanos};
 use crate::rng::Rng;
 
 /// What is done when the run is over may take this many steps.
@@ -115,9 +115,11 @@ impl World {
                 break;
             }
             if let Some(first) = first_deadline {
-                self.now.set(first);
-                mem::swap(ready, due);
-                break;
+                if self.jump_to(first) {
+                    mem::swap(ready, due);
+                    break;
+                }
+                continue;
             }
             if self.is_closing() {
                 return None;
@@ -209,7 +211,7 @@ impl World {
         (!due.is_empty()).then_some(first_deadline)
     }
 
-    /// To the first deadline. False: there is none.
+    /// To the first deadline. False: there is none, or the run is over before it.
     pub(super) fn jump(&self) -> bool {
         let alive = self.alive.borrow();
         let until = |slot: &Rc<Slot>| match slot.state.get() {
@@ -218,10 +220,18 @@ impl World {
             State::Ready | State::Settling | State::Ended => None,
         };
         let first = alive.iter().filter_map(until).min();
-        let Some(first) = first else {
+        first.is_some_and(|first| self.jump_to(first))
+    }
+
+    /// False: the run is over before that.
+    fn jump_to(&self, time: u64) -> bool {
+        let limit = nanos(self.limits.time);
+        if time > limit && self.over.get().is_none() {
+            self.now.set(self.now.get().max(limit));
+            self.stop(Over::TimeLimit);
             return false;
-        };
-        self.now.set(self.now.get().max(first));
+        }
+        self.now.set(self.now.get().max(time));
         true
     }
 

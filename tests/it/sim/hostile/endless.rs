@@ -94,11 +94,25 @@ fn a_call_that_never_returns_ends_at_the_limit() {
         let _ = task.await;
         pending::<()>().await
     };
-    fails(FailureKind::TimeLimit, || waits(sim::block));
+    for limit in [Duration::from_secs(1), Duration::MAX] {
+        for seed in 0..20 {
+            let sim = builder().seed(seed).time_limit(limit).step_limit(20_000);
+            let failure = sim.build().run(waits(sim::block)).unwrap_err();
+            let kind = match limit {
+                // It returns at the end of time, in 73 years, and the test waits for ever.
+                Duration::MAX => FailureKind::Deadlock,
+                _ => FailureKind::TimeLimit,
+            };
+            assert_eq!((failure.kind(), failure.message()), (kind, ""), "{failure}");
+        }
+    }
     // The monitor looks at it again and again.
     let sim = builder().step_limit(20_000).build();
     let failure = sim.run(waits(sim::compute)).unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::StepLimit, "{failure}");
+    assert_eq!(
+        (failure.kind(), failure.message()),
+        (FailureKind::StepLimit, "")
+    );
 }
 
 /// Two threads take turns for ever, and a third one would end that.
