@@ -3,7 +3,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use super::super::names::{Family, Name};
-use super::super::{MAIN, Readiness};
+use super::super::{MAIN, Readiness, SocketId};
 use super::World;
 
 #[test]
@@ -123,15 +123,21 @@ fn nobody_listens_so_the_connection_is_refused() {
     assert_eq!(world.net.peer_name(id), Err(ErrorKind::NotConnected));
 }
 
-#[test]
-fn a_full_peer_blocks_its_writer_until_it_reads() {
-    let mut world = World::new();
-    let [near, far] = world.connected(MAIN, MAIN);
-    for id in [near, far] {
+/// Ten bytes fill both buffers of a direction. The first socket is registered.
+fn connected_with_small_buffers(world: &mut World) -> [SocketId; 2] {
+    let both = world.connected(MAIN, MAIN);
+    for id in both {
         let options = world.net.options(id).unwrap();
         (options.send_buffer, options.receive_buffer) = (6, 4);
     }
-    world.register(near, 1);
+    world.register(both[0], 1);
+    both
+}
+
+#[test]
+fn a_full_peer_blocks_its_writer_until_it_reads() {
+    let mut world = World::new();
+    let [near, far] = connected_with_small_buffers(&mut world);
     assert_eq!(world.news(), [1]);
     assert_eq!(world.write(near, b"0123456789abc"), Ok(10));
     assert_eq!(world.write(near, b"abc"), Err(ErrorKind::WouldBlock));
@@ -275,12 +281,7 @@ fn bytes_for_a_socket_that_is_shut_down_reset_the_connection() {
 fn a_writer_that_waits_finds_that_its_peer_is_shut_down() {
     for shuts_first in [false, true] {
         let mut world = World::new();
-        let [near, far] = world.connected(MAIN, MAIN);
-        for id in [near, far] {
-            let options = world.net.options(id).unwrap();
-            (options.send_buffer, options.receive_buffer) = (6, 4);
-        }
-        world.register(near, 1);
+        let [near, far] = connected_with_small_buffers(&mut world);
         assert_eq!(world.write(near, b"0123456789"), Ok(10));
         while world.step() {}
         let shut = |world: &mut World| {
