@@ -1,4 +1,4 @@
-//! [`Async`]: readiness for any file descriptor.
+//! [`Async`]: readiness for any file descriptor, on Windows for any socket.
 //!
 //! Every operation of this module and of `net` has one shape, `Async::poll_io`:
 //!
@@ -20,24 +20,23 @@ mod traits;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
-
-use rustix::fs::OFlags;
 
 use crate::reactor::{AsOwner, Direction, Handle, Owner, Reactor, Readiness, Source};
 use crate::sync::Arc;
+use crate::sys::{self, AsDescriptor, Level};
 use crate::tasks::budget;
 
 pub use self::flags::Seen;
-pub(crate) use self::level::{Level, level};
+pub(crate) use self::level::level;
 pub use self::register::{RegisterError, is_shutdown};
 pub use crate::reactor::{Pollable, Ready};
 
 /// An I/O object in non-blocking mode, registered with the reactor of a runtime.
 ///
 /// It makes any pollable file descriptor asynchronous: pipes, sockets, timers, `inotify` instances,
-/// terminals, the descriptors of a C library. An operation first makes an attempt, and waits only
+/// terminals, the descriptors of a C library. On Windows only sockets can be waited on, so there it
+/// takes what is `AsSocket` in place of `AsFd`. An operation first makes an attempt, and waits only
 /// if that would block.
 ///
 /// Several tasks may wait for one object in each direction. All of them are woken when it becomes
@@ -101,9 +100,9 @@ impl<T: Pollable> Async<T> {
     /// if the runtime has shut down; otherwise what the operating system says.
     pub fn new(io: T) -> io::Result<Async<T>>
     where
-        T: AsFd,
+        T: AsDescriptor,
     {
-        set_nonblocking(io.as_fd())?;
+        sys::set_nonblocking(sys::borrow(&io))?;
         Async::register(io, &crate::runtime::context::reactor()?)
     }
 
@@ -287,13 +286,6 @@ impl<T: Pollable> Async<T> {
         poll_fn(|cx| self.poll_io(waiting.owner(), direction, cx, &mut op, |_| false)).await
     }
 
-    /// Runs an operation that never waits, once. It takes a unit of the task's budget, as
-    /// operations that may wait do.
-    pub(crate) async fn now<R>(&self, op: impl FnOnce(&T) -> R) -> R {
-        poll_fn(budget::poll_proceed).await.made();
-        op(self.get_ref())
-    }
-
     /// The shape of all operations (see the module's documentation). `owner` owns the waker that is
     /// stored for a wait. `drained` says whether a result proves that a byte stream has nothing
     /// left to read.
@@ -413,15 +405,6 @@ impl<T: Pollable> Async<T> {
     }
 }
 
-/// Sets an open file to non-blocking mode.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(fd)?;
-    if !flags.contains(OFlags::NONBLOCK) {
-        rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
-    }
-    Ok(())
-}
-
 /// What a call of [`Async::poll_direction`] knows so far. An event after that is news to it, even
 /// if another caller was told of the event before.
 #[derive(Clone, Copy, Debug)]
@@ -465,14 +448,4 @@ impl<T: Pollable + fmt::Debug> fmt::Debug for Async<T> {
     }
 }
 
-impl<T: AsFd> AsFd for Async<T> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.get_ref().as_fd()
-    }
-}
-
-impl<T: AsFd> AsRawFd for Async<T> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
+sys::impl_descriptor!([T: AsDescriptor] Async<T>, |io| sys::borrow(io.get_ref()));

@@ -130,7 +130,7 @@ mod clock;
     feature = "hickory-0-26",
 ))]
 pub mod compat;
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 pub mod io;
 mod join_set;
 // Elsewhere there are no such files to read.
@@ -138,10 +138,10 @@ mod join_set;
 mod machine;
 #[cfg(feature = "macros")]
 mod macros;
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 pub mod net;
 mod observe;
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 mod reactor;
 mod rng;
 pub mod runtime;
@@ -155,6 +155,8 @@ pub mod simulating;
 mod stacks;
 mod stderr;
 mod sync;
+#[cfg(feature = "net")]
+mod sys;
 mod tasks;
 #[cfg(feature = "time")]
 pub mod time;

@@ -380,7 +380,6 @@ mod descriptor {
     /// Blocks all signals for this thread. A write to a closed pipe raises `SIGPIPE` for the
     /// writing thread, and ends a program that does not ignore it. Nor may a handler of the program
     /// run on a thread that the program does not know.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn block_signals() {
         let mut all = std::mem::MaybeUninit::uninit();
         // SAFETY: `all` is valid for writes, and is written before it is read. The mask changes for
@@ -392,7 +391,6 @@ mod descriptor {
     }
 
     /// Whether a short write would return without waiting at this moment.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn has_room() -> bool {
         let mut asked = libc::pollfd {
             fd: STDERR,
@@ -402,16 +400,6 @@ mod descriptor {
         // SAFETY: there is one entry, valid for reads and writes. The call does not wait.
         let ready = unsafe { libc::poll(&mut asked, 1, 0) };
         ready == 1 && asked.revents & libc::POLLOUT != 0
-    }
-
-    /// Does nothing: the standard library ignores `SIGPIPE`.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(crate) fn block_signals() {}
-
-    /// Not needed: this crate notices no forks here.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(super) fn has_room() -> bool {
-        false
     }
 }
 

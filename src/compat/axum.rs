@@ -45,12 +45,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::SocketAddr as UnixAddr;
 use std::time::Duration;
 
 use axum::serve::Listener;
 
-use crate::net::unix::{UnixListener, UnixStream};
 use crate::net::{TcpListener, TcpStream};
 use crate::stderr;
 use crate::time::sleep;
@@ -76,21 +74,32 @@ impl Listener for TcpListener {
     }
 }
 
-impl Listener for UnixListener {
-    type Io = UnixStream;
-    type Addr = UnixAddr;
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::os::unix::net::SocketAddr;
 
-    async fn accept(&mut self) -> (UnixStream, UnixAddr) {
-        loop {
-            match UnixListener::accept(self).await {
-                Ok(accepted) => return accepted,
-                Err(error) => recover(error).await,
+    use axum::serve::Listener;
+
+    use super::recover;
+    use crate::net::unix::{UnixListener, UnixStream};
+
+    impl Listener for UnixListener {
+        type Io = UnixStream;
+        type Addr = SocketAddr;
+
+        async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+            loop {
+                match UnixListener::accept(self).await {
+                    Ok(accepted) => return accepted,
+                    Err(error) => recover(error).await,
+                }
             }
         }
-    }
 
-    fn local_addr(&self) -> io::Result<UnixAddr> {
-        UnixListener::local_addr(self)
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            UnixListener::local_addr(self)
+        }
     }
 }
 

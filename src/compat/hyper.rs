@@ -91,7 +91,6 @@ impl Timer for HyperTimer {
 
 impl HyperSleep for Sleep {}
 
-#[cfg(unix)]
 mod io {
     //! Reads fill hyper's uninitialised buffer directly; writes are vectored.
 
@@ -102,6 +101,7 @@ mod io {
 
     use super::{Context, Pin, Poll};
     use crate::net::split::Shared;
+    #[cfg(unix)]
     use crate::net::unix::UnixStream;
     use crate::net::{TcpStream, stream};
 
@@ -161,5 +161,6 @@ mod io {
     }
 
     impl_io!(TcpStream);
+    #[cfg(unix)]
     impl_io!(UnixStream);
 }

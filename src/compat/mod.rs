@@ -14,30 +14,30 @@
 //! Libraries that only use the traits of `futures`, or have threads of their own (async-fs,
 //! async-process, zbus), need no feature.
 
-#[cfg(all(feature = "axum-0-8", unix))]
+#[cfg(feature = "axum-0-8")]
 pub mod axum;
 #[cfg(feature = "futures-task")]
 pub mod futures_task;
-#[cfg(all(feature = "hickory-0-26", unix))]
+#[cfg(feature = "hickory-0-26")]
 mod hickory;
 #[cfg(feature = "hyper")]
 mod hyper;
-#[cfg(all(feature = "quinn-0-11", unix))]
+#[cfg(feature = "quinn-0-11")]
 mod quinn;
-#[cfg(all(feature = "axum-0-8", unix))]
+#[cfg(feature = "axum-0-8")]
 mod serve;
 #[cfg(feature = "tokio-compat")]
 pub mod tokio_context;
-#[cfg(all(feature = "tokio-io", unix))]
+#[cfg(feature = "tokio-io")]
 pub mod tokio_io;
 
-#[cfg(all(feature = "hickory-0-26", unix))]
+#[cfg(feature = "hickory-0-26")]
 pub use self::hickory::HickoryRuntime;
 #[cfg(feature = "hyper")]
 pub use self::hyper::{HyperExecutor, HyperTimer};
-#[cfg(all(feature = "quinn-0-11", unix))]
+#[cfg(feature = "quinn-0-11")]
 pub use self::quinn::QuinnRuntime;
-#[cfg(all(feature = "axum-0-8", unix))]
+#[cfg(feature = "axum-0-8")]
 pub use self::serve::{Serve, ServeGracefully, serve};
 #[cfg(feature = "tokio-compat")]
 pub use self::tokio_context::Compat;

@@ -22,7 +22,6 @@
 //! ```
 
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -31,8 +30,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::io::Async;
 use crate::net::split::Shared;
 use crate::net::stream::{self, Share, StreamSocket};
+#[cfg(unix)]
 use crate::net::unix::UnixStream;
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
+use crate::sys::AsDescriptor;
 
 fn poll_read<S: StreamSocket>(
     io: &Share<S>,
@@ -104,12 +105,14 @@ macro_rules! impl_write {
 
 impl_read!([] TcpStream, |stream| stream.io());
 impl_write!([] TcpStream, |stream| stream.io());
+#[cfg(unix)]
 impl_read!([] UnixStream, |stream| stream.io());
+#[cfg(unix)]
 impl_write!([] UnixStream, |stream| stream.io());
 impl_read!([S: Shared] OwnedReadHalf<S>, |half| half.as_ref().io());
 impl_write!([S: Shared] OwnedWriteHalf<S>, |half| half.as_ref().io());
 
-impl<T: AsFd> AsyncRead for Async<T>
+impl<T: AsDescriptor> AsyncRead for Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -127,7 +130,7 @@ where
 }
 
 /// Does what the `futures-io` impls do.
-impl<T: AsFd> AsyncWrite for Async<T>
+impl<T: AsDescriptor> AsyncWrite for Async<T>
 where
     for<'a> &'a T: Write,
 {

@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 
 use crate::reactor::ShutDown;
+use crate::sys::{self, AsDescriptor};
 
 use super::Async;
 
-impl<T: AsFd> Async<T> {
+impl<T: AsDescriptor> Async<T> {
     /// Like [`Async::new`], for an object that is in non-blocking mode already: changes nothing
     /// about it.
     ///
@@ -33,7 +33,7 @@ impl<T: AsFd> Async<T> {
     /// ```
     pub fn from_nonblocking(io: T) -> Result<Async<T>, RegisterError<T>> {
         let registered = crate::runtime::context::reactor()
-            .and_then(|reactor| crate::reactor::Reactor::register(&reactor, io.as_fd()));
+            .and_then(|reactor| crate::reactor::Reactor::register(&reactor, sys::borrow(&io)));
         match registered {
             Ok(source) => Ok(Async {
                 source,

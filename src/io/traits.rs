@@ -1,11 +1,12 @@
 //! `futures-io` for [`Async`].
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::sys::AsDescriptor;
 
 use super::Async;
 
@@ -16,7 +17,7 @@ fn would_wait(error: &io::Error) -> bool {
     )
 }
 
-impl<T: AsFd> AsyncRead for &Async<T>
+impl<T: AsDescriptor> AsyncRead for &Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -37,7 +38,7 @@ where
     }
 }
 
-impl<T: AsFd> AsyncWrite for &Async<T>
+impl<T: AsDescriptor> AsyncWrite for &Async<T>
 where
     for<'a> &'a T: Write,
 {
@@ -71,7 +72,7 @@ where
     }
 }
 
-impl<T: AsFd> AsyncRead for Async<T>
+impl<T: AsDescriptor> AsyncRead for Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -92,7 +93,7 @@ where
     }
 }
 
-impl<T: AsFd> AsyncWrite for Async<T>
+impl<T: AsDescriptor> AsyncWrite for Async<T>
 where
     for<'a> &'a T: Write,
 {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use crate::tasks::budget::consume_budget;
 
-use super::sys;
+use super::sockets;
 
 /// Types that convert to socket addresses, as [`std::net::ToSocketAddrs`] does.
 ///
@@ -69,7 +69,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(
         match target? {
             Target::Known(addresses) => Ok(addresses),
             Target::Name(host, port) => {
-                let lookup = move || sys::look_up(&host, port);
+                let lookup = move || sockets::look_up(&host, port);
                 crate::runtime::spawn::spawn_blocking(lookup).await?
             }
         }

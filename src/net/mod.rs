@@ -27,6 +27,13 @@
 //! `sim::net` describes. They have no file descriptor: `as_fd`, `as_raw_fd`, `into_raw_fd` and
 //! `OwnedFd::from` panic, and conversions from and to sockets of `std` are errors.
 //!
+//! On Windows all of this is the same, with `AsSocket` and its kin for `AsFd`, but:
+//!
+//! - There is no module `unix`, as `std` has no types for its sockets there.
+//! - A datagram that is longer than the buffer is an error (`WSAEMSGSIZE`) where other systems cut
+//!   it off; so is a receive call after a datagram was refused by its addressee
+//!   ([`ConnectionReset`](std::io::ErrorKind::ConnectionReset)).
+//!
 //! # Examples
 //!
 //! ```
@@ -52,19 +59,21 @@
 //! ```
 
 mod addr;
-mod socket;
+mod sockets;
 pub(crate) mod split;
 pub(crate) mod stream;
-mod sys;
 mod tcp_listener;
+mod tcp_socket;
 mod tcp_stream;
 mod traits;
 mod udp;
+#[cfg(unix)]
+#[cfg_attr(docsrs, doc(cfg(unix)))]
 pub mod unix;
 
 pub use self::addr::{ToSocketAddrs, lookup_host};
-pub use self::socket::TcpSocket;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use self::tcp_listener::{Incoming, IntoIncoming, TcpListener};
+pub use self::tcp_socket::TcpSocket;
 pub use self::tcp_stream::TcpStream;
 pub use self::udp::UdpSocket;

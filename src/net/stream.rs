@@ -9,24 +9,24 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::ops::Deref;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use crate::io::Async;
 use crate::reactor::{AsOwner, Direction, Handle, Owner};
 use crate::sync::Arc;
+use crate::sys::AsDescriptor;
 
-use super::sys::Socket;
-pub(crate) use super::sys::StreamSocket;
+use super::sockets::Socket;
+pub(crate) use super::sockets::StreamSocket;
 
 /// One handle of a socket: a stream, a clone of it, or a half. It owns the wakers of tasks that
 /// wait by polling it, and removes them when it is dropped.
-pub struct Share<S: AsFd> {
+pub struct Share<S: AsDescriptor> {
     io: Arc<Async<Socket<S>>>,
     handle: Handle,
 }
 
-impl<S: AsFd> Share<S> {
+impl<S: AsDescriptor> Share<S> {
     pub(super) fn new(io: Async<Socket<S>>) -> Share<S> {
         Share {
             io: Arc::new(io),
@@ -53,20 +53,20 @@ impl<S: AsFd> Share<S> {
     }
 }
 
-impl<S: AsFd> AsOwner for &Share<S> {
+impl<S: AsDescriptor> AsOwner for &Share<S> {
     #[inline]
     fn as_owner(&mut self) -> Owner<'_> {
         Owner::Handle(self.handle)
     }
 }
 
-impl<S: AsFd> std::fmt::Debug for Share<S> {
+impl<S: AsDescriptor> std::fmt::Debug for Share<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Share").finish_non_exhaustive()
     }
 }
 
-impl<S: AsFd> Clone for Share<S> {
+impl<S: AsDescriptor> Clone for Share<S> {
     fn clone(&self) -> Share<S> {
         Share {
             io: Arc::clone(&self.io),
@@ -75,7 +75,7 @@ impl<S: AsFd> Clone for Share<S> {
     }
 }
 
-impl<S: AsFd> Drop for Share<S> {
+impl<S: AsDescriptor> Drop for Share<S> {
     fn drop(&mut self) {
         // The last handle's wakers are dropped with the socket.
         if Arc::strong_count(&self.io) > 1 {
@@ -84,7 +84,7 @@ impl<S: AsFd> Drop for Share<S> {
     }
 }
 
-impl<S: AsFd> Deref for Share<S> {
+impl<S: AsDescriptor> Deref for Share<S> {
     type Target = Async<Socket<S>>;
 
     #[inline]
@@ -197,7 +197,7 @@ macro_rules! impl_stream {
     ($Stream:ident, $Std:ty) => {
         impl $Stream {
             pub(super) fn from_async(
-                io: $crate::io::Async<$crate::net::sys::Socket<$Std>>,
+                io: $crate::io::Async<$crate::net::sockets::Socket<$Std>>,
             ) -> $Stream {
                 $Stream {
                     io: $crate::net::stream::Share::new(io),
@@ -285,7 +285,7 @@ macro_rules! impl_stream {
         $crate::net::traits::impl_read!([] &$Stream, |stream| &stream.io);
         $crate::net::traits::impl_write!([] $Stream, |stream| &stream.io);
         $crate::net::traits::impl_write!([] &$Stream, |stream| &stream.io);
-        $crate::net::traits::impl_fd!([] $Stream, |stream| stream.io.get_ref());
+        $crate::net::traits::impl_descriptor!([] $Stream, |stream| stream.io.get_ref());
 
         /// Sets the socket to non-blocking mode and registers it with the runtime of the calling
         /// thread.
@@ -293,7 +293,7 @@ macro_rules! impl_stream {
             type Error = ::std::io::Error;
 
             fn try_from(socket: $Std) -> ::std::io::Result<$Stream> {
-                $crate::net::sys::Socket::register(socket).map($Stream::from_async)
+                $crate::net::sockets::Socket::register(socket).map($Stream::from_async)
             }
         }
 

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::io::Async;
+use crate::sys;
 
 use super::addr::{self, ToSocketAddrs};
-use super::sys::Socket;
+use super::sockets::Socket;
 use super::{TcpSocket, TcpStream, traits};
 
 /// How many connections may wait to be accepted; the system lowers it to its own limit. `std`'s 128
@@ -48,8 +49,8 @@ impl TcpListener {
     /// bound. Port 0 lets the system choose a port, which [`local_addr`](TcpListener::local_addr)
     /// returns.
     ///
-    /// The socket gets `SO_REUSEADDR`, as with `std`, so that a server can restart at once. For
-    /// other options see [`TcpSocket`].
+    /// As with `std`, the socket gets `SO_REUSEADDR` except on Windows, so that a server can restart
+    /// at once. For other options see [`TcpSocket`].
     ///
     /// # Errors
     ///
@@ -61,7 +62,9 @@ impl TcpListener {
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let bind_to = |address: SocketAddr| async move {
             let socket = TcpSocket::for_address(&address)?;
-            socket.set_reuseaddr(true)?;
+            if sys::sockets::LISTENERS_REUSE_ADDRESSES {
+                socket.set_reuseaddr(true)?;
+            }
             socket.bind(address)?;
             socket.listen(BACKLOG)
         };

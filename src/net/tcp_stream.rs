@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::io::Async;
 
 use super::addr::{self, ToSocketAddrs};
+use super::sockets::{self, Socket};
 use super::stream;
-use super::sys::{self, Socket};
 
 /// A TCP connection.
 ///
@@ -58,7 +58,7 @@ impl TcpStream {
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = sys::tcp_socket(&address)?.map(StdTcpStream::from);
+        let socket = sockets::tcp_socket(&address)?.map(StdTcpStream::from);
         TcpStream::connect_socket(socket, address).await
     }
 

@@ -70,35 +70,22 @@ macro_rules! impl_write {
     };
 }
 
-/// `AsFd` and `AsRawFd`, from an expression for the `sys::Socket`.
-macro_rules! impl_fd {
-    ([$($G:tt)*] $Type:ty, |$this:ident| $io:expr) => {
-        impl<$($G)*> ::std::os::fd::AsFd for $Type {
+/// The traits of what has a descriptor, from an expression for the `sockets::Socket`.
+macro_rules! impl_descriptor {
+    ([$($G:tt)*] $Type:ty, |$this:ident| $socket:expr) => {
+        $crate::sys::impl_descriptor!(
+            [$($G)*] $Type,
             /// # Panics
             ///
             /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-            #[cfg_attr(feature = "sim", track_caller)]
-            fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {
-                let $this = self;
-                $io.fd()
-            }
-        }
-
-        impl<$($G)*> ::std::os::fd::AsRawFd for $Type {
-            /// # Panics
-            ///
-            /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-            #[cfg_attr(feature = "sim", track_caller)]
-            fn as_raw_fd(&self) -> ::std::os::fd::RawFd {
-                let $this = self;
-                ::std::os::fd::AsRawFd::as_raw_fd(&$io.fd())
-            }
-        }
+            |$this| $socket.descriptor()
+        );
     };
 }
 
 /// What sockets that cannot be shared have besides: `Debug`, conversions from and to the standard
-/// type, `IntoRawFd`. The type is a struct with the one field `io: Async<sys::Socket<$Std>>`.
+/// type, and to its descriptor. The type is a struct with the one field
+/// `io: Async<sockets::Socket<$Std>>`.
 macro_rules! impl_owner {
     ($Type:ident, $Std:ty) => {
         impl $Type {
@@ -134,7 +121,7 @@ macro_rules! impl_owner {
             type Error = ::std::io::Error;
 
             fn try_from(socket: $Std) -> ::std::io::Result<$Type> {
-                $crate::net::sys::Socket::register(socket).map(|io| $Type { io })
+                $crate::net::sockets::Socket::register(socket).map(|io| $Type { io })
             }
         }
 
@@ -147,29 +134,17 @@ macro_rules! impl_owner {
             }
         }
 
-        impl From<$Type> for ::std::os::fd::OwnedFd {
+        $crate::sys::impl_owned_descriptor!(
+            $Type,
             /// # Panics
             ///
             /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-            #[cfg_attr(feature = "sim", track_caller)]
-            fn from(socket: $Type) -> ::std::os::fd::OwnedFd {
-                // The registration is over even if the operating system returned an error.
-                socket.io.take().0.expect_system().into()
-            }
-        }
+            // The registration is over even if the operating system returned an error.
+            |socket| socket.io.take().0.expect_system().into()
+        );
 
-        impl ::std::os::fd::IntoRawFd for $Type {
-            /// # Panics
-            ///
-            /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-            #[cfg_attr(feature = "sim", track_caller)]
-            fn into_raw_fd(self) -> ::std::os::fd::RawFd {
-                ::std::os::fd::IntoRawFd::into_raw_fd(::std::os::fd::OwnedFd::from(self))
-            }
-        }
-
-        $crate::net::traits::impl_fd!([] $Type, |socket| socket.io.get_ref());
+        $crate::net::traits::impl_descriptor!([] $Type, |socket| socket.io.get_ref());
     };
 }
 
-pub(super) use {impl_fd, impl_owner, impl_read, impl_write};
+pub(super) use {impl_descriptor, impl_owner, impl_read, impl_write};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::io::Async;
 
 use super::addr::{self, ToSocketAddrs};
-use super::{sys, traits};
+use super::{sockets, traits};
 
 /// A UDP socket.
 ///
@@ -32,7 +32,7 @@ use super::{sys, traits};
 /// # }
 /// ```
 pub struct UdpSocket {
-    io: Async<sys::Socket<StdUdpSocket>>,
+    io: Async<sockets::Socket<StdUdpSocket>>,
 }
 
 traits::impl_owner!(UdpSocket, StdUdpSocket);
@@ -50,7 +50,7 @@ impl UdpSocket {
     /// Cancel safe.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         let bind_to = |address: SocketAddr| async move {
-            let io = sys::bind_udp(address)?;
+            let io = sockets::bind_udp(address)?;
             Ok(UdpSocket { io })
         };
         addr::try_each(address, bind_to).await

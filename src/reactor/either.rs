@@ -46,9 +46,9 @@ impl Poller {
         }
     }
 
-    pub(super) fn delete(&self, object: Object<'_>) -> io::Result<()> {
+    pub(super) fn delete(&self, key: usize, object: Object<'_>) -> io::Result<()> {
         match (self, object) {
-            (Poller::System(poller), Object::System(fd)) => poller.delete(fd),
+            (Poller::System(poller), Object::System(fd)) => poller.delete(key, fd),
             (Poller::Simulated(poller), Object::Simulated(socket)) => {
                 poller.delete(socket.0);
                 Ok(())

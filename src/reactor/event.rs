@@ -17,5 +17,11 @@ pub(super) struct Event {
 }
 
 /// Keys from here on belong to the poller; no source has one of them.
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+#[cfg_attr(
+    any(
+        not(any(target_os = "linux", target_os = "android")),
+        executor_portable
+    ),
+    allow(dead_code)
+)]
 pub(super) const RESERVED: usize = usize::MAX - 1;

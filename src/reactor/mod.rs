@@ -63,9 +63,15 @@
 mod either;
 mod event;
 mod object;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(executor_portable)
+))]
 mod poller;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(any(
+    not(any(target_os = "linux", target_os = "android")),
+    executor_portable
+))]
 #[path = "portable.rs"]
 mod poller;
 mod ready;

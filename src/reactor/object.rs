@@ -1,16 +1,16 @@
 //! What a reactor watches: a file descriptor or, with the feature `sim`, a socket of a simulation.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use crate::sys::{self, AsDescriptor, BorrowedDescriptor};
 
 /// What a poller can watch.
 #[cfg(not(feature = "sim"))]
-pub(crate) type Object<'a> = BorrowedFd<'a>;
+pub(crate) type Object<'a> = BorrowedDescriptor<'a>;
 
 /// What a poller can watch.
 #[cfg(feature = "sim")]
 #[derive(Clone, Copy, Debug)]
 pub enum Object<'a> {
-    System(BorrowedFd<'a>),
+    System(BorrowedDescriptor<'a>),
     Simulated(Simulated),
 }
 
@@ -20,24 +20,24 @@ pub enum Object<'a> {
 pub struct Simulated(pub(crate) crate::simulated::net::SocketId);
 
 #[cfg(feature = "sim")]
-impl<'a> From<BorrowedFd<'a>> for Object<'a> {
-    fn from(fd: BorrowedFd<'a>) -> Object<'a> {
+impl<'a> From<BorrowedDescriptor<'a>> for Object<'a> {
+    fn from(fd: BorrowedDescriptor<'a>) -> Object<'a> {
         Object::System(fd)
     }
 }
 
-/// What can be registered with a runtime: whatever has a file descriptor ([`AsFd`]). It is not to
-/// be implemented for anything else.
+/// What can be registered with a runtime: whatever has a file descriptor (`AsFd`), on Windows a
+/// socket (`AsSocket`). It is not to be implemented for anything else.
 pub trait Pollable {
     #[doc(hidden)]
     fn object(&self) -> Object<'_>;
 }
 
-impl<T: AsFd> Pollable for T {
+impl<T: AsDescriptor> Pollable for T {
     #[inline]
     fn object(&self) -> Object<'_> {
         // The identity where there are no simulations.
         #[allow(clippy::useless_conversion)]
-        self.as_fd().into()
+        sys::borrow(self).into()
     }
 }

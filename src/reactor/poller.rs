@@ -105,7 +105,7 @@ impl Poller {
         Ok(())
     }
 
-    pub(super) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(super) fn delete(&self, _key: usize, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 

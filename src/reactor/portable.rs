@@ -1,19 +1,28 @@
 //! The wait itself on systems without epoll: whatever `polling` uses there.
 //!
-//! Where the system has edge-triggered mode (kqueue), a source is registered once for both
-//! directions. Elsewhere its interest is one-shot, and `rearm` sets it again for the directions
-//! that have waiters.
+//! 1. Where the system has edge-triggered mode (kqueue on macOS and the BSDs), a source is
+//!    registered once for both directions, as with epoll.
+//! 2. Elsewhere (Windows) a source is armed for one event. It is armed for both directions when it
+//!    is registered, so that the first event tells all that is ready by then. After that,
+//!    [`rearm`](Poller::rearm) arms it for the directions that have waiters: when one is stored,
+//!    and after each event. The system looks at the state of the socket whenever it is armed. So no
+//!    readiness is lost between an attempt that would block and the wait that follows, and a short
+//!    read proves that a stream is empty without an attempt that would block.
+//!
+//! `--cfg executor_portable` puts this poller in the place of epoll on Linux, in edge-triggered mode
+//! or, with `--cfg executor_portable="oneshot"` besides, in the other: so the tests of sockets check
+//! both there (`ci/portable.sh`).
 
 use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use polling::PollMode;
 
 use crate::sync::Mutex;
 use crate::sync::fork::Birth;
+use crate::sys::{self, BorrowedDescriptor, RawDescriptor};
 
 use super::event::Event;
 use super::ready::Ready;
@@ -27,8 +36,8 @@ pub(super) struct Poller {
     buffer: Mutex<polling::Events>,
     /// Whether the system has edge-triggered mode.
     edge: bool,
-    /// One-shot mode: the fd of each key, for `rearm`.
-    armed: Mutex<HashMap<usize, RawFd>>,
+    /// One-shot mode: the descriptor of each key, for `rearm`.
+    armed: Mutex<HashMap<usize, RawDescriptor>>,
     birth: Birth,
 }
 
@@ -36,7 +45,7 @@ impl Poller {
     pub(super) fn new() -> io::Result<Poller> {
         let inner = polling::Poller::new()?;
         Ok(Poller {
-            edge: inner.supports_edge(),
+            edge: inner.supports_edge() && !cfg!(executor_portable = "oneshot"),
             inner,
             buffer: Mutex::new(polling::Events::with_capacity(BATCH)),
             armed: Mutex::default(),
@@ -49,29 +58,28 @@ impl Poller {
         self.birth.in_forked_child()
     }
 
-    pub(super) fn add(&self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        let raw = fd.as_raw_fd();
-        let (interest, mode) = if self.edge {
-            (polling::Event::all(key), PollMode::Edge)
+    pub(super) fn add(&self, descriptor: BorrowedDescriptor<'_>, key: usize) -> io::Result<()> {
+        let raw = sys::raw(descriptor);
+        let mode = if self.edge {
+            PollMode::Edge
         } else {
             self.armed.lock().insert(key, raw);
-            (polling::Event::none(key), PollMode::Oneshot)
+            PollMode::Oneshot
         };
-        // SAFETY: the caller of `Reactor::register` keeps the fd open until the source is
-        // deregistered, and deregistering deletes the fd here first.
-        let added = unsafe { self.inner.add_with_mode(raw, interest, mode) };
+        // SAFETY: the caller of `Reactor::register` keeps the descriptor open until the source is
+        // deregistered, and deregistering deletes it here first.
+        let added = unsafe { (self.inner).add_with_mode(raw, polling::Event::all(key), mode) };
         if added.is_err() {
             self.armed.lock().remove(&key);
         }
         added
     }
 
-    pub(super) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(super) fn delete(&self, key: usize, descriptor: BorrowedDescriptor<'_>) -> io::Result<()> {
         if !self.edge {
-            let raw = fd.as_raw_fd();
-            self.armed.lock().retain(|_, armed| *armed != raw);
+            self.armed.lock().remove(&key);
         }
-        self.inner.delete(fd)
+        self.inner.delete(descriptor)
     }
 
     /// One-shot mode: asks for the next event in the given directions.
@@ -83,11 +91,11 @@ impl Poller {
         let Some(&raw) = armed.get(&key) else {
             return Ok(());
         };
-        // SAFETY: an fd is in the map from `add` to `delete`, and open that long (see `add`). This
-        // thread holds the lock, so `delete` cannot run in between.
-        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+        // SAFETY: a descriptor is in the map from `add` to `delete`, and open that long (see
+        // `add`). This thread holds the lock, so `delete` cannot run in between.
+        let descriptor = unsafe { BorrowedDescriptor::borrow_raw(raw) };
         let interest = polling::Event::new(key, read, write);
-        self.inner.modify_with_mode(fd, interest, PollMode::Oneshot)
+        (self.inner).modify_with_mode(descriptor, interest, PollMode::Oneshot)
     }
 
     pub(super) fn notify(&self) -> io::Result<()> {
@@ -110,8 +118,8 @@ impl Poller {
             read: event.readable,
             write: event.writable,
             // `polling` does not report the end of a stream on every system, so reads go on until
-            // they would block.
-            more: true,
+            // they would block. One-shot mode tells of what is left when it is armed again.
+            more: self.edge,
             flags: flags(&event),
         }));
         Ok(())

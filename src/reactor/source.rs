@@ -201,7 +201,7 @@ impl Source {
         if !self.registered || self.reactor.poller.in_forked_child() {
             return Ok(());
         }
-        let deleted = self.reactor.poller.delete(object.into());
+        let deleted = (self.reactor.poller).delete(self.key, object.into());
         self.unregister();
         deleted
     }

@@ -240,7 +240,7 @@ extern "C" fn end_default() {
 }
 
 /// The reactor of the runtime that this thread is in, or else of the default runtime.
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 pub(crate) fn reactor() -> std::io::Result<crate::sync::Arc<crate::reactor::Reactor>> {
     let shared = current_or_default();
     if shared.in_forked_child() {

@@ -265,7 +265,7 @@ pub(crate) mod timers;
 mod worker;
 
 pub(crate) use acquire::enter_blocking;
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 pub(crate) use lifecycle::forked::FORKED;
 pub(crate) use lifecycle::forked::{Free, close_in_child};
 pub(crate) use lifecycle::hold_free;

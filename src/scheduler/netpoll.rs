@@ -22,12 +22,12 @@
 //! a notification that was written and had not arrived when the descriptors were closed. The next
 //! one finds out.
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 pub(crate) use with_reactor::{Driver, Netpoll};
-#[cfg(not(all(feature = "net", unix)))]
+#[cfg(not(feature = "net"))]
 pub(crate) use without_reactor::{Driver, Netpoll};
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 mod with_reactor {
     use std::io;
     use std::task::Waker;
@@ -172,7 +172,7 @@ mod with_reactor {
     }
 }
 
-#[cfg(not(all(feature = "net", unix)))]
+#[cfg(not(feature = "net"))]
 mod without_reactor {
     use std::io;
     use std::task::Waker;

@@ -236,7 +236,7 @@ impl Shared {
     }
 
     /// The reactor that I/O registers with. `None` once the runtime has ended.
-    #[cfg(all(feature = "net", unix))]
+    #[cfg(feature = "net")]
     pub(crate) fn reactor(&self) -> Option<Arc<crate::reactor::Reactor>> {
         self.netpoll().map(|netpoll| netpoll.reactor().clone())
     }

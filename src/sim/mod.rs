@@ -38,7 +38,7 @@ mod check;
 mod environment;
 mod failure;
 mod locals;
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 pub mod net;
 mod panics;
 mod run;

@@ -262,7 +262,7 @@ fn run_inside<T>(
     future: impl Future<Output = T>,
     tasks: &Arc<Mutex<String>>,
 ) -> Result<T, Cause> {
-    #[cfg(all(feature = "net", unix))]
+    #[cfg(feature = "net")]
     super::net::forget_hosts();
     let default = SimulatedDefault::begin();
     let runtime = build(settings);
@@ -278,7 +278,7 @@ fn run_inside<T>(
         if !dump.tasks().is_empty() || !dump.block_ons().is_empty() {
             text.push_str(&dump.to_string());
         }
-        #[cfg(all(feature = "net", unix))]
+        #[cfg(feature = "net")]
         super::net::dump_hosts(DUMP_WITHIN, &mut text);
         *dumped.lock() = text;
     })));

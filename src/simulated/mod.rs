@@ -42,7 +42,8 @@ use std::time::Duration;
 
 mod around;
 pub(crate) mod choices;
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
+#[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "Unix sockets"))]
 pub(crate) mod net;
 mod order;
 mod thread;

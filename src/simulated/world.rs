@@ -102,7 +102,7 @@ pub(crate) struct World {
     closing_since: Cell<Option<u64>>,
     make_locals: fn(usize) -> Box<dyn Locals>,
     events: Events,
-    #[cfg(all(feature = "net", unix))]
+    #[cfg(feature = "net")]
     network: RefCell<super::net::Network>,
     /// What another crate keeps for the simulation, one value of each type.
     kept: RefCell<Vec<Rc<dyn Any>>>,
@@ -144,7 +144,7 @@ impl World {
             closing_since: Cell::new(None),
             make_locals,
             events: Events::default(),
-            #[cfg(all(feature = "net", unix))]
+            #[cfg(feature = "net")]
             network: RefCell::new(super::net::Network::new()),
             kept: RefCell::new(Vec::new()),
             unwinding: Unwinding::default(),
@@ -343,7 +343,7 @@ impl World {
     }
 
     /// The network. Nothing else of the world may be changed meanwhile, but choices may be made.
-    #[cfg(all(feature = "net", unix))]
+    #[cfg(feature = "net")]
     pub(super) fn with_network<R>(&self, op: impl FnOnce(&mut super::net::Network) -> R) -> R {
         op(&mut self.network.borrow_mut())
     }

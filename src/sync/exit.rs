@@ -9,7 +9,7 @@ pub(crate) fn at_exit(f: AtExit) -> bool {
     imp::ask(f)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
 mod imp {
     use super::AtExit;
 
@@ -20,7 +20,7 @@ mod imp {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(unix))]
 mod imp {
     use super::AtExit;
 

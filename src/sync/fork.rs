@@ -23,8 +23,7 @@
 //!
 //! It does not hold the locks of one runtime, whose threads may hold them for long. A thread that
 //! finds that a runtime is inherited does not touch its locks. The child of a bare `clone` system
-//! call goes unnoticed, since the C library does not make that call; so does any child outside
-//! Linux and Android.
+//! call goes unnoticed, since the C library does not make that call. Outside Unix there is no `fork`.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -45,6 +44,7 @@ std::thread_local! {
 
 /// The handlers that are called around a fork.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no `fork`"))]
 pub(crate) struct Watch {
     /// Takes every lock that does not belong to one runtime.
     pub(crate) hold: fn() -> Box<dyn Any>,
@@ -135,7 +135,7 @@ impl<T> PerProcess<T> {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
 mod imp {
     use super::{FORKS, HELD, Ordering, WATCH};
 
@@ -170,9 +170,9 @@ mod imp {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(unix))]
 mod imp {
-    /// Does nothing: here the crate does not depend on the C library.
+    /// Does nothing: there is no `fork` here.
     pub(super) fn ask() -> i32 {
         0
     }

@@ -32,6 +32,7 @@ const TAKEN: &[&str] = &[
     "reactor",
     "scheduler",
     "stacks",
+    "sys/unix/descriptor.rs",
     "tasks",
 ];
 
@@ -343,6 +344,7 @@ fn root(copy: &Path, here: &Path) -> String {
         machine(copy),
         module(unused, "stacks/mod.rs", "mod stacks;"),
         module(unused, "blocking/mod.rs", "mod blocking;"),
+        module(&with_net, "sys/unix/descriptor.rs", "mod sys;"),
         module(&with_net, "reactor/mod.rs", "mod reactor;"),
         module(unused, "tasks/mod.rs", "mod tasks;"),
         module(unused, "join_set/group.rs", "mod group;"),

@@ -5,9 +5,11 @@ use std::net::Shutdown;
 use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnixDatagram};
 use std::path::Path;
 
-use crate::io::{Async, Level, Pollable, level};
-use crate::net::{sys, traits};
+use crate::io::{Async, Pollable, level};
+use crate::net::{sockets, traits};
 use crate::reactor::Direction;
+use crate::sys::Level;
+use crate::tasks::budget::consume_budget;
 
 /// A Unix datagram socket.
 ///
@@ -30,7 +32,7 @@ use crate::reactor::Direction;
 /// # }
 /// ```
 pub struct UnixDatagram {
-    io: Async<sys::Socket<StdUnixDatagram>>,
+    io: Async<sockets::Socket<StdUnixDatagram>>,
 }
 
 traits::impl_owner!(UnixDatagram, StdUnixDatagram);
@@ -43,7 +45,7 @@ impl UnixDatagram {
     /// What the operating system says, such as [`AddrInUse`](io::ErrorKind::AddrInUse) if the file
     /// exists already.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
-        let io = sys::bind_unix_datagram(path.as_ref())?;
+        let io = sockets::bind_unix_datagram(path.as_ref())?;
         Ok(UnixDatagram { io })
     }
 
@@ -53,7 +55,7 @@ impl UnixDatagram {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn unbound() -> io::Result<UnixDatagram> {
-        let io = sys::unbound_unix_datagram()?;
+        let io = sockets::unbound_unix_datagram()?;
         Ok(UnixDatagram { io })
     }
 
@@ -63,7 +65,7 @@ impl UnixDatagram {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
-        let (a, b) = sys::unix_datagram_pair()?;
+        let (a, b) = sockets::unix_datagram_pair()?;
         Ok((UnixDatagram { io: a }, UnixDatagram { io: b }))
     }
 
@@ -93,7 +95,9 @@ impl UnixDatagram {
             return self.io.write_with(|socket| socket.send_to(buf, path)).await;
         }
         loop {
-            match self.io.now(|socket| socket.send_to(buf, path)).await {
+            // An attempt takes a unit of the budget, as operations do that may wait.
+            consume_budget().await;
+            match self.io.get_ref().send_to(buf, path) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => return result,

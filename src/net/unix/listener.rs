@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::io::Async;
-use crate::net::sys::{self, Socket};
+use crate::net::sockets::{self, Socket};
 use crate::net::traits;
 
 use super::UnixStream;
@@ -59,7 +59,7 @@ impl UnixListener {
     ///
     /// What the operating system says.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        let io = sys::bind_unix(address)?;
+        let io = sockets::bind_unix(address)?;
         Ok(UnixListener { io })
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::net::SocketAddrUnix;
 
 use crate::io::Async;
+use crate::net::sockets::{self, Socket};
 use crate::net::stream;
-use crate::net::sys::{self, Socket};
 
 /// The first and the longest pause of a connect that has found the listener's queue full. A
 /// listener that accepts empties its queue within microseconds. If it does not accept, the attempts
@@ -90,7 +90,7 @@ impl UnixStream {
 
     async fn connect_to(address: SocketAddrUnix) -> io::Result<UnixStream> {
         let reactor = crate::runtime::context::reactor()?;
-        let socket = sys::unix_stream()?;
+        let socket = sockets::unix_stream()?;
         let mut pause = SHORTEST_PAUSE;
         while let Err(error) = socket.start_connect(&address) {
             if error.kind() != io::ErrorKind::WouldBlock {
@@ -110,7 +110,7 @@ impl UnixStream {
     ///
     /// When the process or the system has no descriptors or memory left.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
-        let (a, b) = sys::unix_pair()?;
+        let (a, b) = sockets::unix_pair()?;
         Ok((UnixStream::from_async(a), UnixStream::from_async(b)))
     }
 

@@ -136,7 +136,7 @@ fn what_is_ready_together_is_a_batch() {
     }
 }
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 #[test]
 fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
     use std::io::Write;

@@ -9,7 +9,7 @@ use source::{Source, sources, words};
 
 /// The modules of each floor, from the ground up. Modules that share a floor do not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["rng"],
+    &["rng", "sys"],
     &["simulated"],
     &["sync"],
     &["clock", "machine", "stacks"],

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+
+use crate::sys::AsDescriptor;
 
 /// A standard stream socket.
-pub trait StreamSocket: AsFd {
+pub trait StreamSocket: AsDescriptor {
     /// Whether a read that got less than it asked for has emptied the socket, if no end or error is
     /// due. True for TCP (urgent data counts as more to come). False for Unix sockets: there a read
     /// also stops after a message that carried file descriptors.
@@ -16,14 +17,6 @@ pub trait StreamSocket: AsFd {
 
 impl StreamSocket for std::net::TcpStream {
     const SHORT_READ_DRAINS: bool = true;
-
-    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-}
-
-impl StreamSocket for std::os::unix::net::UnixStream {
-    const SHORT_READ_DRAINS: bool = false;
 
     fn shut_down(&self, how: Shutdown) -> io::Result<()> {
         self.shutdown(how)

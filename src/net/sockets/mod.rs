@@ -1,5 +1,5 @@
-//! The sockets themselves, behind one interface: those of the system (`system.rs`), and those of a
-//! simulation (`simulated.rs`, feature `sim`), which have no descriptor.
+//! The sockets themselves, behind one interface: those of the system ([`sys`](crate::sys)), and those
+//! of a simulation (`simulated.rs`, feature `sim`), which have no descriptor.
 //!
 //! No other module of `net` knows which of them it has. No operation waits: what would have to is
 //! [`WouldBlock`](io::ErrorKind::WouldBlock), and the reactor knows when to try again. A new socket
@@ -10,7 +10,6 @@
 //! forms were dearer: the look at each attempt, or within the system call.
 
 mod stream_socket;
-mod system;
 
 #[cfg(feature = "sim")]
 mod simulated;
@@ -20,15 +19,11 @@ use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener, UnixStream};
-use std::path::Path;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
-
-use crate::io::{Async, Pollable, set_nonblocking};
+use crate::io::{Async, Pollable};
 use crate::reactor::Object;
+use crate::sys::{self, AsDescriptor, BorrowedDescriptor, OwnedDescriptor, sockets as system};
 
 pub(crate) use self::stream_socket::StreamSocket;
 
@@ -73,19 +68,30 @@ macro_rules! both {
     };
 }
 
-impl<S: AsFd> Socket<S> {
+// The macros above are used there, too.
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(super) use self::unix::{
+    bind_unix, bind_unix_datagram, unbound_unix_datagram, unix_datagram_pair, unix_pair,
+    unix_stream,
+};
+
+impl<S: AsDescriptor> Socket<S> {
     /// Sets a socket of the system to non-blocking mode and registers it with the runtime of the
     /// calling thread.
     pub(super) fn register(socket: S) -> io::Result<Async<Socket<S>>> {
-        set_nonblocking(socket.as_fd())?;
+        sys::set_nonblocking(sys::borrow(&socket))?;
         let reactor = crate::runtime::context::reactor()?;
         Async::register(Socket::System(socket), &reactor)
     }
 
     /// The descriptor. Panics if there is none.
     #[cfg_attr(feature = "sim", track_caller)]
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        on!(self, |socket| socket.as_fd(), |_socket| no_descriptor())
+    pub(super) fn descriptor(&self) -> BorrowedDescriptor<'_> {
+        on!(self, |socket| sys::borrow(socket), |_socket| {
+            no_descriptor()
+        })
     }
 
     #[inline]
@@ -132,7 +138,7 @@ impl<S: AsFd> Socket<S> {
 /// The system calls of a socket. Their names are those of the operations of [`Socket`].
 pub(super) struct Calls<'a, S>(&'a S);
 
-impl<S: AsFd> Calls<'_, S> {
+impl<S: AsDescriptor> Calls<'_, S> {
     #[inline]
     pub(super) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         system::recv(self.0, buf)
@@ -210,7 +216,7 @@ fn no_descriptor() -> ! {
     panic!("{NO_DESCRIPTOR}")
 }
 
-impl<S: AsFd> Pollable for Socket<S> {
+impl<S: AsDescriptor> Pollable for Socket<S> {
     #[inline]
     fn object(&self) -> Object<'_> {
         on!(self, |socket| socket.object(), |socket| socket.object())
@@ -224,14 +230,14 @@ impl<S: fmt::Debug> fmt::Debug for Socket<S> {
 }
 
 /// A new TCP socket for addresses like this one.
-pub(super) fn tcp_socket(address: &SocketAddr) -> io::Result<Socket<OwnedFd>> {
+pub(super) fn tcp_socket(address: &SocketAddr) -> io::Result<Socket<OwnedDescriptor>> {
     simulate!(|host| simulated::tcp_socket(host, address));
-    system::socket(family(address), SocketType::STREAM).map(Socket::System)
+    system::tcp(address).map(Socket::System)
 }
 
-impl Socket<OwnedFd> {
+impl Socket<OwnedDescriptor> {
     pub(super) fn bind(&self, address: &SocketAddr) -> io::Result<()> {
-        on!(self, |fd| Ok(rustix::net::bind(fd, address)?), |socket| {
+        on!(self, |socket| system::bind(socket, address), |socket| {
             socket.bind(address)
         })
     }
@@ -239,44 +245,41 @@ impl Socket<OwnedFd> {
     pub(super) fn listen(self, backlog: u32) -> io::Result<Socket<TcpListener>> {
         on!(
             &self,
-            |fd| rustix::net::listen(fd, i32::try_from(backlog).unwrap_or(i32::MAX))?,
+            |socket| system::listen(socket, i32::try_from(backlog).unwrap_or(i32::MAX))?,
             |socket| socket.listen(backlog)?
         );
         Ok(self.map(TcpListener::from))
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        on!(
-            self,
-            |fd| Ok(rustix::net::getsockname(fd)?.try_into()?),
-            |socket| socket.local_addr()
-        )
+        on!(self, |socket| system::local_addr(socket), |socket| {
+            socket.local_addr()
+        })
     }
 }
 
-/// Options of sockets that are not connected yet: a getter, a setter, and how the system calls the
-/// two.
+/// Options of sockets that are not connected yet: a getter and a setter.
 macro_rules! options {
-    ($($get:ident, $set:ident: $Value:ty = $os_get:ident, $os_set:ident;)*) => {
-        impl Socket<OwnedFd> {$(
+    ($($get:ident, $set:ident: $Value:ty;)*) => {
+        impl Socket<OwnedDescriptor> {$(
             pub(super) fn $get(&self) -> io::Result<$Value> {
-                on!(self, |fd| Ok(sockopt::$os_get(fd)?), |socket| socket.$get())
+                on!(self, |socket| system::$get(socket), |socket| socket.$get())
             }
 
             pub(super) fn $set(&self, value: $Value) -> io::Result<()> {
-                on!(self, |fd| Ok(sockopt::$os_set(fd, value)?), |socket| socket.$set(value))
+                on!(self, |socket| system::$set(socket, value), |socket| socket.$set(value))
             }
         )*}
     };
 }
 
 options! {
-    reuseaddr, set_reuseaddr: bool = socket_reuseaddr, set_socket_reuseaddr;
-    reuseport, set_reuseport: bool = socket_reuseport, set_socket_reuseport;
-    keepalive, set_keepalive: bool = socket_keepalive, set_socket_keepalive;
-    nodelay, set_nodelay: bool = tcp_nodelay, set_tcp_nodelay;
-    send_buffer_size, set_send_buffer_size: usize = socket_send_buffer_size, set_socket_send_buffer_size;
-    recv_buffer_size, set_recv_buffer_size: usize = socket_recv_buffer_size, set_socket_recv_buffer_size;
+    reuseaddr, set_reuseaddr: bool;
+    reuseport, set_reuseport: bool;
+    keepalive, set_keepalive: bool;
+    nodelay, set_nodelay: bool;
+    send_buffer_size, set_send_buffer_size: usize;
+    recv_buffer_size, set_recv_buffer_size: usize;
 }
 
 both!(TcpStream {
@@ -301,18 +304,15 @@ impl Socket<TcpStream> {
     }
 
     pub(super) fn linger(&self) -> io::Result<Option<Duration>> {
-        on!(
-            self,
-            |socket| Ok(sockopt::socket_linger(socket)?),
-            |socket| socket.linger()
-        )
+        on!(self, |socket| system::linger(socket), |socket| socket
+            .linger())
     }
 
     pub(super) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         on!(
             self,
-            |socket| Ok(sockopt::set_socket_linger(socket, linger)?),
-            |socket| { socket.set_linger(linger) }
+            |socket| system::set_linger(socket, linger),
+            |socket| socket.set_linger(linger)
         )
     }
 }
@@ -331,12 +331,6 @@ impl Socket<TcpListener> {
             self,
             |socket| {
                 let (stream, peer) = system::accept(socket)?;
-                let stream = TcpStream::from(stream);
-                let peer = match peer.map(SocketAddr::try_from) {
-                    Some(Ok(peer)) => peer,
-                    // Some systems omit the address of a peer that has gone already.
-                    _ => stream.peer_addr()?,
-                };
                 Ok((Socket::System(stream), peer))
             },
             |socket| socket.accept()
@@ -374,106 +368,6 @@ both!(UdpSocket {
     fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
 });
 
-/// A new Unix stream socket.
-pub(super) fn unix_stream() -> io::Result<Socket<UnixStream>> {
-    simulate!(|host| simulated::unix_stream(host));
-    let socket = system::socket(AddressFamily::UNIX, SocketType::STREAM)?;
-    Ok(Socket::System(socket.into()))
-}
-
-/// Two registered sockets.
-type Pair<S> = (Async<Socket<S>>, Async<Socket<S>>);
-
-/// Two Unix streams that are connected to each other, registered. Not inlined: that would leave
-/// fewer registers to the rest of its caller, which would be slower.
-#[inline(never)]
-pub(super) fn unix_pair() -> io::Result<Pair<UnixStream>> {
-    simulate!(|host| simulated::unix_pair(host));
-    let (a, b) = UnixStream::pair()?;
-    Ok((Socket::register(a)?, Socket::register(b)?))
-}
-
-both!(UnixStream {
-    fn take_error(&self) -> Option<io::Error>;
-    fn local_addr(&self) -> UnixAddr;
-    fn peer_addr(&self) -> UnixAddr;
-});
-
-impl Socket<UnixStream> {
-    /// Starts to connect. [`WouldBlock`](io::ErrorKind::WouldBlock) means that the listener's queue
-    /// is full.
-    pub(super) fn start_connect(&self, address: &SocketAddrUnix) -> io::Result<()> {
-        on!(
-            self,
-            |socket| system::start_connect(socket, address),
-            |socket| { socket.start_connect(address) }
-        )
-    }
-}
-
-/// A Unix listener, registered.
-pub(super) fn bind_unix(address: &UnixAddr) -> io::Result<Async<Socket<UnixListener>>> {
-    simulate!(|host| simulated::bind_unix(host, address).and_then(simulated::register));
-    Socket::register(UnixListener::bind_addr(address)?)
-}
-
-both!(UnixListener {
-    fn take_error(&self) -> Option<io::Error>;
-    fn local_addr(&self) -> UnixAddr;
-});
-
-impl Socket<UnixListener> {
-    /// Accepts a connection. Returns its peer, too.
-    pub(super) fn accept(&self) -> io::Result<(Socket<UnixStream>, UnixAddr)> {
-        on!(
-            self,
-            |socket| {
-                let (stream, peer) = socket.accept()?;
-                stream.set_nonblocking(true)?;
-                Ok((Socket::System(stream), peer))
-            },
-            |socket| socket.accept()
-        )
-    }
-}
-
-/// A Unix datagram socket with an address, registered.
-pub(super) fn bind_unix_datagram(path: &Path) -> io::Result<Async<Socket<UnixDatagram>>> {
-    simulate!(|host| simulated::bind_unix_datagram(host, path).and_then(simulated::register));
-    Socket::register(UnixDatagram::bind(path)?)
-}
-
-/// A Unix datagram socket without an address, registered.
-pub(super) fn unbound_unix_datagram() -> io::Result<Async<Socket<UnixDatagram>>> {
-    simulate!(|host| simulated::unbound_unix_datagram(host).and_then(simulated::register));
-    Socket::register(UnixDatagram::unbound()?)
-}
-
-/// Two Unix datagram sockets that are connected to each other, registered.
-pub(super) fn unix_datagram_pair() -> io::Result<Pair<UnixDatagram>> {
-    simulate!(|host| simulated::unix_datagram_pair(host));
-    let (a, b) = UnixDatagram::pair()?;
-    Ok((Socket::register(a)?, Socket::register(b)?))
-}
-
-both!(UnixDatagram {
-    fn take_error(&self) -> Option<io::Error>;
-    fn connect(&self, path: &Path) -> ();
-    fn send_to(&self, buf: &[u8], path: &Path) -> usize;
-    fn recv_from(&self, buf: &mut [u8]) -> (usize, UnixAddr);
-    fn shutdown(&self, how: Shutdown) -> ();
-    fn local_addr(&self) -> UnixAddr;
-    fn peer_addr(&self) -> UnixAddr;
-});
-
-impl Socket<UnixDatagram> {
-    /// Whether a sender that finds the queue of another socket full is told when it has room. The
-    /// system does not tell.
-    pub(super) fn is_told_of_room(&self) -> bool {
-        on!(self, |_socket| false, |_socket| true)
-    }
-}
-
 /// Looks a name up, which may block.
 pub(super) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     #[cfg(feature = "sim")]
@@ -481,11 +375,4 @@ pub(super) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         return found;
     }
     std::net::ToSocketAddrs::to_socket_addrs(&(host, port)).map(Vec::from_iter)
-}
-
-fn family(address: &SocketAddr) -> AddressFamily {
-    match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    }
 }

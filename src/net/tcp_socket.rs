@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream as StdTcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use crate::io::Async;
+use crate::sys::{self, OwnedDescriptor};
 
-use super::{TcpListener, TcpStream, sys};
+use super::{TcpListener, TcpStream, sockets};
 
 /// A TCP socket that is not connected yet, for options that must be set before `connect` or `bind`.
 ///
@@ -32,7 +32,7 @@ use super::{TcpListener, TcpStream, sys};
 /// # }
 /// ```
 pub struct TcpSocket {
-    socket: sys::Socket<OwnedFd>,
+    socket: sockets::Socket<OwnedDescriptor>,
 }
 
 impl TcpSocket {
@@ -56,7 +56,7 @@ impl TcpSocket {
 
     /// A socket for addresses like this one.
     pub(super) fn for_address(address: &SocketAddr) -> io::Result<TcpSocket> {
-        let socket = sys::tcp_socket(address)?;
+        let socket = sockets::tcp_socket(address)?;
         Ok(TcpSocket { socket })
     }
 
@@ -106,10 +106,10 @@ impl TcpSocket {
 
 /// Makes a getter and a setter for each option.
 macro_rules! options {
-    ($(#[$doc:meta] $get:ident, $set:ident: $Value:ty;)*) => {
+    ($($(#[$doc:meta])+ $get:ident, $set:ident: $Value:ty;)*) => {
         impl TcpSocket {$(
             #[doc = "Tells"]
-            #[$doc]
+            $(#[$doc])+
             ///
             /// # Errors
             ///
@@ -119,7 +119,7 @@ macro_rules! options {
             }
 
             #[doc = "Sets"]
-            #[$doc]
+            $(#[$doc])+
             ///
             /// # Errors
             ///
@@ -132,9 +132,11 @@ macro_rules! options {
 }
 
 options! {
-    /// whether it may bind to an address that closed connections still hold (`SO_REUSEADDR`).
+    /// whether it may bind to an address that closed connections still hold (`SO_REUSEADDR`). On
+    /// Windows: whether it may take an address away from another socket.
     reuseaddr, set_reuseaddr: bool;
-    /// whether it shares its address with other sockets that set this (`SO_REUSEPORT`).
+    /// whether it shares its address with other sockets that set this (`SO_REUSEPORT`). On Windows,
+    /// where it cannot, `true` is [`Unsupported`](std::io::ErrorKind::Unsupported).
     reuseport, set_reuseport: bool;
     /// whether idle connections are probed (`SO_KEEPALIVE`).
     keepalive, set_keepalive: bool;
@@ -154,42 +156,18 @@ impl fmt::Debug for TcpSocket {
     }
 }
 
-impl AsFd for TcpSocket {
+sys::impl_descriptor!(
+    [] TcpSocket,
     /// # Panics
     ///
     /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-    #[cfg_attr(feature = "sim", track_caller)]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.fd()
-    }
-}
+    |socket| socket.socket.descriptor()
+);
 
-impl AsRawFd for TcpSocket {
+sys::impl_owned_descriptor!(
+    TcpSocket,
     /// # Panics
     ///
     /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-    #[cfg_attr(feature = "sim", track_caller)]
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.fd().as_raw_fd()
-    }
-}
-
-impl IntoRawFd for TcpSocket {
-    /// # Panics
-    ///
-    /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-    #[cfg_attr(feature = "sim", track_caller)]
-    fn into_raw_fd(self) -> RawFd {
-        self.socket.expect_system().into_raw_fd()
-    }
-}
-
-impl From<TcpSocket> for OwnedFd {
-    /// # Panics
-    ///
-    /// If the socket is one of a simulation (feature `sim`), which has no descriptor.
-    #[cfg_attr(feature = "sim", track_caller)]
-    fn from(socket: TcpSocket) -> OwnedFd {
-        socket.socket.expect_system()
-    }
-}
+    |socket| socket.socket.expect_system()
+);

@@ -6,22 +6,18 @@ use std::marker::PhantomData;
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener, UnixStream};
-use std::path::Path;
 use std::time::Duration;
-
-use rustix::net::SocketAddrUnix;
 
 use crate::io::{Async, Pollable};
 use crate::reactor::{Object, Simulated};
 use crate::runtime::context;
 use crate::simulated::net::{
-    Family, HostId, Moment, Name, Network, Options, Result, SocketId, UnixName, with_network,
+    Family, HostId, Moment, Name, Network, Options, Result, SocketId, with_network,
 };
+use crate::sys::OwnedDescriptor;
 
-/// Connections that wait for a Unix listener, as with `std`.
-const UNIX_BACKLOG: u32 = 128;
+#[cfg(unix)]
+pub(super) mod unix;
 
 /// A socket of a simulation, which does what `S` does. Dropping it closes it.
 pub struct Socket<S> {
@@ -71,7 +67,10 @@ where
     Async::register(socket, &context::reactor()?)
 }
 
-pub(super) fn tcp_socket(host: HostId, address: &SocketAddr) -> io::Result<super::Socket<OwnedFd>> {
+pub(super) fn tcp_socket(
+    host: HostId,
+    address: &SocketAddr,
+) -> io::Result<super::Socket<OwnedDescriptor>> {
     made(with_network(|net, _| {
         Ok(net.stream_socket(host, Family::of(address)))
     }))
@@ -79,46 +78,6 @@ pub(super) fn tcp_socket(host: HostId, address: &SocketAddr) -> io::Result<super
 
 pub(super) fn bind_udp(host: HostId, address: SocketAddr) -> io::Result<super::Socket<UdpSocket>> {
     made(with_network(|net, _| net.bind_datagrams(host, address)))
-}
-
-pub(super) fn unix_stream(host: HostId) -> io::Result<super::Socket<UnixStream>> {
-    made(with_network(|net, _| {
-        Ok(net.stream_socket(host, Family::Unix))
-    }))
-}
-
-pub(super) fn unix_pair(host: HostId) -> io::Result<super::Pair<UnixStream>> {
-    let [a, b] = with_network(|net, _| net.unix_pair(host))?.map(Socket::of);
-    Ok((register(a)?, register(b)?))
-}
-
-pub(super) fn bind_unix(
-    host: HostId,
-    address: &UnixAddr,
-) -> io::Result<super::Socket<UnixListener>> {
-    let name = name_of_std(address);
-    made(with_network(|net, _| {
-        net.listen_unix(host, name, UNIX_BACKLOG)
-    }))
-}
-
-pub(super) fn bind_unix_datagram(
-    host: HostId,
-    path: &Path,
-) -> io::Result<super::Socket<UnixDatagram>> {
-    let name = name_of_path(path)?;
-    made(with_network(|net, _| net.bind_unix_datagrams(host, name)))
-}
-
-pub(super) fn unbound_unix_datagram(host: HostId) -> io::Result<super::Socket<UnixDatagram>> {
-    made(with_network(|net, _| {
-        net.bind_unix_datagrams(host, UnixName::Unnamed)
-    }))
-}
-
-pub(super) fn unix_datagram_pair(host: HostId) -> io::Result<super::Pair<UnixDatagram>> {
-    let [a, b] = with_network(|net, _| net.unix_datagram_pair(host))?.map(Socket::of);
-    Ok((register(a)?, register(b)?))
 }
 
 fn made<S>(made: io::Result<Result<SocketId>>) -> io::Result<super::Socket<S>> {
@@ -170,13 +129,6 @@ impl<S> Socket<S> {
         match self.with(|net, id, _| name(net, id))? {
             Name::Ip(address) => Ok(address),
             Name::Unix(_) => Err(ErrorKind::InvalidInput.into()),
-        }
-    }
-
-    fn unix(&self, name: impl FnOnce(&Network, SocketId) -> Result<Name>) -> io::Result<UnixAddr> {
-        match self.with(|net, id, _| name(net, id))? {
-            Name::Unix(name) => address_of(&name),
-            Name::Ip(_) => Err(ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -272,12 +224,12 @@ macro_rules! options {
 }
 
 options! {
-    [OwnedFd] reuseaddr, set_reuseaddr: bool = reuse_address;
-    [OwnedFd] reuseport, set_reuseport: bool = reuse_port;
-    [OwnedFd] keepalive, set_keepalive: bool = keepalive;
-    [OwnedFd, TcpStream] nodelay, set_nodelay: bool = nodelay;
-    [OwnedFd] send_buffer_size, set_send_buffer_size: usize = send_buffer;
-    [OwnedFd] recv_buffer_size, set_recv_buffer_size: usize = receive_buffer;
+    [OwnedDescriptor] reuseaddr, set_reuseaddr: bool = reuse_address;
+    [OwnedDescriptor] reuseport, set_reuseport: bool = reuse_port;
+    [OwnedDescriptor] keepalive, set_keepalive: bool = keepalive;
+    [OwnedDescriptor, TcpStream] nodelay, set_nodelay: bool = nodelay;
+    [OwnedDescriptor] send_buffer_size, set_send_buffer_size: usize = send_buffer;
+    [OwnedDescriptor] recv_buffer_size, set_recv_buffer_size: usize = receive_buffer;
     [TcpStream] linger, set_linger: Option<Duration> = linger;
     [TcpStream, TcpListener, UdpSocket] ttl, set_ttl: u32 = ttl;
     [UdpSocket] broadcast, set_broadcast: bool = broadcast;
@@ -288,23 +240,21 @@ options! {
 
 /// The addresses of sockets.
 macro_rules! names {
-    ($([$($S:ty),*] $get:ident = $address:ident $name:ident -> $Address:ty;)*) => {
+    ($([$($S:ty),*] $get:ident = $name:ident;)*) => {
         $($(impl Socket<$S> {
-            pub(super) fn $get(&self) -> io::Result<$Address> {
-                self.$address(Network::$name)
+            pub(super) fn $get(&self) -> io::Result<SocketAddr> {
+                self.ip(Network::$name)
             }
         })*)*
     };
 }
 
 names! {
-    [OwnedFd, TcpStream, TcpListener, UdpSocket] local_addr = ip local_name -> SocketAddr;
-    [TcpStream, UdpSocket] peer_addr = ip peer_name -> SocketAddr;
-    [UnixStream, UnixListener, UnixDatagram] local_addr = unix local_name -> UnixAddr;
-    [UnixStream, UnixDatagram] peer_addr = unix peer_name -> UnixAddr;
+    [OwnedDescriptor, TcpStream, TcpListener, UdpSocket] local_addr = local_name;
+    [TcpStream, UdpSocket] peer_addr = peer_name;
 }
 
-impl Socket<OwnedFd> {
+impl Socket<OwnedDescriptor> {
     pub(super) fn bind(&self, address: &SocketAddr) -> io::Result<()> {
         self.with(|net, id, _| net.bind(id, *address))
     }
@@ -372,94 +322,9 @@ fn no_multicast() -> io::Result<()> {
     ))
 }
 
-impl Socket<UnixStream> {
-    pub(super) fn start_connect(&self, address: &SocketAddrUnix) -> io::Result<()> {
-        let name = name_of(address);
-        self.with(|net, id, _| net.connect_unix(id, &name))
-    }
-}
-
-impl Socket<UnixListener> {
-    pub(super) fn accept(&self) -> io::Result<(super::Socket<UnixStream>, UnixAddr)> {
-        match self.with(|net, id, at| net.accept(id, at))? {
-            (stream, Name::Unix(peer)) => Ok((Socket::of(stream), address_of(&peer)?)),
-            (_, Name::Ip(_)) => Err(ErrorKind::InvalidInput.into()),
-        }
-    }
-}
-
-impl Socket<UnixDatagram> {
-    pub(super) fn connect(&self, path: &Path) -> io::Result<()> {
-        let name = name_of_path(path)?;
-        self.with(|net, id, _| net.connect_unix_datagrams(id, &name))
-    }
-
-    pub(super) fn send_to(&self, buf: &[u8], path: &Path) -> io::Result<usize> {
-        let name = name_of_path(path)?;
-        self.with(|net, id, _| net.send_unix_datagram(id, buf, Some(&name)))
-    }
-
-    pub(super) fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, UnixAddr)> {
-        let (bytes, sender) = self.with(|net, id, _| net.receive_unix_datagram(id))?;
-        Ok((cut(&bytes, buf), address_of(&sender)?))
-    }
-}
-
 /// Copies a datagram as far as it fits.
 fn cut(bytes: &[u8], buf: &mut [u8]) -> usize {
     let count = bytes.len().min(buf.len());
     buf[..count].copy_from_slice(&bytes[..count]);
     count
-}
-
-fn name_of_path(path: &Path) -> io::Result<UnixName> {
-    Ok(name_of(&SocketAddrUnix::new(path)?))
-}
-
-fn name_of(address: &SocketAddrUnix) -> UnixName {
-    use std::os::unix::ffi::OsStrExt;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = address.abstract_name() {
-        return UnixName::Abstract(name.to_vec());
-    }
-    match address.path_bytes() {
-        Some(path) => UnixName::Path(Path::new(std::ffi::OsStr::from_bytes(path)).into()),
-        None => UnixName::Unnamed,
-    }
-}
-
-fn name_of_std(address: &UnixAddr) -> UnixName {
-    if let Some(path) = address.as_pathname() {
-        return UnixName::Path(path.into());
-    }
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        #[cfg(target_os = "android")]
-        use std::os::android::net::SocketAddrExt;
-        #[cfg(target_os = "linux")]
-        use std::os::linux::net::SocketAddrExt;
-
-        if let Some(name) = address.as_abstract_name() {
-            return UnixName::Abstract(name.to_vec());
-        }
-    }
-    UnixName::Unnamed
-}
-
-fn address_of(name: &UnixName) -> io::Result<UnixAddr> {
-    match name {
-        UnixName::Unnamed => UnixAddr::from_pathname(""),
-        UnixName::Path(path) => UnixAddr::from_pathname(path),
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        UnixName::Abstract(name) => {
-            #[cfg(target_os = "android")]
-            use std::os::android::net::SocketAddrExt;
-            #[cfg(target_os = "linux")]
-            use std::os::linux::net::SocketAddrExt;
-
-            UnixAddr::from_abstract_name(name)
-        }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        UnixName::Abstract(_) => Err(ErrorKind::InvalidInput.into()),
-    }
 }
