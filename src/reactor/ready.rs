@@ -20,7 +20,7 @@ impl Ready {
     pub const WRITE_CLOSED: Ready = Ready(8);
     /// An error is to be fetched.
     pub const ERROR: Ready = Ready(16);
-    /// There is urgent data, or what else the kind of file calls so.
+    /// There is urgent data, or what else the kind of file calls so. Only Linux and Android tell.
     pub const PRIORITY: Ready = Ready(32);
 
     /// Those that are final: no operation takes them back.
