@@ -72,9 +72,10 @@ pub(super) fn num_threads(outsiders: &[u64]) -> usize {
 }
 
 /// Whether this [name](probe::this_thread) is the main thread's. On Linux that has the number of
-/// the process; elsewhere no thread has a name, and nobody asks.
+/// the process; elsewhere threads are not counted, and what this says does not matter.
 fn is_main(thread: u64) -> bool {
-    probe::number(thread) == u64::from(std::process::id())
+    cfg!(any(target_os = "linux", target_os = "android"))
+        && probe::number(thread) == u64::from(std::process::id())
 }
 
 /// In a child: the thread that has forked may have run a test, and no other exists.

@@ -287,7 +287,7 @@ impl Rounds {
 
     fn pause(&mut self) {
         let expected = self.last + self.period + OVERSLEPT;
-        thread::park_timeout(self.period);
+        probe::park_briefly(self.period);
         self.last = clock::now();
         if self.last > expected {
             self.reset_marks();

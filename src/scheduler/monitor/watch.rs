@@ -13,6 +13,24 @@
 //!   looks again is never blocked for long and never uses much CPU.
 //! * **Unknown**, where the kernel does not tell: [`RUNNING`] of wall time.
 //!
+//! # Clocks that go in steps
+//!
+//! Linux tells to the nanosecond how much CPU time a thread has used. Elsewhere that is known to a
+//! step ([`CPU_TIME_STEP`](probe::CPU_TIME_STEP)) only: what a thread uses is added late, or all that
+//! lies between two ticks is given to whom a tick finds running. With such a clock ([`by_clock`]):
+//!
+//! * *No processor is lost too early.* A poll cannot have used more CPU time than wall time has gone by
+//!   since it was seen first. So whichever is less counts, however much a step has added at once.
+//! * *No poll keeps its processor for ever.* After [`STEPS`] steps of wall time that alone counts. It
+//!   takes this only if each tick just misses the thread: otherwise what has been used is added after a
+//!   step at the latest.
+//! * *A step of more than twice the time that is asked for* says nothing of it, and wall time counts from
+//!   the beginning. That is so for polls in somebody's way ([`super::latency`]); and for all where a step
+//!   is as long as on FreeBSD.
+//!
+//! So on such a system a poll that computes loses its processor after 10 ms or one step, whichever is
+//! longer, and on a machine with more to run than CPUs, one that waits for a CPU may lose it as well.
+//!
 //! When the monitor itself has overslept, or was held up within a round, everything may have stood
 //! still together (a stopped process, a suspended machine): marks made in wall time begin anew.
 //!
@@ -52,7 +70,12 @@ pub(crate) const RUNNING: Duration = Duration::from_millis(9);
 pub(crate) const LONG: Duration = Duration::from_millis(9);
 
 /// A round that comes so much too late, or has lasted so long already, saw nothing of what went on.
-pub(crate) const OVERSLEPT: Duration = Duration::from_millis(5);
+/// Where time-outs go in steps a round may be late by one: if that counted, every mark would begin anew
+/// in each round, and nobody would lose a processor.
+pub(crate) const OVERSLEPT: Duration = Duration::from_millis(5).saturating_add(probe::TIMEOUT_STEP);
+
+/// After so many steps of the clock a poll has computed, whatever the clock says.
+const STEPS: u32 = 10;
 
 /// What a look gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +244,18 @@ fn seen_of(threshold: Duration) -> Duration {
     threshold - ROUND.min(threshold / 10)
 }
 
+/// How long a poll that was seen first `wall` ago has kept its thread, when it is asked whether that is
+/// `asked`: `busy`, as far as a clock of such a step is to be trusted. See the module's documentation.
+fn by_clock(busy: Duration, wall: Duration, asked: Duration, step: Duration) -> Duration {
+    if step.is_zero() {
+        busy
+    } else if step > 2 * asked || wall >= STEPS * step {
+        wall
+    } else {
+        busy.min(wall)
+    }
+}
+
 impl Poll {
     fn is(&self, processor: &Processor, doing: Doing) -> bool {
         ptr::eq(self.processor, processor) && self.doing == doing
@@ -259,11 +294,12 @@ impl Poll {
             State::Running => patience,
             State::Blocked | State::Unknown => RUNNING,
         };
-        match patience.checked_sub(busy) {
+        let used = |asked| by_clock(busy, now - self.wall, asked, probe::CPU_TIME_STEP);
+        match patience.checked_sub(used(patience)) {
             Some(left) if !left.is_zero() && is_blocked => Verdict::Undecided,
             Some(left) if !left.is_zero() => Verdict::Running { left },
             _ => Verdict::Stuck {
-                for_long: busy >= RUNNING,
+                for_long: used(RUNNING) >= RUNNING,
             },
         }
     }
@@ -289,7 +325,13 @@ impl Poll {
     /// How long the poll has kept its thread, without the time it waited for a CPU.
     fn busy(&self, state: State, now: Instant) -> Duration {
         match probe::cpu_time(self.doing.thread).zip(self.cpu) {
-            Some((cpu, then)) if state != State::Unknown => cpu.saturating_sub(then) + self.waited,
+            Some((cpu, then)) if state != State::Unknown => {
+                let busy = cpu.saturating_sub(then) + self.waited;
+                match probe::CPU_TIME_STEP.is_zero() {
+                    true => busy,
+                    false => busy.min(now - self.wall),
+                }
+            }
             _ => now - self.wall,
         }
     }
@@ -341,6 +383,50 @@ impl Poll {
             blocked_in,
             stack,
             is_retaken: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn an_exact_clock_is_believed() {
+        for busy in [Duration::ZERO, 5 * MILLI, RUNNING] {
+            let used = by_clock(busy, 500 * MILLI, MILLI / 5, Duration::ZERO);
+            assert_eq!(used, busy);
+        }
+    }
+
+    /// 15.6 ms as on Windows, 10 ms as on macOS.
+    #[test]
+    fn what_a_step_adds_at_once_takes_no_processor_from_a_short_poll() {
+        for step in [10 * MILLI, Duration::from_micros(15_625)] {
+            assert_eq!(by_clock(step, 2 * MILLI, RUNNING, step), 2 * MILLI);
+            assert!(by_clock(step, RUNNING, RUNNING, step) >= RUNNING);
+            let waits_for_a_cpu = by_clock(Duration::ZERO, 9 * step, RUNNING, step);
+            assert_eq!(waits_for_a_cpu, Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stands_for_ever_lets_no_poll_keep_its_processor() {
+        for step in [10 * MILLI, Duration::from_micros(15_625)] {
+            assert!(by_clock(Duration::ZERO, STEPS * step, RUNNING, step) >= RUNNING);
+        }
+    }
+
+    /// 0.1 s as on FreeBSD, and of a poll that is in the way of somebody.
+    #[test]
+    fn a_step_that_is_longer_than_what_is_asked_for_is_not_waited_for() {
+        let slice = 100 * MILLI;
+        assert_eq!(by_clock(Duration::ZERO, RUNNING, RUNNING, slice), RUNNING);
+        let patience = MILLI / 5;
+        for step in [10 * MILLI, Duration::from_micros(15_625), slice] {
+            assert_eq!(by_clock(Duration::ZERO, patience, patience, step), patience);
         }
     }
 }

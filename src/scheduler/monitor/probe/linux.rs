@@ -12,6 +12,12 @@ use std::os::unix::fs::FileExt;
 
 use super::{Duration, State, name};
 
+/// The clock is exact.
+pub(crate) const CPU_TIME_STEP: Duration = Duration::ZERO;
+
+/// See [`be_punctual`].
+pub(crate) const TIMEOUT_STEP: Duration = Duration::ZERO;
+
 /// No name: a thread's number has 31 bits.
 const UNASKED: u64 = u64::MAX;
 
@@ -126,8 +132,7 @@ fn parse(line: &[u8]) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::atomic::{AtomicBool, Ordering};
-    use crate::sync::{Arc, OnceLock, thread};
+    use crate::sync::thread;
 
     #[test]
     fn a_name_with_parentheses_does_not_mislead() {
@@ -170,31 +175,5 @@ mod tests {
         );
         assert_eq!(Probe::default().state(0), State::Unknown);
         THIS.set(before);
-    }
-
-    #[test]
-    fn a_running_and_a_blocked_thread_are_told_apart() {
-        let mut probe = Probe::default();
-        assert_eq!(probe.state(this_thread()), State::Running);
-        let before = cpu_time(this_thread()).expect("this thread has a clock");
-        while cpu_time(this_thread()).expect("it still has") - before < Duration::from_millis(2) {}
-        let told = Arc::new(OnceLock::new());
-        let end = Arc::new(AtomicBool::new(false));
-        let (tell, ended) = (told.clone(), end.clone());
-        let other = thread::spawn(move || {
-            tell.set(this_thread()).expect("it is told once");
-            while !ended.load(Ordering::Acquire) {
-                thread::park();
-            }
-        });
-        while told
-            .get()
-            .is_none_or(|&thread| probe.state(thread) != State::Blocked)
-        {
-            thread::yield_now();
-        }
-        end.store(true, Ordering::Release);
-        other.thread().unpark();
-        other.join().expect("it ends");
     }
 }

@@ -2,6 +2,12 @@
 
 use super::{Duration, State};
 
+/// There is no clock.
+pub(crate) const CPU_TIME_STEP: Duration = Duration::ZERO;
+
+/// Nobody knows.
+pub(crate) const TIMEOUT_STEP: Duration = Duration::ZERO;
+
 pub(crate) fn this_thread() -> u64 {
     0
 }

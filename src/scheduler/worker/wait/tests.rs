@@ -214,7 +214,8 @@ fn who_waits_does_not_compute() {
             assert!(worker.wait());
             let computed = probe::cpu_time(this).zip(before);
             timers.assert_fired();
-            assert!(computed.is_none_or(|(after, before)| after - before < 10 * SOON));
+            let most = 10 * SOON + probe::CPU_TIME_STEP;
+            assert!(computed.is_none_or(|(after, before)| after - before < most));
         });
     }
 }
