@@ -43,6 +43,7 @@ use std::time::Duration;
 use crate::sync::thread;
 
 /// What a thread is doing.
+#[allow(dead_code, reason = "where nothing is known, it is always one")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// On a CPU or waiting for one; or stopped, by a signal or a debugger.
