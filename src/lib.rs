@@ -70,8 +70,10 @@
 //!
 //! * A poll cannot be suspended. While one is stuck, its own task and whoever awaits it wait, and
 //!   there are more threads than processors.
-//! * Only Linux tells blocked threads from computing ones. Elsewhere a poll loses its processor
-//!   after 10 ms of wall time.
+//! * Linux, macOS, Windows 10 and FreeBSD tell blocked threads from computing ones. Only Linux has an
+//!   exact clock of what another thread has computed: a poll that computes loses its processor after
+//!   up to 20 ms on macOS and Windows, and on FreeBSD after 10 ms of wall time. Elsewhere any poll loses
+//!   its processor after 10 ms of wall time. `docs/systems.md` has a table, and says what was run.
 //! * The budget of 128 operations covers this crate's sockets, timers and joins, not other futures.
 //! * Sockets and [`io`] need a Unix system. The scheduler and timers run anywhere with threads.
 //! * There is no order among tasks of one [class](task::Priority).

@@ -12,6 +12,8 @@
 //! | `Normal` | 1 ms | by a round each millisecond, or when the monitor is called |
 //! | `Interactive` | 10 ms, as any poll does for any work that waits | likewise |
 //!
+//! Where CPU time goes in steps (off Linux), wall time stands for it: see [`super::watch`].
+//!
 //! Such a retake is **early**. It goes as any other (`super::super::acquire`), with these differences:
 //!
 //! 1. It counts as a poll that computes (`run_queues::compute_limit`), so the number of threads stays
@@ -39,8 +41,8 @@
 //! The permit of a `Background` poll ends (`run_queues::by_class`, step 3) when its processor is
 //! retaken because it blocks, when it is detached and blocks or has used
 //! [`ENDLESS`](super::detached_polls::ENDLESS), and when it has used as much on its processor, which
-//! it keeps while another one is idle. Where the CPU time of a thread is not known (another system, no
-//! `/proc`), it ends when the processor is retaken: so after 9 ms, while others wait for one.
+//! it keeps while another one is idle. Where the CPU time of a thread is not known (a system that does
+//! not tell, no `/proc`), it ends when the processor is retaken: so after 9 ms, while others wait for one.
 
 use std::time::{Duration, Instant};
 

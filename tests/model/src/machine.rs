@@ -169,6 +169,14 @@ pub(crate) mod probe {
         Some(Duration::ZERO)
     }
 
+    /// The clock is exact, and no time-out is later than it has to be.
+    pub(crate) const CPU_TIME_STEP: Duration = Duration::ZERO;
+    pub(crate) const TIMEOUT_STEP: Duration = Duration::ZERO;
+
+    pub(crate) fn park_briefly(time: Duration) {
+        crate::sync::thread::park_timeout(time);
+    }
+
     /// Nothing is known.
     pub(crate) fn blocked_in(_: u64) -> Option<std::borrow::Cow<'static, str>> {
         None
