@@ -75,7 +75,8 @@
 //!   up to 20 ms on macOS and Windows, and on FreeBSD after 10 ms of wall time. Elsewhere any poll loses
 //!   its processor after 10 ms of wall time. `docs/systems.md` has a table, and says what was run.
 //! * The budget of 128 operations covers this crate's sockets, timers and joins, not other futures.
-//! * Sockets and [`io`] need a Unix system. The scheduler and timers run anywhere with threads.
+//! * Sockets and [`io`] need a Unix system or Windows, where only sockets can be watched. The
+//!   scheduler and timers run anywhere with threads.
 //! * There is no order among tasks of one [class](task::Priority).
 //!
 //! # Map

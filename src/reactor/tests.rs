@@ -168,7 +168,10 @@ fn an_event_after_the_look_survives_would_block() {
 }
 
 /// Only epoll tells of the end in the event that tells of data.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(executor_portable)))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(executor_portable)
+))]
 #[test]
 fn a_short_read_does_not_hide_the_end_of_the_stream() {
     let reactor = Reactor::new().unwrap();

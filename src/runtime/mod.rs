@@ -48,7 +48,7 @@
 //! Every descriptor is opened with close-on-exec: a program that the process starts inherits none.
 //!
 //! A child made by `fork` without `exec` has one thread, so nothing of the runtimes that it
-//! inherits runs in it. On Linux and Android the crate notices this:
+//! inherits runs in it. The crate notices this:
 //!
 //! * Spawning on an inherited runtime, `block_on` on it, and its metrics panic with a message that
 //!   says so; so does a `block_on` inside which the process forked, if it has to wait. Registering
@@ -62,8 +62,8 @@
 //!
 //! Two cases remain, which the crate cannot mend. A Rust thread that starts or ends holds a lock of
 //! the standard library for a moment; if another thread forks at that moment, the child can start
-//! no thread. And the crate does not notice the child of a bare `clone` system call, or a child on
-//! another system. `std::process::Command` is safe anywhere.
+//! no thread. And the crate does not notice the child of a bare `clone` system call.
+//! `std::process::Command` is safe anywhere.
 
 use std::fmt;
 use std::future::Future;

@@ -64,6 +64,7 @@ mod house {
     mod ignored;
     mod layering;
     mod promises;
+    mod systems;
 }
 
 /// What is told of a runtime, to whom, and what that may cost.

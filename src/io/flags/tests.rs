@@ -161,7 +161,10 @@ fn an_object_that_is_assumed_idle_makes_its_first_attempt_after_an_event() {
 }
 
 /// Only epoll tells of urgent data.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(executor_portable)))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(executor_portable)
+))]
 #[test]
 fn urgent_data_and_its_flag_leave_a_plain_reader_alone() {
     block_on(async {
