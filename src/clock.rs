@@ -5,9 +5,22 @@
 //! past?").
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown", not(feature = "time"))))]
+pub(crate) use std::time::Instant;
 
 use crate::sync::OnceLock;
+
+#[cfg(all(target_family = "wasm", target_os = "unknown", not(feature = "time")))]
+pub(crate) use absent::Instant;
+
+/// Whether time passes. Where the target has no clock, it is always the same instant, and feature
+/// `time` does not compile.
+pub(crate) const HAS_CLOCK: bool = !cfg!(all(
+    target_family = "wasm",
+    target_os = "unknown",
+    not(feature = "time")
+));
 
 /// The last reading of a thread.
 #[derive(Clone, Copy)]
@@ -62,6 +75,9 @@ pub(crate) fn spin(time: Duration) {
     if crate::simulated::is_here() {
         return crate::sync::thread::sleep(time);
     }
+    if !HAS_CLOCK {
+        return;
+    }
     let begin = now();
     while elapsed(begin) < time {
         std::hint::spin_loop();
@@ -81,6 +97,11 @@ pub(crate) fn recent() -> Instant {
 #[inline]
 pub(crate) fn forget() {
     RECENT.set(Recent::Unread);
+}
+
+/// Keeps no reading any more: the thread polls no task.
+pub(crate) fn keep_none() {
+    RECENT.set(Recent::Off);
 }
 
 /// A simulation begins so long after the start: at the beginning of a tick, whenever that is.
@@ -122,6 +143,47 @@ pub(crate) fn instant_of(tick: u64) -> Option<Instant> {
 pub(crate) fn nanos(instant: Instant) -> u64 {
     let nanos = instant.saturating_duration_since(start()).as_nanos();
     u64::try_from(nanos).unwrap_or(u64::MAX).min(u64::MAX / 2)
+}
+
+/// Where `std`'s clock panics.
+#[cfg(all(target_family = "wasm", target_os = "unknown", not(feature = "time")))]
+mod absent {
+    use std::ops::{Add, Sub};
+    use std::time::Duration;
+
+    /// So much later than the only reading that there is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub(crate) struct Instant(Duration);
+
+    impl Instant {
+        pub(crate) fn now() -> Instant {
+            Instant(Duration::ZERO)
+        }
+
+        pub(crate) fn checked_add(&self, time: Duration) -> Option<Instant> {
+            self.0.checked_add(time).map(Instant)
+        }
+
+        pub(crate) fn saturating_duration_since(&self, earlier: Instant) -> Duration {
+            self.0.saturating_sub(earlier.0)
+        }
+    }
+
+    impl Add<Duration> for Instant {
+        type Output = Instant;
+
+        fn add(self, time: Duration) -> Instant {
+            Instant(self.0 + time)
+        }
+    }
+
+    impl Sub for Instant {
+        type Output = Duration;
+
+        fn sub(self, earlier: Instant) -> Duration {
+            self.saturating_duration_since(earlier)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,10 @@
 //!   its processor after 10 ms of wall time. `docs/systems.md` has a table, and says what was run.
 //! * The budget of 128 operations covers this crate's sockets, timers and joins, not other futures.
 //! * Sockets and [`io`] need a Unix system or Windows, where only sockets can be watched. The
-//!   scheduler and timers run anywhere with threads.
+//!   scheduler and timers run anywhere.
+//! * WebAssembly has no threads. There [`block_on`] runs all tasks meanwhile, one at a time, and no
+//!   poll loses its processor; [`spawn_blocking`] and more than one worker are refused. See
+//!   `docs/wasm.md`.
 //! * There is no order among tasks of one [class](task::Priority).
 //!
 //! # Map
@@ -163,6 +166,8 @@ mod sys;
 mod tasks;
 #[cfg(feature = "time")]
 pub mod time;
+#[cfg(target_family = "wasm")]
+mod unsupported;
 
 pub use runtime::block_on::block_on;
 pub use runtime::spawn::{block_in_place, run, spawn, spawn_blocking};
@@ -344,6 +349,11 @@ struct Readme;
 #[cfg(all(doctest, feature = "macros", feature = "net", feature = "sim", unix))]
 #[doc = include_str!("../docs/testing.md")]
 struct Testing;
+
+/// The programs of `docs/wasm.md`, likewise.
+#[cfg(all(doctest, feature = "time"))]
+#[doc = include_str!("../docs/wasm.md")]
+struct Wasm;
 
 /// The programs of `docs/priorities.md`, likewise.
 #[cfg(doctest)]

@@ -46,6 +46,8 @@
 //!
 //! # What it does not do
 //!
+//! Where there are no threads, whoever has a message writes it.
+//!
 //! On systems where the crate does not depend on the C library (see [`crate::sync::exit`]), nothing
 //! waits when the process exits, and the last messages may be lost. After `abort` and `_exit` they
 //! may be lost everywhere.
@@ -54,12 +56,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::machine::pinned;
 use crate::sync::exit::at_exit;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
+use crate::sync::{Arc, Condvar, HAS_THREADS, Mutex, MutexGuard, thread};
 
 #[cfg(test)]
 mod tests;
@@ -232,6 +234,10 @@ pub(crate) fn in_child(held: &mut Held) {
 }
 
 fn start_writer() {
+    if !HAS_THREADS {
+        // Nobody else would write it.
+        return write_all();
+    }
     let builder = thread::Builder::new().name("executor-stderr".to_owned());
     if thread::spawn_on_system(builder, pinned::unpinned(write_all)).is_err() {
         // The next message tries to start a writer again.

@@ -8,6 +8,7 @@
 //! | loom | `executor_loom` | loom's model-checked twins |
 //! | shuttle | `executor_shuttle` | shuttle's randomised twins |
 //! | thread sanitizer | `executor_tsan` | `std` atomics, `parking_lot` locks (the sanitizer cannot see into `std`'s) |
+//! | no threads | `executor_no_threads` | `std`; [`HAS_THREADS`] is false, as on WebAssembly, to test that here |
 //!
 //! With feature `sim` it is also decided at run time: a thread of a simulation waits, sleeps and
 //! starts others there (`threads`, `simulated_lock`), and any other thread does so as above.
@@ -17,6 +18,19 @@
 //! [`Mutex::lock`] never reports poison. User code never runs under a lock of this crate, so a
 //! panic cannot leave a protected value half-changed, and poison would only turn one panic into
 //! many.
+
+/// Whether threads can be started. All that differs where they cannot begins with a look at this: see
+/// [`single_thread`](crate::scheduler::single_thread).
+pub(crate) const HAS_THREADS: bool = !cfg!(any(
+    executor_no_threads,
+    all(target_family = "wasm", not(target_feature = "atomics")),
+));
+
+/// Why one cannot be started where [`HAS_THREADS`] is false.
+pub(crate) fn no_threads() -> std::io::Error {
+    let reason = "this target has no threads";
+    std::io::Error::new(std::io::ErrorKind::Unsupported, reason)
+}
 
 #[cfg(not(any(executor_loom, executor_shuttle)))]
 pub(crate) use std::sync::{Arc, OnceLock, Weak, atomic};
@@ -43,6 +57,36 @@ pub(crate) mod thread {
         f: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<JoinHandle<T>> {
         builder.spawn(f)
+    }
+
+    /// Waits for a future, as elsewhere for a listener of `event_listener`, which cannot wait on
+    /// WebAssembly. False: no time was left.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn wait_for(
+        mut future: impl Future<Output = ()> + Unpin,
+        left: impl Fn() -> Option<Duration>,
+    ) -> bool {
+        use std::pin::Pin;
+        use std::task::{Context, Wake, Waker};
+
+        struct Unpark(Thread);
+
+        impl Wake for Unpark {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+
+        let waker = Waker::from(std::sync::Arc::new(Unpark(current())));
+        let mut context = Context::from_waker(&waker);
+        while Pin::new(&mut future).poll(&mut context).is_pending() {
+            match left() {
+                Some(Duration::ZERO) => return false,
+                Some(left) => park_timeout(left),
+                None => park(),
+            }
+        }
+        true
     }
 }
 

@@ -84,15 +84,12 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io, iter, mem,
-    time::{Duration, Instant},
-};
+use std::{io, iter, mem, time::Duration};
 
 use concurrent_queue::ConcurrentQueue;
 use crossbeam_utils::CachePadded;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{

@@ -1,9 +1,9 @@
 //! The stacks of tasks whose polls, or jobs, have their threads blocked.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use super::task_info::{TaskInfo, TaskState};
+use crate::clock::Instant;
 use crate::scheduler::Shared;
 use crate::scheduler::probe;
 use crate::stacks::BlockedStacks;

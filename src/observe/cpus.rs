@@ -48,10 +48,10 @@ mod tests;
 mod throttled;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::throttled::Throttled;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::machine::Throttling;
 use crate::scheduler::Shared;
 use crate::stderr;

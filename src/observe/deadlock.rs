@@ -59,11 +59,11 @@
 
 use std::collections::HashSet;
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::stack_dump::{WITHIN, dump_stacks};
 use super::{each, of, sigquit, try_of};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::machine::pinned;
 use crate::scheduler::{Shared, probe};
 use crate::stderr;

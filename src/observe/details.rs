@@ -28,10 +28,11 @@
 //! end of its next poll.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use crate::clock::Instant;
 use crate::sync::Mutex;
 
 const PIECES: usize = 16;

@@ -24,8 +24,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::stacks::{Frame, TaskStack};
 use crate::tasks::leaves::{LASTING, Snoozed};
 

@@ -1,9 +1,10 @@
 //! What the scheduler tells, and who takes note of it.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::RuntimeObserver;
+use crate::clock::Instant;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::{Event, Incident, Observer, Purpose, Push, Records};
 use crate::tasks::{self, Runnable};

@@ -1,10 +1,10 @@
 //! Where tasks wait, and waited last, as it was recorded: adds it to the list of tasks.
 
 use std::mem;
-use std::time::Instant;
 
 use super::futurelock::Judge;
 use super::task_info::{TaskInfo, TaskState};
+use crate::clock::Instant;
 use crate::scheduler::Shared;
 use crate::stacks::TaskStack;
 use crate::tasks::leaves::Places;

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::collect::{log, logs};
 use super::instruments::record_everywhere;
 use super::stack_dump::{WITHIN, dump_stacks};
 use super::timeline::{self, Log, TaskLabel, stamp};
 use super::{OnIncident, each, of};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::Shared;
 use crate::stderr;
 use crate::sync::atomic::{AtomicUsize, Ordering};

@@ -29,9 +29,9 @@
 //! for it.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::Shared;
 use crate::scheduler::inspect::Snapshot;
 use crate::stderr;

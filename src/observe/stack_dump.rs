@@ -10,14 +10,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::iter;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::block_ons::{BlockOnInfo, Waits};
 use super::dump::{dump_tasks, sort};
 use super::task_dump::TaskDump;
 use super::task_info::TaskInfo;
 use super::{blocked_stacks, of};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::Shared;
 use crate::stacks;
 use crate::sync::{Arc, thread};

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::details::{Detail, Doing};
 use super::futurelock::Futurelock;
+use crate::clock::Instant;
 use crate::stacks::TaskStack;
 use crate::tasks::class::Class;
 use crate::tasks::{self, Id, Priority};

@@ -7,6 +7,9 @@
 //! A worker first hands its processor over ([`enter_blocking`]), so any number of workers may call
 //! `block_on` at once, nested to any depth. For each, another thread runs the tasks that its future
 //! waits for.
+//!
+//! Where there are no threads, the thread runs the tasks of all runtimes between two polls: see
+//! [`scheduler::single_thread`](crate::scheduler::single_thread).
 
 use std::future::Future;
 use std::panic::Location;
@@ -15,11 +18,12 @@ use std::task::{Context, Poll, Waker};
 
 use super::local_set::Frame;
 use super::signal::{Asker, Signal};
-use super::{Handle, context};
+use super::{Handle, context, single_thread};
+use crate::clock;
 use crate::observe;
 use crate::observe::deadlock::{self, CONFIRMED, PATIENCE, Waiting, tests_run};
 use crate::scheduler::{Shared, enter_blocking};
-use crate::sync::Arc;
+use crate::sync::{Arc, HAS_THREADS};
 use crate::tasks::capture::Capturing;
 use crate::tasks::large::boxing;
 use crate::tasks::nested::Nested;
@@ -32,9 +36,13 @@ use crate::tasks::{self, Priority, budget, wakers};
 /// was in none. A worker first hands its processor over, so the call neither deadlocks the runtime
 /// nor panics, however deeply it is nested.
 ///
+/// Where the target has no threads, as on WebAssembly, the call runs the tasks of all runtimes
+/// meanwhile.
+///
 /// # Panics
 ///
-/// With the future's own panic, and when the default runtime is needed and cannot be started.
+/// With the future's own panic, and when the default runtime is needed and cannot be started. Where
+/// there are no threads, also when all tasks are asleep and no timer is armed: nothing could wake it.
 ///
 /// # Examples
 ///
@@ -74,16 +82,40 @@ impl Lookout {
         }
     }
 
-    /// Parks until a wake.
-    ///
-    /// Panics if the process is deadlocked and the runtime's builder has asked for that.
-    #[track_caller]
-    fn park(&mut self, signal: &Arc<Signal>, frame: &Frame) {
+    /// Where dumps and rising classes find it, from its first wait on.
+    fn list(&mut self, signal: &Arc<Signal>) {
         if self.listed.is_none() {
             observe::list_block_on(self.shared, signal.clone());
             self.listed = Some(signal.clone());
             self.nested = Nested::enter(&Waker::from(signal.clone()), self.begun);
         }
+    }
+
+    /// Does what is to be done until a wake, on the only thread: see [`single_thread`].
+    ///
+    /// Panics if there is nothing, and no timer to wait for.
+    #[track_caller]
+    fn wait_alone(&mut self, signal: &Arc<Signal>, frame: &Frame) {
+        self.list(signal);
+        loop {
+            let has_run = frame.run_local_tasks() | single_thread::give_turns();
+            if signal.take() {
+                // What it has left of the clock is older than the poll that comes.
+                return clock::keep_none();
+            }
+            let goes_on = has_run || !frame.queue().is_empty() || tasks::reject_next();
+            if !goes_on && !single_thread::sleep_until_timer() {
+                single_thread::all_are_asleep(self.shared);
+            }
+        }
+    }
+
+    /// Parks until a wake.
+    ///
+    /// Panics if the process is deadlocked and the runtime's builder has asked for that.
+    #[track_caller]
+    fn park(&mut self, signal: &Arc<Signal>, frame: &Frame) {
+        self.list(signal);
         signal.set_parked(true);
         let verdict = self.park_looking(signal, frame);
         // A later park before the poll must not forget it.
@@ -209,6 +241,10 @@ fn block_on_for<F: Future>(
         }
         #[cfg(feature = "sim")]
         crate::simulated::point_in_user_code();
+        if !HAS_THREADS {
+            lookout.wait_alone(&signal, &frame);
+            continue;
+        }
         while !signal.take() {
             if !frame.run_local_tasks() && !tasks::reject_next() {
                 // In a forked child, the threads that would wake this one do not exist.

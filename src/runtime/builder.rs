@@ -106,7 +106,8 @@ impl Builder {
     ///
     /// Default: the environment variable `EXECUTOR_WORKER_THREADS`, or else the number of CPUs that
     /// the process may use, which the runtime [follows](Builder::follow_cpu_quota).
-    /// [`build`](Builder::build) fails if it is zero.
+    /// [`build`](Builder::build) fails if it is zero. Where the target has no threads, as on
+    /// WebAssembly, it is 1, and more are refused.
     pub fn worker_threads(mut self, count: usize) -> Builder {
         self.worker_threads = Some(count);
         self
@@ -413,8 +414,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, if one is unusable; else
-    /// the system's, if it refuses threads or the reactor. Threads started by then have ended.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), naming the setting, if one is unusable;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for more than one worker where the target has no
+    /// threads; else the system's, if it refuses threads or the reactor. Threads started by then have ended.
     pub fn build(mut self) -> io::Result<Runtime> {
         fork::watch()?;
         let trace_to = self.trace_to.take();

@@ -79,6 +79,22 @@ impl Drop for Frame {
     }
 }
 
+/// Calls what runs tasks of other owners on this thread: they are in no `block_on` of it.
+pub(super) fn outside_of_frames<R>(call: impl FnOnce() -> R) -> R {
+    struct Restore(Vec<Arc<Signalled>>);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let frames = std::mem::take(&mut self.0);
+            let _ = FRAMES.try_with(|place| place.replace(frames));
+        }
+    }
+
+    let frames = FRAMES.try_with(RefCell::take).unwrap_or_default();
+    let _restore = Restore(frames);
+    call()
+}
+
 /// Runs a future that need not be `Send` on this thread, between the polls of the innermost
 /// `block_on`.
 ///

@@ -3,6 +3,8 @@
 //! A [`Runtime`] owns its threads and ends them when it is dropped; a [`Handle`] spawns onto it
 //! from any thread. Most programs need neither: the functions at the crate root use a process-wide
 //! default runtime.
+//! Where the target has no threads, as on WebAssembly, tasks run while a `block_on` waits, on its
+//! thread: `docs/wasm.md` says what works.
 //!
 //! # What it tells
 //!
@@ -85,6 +87,7 @@ mod fork;
 pub(crate) mod local_set;
 mod resize;
 mod signal;
+mod single_thread;
 pub(crate) mod spawn;
 pub(crate) mod task_queue;
 #[cfg(test)]
@@ -219,7 +222,7 @@ impl Runtime {
             return ShutdownReport::default();
         }
         let before = shutdown_report::count_endings(shared);
-        shared.close();
+        single_thread::close(&self.handle);
         shared.wait_ended(Some(timeout));
         self.end_recording();
         shutdown_report::shutdown_report(shared, before)
@@ -238,7 +241,7 @@ impl Drop for Runtime {
             // There are none to wait for. Locks that they held are never released.
             return;
         }
-        shared.close();
+        single_thread::close(&self.handle);
         if !self.background {
             shared.wait_ended(None);
         }

@@ -3,7 +3,9 @@
 use std::io;
 
 use super::Handle;
+use super::usable::one_thread;
 use crate::observe;
+use crate::sync::HAS_THREADS;
 
 impl Handle {
     /// How many processors the runtime has: how many tasks run in parallel.
@@ -36,8 +38,9 @@ impl Handle {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for zero, and for more than
     /// [`Builder::max_worker_threads`](super::Builder::max_worker_threads) or
-    /// [`Builder::max_threads`](super::Builder::max_threads) allow; another error if the runtime has
-    /// shut down.
+    /// [`Builder::max_threads`](super::Builder::max_threads) allow;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for more than 1 where the target has no threads;
+    /// another error if the runtime has shut down.
     ///
     /// # Panics
     ///
@@ -55,6 +58,9 @@ impl Handle {
     /// ```
     pub fn set_worker_threads(&self, count: usize) -> io::Result<()> {
         self.shared().assert_not_forked();
+        if !HAS_THREADS && count > 1 {
+            return Err(one_thread());
+        }
         observe::set_worker_threads(self.shared(), count)
     }
 }

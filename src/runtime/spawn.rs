@@ -109,7 +109,9 @@ where
 /// Use it for many or long blocking calls. Up to 512 jobs run at a time by default, each on a
 /// thread of its own, and jobs may wait for each other. Aborting the handle has an effect only
 /// before the job begins. If no thread can be created for the job, and none exists, the handle
-/// resolves to a cancelled [`JoinError`](crate::JoinError) whose source is the system's error.
+/// resolves to a cancelled [`JoinError`](crate::JoinError) whose source is the system's error; where
+/// the target has no threads, as on WebAssembly, of kind
+/// [`Unsupported`](std::io::ErrorKind::Unsupported).
 ///
 /// # Panics
 ///

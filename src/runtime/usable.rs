@@ -42,6 +42,13 @@ pub(super) fn room(set: Option<usize>, worker_threads: usize) -> io::Result<usiz
     }
 }
 
+/// Why there is but one processor where there are no threads.
+pub(super) fn one_thread() -> io::Error {
+    let reason =
+        "this target has no threads, so a runtime has one processor: `worker_threads` must be 1";
+    io::Error::new(io::ErrorKind::Unsupported, reason)
+}
+
 /// A limit that must not be below the number of processors.
 pub(super) fn at_least(worker_threads: usize, limit: usize, name: &str) -> io::Result<usize> {
     match limit < worker_threads {

@@ -69,15 +69,13 @@
 //! task, a timer or the network would bring. A fixed number of threads deadlocks there; this is why
 //! their number is not fixed but by `max_threads`, where it happens again.
 
-use std::time::Instant;
-
 use super::monitor::probe;
 use super::observer::Event;
 use super::off_processor::OffProcessorGuard;
 use super::processor::{Core, Processor};
 use super::worker::idle::Look;
 use super::{Shared, lifecycle, this_thread};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::Ordering;
 use crate::sync::step;
 use crate::tasks;

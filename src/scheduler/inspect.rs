@@ -3,13 +3,13 @@
 //! Each figure is right for some moment; together they are not.
 
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::off_processor::OffProcessorPoll;
 use super::processor::Processor;
 use super::processor::Records;
 use super::{Shared, this_thread};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::Ordering;
 
 /// The figures of one processor, of all its instances together.

@@ -98,6 +98,7 @@
 //! | [`timers`], [`netpoll`], [`foreign_wakers`] | what wakes tasks |
 //! | [`lifecycle`] | opening, closing, shutting down; threads; a fork |
 //! | [`observer`], [`inspect`] | what is told of all that, and to whom; what can be read |
+//! | [`single_thread`] | what is different where there are no threads |
 //! | [`this_thread`], [`shared`] | what a thread knows, and what all share |
 //!
 //! # Protocols
@@ -255,6 +256,7 @@ pub(crate) mod placement;
 mod processor;
 mod run_queues;
 mod shared;
+pub(crate) mod single_thread;
 pub(crate) mod submit;
 #[cfg(test)]
 mod tests;

@@ -34,11 +34,12 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::classes::CLASSES;
 use super::processor::{Core, Processor};
 use super::{Shared, this_thread};
+use crate::clock::Instant;
 use crate::stacks::TaskStack;
 use crate::sync::atomic::{Ordering, fence};
 use crate::tasks::{self, Runnable};

@@ -10,13 +10,12 @@
 
 use std::collections::HashMap;
 use std::ptr;
-use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
 use super::monitor::probe;
 use super::processor::Processor;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::Mutex;
 use crate::sync::fork::Birth;
 use crate::tasks::registry::{SHARDS, thread_shard};

@@ -16,6 +16,7 @@ use super::observer::Push;
 use super::processor::{Core, Submitted};
 use super::worker::idle::{Claim, Look, Next};
 use super::{Shared, this_thread};
+use crate::sync::HAS_THREADS;
 use crate::sync::atomic::{AtomicPtr, Ordering, fence};
 use crate::tasks::registry::{self, thread_shard};
 use crate::tasks::spawn_site::{self, SPAWN_SITE_BITS};
@@ -332,7 +333,7 @@ impl Shared {
     /// Puts one more worker to work, if a processor is idle and nobody searches.
     #[cold]
     pub(super) fn wake_one(&'static self) {
-        if self.is_closed_by_fork() {
+        if !HAS_THREADS || self.is_closed_by_fork() {
             return;
         }
         match self.workers.idle.claim(self.cluster_here()) {

@@ -1,9 +1,8 @@
 //! Where the answers of a dump come together: steps 1 and 4 of [`capture`](super::capture).
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::stacks::TaskStack;
 use crate::sync::{Condvar, Mutex};
 

@@ -33,8 +33,8 @@ use super::{
     Id, JoinError, JoinHandle, Meta, Outcome, Runnable, capture, current, lift, priority, register,
     registration, spawn_site,
 };
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, no_threads};
 
 /// What schedules a kind of task. Implemented by types without values: see "Why the schedule
 /// function captures nothing" in [`super`].
@@ -359,6 +359,7 @@ fn panicked(payload: Box<dyn Any + Send>) -> JoinError {
 fn cancelled(dropped: Result<(), Box<dyn Any + Send>>) -> JoinError {
     drop_catching(dropped);
     match current::refused() {
+        Some(io::ErrorKind::Unsupported) => JoinError::refused(this_id(), no_threads()),
         Some(kind) => JoinError::refused(this_id(), kind.into()),
         None => JoinError::cancelled(this_id()),
     }

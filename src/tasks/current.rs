@@ -11,10 +11,12 @@ use super::{Id, Meta, budget, registration};
 use crate::sync::atomic::Ordering;
 
 mod ids;
+mod keeping;
 #[cfg(feature = "sim")]
 pub(super) mod kept;
 
 pub(super) use ids::next_id;
+pub(crate) use keeping::keeping_current;
 
 /// A task that is ready to be polled.
 ///

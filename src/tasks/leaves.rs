@@ -24,12 +24,11 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::task::{Wake, Waker};
-use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
 use super::wakers;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::stacks::TaskStack;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, Mutex};

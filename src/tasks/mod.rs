@@ -65,6 +65,7 @@ pub(crate) use contain::{
     Schedule, catch_panic, create, create_named, create_ready, drop_catching,
 };
 pub(crate) use control::{ended_names, keep_names};
+pub(crate) use current::keeping_current;
 pub(crate) use current::{
     Polled, Purpose, Runnable, SpawnsAs, cancel, class, class_here, current_class, current_id,
     current_tag, enter_class, run,

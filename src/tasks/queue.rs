@@ -190,7 +190,10 @@ fn wait(change: impl Listener + Unpin) {
         crate::sync::thread::wait_for(change, || None);
         return;
     }
+    #[cfg(not(target_family = "wasm"))]
     change.wait();
+    #[cfg(target_family = "wasm")]
+    crate::sync::thread::wait_for(change, || None);
 }
 
 /// The right to run a queue.

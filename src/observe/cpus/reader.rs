@@ -74,8 +74,11 @@ impl CpusReader {
 
 impl Mask {
     fn of_this_thread() -> Mask {
-        match (machine::allowed(), first_thread()) {
-            (Ok(here), Ok(first)) if here == first => Mask::OfProcess(here.len()),
+        // Where there are no masks, there may be no numbers of processes.
+        match machine::allowed() {
+            Ok(here) if first_thread().is_ok_and(|first| here == first) => {
+                Mask::OfProcess(here.len())
+            }
             _ => Mask::Fixed(machine::num_allowed()),
         }
     }

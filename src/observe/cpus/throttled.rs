@@ -21,8 +21,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::machine::{Quota, Throttling};
 
 /// Shorter bursts are what a quota is for.

@@ -5,9 +5,9 @@
 //! CPUs. It takes half the time of [`Instant::now`]. Elsewhere a tick is a nanosecond of that
 //! clock.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
 

@@ -10,9 +10,11 @@ use crate::observe::{self, CpusReader, CpusSettings, InstrumentSettings, OnStall
 use crate::runtime::Handle;
 use crate::runtime::debug::Debugging;
 use crate::runtime::foreign::Foreign;
-use crate::runtime::usable::{at_least, room, unusable, usable_workers, workers_of_environment};
+use crate::runtime::usable::{
+    at_least, one_thread, room, unusable, usable_workers, workers_of_environment,
+};
 use crate::scheduler::{Placement, Settings};
-use crate::sync::Arc;
+use crate::sync::{Arc, HAS_THREADS};
 
 impl Builder {
     /// What is to be started, if it can be.
@@ -21,6 +23,11 @@ impl Builder {
             Some(count) => Some(usable_workers(count, "worker_threads")?),
             None if is_simulated() => Some(workers_around()),
             None => workers_of_environment()?,
+        };
+        let set = match set {
+            Some(2..) if !HAS_THREADS => return Err(one_thread()),
+            None if !HAS_THREADS => Some(1),
+            set => set,
         };
         let max_worker_threads = room(self.max_worker_threads, set.unwrap_or(1))?;
         let max_threads = match self.max_threads {

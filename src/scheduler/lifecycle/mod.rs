@@ -20,7 +20,6 @@
 //!    [`shutdown`].
 
 use std::io;
-use std::time::Instant;
 
 use self::blocking_job::BlockingJob;
 use self::forked::{FORKED, Free};
@@ -32,9 +31,10 @@ use super::placement::Placement;
 use super::processor::Core;
 use super::{Shared, monitor, worker};
 use crate::blocking::{Config, Job, Pool};
+use crate::clock::Instant;
 use crate::rng;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, Mutex, step};
+use crate::sync::{Arc, HAS_THREADS, Mutex, step};
 use crate::tasks::{self, Runnable};
 
 pub(crate) mod blocking_job;
@@ -195,6 +195,9 @@ impl Shared {
     }
 
     fn start_threads(&'static self) -> io::Result<()> {
+        if !HAS_THREADS {
+            return Ok(());
+        }
         let settings = self.settings()?;
         // Before the monitor begins: it would start workers for idle processors, and then there is
         // one too many.
@@ -276,6 +279,12 @@ impl Shared {
         })
     }
 
+    /// A turn of the only thread counts as a worker until this is dropped.
+    pub(super) fn count_turn(&'static self) -> impl Sized {
+        self.workers.count.fetch_add(1, Ordering::Relaxed);
+        CountedWorker(self)
+    }
+
     /// Whether another worker may be started.
     pub(super) fn can_start_worker(&self) -> bool {
         let limit = self.settings().map_or(0, |settings| settings.max_threads);
@@ -328,6 +337,14 @@ impl Shared {
     /// After `close`: waits until the last future has been dropped and all threads have ended.
     /// False: the deadline came first.
     pub(crate) fn wait_closed(&'static self, deadline: Option<Instant>) -> bool {
+        if !HAS_THREADS {
+            // Nobody would do the rest while this thread waits.
+            let ended = self.is_settled();
+            if ended {
+                self.forget_leased();
+            }
+            return ended;
+        }
         let jobs_ended = self.blocking().is_none_or(|pool| pool.wait_idle(deadline));
         let ended = jobs_ended && self.workers.threads.join_blocking(deadline);
         if ended {

@@ -1,17 +1,19 @@
 //! The threads of one runtime: started alike, counted, and joined at the end.
 
 use std::io;
-use std::time::Instant;
 
-use event_listener::{Event, Listener};
+use event_listener::Event;
+#[cfg(not(target_family = "wasm"))]
+use event_listener::Listener;
 
-#[cfg(feature = "sim")]
+#[cfg(any(feature = "sim", target_family = "wasm"))]
 use crate::clock;
+use crate::clock::Instant;
 use crate::machine::pinned;
 use crate::scheduler::lifecycle::settings::{Lease, Settings};
 use crate::scheduler::this_thread;
 use crate::sync::thread::{self, JoinHandle, ThreadId};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, HAS_THREADS, Mutex, no_threads};
 use crate::tasks::{catch_panic, drop_catching};
 
 #[derive(Debug, Default)]
@@ -100,6 +102,9 @@ impl Threads {
 
     /// Whether more threads may be started.
     pub(crate) fn admit(&self) -> io::Result<()> {
+        if !HAS_THREADS {
+            return Err(no_threads());
+        }
         match self.state.lock().closed {
             false => Ok(()),
             true => Err(io::Error::other("the runtime is shutting down")),
@@ -177,10 +182,16 @@ impl Threads {
                 _ if crate::simulated::is_here() => thread::wait_for(listener, || {
                     deadline.map(|end| end.saturating_duration_since(clock::now()))
                 }),
+                #[cfg(target_family = "wasm")]
+                _ => thread::wait_for(listener, || {
+                    deadline.map(|end| end.saturating_duration_since(clock::now()))
+                }),
+                #[cfg(not(target_family = "wasm"))]
                 None => {
                     listener.wait();
                     true
                 }
+                #[cfg(not(target_family = "wasm"))]
                 Some(deadline) => listener.wait_deadline(deadline).is_some(),
             };
             if !notified && self.alive() != 0 {

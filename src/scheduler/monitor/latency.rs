@@ -44,12 +44,12 @@
 //! it keeps while another one is idle. Where the CPU time of a thread is not known (a system that does
 //! not tell, no `/proc`), it ends when the processor is retaken: so after 9 ms, while others wait for one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::detached_polls::ENDLESS;
 use super::watch::RUNNING;
 use super::{Monitor, Rounds};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::Shared;
 use crate::scheduler::processor::Processor;
 use crate::sync::atomic::Ordering;

@@ -47,20 +47,21 @@
 //! When the scheduler closes, this thread is the shutdown thread; see
 //! [`super::lifecycle::shutdown`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::detached_polls::{DetachedPolls, Reason};
 use self::stalls::Stalls;
 use self::watch::{OVERSLEPT, Verdict, Watch};
 use super::Shared;
 use super::observer::Stall;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, step};
 
 mod detached_polls;
 mod latency;
+#[cfg_attr(target_family = "wasm", allow(dead_code))]
 pub(crate) mod probe;
 mod sleep;
 mod stalls;

@@ -7,10 +7,11 @@
 //!
 //! [`Settings::stall_threshold`]: crate::scheduler::Settings::stall_threshold
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::probe::Probe;
 use super::watch::{LONG, Poll};
+use crate::clock::Instant;
 use crate::scheduler::Shared;
 use crate::scheduler::observer::Stall;
 use crate::scheduler::processor::Processor;

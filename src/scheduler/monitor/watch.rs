@@ -45,10 +45,10 @@
 //! that did not exist, or had ended long ago.
 
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::probe;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::Shared;
 use crate::scheduler::monitor::probe::{Probe, State};
 use crate::scheduler::observer::Stall;

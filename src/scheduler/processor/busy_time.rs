@@ -14,9 +14,7 @@
 //!    who is about to write, has let go: then this reader was told too much by as much, and the
 //!    next ones are told the same until it is true.
 
-use std::time::Instant;
-
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// See the module's documentation. All is `Relaxed`: a time and no order is wanted.

@@ -52,13 +52,13 @@
 //! what it armed at the very moment of the retake, the monitor finds in its next rounds.
 
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use self::wheel::{Key, PIECE, Wheel};
 use super::mask::Mask;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Mutex, OnceLock, step};
 
@@ -274,6 +274,11 @@ impl Timers {
                 *looks = wheel.looks.load(Ordering::Relaxed);
             }
         }
+    }
+
+    /// How long it is until the earliest deadline of all wheels.
+    pub(super) fn until_earliest(&self) -> Option<Duration> {
+        until(self.earliest())
     }
 
     /// The earliest deadline of all wheels.

@@ -1,11 +1,10 @@
 //! One timer, as a future holds it: arming it, moving it, taking it off its wheel.
 
 use std::task::Waker;
-use std::time::Instant;
 
 use super::TimerWheel;
 use super::wheel::Key;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::processor::Core;
 use crate::scheduler::{Shared, this_thread};
 

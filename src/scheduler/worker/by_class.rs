@@ -54,10 +54,10 @@
 //! parks meanwhile sees what is queued, or is seen.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{CLASSED, OBSERVED, TIMER_TURNS, Worker};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::scheduler::processor::{Core, GLOBAL_TURNS};
 use crate::scheduler::run_queues::by_class::class_of;
 use crate::scheduler::worker::idle::Next;

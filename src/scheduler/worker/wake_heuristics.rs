@@ -22,9 +22,9 @@
 //! spawner paid for a wake-up every few tasks.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 
 /// What a batch must take for a helper to be of use.
 const WORTH: Duration = Duration::from_micros(50);

@@ -60,9 +60,10 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Fate, Note, Places, Polled};
+use crate::clock::Instant;
 use crate::stacks::TaskStack;
 use crate::sync::Arc;
 

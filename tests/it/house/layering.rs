@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["net"],
     &["sim", "simulating"],
     &["macros"],
-    &["lib", "compat"],
+    &["lib", "compat", "unsupported"],
 ];
 /// What the crate root re-exports, and the module it really lives in.
 const ROOT_NAMES: &[(&str, &[&str])] = &[
@@ -228,7 +228,12 @@ fn one_door(source: &Source) -> Vec<String> {
             }
         }
     }
-    for cfg in ["executor_loom", "executor_shuttle", "executor_tsan"] {
+    for cfg in [
+        "executor_loom",
+        "executor_shuttle",
+        "executor_tsan",
+        "executor_no_threads",
+    ] {
         for at in words(&source.code, cfg) {
             broken.push(format!(
                 "src/{}:{}: {cfg}: {rule}",
