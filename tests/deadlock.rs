@@ -2,10 +2,13 @@
 //!
 //! Without the usual harness: that has threads of its own in each process, and any of them might wake somebody.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::future::pending;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 #[cfg(feature = "stacks")]
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -16,6 +19,8 @@ use std::time::Duration;
 
 use executor::runtime::{Builder, OnDeadlock};
 use executor::task;
+
+use program::this_program;
 
 const CASE: &str = "EXECUTOR_TEST_DEADLOCK";
 
@@ -28,7 +33,7 @@ fn run(
     patience: impl Fn(&str) -> Duration,
     enough: impl Fn(&str) -> bool,
 ) -> (String, bool) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = this_program()
         .env(CASE, case)
         .env("EXECUTOR_DEBUG", debug)
         .stdout(Stdio::null())

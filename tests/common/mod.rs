@@ -5,6 +5,7 @@
 
 pub(crate) mod busy;
 pub(crate) mod homed;
+mod program;
 pub(crate) mod stuck;
 pub(crate) mod throwing;
 
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use executor::Runtime;
 use executor::runtime::{Builder, worker_index};
+
+pub(crate) use program::this_program;
 
 /// After this something counts as hung. The tools that see every access make all of it ten to fifty times slower.
 pub(crate) const PATIENCE: Duration = match option_env!("EXECUTOR_TEST_SLOW") {
@@ -110,11 +113,6 @@ fn used_at_once(runtime: &Runtime, count: usize) -> usize {
         .into_iter()
         .filter_map(|task| runtime.block_on(task).unwrap());
     used.collect::<HashSet<_>>().len()
-}
-
-/// This test program, to be run once more.
-pub(crate) fn this_program() -> Command {
-    Command::new(std::env::current_exe().unwrap())
 }
 
 /// How this test program calls a test: by its module, which is the caller's `module_path!()`, without the program's name.

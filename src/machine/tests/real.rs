@@ -3,6 +3,9 @@
 //! The quota needs the right to make cgroups with a CPU controller: on most machines root has it, in a
 //! container mostly nobody. Where it is to be there, [`REQUIRED`] makes its lack a failure.
 
+#[path = "../../../tests/common/program.rs"]
+mod program;
+
 use std::io;
 
 use std::process::{Command, Output};
@@ -133,7 +136,7 @@ pub(crate) fn run_ignored(
     prepare: impl FnOnce(&mut Command) -> &mut Command,
 ) -> Output {
     let (_, module) = module.split_once("::").unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = program::this_program();
     command.args([
         &format!("{module}::{test}"),
         "--exact",
