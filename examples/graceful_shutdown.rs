@@ -1,16 +1,15 @@
 //! Stopping a server without cutting off its clients: on Ctrl-C it accepts nobody new, lets the requests in flight
 //! finish, and gives up on what is left at a deadline.
 //!
-//! `cargo run --release --example graceful_shutdown` serves on a free port until Ctrl-C.
+//! `cargo run --release --example graceful_shutdown` serves on a free port until Ctrl-C, or until Enter on Windows.
 //! With `-- --after MS` it stops itself after MS milliseconds and sends itself eight requests meanwhile, one of
 //! them too slow for the deadline, so that there is something to watch.
 
 use std::error::Error;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::pin;
 use std::time::Duration;
 
-use executor::net::{TcpListener, TcpStream, unix::UnixStream};
+use executor::net::{TcpListener, TcpStream};
 use executor::task::JoinSet;
 use executor::time::{sleep, timeout};
 use futures::future::{Either, FutureExt, select};
@@ -26,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = executor::Builder::new().build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        println!("serving on {}; Ctrl-C stops", listener.local_addr()?);
+        println!("serving on {}; {STOPS_BY} stops", listener.local_addr()?);
         if after.is_some() {
             for work in [100, 200, 300, 400, 500, 600, 700, 10_000] {
                 drop(executor::spawn(request(listener.local_addr()?, work)));
@@ -85,14 +84,35 @@ async fn request(addr: std::net::SocketAddr, work: u16) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Ends on Ctrl-C, which arrives as a byte on a socket, or after `after`.
+/// Ends when the user says so, or after `after`.
 async fn stop_signal(after: Option<Duration>) -> std::io::Result<()> {
-    let (theirs, ours) = StdUnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, theirs)?;
-    let mut ours = UnixStream::try_from(ours)?;
     match after {
-        Some(after) => sleep(after).await,
-        None => drop(ours.read(&mut [0; 1]).await?),
+        Some(after) => {
+            sleep(after).await;
+            Ok(())
+        }
+        None => user_stops().await,
     }
-    Ok(())
+}
+
+#[cfg(unix)]
+const STOPS_BY: &str = "Ctrl-C";
+
+/// Ctrl-C arrives as a byte on a socket.
+#[cfg(unix)]
+async fn user_stops() -> std::io::Result<()> {
+    let (theirs, ours) = std::os::unix::net::UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, theirs)?;
+    let mut ours = executor::net::unix::UnixStream::try_from(ours)?;
+    ours.read(&mut [0; 1]).await.map(drop)
+}
+
+#[cfg(not(unix))]
+const STOPS_BY: &str = "Enter";
+
+/// Standard input is no socket, so a thread waits for it.
+#[cfg(not(unix))]
+async fn user_stops() -> std::io::Result<()> {
+    let reading = executor::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+    reading.await?.map(drop)
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use executor::net::{TcpListener, TcpStream};
 use futures::{AsyncReadExt, AsyncWriteExt};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
 pub(crate) async fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let number = |name: &str, default: u64| match args.iter().position(|arg| arg == name) {
@@ -70,7 +69,10 @@ async fn drive(addr: SocketAddr, end: Instant) -> io::Result<u64> {
 }
 
 /// Raises the soft limit on open descriptors to `count` if it is lower.
+#[cfg(unix)]
 fn want_descriptors(count: u64) -> Result<(), Box<dyn Error>> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
     let mut limit = getrlimit(Resource::Nofile);
     if let Some(most) = limit.maximum.filter(|&most| most < count) {
         return Err(
@@ -81,5 +83,11 @@ fn want_descriptors(count: u64) -> Result<(), Box<dyn Error>> {
         limit.current = Some(count);
         setrlimit(Resource::Nofile, limit)?;
     }
+    Ok(())
+}
+
+/// There is no such limit.
+#[cfg(not(unix))]
+fn want_descriptors(_: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }

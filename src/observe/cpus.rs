@@ -43,6 +43,7 @@
 //! * *One reader for all runtimes of a process*: its lock would have to be held for a fork.
 
 mod reader;
+// Quotas are read from the files of cgroups, which only those systems have.
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 mod tests;
 mod throttled;

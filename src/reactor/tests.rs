@@ -1,12 +1,12 @@
 //! A reactor without a scheduler: the test's thread takes the driver when it needs it.
 
 use std::io::Write;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll, Wake};
 use std::time::Instant;
 
 use crate::sync::thread;
+use crate::sys::borrow;
+use crate::sys::pair::Stream;
 
 use super::*;
 
@@ -25,8 +25,8 @@ fn task() -> (Arc<Count>, Waker) {
     (Arc::clone(&count), Waker::from(count))
 }
 
-fn pair() -> (UnixStream, UnixStream) {
-    let (a, b) = UnixStream::pair().unwrap();
+fn pair() -> (Stream, Stream) {
+    let (a, b) = crate::sys::pair::pair();
     a.set_nonblocking(true).unwrap();
     b.set_nonblocking(true).unwrap();
     (a, b)
@@ -114,7 +114,9 @@ fn a_timed_wait_is_not_rounded_to_milliseconds_and_huge_ones_do_not_overflow() {
         assert!(start.elapsed() >= wait);
         start.elapsed()
     });
-    assert!(fastest.min().unwrap() < Duration::from_micros(900));
+    // `polling` waits for whole milliseconds on Windows.
+    let fastest = fastest.min().unwrap();
+    assert!(cfg!(windows) || fastest < Duration::from_micros(900));
     reactor.notify().unwrap();
     driver.poll(Some(Duration::MAX), &mut wakers).unwrap();
 }
@@ -123,7 +125,7 @@ fn a_timed_wait_is_not_rounded_to_milliseconds_and_huge_ones_do_not_overflow() {
 fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let tasks: Vec<_> = (0..5).map(|_| task()).collect();
     for (_, waker) in &tasks {
@@ -143,7 +145,7 @@ fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay
             .all(|(count, _)| count.0.load(Ordering::SeqCst) == 1)
     );
     assert!(look(&reactor).is_empty());
-    source.deregister(a.as_fd()).unwrap();
+    source.deregister(borrow(&a)).unwrap();
     assert!(!reactor.has_sources());
 }
 
@@ -153,7 +155,7 @@ fn all_waiters_of_a_direction_are_handed_out_once_and_the_other_direction_s_stay
 fn an_event_after_the_look_survives_would_block() {
     let reactor = Reactor::new().unwrap();
     let (mut a, mut b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     look(&reactor);
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(seen)) = source.poll_ready(Direction::Read, &mut cx) else {
@@ -179,7 +181,7 @@ fn a_short_read_does_not_hide_the_end_of_the_stream() {
     let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
-    let source = Reactor::register(&reactor, stream.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&stream)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let mut cx = Context::from_waker(Waker::noop());
 
@@ -214,7 +216,7 @@ fn a_short_read_does_not_hide_the_end_of_the_stream() {
 fn a_future_that_is_dropped_takes_its_waker_back() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (count, waker) = task();
     let mut waiting = source.waiting(Direction::Read);
@@ -231,7 +233,7 @@ fn a_future_that_is_dropped_takes_its_waker_back() {
 fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
     let reactor = Reactor::new().unwrap();
     let (a, b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (_, waker) = task();
     let mut cx = Context::from_waker(&waker);
@@ -243,7 +245,7 @@ fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
         panic!("waiting goes on");
     };
     assert!(error.to_string().contains("shut down"));
-    assert!(Reactor::register(&reactor, b.as_fd()).is_err());
+    assert!(Reactor::register(&reactor, borrow(&b)).is_err());
     // Operations that need not wait still work.
     assert!(source.poll_ready(Direction::Write, &mut cx).is_ready());
 }
@@ -252,12 +254,12 @@ fn closing_hands_every_waiter_out_and_makes_waiting_an_error() {
 fn leaving_wakes_who_is_left() {
     let reactor = Reactor::new().unwrap();
     let (a, _b) = pair();
-    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (count, waker) = task();
     let mut cx = Context::from_waker(&waker);
     assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
-    source.deregister(a.as_fd()).unwrap();
+    source.deregister(borrow(&a)).unwrap();
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
     drop(source);
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
@@ -266,12 +268,16 @@ fn leaving_wakes_who_is_left() {
 #[test]
 fn what_cannot_be_polled_is_refused_and_leaves_nothing_behind() {
     let reactor = Reactor::new().unwrap();
-    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-    let error = Reactor::register(&reactor, file.as_fd()).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    // Elsewhere the type of what is given must be a socket's.
+    #[cfg(unix)]
+    {
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        let error = Reactor::register(&reactor, borrow(&file)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    }
     let (a, _b) = pair();
-    let _source = Reactor::register(&reactor, a.as_fd()).unwrap();
-    let error = Reactor::register(&reactor, a.as_fd()).unwrap_err();
+    let _source = Reactor::register(&reactor, borrow(&a)).unwrap();
+    let error = Reactor::register(&reactor, borrow(&a)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(reactor.sources.load(Ordering::SeqCst), 1);
 }
@@ -280,18 +286,19 @@ fn what_cannot_be_polled_is_refused_and_leaves_nothing_behind() {
 fn a_late_event_does_not_reach_the_next_owner() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
-    let mut waits = Context::from_waker(Waker::noop());
-    assert!(source.poll_ready(Direction::Read, &mut waits).is_pending());
+    // One-shot mode tells who waits.
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
     b.write_all(b"x").unwrap();
     // The poller has returned the event. Before the reactor delivers it, the slot gets another
     // owner.
     let mut late = Vec::new();
     reactor.poller.wait(&mut late, None).unwrap();
-    source.deregister(a.as_fd()).unwrap();
+    source.deregister(borrow(&a)).unwrap();
     let (c, _d) = pair();
-    let next = Reactor::register(&reactor, c.as_fd()).unwrap();
+    let next = Reactor::register(&reactor, borrow(&c)).unwrap();
     settle(&reactor, &next, Direction::Read);
     let (_, waker) = task();
     let mut cx = Context::from_waker(&waker);
@@ -306,7 +313,7 @@ fn a_late_event_does_not_reach_the_next_owner() {
 fn many_that_poll_one_handle_are_all_woken_and_stale_wakers_do_not_pile_up() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let tasks: Vec<_> = (0..100).map(|_| task()).collect();
     for (_, waker) in &tasks {
@@ -330,7 +337,7 @@ fn many_that_poll_one_handle_are_all_woken_and_stale_wakers_do_not_pile_up() {
 fn a_handle_that_goes_takes_its_waiters_along_and_no_other_s() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let handles = [source.new_handle(), source.new_handle()];
     let tasks = [task(), task()];
@@ -357,7 +364,7 @@ fn a_handle_that_goes_takes_its_waiters_along_and_no_other_s() {
 fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     look(&reactor);
     let (count, waker) = task();
     let mut cx = Context::from_waker(&waker);
@@ -368,8 +375,11 @@ fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
         };
         assert!(source.tell(Direction::Read, seen));
         assert!(!source.tell(Direction::Read, seen));
-        assert!(
+        // One-shot mode tells nothing of a direction in which nobody waits.
+        let both = round == 1 || !cfg!(any(windows, executor_portable = "oneshot"));
+        assert_eq!(
             source.tell(Direction::Write, seen),
+            both,
             "the other direction's are others"
         );
         assert!(
@@ -394,7 +404,7 @@ fn flags_are_told_once_for_each_event_and_then_the_next_event_is_waited_for() {
 fn a_look_tells_how_many_wakers_it_has_added() {
     let reactor = Reactor::new().unwrap();
     let (a, mut b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let (_count, waker) = task();
     let polled = source.poll_ready(Direction::Read, &mut Context::from_waker(&waker));
@@ -411,7 +421,7 @@ fn the_reactor_knows_whether_there_are_sources_and_whether_anybody_waits() {
     let reactor = Reactor::new().unwrap();
     assert!(!reactor.has_sources() && !reactor.has_waiters());
     let (a, _b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     assert!(reactor.has_sources() && !reactor.has_waiters());
     settle(&reactor, &source, Direction::Read);
     let (_count, waker) = task();
@@ -426,7 +436,7 @@ fn the_reactor_knows_whether_there_are_sources_and_whether_anybody_waits() {
 fn the_two_directions_are_used_up_apart() {
     let reactor = Reactor::new().unwrap();
     let (a, _b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     let mut cx = Context::from_waker(Waker::noop());
     let is_ready = |direction, cx: &mut Context<'_>| source.poll_ready(direction, cx).is_ready();
     assert!(is_ready(Direction::Read, &mut cx) && is_ready(Direction::Write, &mut cx));
@@ -440,12 +450,12 @@ fn the_two_directions_are_used_up_apart() {
 fn a_registration_ends_once() {
     let reactor = Reactor::new().unwrap();
     let (a, _b) = pair();
-    let mut source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let mut source = Reactor::register(&reactor, borrow(&a)).unwrap();
     assert!(source.check(Direction::Read).is_some());
-    source.deregister(a.as_fd()).unwrap();
-    source.deregister(a.as_fd()).unwrap();
+    source.deregister(borrow(&a)).unwrap();
+    source.deregister(borrow(&a)).unwrap();
     // The new registration uses the slot of the first.
-    let next = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let next = Reactor::register(&reactor, borrow(&a)).unwrap();
     drop(source);
     assert!(reactor.has_sources());
     settle(&reactor, &next, Direction::Read);
@@ -456,7 +466,7 @@ fn a_registration_ends_once() {
 fn a_reactor_whose_poller_fails_hands_out_who_waits_and_registers_nobody() {
     let reactor = Reactor::new().unwrap();
     let (a, b) = pair();
-    let source = Reactor::register(&reactor, a.as_fd()).unwrap();
+    let source = Reactor::register(&reactor, borrow(&a)).unwrap();
     settle(&reactor, &source, Direction::Read);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(source.poll_ready(Direction::Read, &mut cx).is_pending());
@@ -465,5 +475,5 @@ fn a_reactor_whose_poller_fails_hands_out_who_waits_and_registers_nobody() {
     assert_eq!(wakers.len(), 1);
     let polled = source.poll_ready(Direction::Read, &mut cx);
     assert!(matches!(polled, Poll::Ready(Err(_))));
-    assert!(Reactor::register(&reactor, b.as_fd()).is_err());
+    assert!(Reactor::register(&reactor, borrow(&b)).is_err());
 }

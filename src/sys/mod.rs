@@ -11,6 +11,8 @@
 //! The wait itself is in the reactor (`poller.rs`, `portable.rs`), and what the monitor asks of
 //! threads in `scheduler/monitor/probe`.
 
+#[cfg(test)]
+pub(crate) mod pair;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

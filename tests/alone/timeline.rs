@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::{PATIENCE, ignored, wait_until, within_patience};
+use crate::common::{wait_until, within_patience};
 use crate::turn;
 use executor::runtime::Builder;
 use executor::task::{self, yield_now};
@@ -588,7 +588,7 @@ fn child_uses_the_default_runtime() {
 fn the_environment_asks_for_timelines_of_all_runtimes() {
     let _turn = turn();
     let path = file("environment.json");
-    let output = ignored(module_path!(), "child_uses_the_default_runtime")
+    let output = crate::common::ignored(module_path!(), "child_uses_the_default_runtime")
         .env(CHILD, "1")
         .env("EXECUTOR_TRACE", &path)
         .output()
@@ -679,19 +679,20 @@ mod at_exit {
                 let name = format!("exit-{turn}-{:?}.json", thread::current().id());
                 let path = file(&name);
                 let begin = Instant::now();
-                let mut child = ignored(module_path!(), "child_exits_from_two_tasks_at_once")
-                    .env(CHILD, "1")
-                    .env("EXECUTOR_DEBUG", "stall=0")
-                    .env("EXECUTOR_WORKER_THREADS", "8")
-                    .env("EXECUTOR_TRACE", &path)
-                    .stdout(std::process::Stdio::null())
-                    .spawn()
-                    .unwrap();
+                let mut child =
+                    crate::common::ignored(module_path!(), "child_exits_from_two_tasks_at_once")
+                        .env(CHILD, "1")
+                        .env("EXECUTOR_DEBUG", "stall=0")
+                        .env("EXECUTOR_WORKER_THREADS", "8")
+                        .env("EXECUTOR_TRACE", &path)
+                        .stdout(std::process::Stdio::null())
+                        .spawn()
+                        .unwrap();
                 let status = loop {
                     if let Some(status) = child.try_wait().unwrap() {
                         break status;
                     }
-                    if begin.elapsed() > 2 * PATIENCE {
+                    if begin.elapsed() > 2 * crate::common::PATIENCE {
                         child.kill().unwrap();
                         child.wait().unwrap();
                         panic!("hung");

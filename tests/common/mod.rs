@@ -6,6 +6,7 @@
 pub(crate) mod busy;
 pub(crate) mod homed;
 mod program;
+pub(crate) mod streams;
 pub(crate) mod stuck;
 pub(crate) mod throwing;
 

@@ -9,7 +9,7 @@ mod common;
 /// Panics of foreign code.
 mod panics {
     mod contained;
-    #[cfg(any(feature = "time", all(feature = "net", unix)))]
+    #[cfg(any(feature = "time", feature = "net"))]
     mod wakers;
 }
 

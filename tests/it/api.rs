@@ -5,7 +5,12 @@ use std::any::Any;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+#[cfg(unix)]
+use std::os::fd::{AsFd as AsDescriptor, AsRawFd as AsRaw, IntoRawFd as IntoRaw};
+#[cfg(windows)]
+use std::os::windows::io::{
+    AsRawSocket as AsRaw, AsSocket as AsDescriptor, IntoRawSocket as IntoRaw,
+};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -200,34 +205,55 @@ fn time() {
     });
 }
 
-#[test]
-fn io_and_net() {
-    use executor::io::Async;
-    use executor::net::unix::{UnixDatagram, UnixListener, UnixStream};
-    use executor::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
+fn stream<T>()
+where
+    T: AsyncRead
+        + AsyncWrite
+        + Clone
+        + Send
+        + Sync
+        + Unpin
+        + AsDescriptor
+        + AsRaw
+        + std::fmt::Debug,
+    for<'a> &'a T: AsyncRead + AsyncWrite,
+{
+}
 
-    fn stream<T>()
-    where
-        T: AsyncRead + AsyncWrite + Clone + Send + Sync + Unpin + AsFd + AsRawFd + std::fmt::Debug,
-        for<'a> &'a T: AsyncRead + AsyncWrite,
-    {
-    }
-    stream::<TcpStream>();
+fn descriptor<T: AsDescriptor + AsRaw + Send + Sync + Unpin>() {}
+
+fn from_std<T: TryFrom<S>, S: IntoRaw>() {}
+
+#[cfg(unix)]
+#[test]
+fn unix_sockets() {
+    use executor::net::unix::{UnixDatagram, UnixListener, UnixStream};
+
     stream::<UnixStream>();
-    fn descriptor<T: AsFd + AsRawFd + Send + Sync + Unpin>() {}
-    descriptor::<TcpListener>();
-    descriptor::<UdpSocket>();
     descriptor::<UnixListener>();
     descriptor::<UnixDatagram>();
-    fn from_std<T: TryFrom<S>, S: IntoRawFd>() {}
-    from_std::<TcpListener, std::net::TcpListener>();
-    from_std::<TcpStream, std::net::TcpStream>();
-    from_std::<UdpSocket, std::net::UdpSocket>();
     from_std::<UnixListener, std::os::unix::net::UnixListener>();
     from_std::<UnixStream, std::os::unix::net::UnixStream>();
     from_std::<UnixDatagram, std::os::unix::net::UnixDatagram>();
+    executor::block_on(async {
+        let (_, _) = UnixStream::pair().unwrap();
+        let (_, _) = UnixDatagram::pair().unwrap();
+    });
+}
 
-    fn any_descriptor<T: AsFd>(io: Async<T>, cx: &mut Context<'_>) -> io::Result<T> {
+#[test]
+fn io_and_net() {
+    use executor::io::Async;
+    use executor::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
+
+    stream::<TcpStream>();
+    descriptor::<TcpListener>();
+    descriptor::<UdpSocket>();
+    from_std::<TcpListener, std::net::TcpListener>();
+    from_std::<TcpStream, std::net::TcpStream>();
+    from_std::<UdpSocket, std::net::UdpSocket>();
+
+    fn any_descriptor<T: AsDescriptor>(io: Async<T>, cx: &mut Context<'_>) -> io::Result<T> {
         let _: Poll<io::Result<()>> = io.poll_readable(cx);
         let _: Poll<io::Result<()>> = io.poll_writable(cx);
         let _: &T = io.get_ref();
@@ -262,7 +288,7 @@ fn io_and_net() {
         let socket = TcpSocket::new_v4().unwrap();
         let _ = TcpSocket::new_v6();
         socket.set_reuseaddr(true).unwrap();
-        socket.set_reuseport(true).unwrap();
+        let _: io::Result<()> = socket.set_reuseport(true);
         socket.set_send_buffer_size(1 << 16).unwrap();
         socket.set_recv_buffer_size(1 << 16).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -276,7 +302,5 @@ fn io_and_net() {
         let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         udp.send_to(b"y", udp.local_addr().unwrap()).await.unwrap();
         udp.recv_from(&mut [0; 8]).await.unwrap();
-        let (_, _) = UnixStream::pair().unwrap();
-        let (_, _) = UnixDatagram::pair().unwrap();
     });
 }

@@ -65,7 +65,7 @@ fn duration() -> impl Strategy<Value = Duration> {
 /// The last instant that there is.
 fn last_instant() -> Instant {
     let mut last = Instant::now();
-    for shift in (0..63).rev() {
+    for shift in (0..64).rev() {
         last = last
             .checked_add(Duration::from_secs(1 << shift))
             .unwrap_or(last);

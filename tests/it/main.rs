@@ -12,7 +12,7 @@
 mod common;
 
 // The interface, and what a program sets.
-#[cfg(all(unix, feature = "net", feature = "time"))]
+#[cfg(all(feature = "net", feature = "time"))]
 mod api;
 mod builder;
 mod compat;
@@ -37,20 +37,20 @@ mod fork;
 
 /// How executors have failed; `docs/failures.md` lists it.
 mod hazards {
-    #[cfg(all(feature = "time", feature = "net", unix))]
+    #[cfg(all(feature = "time", feature = "net"))]
     mod blocked;
     mod depth;
     #[cfg(all(target_os = "linux", feature = "time", feature = "net"))]
     mod flags;
     mod large;
-    #[cfg(all(feature = "time", feature = "net", unix))]
+    #[cfg(all(feature = "time", feature = "net"))]
     mod sockets;
     mod spawn;
-    #[cfg(all(unix, feature = "time", feature = "net"))]
+    #[cfg(all(feature = "time", feature = "net"))]
     mod stale_wakers;
     #[cfg(all(target_os = "linux", feature = "time", feature = "net"))]
     mod stopped;
-    #[cfg(all(feature = "time", feature = "net", unix))]
+    #[cfg(all(feature = "time", feature = "net"))]
     mod wakers;
     mod wakes;
 }
@@ -110,15 +110,18 @@ mod macros {
 }
 
 /// Sockets.
-#[cfg(all(unix, feature = "net"))]
+#[cfg(feature = "net")]
 mod net {
     mod budget;
     #[cfg(all(target_os = "linux", feature = "time"))]
     mod close_on_exec;
     mod io_async;
+    // Lowers a limit that only those systems have.
+    #[cfg(unix)]
     mod limits;
     mod tcp;
     mod udp;
+    #[cfg(unix)]
     mod unix;
 }
 
@@ -147,7 +150,7 @@ mod stall {
     #[cfg(feature = "time")]
     mod mix;
     mod report;
-    #[cfg(all(unix, feature = "net", feature = "time"))]
+    #[cfg(all(feature = "net", feature = "time"))]
     mod retakes;
     mod shutdown;
 }

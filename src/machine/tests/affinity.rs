@@ -1,6 +1,7 @@
 //! Masks of threads, on this machine.
 
 use super::*;
+#[allow(unused_imports)] // Where masks cannot be set.
 use crate::machine::affinity::{Thread, allowed, current_cpu, pin};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

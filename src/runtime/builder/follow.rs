@@ -38,7 +38,7 @@ impl Builder {
     }
 
     /// The kernel's files are below this folder, and threads may run on so many CPUs.
-    #[cfg(test)]
+    #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
     pub(in crate::runtime) fn cpus_source(mut self, source: super::CpusSource) -> Builder {
         self.cpus_source = source;
         self

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::{step, thread};
 
-#[cfg(test)]
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 impl crate::scheduler::Shared {
     pub(crate) fn monitor_sleeps(&self) -> bool {
         self.workers.monitor.sleep_state.load(Ordering::Acquire) == ASLEEP

@@ -140,11 +140,10 @@ fn what_is_ready_together_is_a_batch() {
 #[test]
 fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
     use std::io::Write;
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
     use std::task::Context;
 
     use crate::reactor::{Direction, Reactor};
+    use crate::sys::{borrow, pair::pair};
 
     const OWN: u32 = 100;
     let test = TestScheduler::new(1);
@@ -157,9 +156,9 @@ fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
         let (log, registered) = (log.clone(), registered.clone());
         task(move || {
             log.lock().push(name);
-            let (socket, mut peer) = UnixStream::pair().unwrap();
+            let (socket, mut peer) = pair();
             let netpoll = shared.netpoll().unwrap();
-            let source = Reactor::register(netpoll.reactor(), socket.as_fd()).unwrap();
+            let source = Reactor::register(netpoll.reactor(), borrow(&socket)).unwrap();
             let waker = Waker::from(Arc::new(Writes(log, WAKER)));
             let mut cx = Context::from_waker(&waker);
             // It may be ready, for all that is known when it is registered.
@@ -176,5 +175,5 @@ fn a_busy_worker_looks_at_the_network_when_the_global_queue_has_its_turn() {
     assert_eq!(place, Some(61));
     let registered = registered.lock().take();
     let (mut source, socket, _) = registered.unwrap();
-    source.deregister(socket.as_fd()).unwrap();
+    source.deregister(borrow(&socket)).unwrap();
 }

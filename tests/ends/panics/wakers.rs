@@ -125,16 +125,16 @@ mod timers {
     }
 }
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 mod sockets {
     use super::*;
+    use crate::common::streams::{StdStream, std_pair};
     use executor::io::Async;
-    use std::os::unix::net::UnixStream;
 
-    type Socket = Async<UnixStream>;
+    type Socket = Async<StdStream>;
 
-    fn pair(runtime: &Runtime) -> (Socket, UnixStream) {
-        let (near, far) = UnixStream::pair().unwrap();
+    fn pair(runtime: &Runtime) -> (Socket, StdStream) {
+        let (near, far) = std_pair();
         (runtime.block_on(async { Async::new(near) }).unwrap(), far)
     }
 

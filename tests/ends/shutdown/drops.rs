@@ -1,10 +1,9 @@
 //! Shutdown: every future is dropped exactly once, and nothing hangs or leaks.
 
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use executor::runtime::Builder;
@@ -21,15 +20,6 @@ struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Wakes>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -285,6 +275,18 @@ fn an_infinite_shutdown_timeout_is_no_overflow() {
 #[test]
 #[cfg(all(target_os = "linux", feature = "time"))]
 fn a_task_that_meets_the_end_with_a_sleep_does_not_start_the_default_runtime() {
+    use std::pin::pin;
+    use std::task::{Context, Wake};
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Wakes>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     if !alone(
         module_path!(),
         "a_task_that_meets_the_end_with_a_sleep_does_not_start_the_default_runtime",

@@ -3,7 +3,6 @@
 
 use std::future::pending;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use executor::io::Async;
 use executor::time::sleep;
 use executor::{Runtime, block_in_place, block_on, spawn, spawn_blocking};
 
+use crate::common::streams::std_pair;
 use crate::common::stuck::Stuck;
 use crate::common::{processors, within_patience};
 
@@ -134,7 +134,7 @@ fn assert_timers_and_sockets_go_on(runtime: &Runtime) {
         }
     });
     let echo = runtime.spawn(async {
-        let (near, far) = UnixStream::pair().unwrap();
+        let (near, far) = std_pair();
         let (near, far) = (Async::new(near).unwrap(), Async::new(far).unwrap());
         let server = spawn(async move {
             let mut buf = [0];

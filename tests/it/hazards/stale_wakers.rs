@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use executor::block_on;
 use executor::io::Async;
-use executor::net::unix::{UnixListener, UnixStream};
 use executor::net::{TcpListener, TcpStream, UdpSocket};
 use executor::time::timeout;
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 
+use crate::common::streams::{pair, std_pair};
 use crate::common::{on_runtimes, wait_until};
 
 const TASKS: usize = 1000;
@@ -120,7 +120,7 @@ fn each_kind_of_handle_remembers_a_few_tasks() {
         let left = left_after(|_, cx| udp.poll_recv_from(cx, &mut [0; 16]).is_pending());
         assert_eq!(left, PER_HANDLE);
 
-        let (near, _far) = UnixStream::pair().unwrap();
+        let (near, _far) = pair();
         let left = left_after(|_, cx| {
             Pin::new(&mut &near)
                 .poll_read(cx, &mut [0; 16])
@@ -134,15 +134,7 @@ fn each_kind_of_handle_remembers_a_few_tasks() {
         });
         assert_eq!(left, 0);
 
-        let path = std::env::temp_dir().join(format!("executor-stale-{}", std::process::id()));
-        let listener = UnixListener::bind(&path).unwrap();
-        let left = left_after(|_, cx| listener.poll_accept(cx).is_pending());
-        assert_eq!(left, PER_HANDLE);
-        let left = left_after(|_, cx| pin!(listener.incoming()).poll_next(cx).is_pending());
-        assert_eq!(left, PER_HANDLE);
-        std::fs::remove_file(path).unwrap();
-
-        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (near, _far) = std_pair();
         let near = Async::new(near).unwrap();
         assert_eq!(
             left_after(|_, cx| near.poll_readable(cx).is_pending()),
@@ -159,10 +151,24 @@ fn each_kind_of_handle_remembers_a_few_tasks() {
     });
 }
 
+#[cfg(unix)]
+#[test]
+fn a_unix_listener_remembers_a_few_tasks() {
+    block_on(async {
+        let path = std::env::temp_dir().join(format!("executor-stale-{}", std::process::id()));
+        let listener = executor::net::unix::UnixListener::bind(&path).unwrap();
+        let left = left_after(|_, cx| listener.poll_accept(cx).is_pending());
+        assert_eq!(left, PER_HANDLE);
+        let left = left_after(|_, cx| pin!(listener.incoming()).poll_next(cx).is_pending());
+        assert_eq!(left, PER_HANDLE);
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
 #[test]
 fn a_future_that_is_dropped_leaves_nothing() {
     block_on(async {
-        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (near, _far) = std_pair();
         let near = Async::new(near).unwrap();
         assert_eq!(
             left_after(|_, cx| pin!(near.readable()).poll(cx).is_pending()),
@@ -185,7 +191,7 @@ fn a_future_that_is_dropped_leaves_nothing() {
 fn reads_in_a_collection_with_a_timeout_leave_a_few_wakers() {
     let tasks: Vec<_> = (0..TASKS).map(|_| Arc::new(())).collect();
     block_on(async {
-        let (near, _far) = UnixStream::pair().unwrap();
+        let (near, _far) = pair();
         for task in &tasks {
             let mut reads = FuturesUnordered::new();
             let (mut near, task) = (&near, task.clone());
@@ -206,7 +212,7 @@ fn none_of_a_crowd_is_forgotten_whatever_it_waits_through() {
     const CROWD: usize = 5 * PER_HANDLE;
     on_runtimes(|runtime| {
         let (near, far) = runtime.block_on(async {
-            let (near, far) = UnixStream::pair().unwrap();
+            let (near, far) = pair();
             (Arc::new(near), far)
         });
         let read = Arc::new(AtomicUsize::new(0));

@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io::Write;
 use std::mem::ManuallyDrop;
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use executor::task::JoinSet;
 use executor::time::sleep;
 use executor::{Handle, Runtime};
 
+use crate::common::streams::std_pair;
 use crate::common::{assert_all_usable, on_runtimes, wait_until};
 
 /// What a waker is asked to do.
@@ -105,7 +105,7 @@ impl Odd {
         let _ = long.as_mut().poll(&mut cx);
         long.as_mut().reset(Instant::now() + LONG / 2);
         // Refused after the end of the runtime.
-        let (near, _far) = UnixStream::pair().unwrap();
+        let (near, _far) = std_pair();
         if let Ok(near) = Async::new(near) {
             let _ = near.poll_readable(&mut cx);
         }
@@ -206,7 +206,7 @@ fn timers(runtime: &Runtime, odd: &Arc<Odd>) {
 /// Every way a socket holds one: replaced, woken by an event, and by the socket's end.
 fn sockets(runtime: &Runtime, odd: &Arc<Odd>) {
     let _entered = runtime.handle().enter();
-    let (near, mut far) = UnixStream::pair().unwrap();
+    let (near, mut far) = std_pair();
     let near = Async::new(near).unwrap();
     {
         let mut readable = Box::pin(near.readable());
@@ -226,7 +226,7 @@ fn sockets(runtime: &Runtime, odd: &Arc<Odd>) {
         runtime.block_on(near.readable()).unwrap();
         tolerate(odd, || drop(another));
     }
-    let (near, _far) = UnixStream::pair().unwrap();
+    let (near, _far) = std_pair();
     let near = Async::new(near).unwrap();
     let waker = ManuallyDrop::new(odd.waker());
     let _ = tolerate(odd, || near.poll_readable(&mut Context::from_waker(&waker)));
@@ -341,7 +341,7 @@ fn a_waker_that_throws_whatever_it_is_asked_to_do_harms_nobody_else() {
 
 /// Held by a timer and by sockets when the runtime ends, which wakes and drops them.
 fn end_with(runtime: Runtime, odd: &Arc<Odd>) {
-    let (near, _far) = UnixStream::pair().unwrap();
+    let (near, _far) = std_pair();
     let mut sleeper = Box::pin(sleep(LONG));
     let _source = {
         let _entered = runtime.handle().enter();

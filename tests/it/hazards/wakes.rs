@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -245,7 +245,7 @@ fn an_idle_runtime_does_nothing_at_all() {
     within_patience(|| {
         let runtime = processors(4);
         // It has worked, and has tasks that wait.
-        let wakers = Arc::new(std::sync::Mutex::new(Vec::<Waker>::new()));
+        let wakers = Arc::new(std::sync::Mutex::new(Vec::<std::task::Waker>::new()));
         let tasks: Vec<_> = (0..100)
             .map(|_| {
                 let wakers = wakers.clone();

@@ -6,7 +6,7 @@
 mod hazards;
 #[cfg(feature = "time")]
 mod leaks;
-#[cfg(all(unix, feature = "net", feature = "time"))]
+#[cfg(all(feature = "net", feature = "time"))]
 mod lines;
 #[cfg(all(feature = "tracing", feature = "time"))]
 mod traced;

@@ -7,7 +7,6 @@ use std::net::Ipv4Addr;
 use std::pin::pin;
 
 use executor::io::Async;
-use executor::net::unix::{UnixDatagram, UnixListener, UnixStream};
 use executor::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 use futures::StreamExt;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,11 +35,6 @@ async fn yields(what: &str, mut operation: impl AsyncFnMut()) {
 
 fn in_a_task(body: impl Future<Output = ()> + 'static) {
     executor::block_on(async { executor::spawn_local(body).await.unwrap() });
-}
-
-fn path(name: &str) -> std::path::PathBuf {
-    let name = format!("executor-budget-{name}-{}", std::process::id());
-    std::env::temp_dir().join(name)
 }
 
 #[test]
@@ -99,8 +93,9 @@ fn tcp() {
 #[test]
 fn udp() {
     in_a_task(async {
-        let a = UdpSocket::bind(ANY).await.unwrap();
-        let b = UdpSocket::bind(ANY).await.unwrap();
+        // Others see the sockets without the budget.
+        let [near, far] = [(); 2].map(|()| std::net::UdpSocket::bind(ANY).unwrap());
+        let [a, b] = [&near, &far].map(|of| UdpSocket::try_from(of.try_clone().unwrap()).unwrap());
         let (to_a, to_b) = (a.local_addr().unwrap(), b.local_addr().unwrap());
         yields("bind", async || {
             UdpSocket::bind(ANY).await.unwrap();
@@ -131,8 +126,6 @@ fn udp() {
         })
         .await;
         // The queue may be shorter than what was sent.
-        let socket = |of: &UdpSocket| std::net::UdpSocket::from(rustix::io::dup(of).unwrap());
-        let (near, far) = (socket(&a), socket(&b));
         let mut count = 0;
         let mut refill = || {
             if count % 16 == 0 {
@@ -160,83 +153,12 @@ fn udp() {
 }
 
 #[test]
-fn unix() {
-    in_a_task(async {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
-        far.write_all(&[7; ROUNDS]).await.unwrap();
-        let mut one = [0];
-        yields("readable", async || near.readable().await.unwrap()).await;
-        yields("writable", async || near.writable().await.unwrap()).await;
-        yields("read", async || near.read_exact(&mut one).await.unwrap()).await;
-        yields("write", async || {
-            near.write_all(&one).await.unwrap();
-            rustix::io::read(&far, &mut [0]).unwrap();
-        })
-        .await;
-
-        let path = path("stream");
-        let listener = UnixListener::bind(&path).unwrap();
-        let address = listener.local_addr().unwrap();
-        yields("connect, accept", async || {
-            let near = std::os::unix::net::UnixStream::connect(&path).unwrap();
-            listener.accept().await.unwrap();
-            drop(near);
-        })
-        .await;
-        yields("connect", async || {
-            UnixStream::connect(&path).await.unwrap();
-            rustix::net::accept(&listener).unwrap();
-        })
-        .await;
-        yields("connect_addr, incoming", async || {
-            UnixStream::connect_addr(&address).await.unwrap();
-            listener.incoming().next().await.unwrap().unwrap();
-        })
-        .await;
-        std::fs::remove_file(path).unwrap();
-    });
-}
-
-#[test]
-fn unix_datagrams() {
-    in_a_task(async {
-        let path = path("datagram");
-        let near = UnixDatagram::unbound().unwrap();
-        let far = UnixDatagram::bind(&path).unwrap();
-        let take = || rustix::io::read(&far, &mut [0; 16]).unwrap();
-        yields("send_to", async || {
-            near.send_to(b"x", &path).await.unwrap();
-            take();
-        })
-        .await;
-        near.connect(&path).unwrap();
-        yields("send", async || {
-            near.send(b"x").await.unwrap();
-            take();
-        })
-        .await;
-        let give = || rustix::io::write(&near, b"x").unwrap();
-        yields("recv", async || {
-            give();
-            far.recv(&mut [0]).await.unwrap();
-        })
-        .await;
-        yields("recv_from", async || {
-            give();
-            far.recv_from(&mut [0]).await.unwrap();
-        })
-        .await;
-        give();
-        yields("readable", async || far.readable().await.unwrap()).await;
-        yields("writable", async || near.writable().await.unwrap()).await;
-        std::fs::remove_file(path).unwrap();
-    });
-}
-
-#[test]
 fn any_object() {
     in_a_task(async {
+        #[cfg(unix)]
         let (reader, writer) = std::io::pipe().unwrap();
+        #[cfg(not(unix))]
+        let (reader, writer) = crate::common::streams::std_pair();
         let (mut reader, mut writer) = (Async::new(reader).unwrap(), Async::new(writer).unwrap());
         yields("write_with", async || {
             writer.write_with(|mut io| io.write(b"x")).await.unwrap();
@@ -266,4 +188,91 @@ fn any_object() {
         })
         .await;
     });
+}
+
+/// Sockets that only those systems have.
+#[cfg(unix)]
+mod unix {
+    use executor::net::unix::{UnixDatagram, UnixListener, UnixStream};
+
+    use super::*;
+
+    fn path(name: &str) -> std::path::PathBuf {
+        let name = format!("executor-budget-{name}-{}", std::process::id());
+        std::env::temp_dir().join(name)
+    }
+
+    #[test]
+    fn streams() {
+        in_a_task(async {
+            let (mut near, mut far) = UnixStream::pair().unwrap();
+            far.write_all(&[7; ROUNDS]).await.unwrap();
+            let mut one = [0];
+            yields("readable", async || near.readable().await.unwrap()).await;
+            yields("writable", async || near.writable().await.unwrap()).await;
+            yields("read", async || near.read_exact(&mut one).await.unwrap()).await;
+            yields("write", async || {
+                near.write_all(&one).await.unwrap();
+                rustix::io::read(&far, &mut [0]).unwrap();
+            })
+            .await;
+
+            let path = path("stream");
+            let listener = UnixListener::bind(&path).unwrap();
+            let address = listener.local_addr().unwrap();
+            yields("connect, accept", async || {
+                let near = std::os::unix::net::UnixStream::connect(&path).unwrap();
+                listener.accept().await.unwrap();
+                drop(near);
+            })
+            .await;
+            yields("connect", async || {
+                UnixStream::connect(&path).await.unwrap();
+                rustix::net::accept(&listener).unwrap();
+            })
+            .await;
+            yields("connect_addr, incoming", async || {
+                UnixStream::connect_addr(&address).await.unwrap();
+                listener.incoming().next().await.unwrap().unwrap();
+            })
+            .await;
+            std::fs::remove_file(path).unwrap();
+        });
+    }
+
+    #[test]
+    fn datagrams() {
+        in_a_task(async {
+            let path = path("datagram");
+            let near = UnixDatagram::unbound().unwrap();
+            let far = UnixDatagram::bind(&path).unwrap();
+            let take = || rustix::io::read(&far, &mut [0; 16]).unwrap();
+            yields("send_to", async || {
+                near.send_to(b"x", &path).await.unwrap();
+                take();
+            })
+            .await;
+            near.connect(&path).unwrap();
+            yields("send", async || {
+                near.send(b"x").await.unwrap();
+                take();
+            })
+            .await;
+            let give = || rustix::io::write(&near, b"x").unwrap();
+            yields("recv", async || {
+                give();
+                far.recv(&mut [0]).await.unwrap();
+            })
+            .await;
+            yields("recv_from", async || {
+                give();
+                far.recv_from(&mut [0]).await.unwrap();
+            })
+            .await;
+            give();
+            yields("readable", async || far.readable().await.unwrap()).await;
+            yields("writable", async || near.writable().await.unwrap()).await;
+            std::fs::remove_file(path).unwrap();
+        });
+    }
 }

@@ -1,8 +1,7 @@
-//! `io::Async`: any pollable fd, readiness that is real, and sources that go away while somebody waits.
+//! `io::Async`: any descriptor that can be watched, readiness that is real, and sources that go away while somebody waits.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +9,8 @@ use std::task::{Context, Wake, Waker};
 
 use executor::io::Async;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::common::streams::{StdStream, std_pair};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -20,39 +21,15 @@ impl Wake for Count {
     }
 }
 
-fn pair() -> (Async<UnixStream>, Async<UnixStream>) {
-    let (a, b) = UnixStream::pair().unwrap();
+fn pair() -> (Async<StdStream>, Async<StdStream>) {
+    let (a, b) = std_pair();
     (Async::new(a).unwrap(), Async::new(b).unwrap())
-}
-
-fn pipe() -> (std::fs::File, std::fs::File) {
-    let (reader, writer) = rustix::pipe::pipe().unwrap();
-    (reader.into(), writer.into())
 }
 
 /// Polls once; the future must wait.
 fn poll_until_pending<F: Future>(mut future: Pin<&mut F>, waker: &Waker) {
     let mut cx = Context::from_waker(waker);
     assert!(future.as_mut().poll(&mut cx).is_pending());
-}
-
-#[test]
-fn a_pipe_carries_data_and_its_end() {
-    executor::block_on(async {
-        let (reader, writer) = pipe();
-        let mut reader = Async::new(reader).unwrap();
-        let mut writer = Async::new(writer).unwrap();
-        let data: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
-        let expected = data.clone();
-        let sender = executor::spawn(async move {
-            writer.write_all(&data).await.unwrap();
-            writer.close().await.unwrap();
-        });
-        let mut received = Vec::new();
-        reader.read_to_end(&mut received).await.unwrap();
-        sender.await.unwrap();
-        assert!(received == expected);
-    });
 }
 
 #[test]
@@ -173,14 +150,6 @@ fn an_object_dropped_under_a_stale_waiter_wakes_it_once() {
 }
 
 #[test]
-fn a_regular_file_is_refused_with_a_reason() {
-    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-    let error = Async::new(file).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-    assert!(error.to_string().contains("spawn_blocking"), "{error}");
-}
-
-#[test]
 fn an_operation_s_own_error_is_not_retried() {
     let (a, _b) = pair();
     let mut calls = 0;
@@ -210,7 +179,7 @@ fn an_interrupted_operation_is_tried_again() {
 fn a_reused_descriptor_number_gets_no_event_of_its_predecessor() {
     executor::block_on(async {
         for n in 0..2000u32 {
-            let (a, b) = UnixStream::pair().unwrap();
+            let (a, b) = std_pair();
             let a = Async::new(a).unwrap();
             // Events for both directions are on their way when the number is given up.
             (&b).write_all(&n.to_ne_bytes()).unwrap();
@@ -287,9 +256,44 @@ fn reading_for_ever_yields_to_the_budget() {
 #[test]
 fn types_are_send_sync_and_unpin() {
     fn check<T: Send + Sync + Unpin>() {}
-    check::<Async<UnixStream>>();
+    check::<Async<StdStream>>();
     fn check_future<T: Send>(_: T) {}
     let (a, _b) = pair();
     check_future(a.readable());
     check_future(a.read_with(|_| Ok(())));
+}
+
+/// Elsewhere the type of what is given must be a socket's.
+#[cfg(unix)]
+mod files {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_carries_data_and_its_end() {
+        executor::block_on(async {
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            let mut reader = Async::new(File::from(reader)).unwrap();
+            let mut writer = Async::new(File::from(writer)).unwrap();
+            let data: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
+            let expected = data.clone();
+            let sender = executor::spawn(async move {
+                writer.write_all(&data).await.unwrap();
+                writer.close().await.unwrap();
+            });
+            let mut received = Vec::new();
+            reader.read_to_end(&mut received).await.unwrap();
+            sender.await.unwrap();
+            assert!(received == expected);
+        });
+    }
+
+    #[test]
+    fn a_regular_file_is_refused_with_a_reason() {
+        let file = File::open(std::env::current_exe().unwrap()).unwrap();
+        let error = Async::new(file).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("spawn_blocking"), "{error}");
+    }
 }

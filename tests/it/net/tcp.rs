@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
-use std::os::fd::AsFd;
 
 use executor::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use futures::StreamExt;
@@ -39,8 +38,12 @@ fn a_connection_knows_its_addresses_and_options() {
     });
 }
 
+/// As the system tells it: other systems tell nobody.
+#[cfg(unix)]
 #[test]
 fn sockets_are_close_on_exec_and_non_blocking() {
+    use std::os::fd::AsFd;
+
     executor::block_on(async {
         let (a, b) = pair().await;
         let listener = TcpListener::bind(ANY).await.unwrap();
@@ -132,7 +135,13 @@ fn vectored_operations_keep_the_order() {
         let mut bufs = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut rest)];
         assert_eq!(b.read_vectored(&mut bufs).await.unwrap(), 13);
         assert_eq!((&first, &rest[..9]), (b"one ", &b"two three"[..]));
-        // More slices than the system takes in one call.
+    });
+}
+
+#[test]
+fn more_slices_than_a_system_takes_in_one_call_are_written_in_part() {
+    executor::block_on(async {
+        let (mut a, _b) = pair().await;
         let many = vec![IoSlice::new(b"x"); 5000];
         assert!(a.write_vectored(&many).await.unwrap() > 0);
     });
@@ -284,8 +293,11 @@ fn an_owned_stream_of_connections_closes_its_listener() {
 fn a_thousand_connections_echo_at_once() {
     const CONNECTIONS: usize = 1000;
     // Both ends of each are ours; a small limit would only test the limit.
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let room = limit.current.unwrap_or(u64::MAX) as usize;
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let limit = None;
+    let room = limit.unwrap_or(u64::MAX) as usize;
     let connections = CONNECTIONS.min(room / 4);
     executor::block_on(async {
         let listener = TcpListener::bind(ANY).await.unwrap();
@@ -367,20 +379,30 @@ fn std_sockets_come_in_and_go_out() {
     });
 }
 
+/// Two sockets may have one port, where there is the option.
+fn set_reuseport(socket: &TcpSocket) {
+    let set = socket.set_reuseport(true);
+    match cfg!(windows) {
+        false => set.unwrap(),
+        true => assert_eq!(set.unwrap_err().kind(), io::ErrorKind::Unsupported),
+    }
+}
+
 #[test]
 fn a_socket_takes_its_options_along() {
     executor::block_on(async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
-        socket.set_reuseport(true).unwrap();
+        set_reuseport(&socket);
         socket.set_recv_buffer_size(32 << 10).unwrap();
         assert!(socket.recv_buffer_size().unwrap() >= 32 << 10);
         socket.bind(ANY.into()).unwrap();
         let address = socket.local_addr().unwrap();
         let listener = socket.listen(8).unwrap();
         let second = TcpSocket::new_v4().unwrap();
-        second.set_reuseport(true).unwrap();
+        set_reuseport(&second);
         second.set_reuseaddr(true).unwrap();
+        #[cfg(unix)]
         second.bind(address).unwrap();
         drop(second);
 

@@ -274,13 +274,13 @@ fn timers_fire_while_every_processor_is_busy() {
     });
 }
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 #[test]
 fn sockets_are_served_while_every_processor_is_busy() {
-    use executor::net::unix::UnixStream;
+    use crate::common::streams::pair;
     use futures::io::{AsyncReadExt, AsyncWriteExt};
     beside_crowds(|| async {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = pair();
         let echo = spawn(async move {
             let mut byte = [0];
             while far.read(&mut byte).await.unwrap() == 1 {

@@ -323,14 +323,14 @@ fn a_task_that_yielded_runs_while_another_blocks_in_place() {
 }
 
 /// While all workers of a runtime are in `block_in_place`, its other tasks go on: those that came before, and new ones.
-#[cfg(all(feature = "net", feature = "time", unix))]
+#[cfg(all(feature = "net", feature = "time"))]
 #[test]
 fn timers_and_sockets_go_on_while_all_workers_block_in_place() {
-    use executor::net::unix::UnixStream;
+    use crate::common::streams::{Stream, pair};
     use executor::time::sleep;
     use futures::io::{AsyncReadExt, AsyncWriteExt};
 
-    async fn exchange(mut stream: UnixStream) {
+    async fn exchange(mut stream: Stream) {
         for n in 0..10 {
             let mut byte = [0];
             stream.write_all(&[n]).await.unwrap();
@@ -342,7 +342,7 @@ fn timers_and_sockets_go_on_while_all_workers_block_in_place() {
 
     on_runtimes(|runtime| {
         let count = runtime.metrics().num_workers();
-        let (near, far) = runtime.block_on(async { UnixStream::pair() }).unwrap();
+        let (near, far) = runtime.block_on(async { pair() });
         let (started, waiting) = async_channel::bounded::<()>(1);
         let before = runtime.spawn(async move {
             waiting.recv().await.unwrap();

@@ -106,13 +106,13 @@ fn p_tasks_run_at_once_after_a_sleep() {
     all_at_once_after(|| executor::time::sleep(Duration::from_micros(200)));
 }
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 #[test]
 fn p_tasks_run_at_once_after_io() {
-    use executor::net::unix::UnixStream;
+    use crate::common::streams::pair;
     use futures::io::{AsyncReadExt, AsyncWriteExt};
     all_at_once_after(|| async {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = pair();
         let sender = spawn(async move { near.write_all(b"x").await.unwrap() });
         let mut byte = [0];
         far.read_exact(&mut byte).await.unwrap();
@@ -272,14 +272,14 @@ fn a_timer_of_a_processor_in_a_long_poll_fires() {
     );
 }
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 #[test]
 fn a_socket_of_a_processor_in_a_long_poll_is_served() {
-    use executor::net::unix::UnixStream;
+    use crate::common::streams::pair;
     use futures::io::{AsyncReadExt, AsyncWriteExt};
     behind_a_long_poll(
         |ran| async move {
-            let (mut near, mut far) = UnixStream::pair().unwrap();
+            let (mut near, mut far) = pair();
             drop(spawn(async move {
                 let mut byte = [0];
                 far.read_exact(&mut byte).await.unwrap();

@@ -147,13 +147,13 @@ fn up_and_down_while_tasks_wait_for_timers() {
     });
 }
 
-#[cfg(all(feature = "net", unix))]
+#[cfg(feature = "net")]
 #[test]
 fn up_and_down_while_tasks_wait_for_sockets() {
-    use executor::net::unix::UnixStream;
+    use crate::common::streams::pair;
     use futures::io::{AsyncReadExt, AsyncWriteExt};
     up_and_down(4, |_| async {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = pair();
         let echo = spawn(async move {
             let mut byte = [0];
             while far.read_exact(&mut byte).await.is_ok() {

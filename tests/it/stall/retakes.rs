@@ -5,7 +5,6 @@
 
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;
-use std::os::unix::net::UnixStream as StdStream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -13,13 +12,13 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use executor::net::unix::UnixStream;
 use executor::runtime::RuntimeMetrics;
 use executor::task::yield_now;
 use executor::time::sleep;
 use executor::{Handle, Runtime, block_in_place, block_on, spawn};
 use futures::AsyncReadExt;
 
+use crate::common::streams::{StdStream, Stream, std_pair};
 use crate::common::stuck::{Count, Stuck, each_way, join};
 use crate::common::{keep, processors, wait_until, within_patience};
 
@@ -180,7 +179,7 @@ fn a_timer_that_the_stuck_task_has_armed_itself_fires() {
 #[test]
 fn sockets_are_served_while_all_are_stuck() {
     all_stuck_until_a_task_runs(|bringer| {
-        let (here, mut there) = StdStream::pair().unwrap();
+        let (here, mut there) = std_pair();
         drop(spawn(async move {
             read_one(here).await;
             bringer.send(()).unwrap();
@@ -268,7 +267,7 @@ fn a_foreign_waker_is_called_though_all_workers_and_the_pool_are_stuck() {
 }
 
 async fn read_one(stream: StdStream) {
-    let mut stream = UnixStream::try_from(stream).unwrap();
+    let mut stream = Stream::try_from(stream).unwrap();
     stream.read_exact(&mut [0]).await.unwrap();
 }
 
@@ -339,7 +338,7 @@ where
 {
     for _ in 0..10 {
         let before = runtime.metrics();
-        let (mut first, here) = StdStream::pair().unwrap();
+        let (mut first, here) = std_pair();
         let (bringer, wait) = mpsc::channel();
         let (begun, has_begun) = mpsc::channel();
         let stuck = runtime.spawn(async move {
@@ -367,7 +366,7 @@ where
 fn the_one_from_the_netpoller_waits_for_what_only_the_netpoller_brings() {
     each_way(|way, runtime| {
         stuck_from_the_seat(way, &runtime, || async {
-            let (here, mut there) = StdStream::pair().unwrap();
+            let (here, mut there) = std_pair();
             drop(thread::spawn(move || there.write_all(&[1]).unwrap()));
             read_one(here).await;
         });

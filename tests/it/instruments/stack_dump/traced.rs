@@ -35,7 +35,7 @@ fn traced_tasks_show_the_same_stacks_and_leaks() {
     super::hazards::the_real_event_wakes_a_task_that_was_dumped_a_hundred_times();
     super::leaks::a_task_is_leaked_if_nobody_has_a_waker_whoever_of_the_crate_can_reach_it();
     super::leaks::who_waits_for_a_clock_a_socket_or_another_task_is_not_leaked();
-    #[cfg(all(unix, feature = "net"))]
+    #[cfg(feature = "net")]
     {
         super::lines::each_way_to_wait_shows_the_lines_of_its_awaits();
         super::lines::the_leaf_of_the_executor_is_shown_and_a_library_is_by_name();
