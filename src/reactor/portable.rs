@@ -9,6 +9,10 @@
 //!    readiness is lost between an attempt that would block and the wait that follows, and a short
 //!    read proves that a stream is empty without an attempt that would block.
 //!
+//! On Windows `polling` asks for urgent data with each read, and tells it as data. While nobody takes
+//! it (`MSG_OOB`), whoever waits for other data is woken again and again. The end of a stream is told
+//! as data, too, so there [`Ready::READ_CLOSED`] comes from a broken connection alone.
+//!
 //! `--cfg executor_portable` puts this poller in the place of epoll on Linux, in edge-triggered mode
 //! or, with `--cfg executor_portable="oneshot"` besides, in the other: so the tests of sockets check
 //! both there (`ci/portable.sh`).
