@@ -6,7 +6,8 @@
 //! What the checkers lack is added here: time-outs. A modelled time-out may come at any moment, or never.
 
 pub(crate) use crate::facade::{
-    ForeignAtomicUsize, ForeignOrdering, HAS_THREADS, Mutex, MutexGuard, compiler_fence, counter, no_threads, step,
+    ForeignAtomicUsize, ForeignOrdering, HAS_THREADS, Mutex, MutexGuard, compiler_fence, counter,
+    no_threads, step,
 };
 /// Under a model it holds constants only (the start of the clock).
 pub(crate) use std::sync::OnceLock;
