@@ -13,10 +13,10 @@
 //!    spawned before any `block_on` runs in the next one.
 //! 2. `block_on` polls its future, if it was woken, runs its local tasks, and gives each runtime of
 //!    the process a turn ([`Shared::turn`]), also those that the future is not in: nobody else would
-//!    run their tasks. Then it begins anew. So the future waits for at most [`TURN`] polls of each
+//!    run their tasks. Then it begins anew. So the future waits for at most [`TURN`](turn::TURN) polls of each
 //!    runtime, and the tasks of a runtime for one poll of the future in as many of their own.
 //! 3. A turn takes the idle core, makes this thread the worker of that runtime, and steps: at most
-//!    [`TURN`] polls, and fewer when nothing is found, or when polls are long ([`SLICE`]). Then it
+//!    [`TURN`](turn::TURN) polls, and fewer when nothing is found, or when polls are long ([`SLICE`]). Then it
 //!    empties the next slot into the queue, and the core is idle again. Once in a slice it asks its
 //!    worker to look up first, as the monitor does elsewhere: the next slot waits for once, and one
 //!    task of class `Background` has its turn.
@@ -48,23 +48,15 @@ use crossbeam_deque::Steal;
 use super::lifecycle::settings::Lease;
 use super::observer::Purpose;
 use super::processor::Core;
-use super::{Shared, this_thread, worker};
+use super::worker::turn::{self, Limits, SLICE};
+use super::{Shared, this_thread};
 use crate::clock::{self, Instant};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::tasks;
 
-/// Go's time slice: how long a turn may be, and how often its worker is asked to look up.
-const SLICE: Duration = Duration::from_millis(10);
-
-/// The clock is read (some 0.1 µs) after as many polls.
-const LOOK: usize = 8;
-
 /// Where there is no clock, every so many rounds of turns take a slice.
 const ROUNDS: u32 = 16;
-
-/// Polls in a turn: as many as a worker makes between two looks at the global queue.
-const TURN: usize = 61;
 
 /// For a timer later than the clock can express.
 const LATER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -90,21 +82,6 @@ pub(crate) fn begins_slice() -> bool {
     is_over
 }
 
-/// What a turn is given.
-pub(super) struct Limits {
-    /// Its worker looks up first.
-    pub(super) asks: bool,
-    begin: Instant,
-}
-
-impl Limits {
-    /// After so many polls.
-    pub(super) fn allow_another(&self, polls: usize) -> bool {
-        let is_look = polls % LOOK == LOOK - 1;
-        polls < TURN && !(is_look && clock::elapsed(self.begin) >= SLICE)
-    }
-}
-
 impl Shared {
     /// What keeps the scheduler from being used again. `None`: it has ended.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
@@ -122,9 +99,8 @@ impl Shared {
         };
         let counted = self.count_turn();
         let outer = this_thread::worker_of();
-        let begin = clock::now();
-        let limits = Limits { asks, begin };
-        let polled = tasks::keeping_current(|| worker::turn(self, core, &limits));
+        let limits = Limits::begin(asks);
+        let polled = tasks::keeping_current(|| turn::turn(self, core, &limits));
         this_thread::set_worker_of(outer);
         clock::keep_none();
         drop(counted);

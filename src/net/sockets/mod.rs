@@ -68,6 +68,10 @@ macro_rules! both {
     };
 }
 
+/// Two registered sockets.
+#[cfg(unix)]
+type Pair<S> = (Async<Socket<S>>, Async<Socket<S>>);
+
 // The macros above are used there, too.
 #[cfg(unix)]
 mod unix;

@@ -10,13 +10,10 @@ use rustix::net::SocketAddrUnix;
 use crate::io::Async;
 use crate::sys::sockets as system;
 
-use super::Socket;
 #[cfg(feature = "sim")]
 use super::simulated::{self, unix as simulated_unix};
 use super::stream_socket::StreamSocket;
-
-/// Two registered sockets.
-pub(super) type Pair<S> = (Async<Socket<S>>, Async<Socket<S>>);
+use super::{Pair, Socket};
 
 impl StreamSocket for UnixStream {
     const SHORT_READ_DRAINS: bool = false;

@@ -36,7 +36,6 @@ use super::netpoll::Netpoll;
 use super::observer::Purpose;
 use super::processor::Core;
 use super::processor::ownership::Answer;
-use super::single_thread::Limits;
 use super::{Shared, this_thread};
 use crate::clock;
 use crate::sync::{Arc, step};
@@ -49,6 +48,7 @@ pub(crate) mod parked_worker;
 mod search;
 #[cfg(test)]
 mod tests;
+pub(super) mod turn;
 mod wait;
 mod wake_heuristics;
 mod wakers;
@@ -131,24 +131,6 @@ enum Local {
 /// passed.
 pub(super) fn run(shared: &'static Shared, core: Option<Box<Core>>, searching: bool) {
     run_as(shared, core, searching, Worker::work);
-}
-
-/// Runs a worker on this thread until it finds nothing, or has had its turn: see
-/// [`single_thread`](super::single_thread). Gives how many polls it made.
-pub(super) fn turn(shared: &'static Shared, core: Box<Core>, limits: &Limits) -> usize {
-    let mut polls = 0;
-    run_as(shared, Some(core), false, |worker| {
-        if limits.asks {
-            this_thread::with_core(shared, |core| core.processor.ownership.request_yield());
-        }
-        while limits.allow_another(polls) && worker.step() == Step::Polled {
-            polls += 1;
-        }
-        if let Some(core) = shared.release() {
-            shared.end_turn(core);
-        }
-    });
-    polls
 }
 
 fn run_as(

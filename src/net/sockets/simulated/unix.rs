@@ -6,8 +6,7 @@ use std::path::Path;
 
 use rustix::net::SocketAddrUnix;
 
-use crate::net::sockets;
-use crate::net::sockets::unix::Pair;
+use crate::net::sockets::{self, Pair};
 use crate::simulated::net::{
     Family, HostId, Name, Network, Result, SocketId, UnixName, with_network,
 };
