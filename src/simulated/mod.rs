@@ -43,7 +43,10 @@ use std::time::Duration;
 mod around;
 pub(crate) mod choices;
 #[cfg(feature = "net")]
-#[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "Unix sockets"))]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    allow(dead_code, unused_imports, reason = "Unix sockets, abstract names")
+)]
 pub(crate) mod net;
 mod order;
 mod thread;
