@@ -182,6 +182,7 @@ check_each() {
 part_check() {
     cargo hack --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-hack
     check_each "the library with each feature alone" hack check --each-feature --exclude-all-features
+    check_each "the library with all features" check --all-features
 }
 
 # ---- tests: what the compiler says of the tests, benches and examples
