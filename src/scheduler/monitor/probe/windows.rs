@@ -220,12 +220,10 @@ mod tests {
         assert_eq!([0, 4, 8, 10].map(|state| of(state, 0)), [State::Unknown; 4]);
     }
 
-    /// Which of both it is, `--nocapture` shows.
     #[test]
     fn threads_have_names_or_nothing_is_known() {
         let handle = open(named()).expect("a thread can open itself");
         let told = ask(&handle, named());
-        println!("the system says of this thread: {told:?}");
-        assert_eq!(this_thread() != 0, told.is_some());
+        assert_eq!(this_thread() != 0, told.is_some(), "{told:?}");
     }
 }
